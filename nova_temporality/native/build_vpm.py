@@ -1,0 +1,56 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Builds libvpm into the extension module nova_temporality.native._vpm.
+
+setup.py names ``ffibuilder`` here in cffi_modules. All paths are relative to
+the directory of setup.py, as setuptools wants them.
+"""
+
+import pathlib
+
+import cffi
+
+NATIVE = pathlib.Path('nova_temporality/native')
+HEADER = NATIVE / 'include' / 'vpm.h'
+
+# Runs Python code (in nova_temporality/vpm.py) per finding of a check.
+CALLBACK = """
+extern "Python" void vpm_python_report(const char *finding, void *opaque);
+"""
+
+
+def declarations():
+    """What cffi's parser understands of vpm.h: no directives but numbers."""
+    lines = []
+    for line in HEADER.read_text().splitlines():
+        words = line.split()
+        if line.startswith('#') and not (
+                words[0] == '#define' and len(words) > 2):
+            continue
+        lines.append(line)
+    return '\n'.join(lines)
+
+
+ffibuilder = cffi.FFI()
+ffibuilder.cdef(declarations() + CALLBACK)
+ffibuilder.set_source(
+    'nova_temporality.native._vpm',
+    '#include "vpm.h"',
+    sources=[str(path) for path in sorted(NATIVE.glob('src/*.c'))],
+    depends=[str(path) for path in sorted(NATIVE.glob('src/*.h'))] +
+            [str(HEADER)],
+    include_dirs=[str(NATIVE / 'include'), str(NATIVE / 'src')],
+    extra_compile_args=['-std=c11', '-Wall', '-Wextra', '-fvisibility=hidden',
+                        '-Wno-unused-parameter'],
+    define_macros=[('_GNU_SOURCE', None)],
+)

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check.c -- examining a pool without changing anything */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "error.h"
+#include "files.h"
+#include "state.h"
+
+struct check {
+    const char *dir;
+    int dir_fd;
+    int regions_fd;             /* -1 when it cannot be opened */
+    uid_t owner;                /* of the pool file */
+    struct vpm_poolfile file;
+    struct vpm_slot *slots;     /* those that are sound and not free */
+    uint32_t slot_count;
+    uint32_t unsound_count;
+    void (*report)(const char *finding, void *opaque);
+    void *opaque;
+    int findings;
+};
+
+__attribute__((format(printf, 2, 3)))
+static void find(struct check *check, const char *format, ...)
+{
+    struct vpm_error finding;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(finding.message, sizeof(finding.message), format, args);
+    va_end(args);
+    check->report(finding.message, check->opaque);
+    check->findings++;
+}
+
+/* -- TOC ----------------------------------------------------------------- */
+
+static void check_twice(struct check *check, const struct vpm_slot *slot)
+{
+    for (uint32_t i = 0; i < check->slot_count; i++)
+        if (check->slots[i].body.id == slot->body.id)
+            find(check, "TOC entries %" PRIu32 " and %" PRIu32 " both have "
+                 "region id %016" PRIx64, check->slots[i].index, slot->index,
+                 slot->body.id);
+}
+
+static void check_toc(struct check *check)
+{
+    const struct vpm_conf *conf = &check->file.conf;
+    uint64_t used = 0;
+
+    for (uint32_t i = 0; i < conf->descriptors; i++) {
+        struct vpm_slot *slot = &check->slots[check->slot_count];
+        struct vpm_error why;
+
+        if (vpm_toc_read(&check->file, i, slot, &why) < 0) {
+            check->unsound_count++;
+            find(check, "%s", why.message);
+            continue;
+        }
+        if (slot->tag == VPM_TOC_FREE)
+            continue;
+        if (slot->tag != VPM_TOC_LIVE)
+            find(check, "TOC entry %" PRIu32 ": %s region %016" PRIx64 " of "
+                 "'%s' was interrupted; the next nvalloc, nvfree or opening "
+                 "of the pool %s", i,
+                 slot->tag == VPM_TOC_FREEING ? "freeing" : "allocating",
+                 slot->body.id, slot->body.name,
+                 slot->tag == VPM_TOC_FREEING ? "finishes it" :
+                 "rolls it back");
+        check_twice(check, slot);
+        used += slot->body.size;
+        check->slot_count++;
+    }
+    if (used > conf->total_size)
+        find(check, "regions have %" PRIu64 " bytes altogether, more than "
+             "the pool's %" PRIu64, used, conf->total_size);
+}
+
+/* -- regions ------------------------------------------------------------- */
+
+struct expected {
+    const char *name;
+    uint64_t size;
+    uid_t uid;
+};
+
+static void check_stat(struct check *check, const struct vpm_slot *slot,
+                       const struct expected *expected,
+                       const struct stat *st)
+{
+    struct vpm_dir_name dir = vpm_dir_name(slot->body.id);
+
+    if (!S_ISREG(st->st_mode) || (st->st_mode & 07777) != 0600)
+        find(check, "%s/%s/%s of '%s' has mode 0%o instead of 0%o",
+             VPM_REGIONS_DIR, dir.text, expected->name, slot->body.name,
+             st->st_mode, S_IFREG | 0600);
+    if (st->st_uid != expected->uid)
+        find(check, "%s/%s/%s of '%s' belongs to user %u instead of %u",
+             VPM_REGIONS_DIR, dir.text, expected->name, slot->body.name,
+             st->st_uid, expected->uid);
+    if ((uint64_t)st->st_size != expected->size)
+        find(check, "%s/%s/%s of '%s' has %lld bytes instead of %" PRIu64,
+             VPM_REGIONS_DIR, dir.text, expected->name, slot->body.name,
+             (long long)st->st_size, expected->size);
+    else if ((uint64_t)st->st_blocks * 512 < expected->size)
+        find(check, "%s/%s/%s of '%s' has holes: only %" PRIu64 " of its %"
+             PRIu64 " bytes are reserved", VPM_REGIONS_DIR, dir.text,
+             expected->name, slot->body.name, (uint64_t)st->st_blocks * 512,
+             expected->size);
+}
+
+static void check_file(struct check *check, const struct vpm_slot *slot,
+                       const struct expected *expected)
+{
+    int fd = vpm_files_open(check->regions_fd, slot->body.id, expected->name,
+                            O_RDONLY);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        find(check, "%s/%s/%s of '%s' cannot be examined: %m",
+             VPM_REGIONS_DIR, vpm_dir_name(slot->body.id).text,
+             expected->name, slot->body.name);
+    else
+        check_stat(check, slot, expected, &st);
+    if (fd >= 0)
+        close(fd);
+}
+
+static bool has_marker(const struct vpm_map *map)
+{
+    uint64_t marker;
+
+    memcpy(&marker, map->addr + offsetof(struct vpm_state_header, marker),
+           sizeof(marker));
+    return marker != 0;
+}
+
+/* Not to be fixated is no finding; to claim it wrongly is one. */
+static void check_state(struct check *check, const struct vpm_slot *slot)
+{
+    struct vpm_state_subject subject;
+    struct vpm_state_info info;
+    struct vpm_error why;
+    struct vpm_map map;
+    int rc;
+
+    if (vpm_state_map(check->regions_fd, &slot->body, &map, &why) < 0)
+        return;  /* check_file told of it */
+    if (has_marker(&map) && !vpm_state_is_stale(slot, map.addr)) {
+        rc = vpm_state_subject(check->regions_fd, &check->file.conf, slot,
+                               &subject, &why);
+        if (rc == VPM_OK)
+            rc = vpm_state_prove(&subject, map.addr, map.length, &info,
+                                 &why);
+        if (rc < 0)
+            find(check, "%s", why.message);
+    }
+    vpm_map_close(&map);
+}
+
+static void check_region(struct check *check, const struct vpm_slot *slot)
+{
+    const struct vpm_conf *conf = &check->file.conf;
+    const struct expected ram = {
+        .name = VPM_RAM_FILE,
+        .size = slot->body.size,
+        .uid = conf->uid_base ? conf->uid_base + slot->index : check->owner,
+    };
+    const struct expected state = {
+        .name = VPM_STATE_FILE,
+        .size = conf->state_size,
+        .uid = check->owner,
+    };
+    struct vpm_error why;
+
+    if (vpm_files_known(check->regions_fd, slot->body.id, &why) < 0)
+        find(check, "region of '%s': %s", slot->body.name, why.message);
+    check_file(check, slot, &ram);
+    check_file(check, slot, &state);
+    check_state(check, slot);
+}
+
+static bool is_known(const struct check *check, const char *name)
+{
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return true;
+    for (uint32_t i = 0; i < check->slot_count; i++)
+        if (strcmp(vpm_dir_name(check->slots[i].body.id).text, name) == 0)
+            return true;
+    return false;
+}
+
+/* A directory that no entry knows may be data: libvpm never removes it. */
+static void check_unknown(struct check *check)
+{
+    int fd = dup(check->regions_fd);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+
+    if (!dir) {
+        find(check, "%s/%s cannot be listed: %m", check->dir,
+             VPM_REGIONS_DIR);
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    while ((entry = readdir(dir)))
+        if (!is_known(check, entry->d_name))
+            find(check, "%s/%s/%s is unknown to the table of contents%s; "
+                 "libvpm leaves it alone", check->dir, VPM_REGIONS_DIR,
+                 entry->d_name, check->unsound_count ? " (or to its damaged "
+                 "entries)" : "");
+    closedir(dir);
+}
+
+static void check_regions(struct check *check)
+{
+    for (uint32_t i = 0; i < check->slot_count; i++)
+        if (check->slots[i].tag == VPM_TOC_LIVE)
+            check_region(check, &check->slots[i]);
+    check_unknown(check);
+}
+
+/* -- pool ---------------------------------------------------------------- */
+
+static void check_contents(struct check *check)
+{
+    struct vpm_error why;
+    struct stat st;
+
+    if (fstat(check->file.fd, &st) < 0)
+        find(check, "%s cannot be examined: %m", check->file.path);
+    else
+        check->owner = st.st_uid;
+    if (vpm_device_verify(check->file.fd, &check->file.conf.device,
+                          check->file.path, &why) < 0)
+        find(check, "%s", why.message);
+    check_toc(check);
+    if (check->regions_fd < 0)
+        find(check, "%s/%s cannot be opened", check->dir, VPM_REGIONS_DIR);
+    else
+        check_regions(check);
+}
+
+/* Without a sound CONF nothing else can be understood. */
+static int check_pool(struct check *check, struct vpm_error *err)
+{
+    struct vpm_error why;
+    int rc = vpm_poolfile_open(&check->file, check->dir_fd, check->dir,
+                               false, &why);
+
+    if (rc == VPM_ENOENT || rc == VPM_ESYS) {
+        *err = why;
+        return rc;
+    }
+    if (rc < 0) {
+        find(check, "%s", why.message);
+        return VPM_OK;
+    }
+    check->slots = calloc((size_t)check->file.conf.descriptors + 1,
+                          sizeof(*check->slots));
+    if (!check->slots)
+        rc = vpm_fail_errno(err, "cannot check %s", check->dir);
+    else
+        check_contents(check);
+    free(check->slots);
+    vpm_poolfile_close(&check->file);
+    return rc;
+}
+
+/* What is in the making when nobody holds the lock was interrupted; so keep
+ * others from it.  Readable is enough for the lock. */
+static int lock_shared(struct check *check)
+{
+    int fd = openat(check->dir_fd, VPM_LOCK_FILE, O_RDONLY | O_CLOEXEC |
+                    O_NOFOLLOW);
+    int rc;
+
+    if (fd < 0) {
+        find(check, "%s/%s cannot be opened: %m", check->dir, VPM_LOCK_FILE);
+        return -1;
+    }
+    do {
+        rc = flock(fd, LOCK_SH);
+    } while (rc < 0 && errno == EINTR);
+    return fd;
+}
+
+int vpm_pool_check(const char *dir,
+                   void (*report)(const char *finding, void *opaque),
+                   void *opaque, struct vpm_error *err)
+{
+    struct check check = {
+        .dir = dir,
+        .report = report,
+        .opaque = opaque,
+    };
+    int lock_fd, rc;
+
+    check.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (check.dir_fd < 0 && errno == ENOENT)
+        return vpm_fail(err, VPM_ENOENT, "there is no pool %s", dir);
+    if (check.dir_fd < 0)
+        return vpm_fail_errno(err, "cannot open %s", dir);
+    check.regions_fd = openat(check.dir_fd, VPM_REGIONS_DIR, O_RDONLY |
+                              O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    lock_fd = lock_shared(&check);
+    rc = check_pool(&check, err);
+    if (lock_fd >= 0)
+        close(lock_fd);
+    if (check.regions_fd >= 0)
+        close(check.regions_fd);
+    close(check.dir_fd);
+    return rc < 0 ? rc : check.findings;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* files.c -- the files of a region */
+#include "files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+
+struct vpm_dir_name vpm_dir_name(uint64_t id)
+{
+    struct vpm_dir_name name;
+
+    snprintf(name.text, sizeof(name.text), "%016" PRIx64, id);
+    return name;
+}
+
+static int failed(const char *what, const struct vpm_toc_body *body,
+                  const char *name, struct vpm_error *err)
+{
+    return vpm_fail_errno(err, "cannot %s %s/%s/%s of '%s'", what,
+                          VPM_REGIONS_DIR, vpm_dir_name(body->id).text, name,
+                          body->name);
+}
+
+static int open_dir(int regions_fd, uint64_t id)
+{
+    return openat(regions_fd, vpm_dir_name(id).text,
+                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int vpm_files_open(int regions_fd, uint64_t id, const char *name, int flags)
+{
+    int dir = open_dir(regions_fd, id);
+    int fd, saved;
+
+    if (dir < 0)
+        return -1;
+    fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC);
+    saved = errno;
+    close(dir);
+    errno = saved;
+    return fd;
+}
+
+/* tmpfs has its pages then.  Elsewhere reserved extents become written ones,
+ * so that a later fault changes no metadata. */
+static int reserve(const struct vpm_pool *pool, int fd, uint64_t from,
+                   uint64_t size)
+{
+    if (vpm_persist->allocate(fd, size) < 0)
+        return -1;
+    if (strcmp(pool->medium, "tmpfs") != 0 &&
+        vpm_persist->zero(fd, from, size - from) < 0)
+        return -1;
+    return vpm_persist->sync(fd);
+}
+
+static int create_file(const struct vpm_pool *pool, int dir,
+                       const struct vpm_toc_body *body, const char *name,
+                       uint64_t size, uid_t uid, struct vpm_error *err)
+{
+    int fd = vpm_persist->create(dir, name, 0600);
+    int rc = VPM_OK;
+
+    if (fd < 0)
+        return failed("create", body, name, err);
+    if (uid && vpm_persist->chown(fd, uid) < 0)
+        rc = failed("give its own user id to", body, name, err);
+    else if (reserve(pool, fd, 0, size) < 0)
+        rc = failed("reserve space for", body, name, err);
+    close(fd);
+    return rc;
+}
+
+int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                     struct vpm_error *err)
+{
+    uint32_t base = pool->file.conf.uid_base;
+    uid_t uid = base ? base + body->descriptor : 0;
+    int dir, rc;
+
+    if (vpm_persist->mkdir(pool->regions_fd, vpm_dir_name(body->id).text,
+                           0711) < 0 ||
+        vpm_persist->sync(pool->regions_fd) < 0)
+        return failed("create", body, "", err);
+    dir = open_dir(pool->regions_fd, body->id);
+    if (dir < 0)
+        return failed("open", body, "", err);
+    rc = create_file(pool, dir, body, VPM_RAM_FILE, body->size, uid, err);
+    if (rc == VPM_OK)
+        rc = create_file(pool, dir, body, VPM_STATE_FILE,
+                         pool->file.conf.state_size, 0, err);
+    if (rc == VPM_OK && vpm_persist->sync(dir) < 0)
+        rc = failed("make durable", body, "", err);
+    close(dir);
+    return rc;
+}
+
+/* Zeroes what was ever written.  Holes, and extents that were reserved but
+ * not written, hold nothing of the region. */
+static int zero_data(int fd)
+{
+    off_t start = 0, end;
+
+    for (;;) {
+        start = lseek(fd, start, SEEK_DATA);
+        if (start < 0)
+            return errno == ENXIO ? 0 : -1;
+        end = lseek(fd, start, SEEK_HOLE);
+        if (end < 0)
+            return -1;
+        if (vpm_persist->zero(fd, (uint64_t)start,
+                              (uint64_t)(end - start)) < 0)
+            return -1;
+        start = end;
+    }
+}
+
+static int scrub_file(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                      const char *name, struct vpm_error *err)
+{
+    int fd = vpm_files_open(pool->regions_fd, body->id, name, O_RDWR);
+    int rc = VPM_OK;
+
+    if (fd < 0 && errno == ENOENT)
+        return VPM_OK;
+    if (fd < 0)
+        return failed("open", body, name, err);
+    if (zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
+        rc = failed("scrub", body, name, err);
+    close(fd);
+    return rc;
+}
+
+int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                    struct vpm_error *err)
+{
+    int rc = scrub_file(pool, body, VPM_STATE_FILE, err);
+
+    if (rc == VPM_OK)
+        rc = scrub_file(pool, body, VPM_RAM_FILE, err);
+    return rc;
+}
+
+static int restore_file(struct vpm_pool *pool,
+                        const struct vpm_toc_body *body, const char *name,
+                        uint64_t size, struct vpm_error *err)
+{
+    int fd = vpm_files_open(pool->regions_fd, body->id, name, O_RDWR);
+    struct stat st;
+    int rc = VPM_OK;
+
+    if (fd < 0)
+        return failed("open", body, name, err);
+    if (fstat(fd, &st) < 0 ||
+        ((uint64_t)st.st_size < size &&
+         reserve(pool, fd, (uint64_t)st.st_size, size) < 0))
+        rc = failed("restore the size of", body, name, err);
+    close(fd);
+    return rc;
+}
+
+int vpm_files_restore_size(struct vpm_pool *pool,
+                           const struct vpm_toc_body *body,
+                           struct vpm_error *err)
+{
+    int rc = restore_file(pool, body, VPM_STATE_FILE,
+                          pool->file.conf.state_size, err);
+
+    if (rc == VPM_OK)
+        rc = restore_file(pool, body, VPM_RAM_FILE, body->size, err);
+    return rc;
+}
+
+static int unlink_file(int dir, const struct vpm_toc_body *body,
+                       const char *name, struct vpm_error *err)
+{
+    if (vpm_persist->unlink(dir, name, 0) < 0 && errno != ENOENT)
+        return failed("remove", body, name, err);
+    return VPM_OK;
+}
+
+int vpm_files_remove(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                     struct vpm_error *err)
+{
+    int dir = open_dir(pool->regions_fd, body->id);
+    int rc;
+
+    if (dir < 0 && errno == ENOENT)
+        return VPM_OK;
+    if (dir < 0)
+        return failed("open", body, "", err);
+    rc = unlink_file(dir, body, VPM_RAM_FILE, err);
+    if (rc == VPM_OK)
+        rc = unlink_file(dir, body, VPM_STATE_FILE, err);
+    close(dir);
+    if (rc < 0)
+        return rc;
+    if (vpm_persist->unlink(pool->regions_fd, vpm_dir_name(body->id).text,
+                            AT_REMOVEDIR) < 0 ||
+        vpm_persist->sync(pool->regions_fd) < 0)
+        return failed("remove", body, "", err);
+    return VPM_OK;
+}
+
+static bool known_name(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+           strcmp(name, VPM_RAM_FILE) == 0 ||
+           strcmp(name, VPM_STATE_FILE) == 0;
+}
+
+int vpm_files_known(int regions_fd, uint64_t id, struct vpm_error *err)
+{
+    int fd = open_dir(regions_fd, id);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+    int rc = VPM_OK;
+
+    if (!dir) {
+        rc = vpm_fail_errno(err, "cannot list %s/%s", VPM_REGIONS_DIR,
+                            vpm_dir_name(id).text);
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    while (rc == VPM_OK && (entry = readdir(dir)))
+        if (!known_name(entry->d_name))
+            rc = vpm_fail(err, VPM_ECORRUPT, "%s/%s/%s was not made by "
+                          "libvpm: move it away", VPM_REGIONS_DIR,
+                          vpm_dir_name(id).text, entry->d_name);
+    closedir(dir);
+    return rc;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fixation.c -- writing the virtual environment to NVRAM
+ *
+ * Runs on residual energy: from vpm_fixation_begin on nothing is allocated,
+ * opened or waited for but the stream itself, and no lock is taken.  A region
+ * whose epoch is advanced meanwhile keeps the state stale, because the epoch
+ * of the beginning is what the header says. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crc32c.h"
+#include "error.h"
+#include "files.h"
+#include "region.h"
+#include "state.h"
+
+/* Read at once: a few of these fit in the CPU caches. */
+#define CHUNK ((size_t)256 << 10)
+
+enum phase {
+    IDLE,      /* opened, committed or failed */
+    BEGUN,
+    RECEIVED,
+};
+
+struct vpm_fixation {
+    struct vpm_pool *pool;
+    struct vpm_map map;           /* the whole state file */
+    struct vpm_toc_body body;
+    uint64_t ram_inode;
+    enum phase phase;
+    uint64_t epoch;               /* when it began */
+    uint64_t length;              /* of the stream so far */
+    uint32_t stream_crc;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* -- opening ------------------------------------------------------------- */
+
+static int map_state(struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    const struct vpm_conf *conf = &fixation->pool->file.conf;
+    int fd = vpm_files_open(fixation->pool->regions_fd, fixation->body.id,
+                            VPM_STATE_FILE, O_RDWR);
+    struct stat st;
+    int rc = fd < 0 ? -1 : fstat(fd, &st);
+
+    if (rc == 0 && (uint64_t)st.st_size != conf->state_size)
+        rc = vpm_fail(err, VPM_ECORRUPT, "the state file of region %016"
+                      PRIx64 " of '%s' has %lld bytes instead of %" PRIu64
+                      ": scrub the region", fixation->body.id,
+                      fixation->body.name, (long long)st.st_size,
+                      conf->state_size);
+    else if (rc < 0 ||
+             vpm_map_open(&fixation->map, fd, conf->state_size, true) < 0 ||
+             vpm_map_touch(&fixation->map) < 0)
+        rc = vpm_fail_errno(err, "cannot map the state file of region %016"
+                            PRIx64 " of '%s'", fixation->body.id,
+                            fixation->body.name);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+static int open_fixation(struct vpm_fixation *fixation, uint64_t id,
+                         struct vpm_error *err)
+{
+    struct vpm_pool *pool = fixation->pool;
+    struct vpm_state_subject subject;
+    struct vpm_slot slot;
+    int rc = vpm_region_find(pool, id, &slot, err);
+
+    if (rc == VPM_OK)
+        rc = vpm_state_subject(pool->regions_fd, &pool->file.conf, &slot,
+                               &subject, err);
+    if (rc < 0)
+        return rc;
+    fixation->body = slot.body;
+    fixation->ram_inode = subject.ram_inode;
+    return map_state(fixation, err);
+}
+
+struct vpm_fixation *vpm_fixation_open(struct vpm_pool *pool, uint64_t id,
+                                       struct vpm_error *err)
+{
+    struct vpm_fixation *fixation = calloc(1, sizeof(*fixation));
+
+    if (!fixation) {
+        vpm_fail_errno(err, "cannot open a fixation of region %016" PRIx64,
+                       id);
+        return NULL;
+    }
+    fixation->pool = pool;
+    if (open_fixation(fixation, id, err) < 0) {
+        vpm_fixation_close(fixation);
+        return NULL;
+    }
+    return fixation;
+}
+
+void vpm_fixation_close(struct vpm_fixation *fixation)
+{
+    if (!fixation)
+        return;
+    vpm_map_close(&fixation->map);
+    free(fixation);
+}
+
+/* -- the event ----------------------------------------------------------- */
+
+/* Another's handle, or one of an earlier run, may have fixated already. */
+static bool proven_already(const struct vpm_fixation *fixation,
+                           const struct vpm_slot *slot)
+{
+    const struct vpm_state_subject subject = {
+        .conf = &fixation->pool->file.conf,
+        .slot = slot,
+        .ram_inode = fixation->ram_inode,
+        .ram_size = fixation->body.size,
+    };
+    struct vpm_state_info info;
+    struct vpm_error ignored;
+
+    return vpm_state_prove(&subject, fixation->map.addr,
+                           fixation->map.length, &info, &ignored) == VPM_OK;
+}
+
+int vpm_fixation_begin(struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    struct vpm_slot slot;
+    int rc;
+
+    fixation->phase = IDLE;
+    rc = vpm_region_again(fixation->pool, &fixation->body, &slot, err);
+    if (rc < 0)
+        return rc;
+    if (proven_already(fixation, &slot))
+        return vpm_fail(err, VPM_EFIXATED, "region %016" PRIx64 " of '%s' is "
+                        "fixated already, in epoch %" PRIu64 ": begin a new "
+                        "epoch before its vCPUs run", fixation->body.id,
+                        fixation->body.name, slot.epoch);
+    if (vpm_persist_word(&fixation->map,
+                         offsetof(struct vpm_state_header, marker), 0) < 0)
+        return vpm_fail_errno(err, "cannot clear the marker of region %016"
+                              PRIx64, fixation->body.id);
+    fixation->epoch = slot.epoch;
+    fixation->length = 0;
+    fixation->stream_crc = 0;
+    fixation->phase = BEGUN;
+    return VPM_OK;
+}
+
+static int late(const struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    return vpm_fail(err, VPM_ETIMEDOUT, "the stream of region %016" PRIx64
+                    " of '%s' did not end before the deadline; %" PRIu64
+                    " bytes had come", fixation->body.id,
+                    fixation->body.name, fixation->length);
+}
+
+/* Waits until *fd* can be read or is at its end. */
+static int wait_readable(const struct vpm_fixation *fixation, int fd,
+                         uint64_t deadline_ns, struct vpm_error *err)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    struct timespec left, *timeout = NULL;
+    int rc;
+
+    do {
+        if (deadline_ns) {
+            uint64_t now = now_ns();
+
+            if (now >= deadline_ns)
+                return late(fixation, err);
+            left.tv_sec = (time_t)((deadline_ns - now) / 1000000000u);
+            left.tv_nsec = (long)((deadline_ns - now) % 1000000000u);
+            timeout = &left;
+        }
+        rc = ppoll(&ready, 1, timeout, NULL);
+    } while (rc == 0 || (rc < 0 && errno == EINTR));
+    if (rc > 0 && ready.revents & POLLNVAL) {
+        errno = EBADF;
+        rc = -1;
+    }
+    if (rc < 0)
+        return vpm_fail_errno(err, "cannot wait for the stream of region "
+                              "%016" PRIx64, fixation->body.id);
+    return VPM_OK;
+}
+
+static bool again(void)
+{
+    return errno == EINTR || errno == EAGAIN;
+}
+
+/* The file is full: the stream must be at its end.  1 then, 0 if it is not
+ * known yet. */
+static int expect_end(const struct vpm_fixation *fixation, int fd,
+                      struct vpm_error *err)
+{
+    uint8_t excess;
+    ssize_t got = read(fd, &excess, sizeof(excess));
+
+    if (got == 0)
+        return 1;
+    if (got < 0 && again())
+        return 0;
+    if (got < 0)
+        return vpm_fail_errno(err, "cannot read the stream of region %016"
+                              PRIx64, fixation->body.id);
+    return vpm_fail(err, VPM_ENOSPC, "the state of region %016" PRIx64 " of "
+                    "'%s' is longer than the %" PRIu64 " bytes that its "
+                    "state file holds: format a pool with a larger state "
+                    "size", fixation->body.id, fixation->body.name,
+                    fixation->length);
+}
+
+/* Takes what is there.  1 at the end of the stream, 0 before. */
+static int take(struct vpm_fixation *fixation, int fd, struct vpm_error *err)
+{
+    uint64_t at = sizeof(struct vpm_state_header) + fixation->length;
+    size_t room = fixation->map.length - at;
+    ssize_t got;
+
+    if (room == 0)
+        return expect_end(fixation, fd, err);
+    got = vpm_persist->read(&fixation->map, at, fd,
+                            room < CHUNK ? room : CHUNK);
+    if (got == 0)
+        return 1;
+    if (got < 0 && again())
+        return 0;
+    if (got < 0)
+        return vpm_fail_errno(err, "cannot read the stream of region %016"
+                              PRIx64, fixation->body.id);
+    fixation->stream_crc = vpm_crc32c(fixation->stream_crc,
+                                      fixation->map.addr + at, (size_t)got);
+    vpm_persist->flush(&fixation->map, at, (size_t)got);
+    fixation->length += (uint64_t)got;
+    return 0;
+}
+
+int vpm_fixation_receive(struct vpm_fixation *fixation, int fd,
+                         uint64_t deadline_ns, struct vpm_error *err)
+{
+    int rc;
+
+    if (fixation->phase != BEGUN)
+        return vpm_fail(err, VPM_EINVAL, "the fixation of region %016" PRIx64
+                        " has not begun: call begin first",
+                        fixation->body.id);
+    fixation->phase = IDLE;
+    do {
+        rc = wait_readable(fixation, fd, deadline_ns, err);
+        if (rc == VPM_OK)
+            rc = take(fixation, fd, err);
+    } while (rc == 0);
+    if (rc < 0)
+        return rc;
+    if (fixation->length == 0)
+        return vpm_fail(err, VPM_EUNPROVEN, "the stream of region %016"
+                        PRIx64 " of '%s' was empty: nothing was saved",
+                        fixation->body.id, fixation->body.name);
+    fixation->phase = RECEIVED;
+    return VPM_OK;
+}
+
+static void fill_header(const struct vpm_fixation *fixation,
+                        const struct vpm_fixation_meta *meta,
+                        struct vpm_state_header *header)
+{
+    const struct vpm_conf *conf = &fixation->pool->file.conf;
+
+    memset(header, 0, sizeof(*header));
+    memcpy(header->magic, VPM_STATE_MAGIC, sizeof(header->magic));
+    header->version = VPM_FORMAT_VERSION;
+    header->stream_crc = fixation->stream_crc;
+    memcpy(header->pool_uuid, conf->uuid, sizeof(header->pool_uuid));
+    header->region_id = fixation->body.id;
+    header->incarnation = fixation->body.incarnation;
+    header->ram_inode = fixation->ram_inode;
+    header->ram_size = fixation->body.size;
+    header->epoch = fixation->epoch;
+    header->length = fixation->length;
+    header->persisted_ns = now_ns();
+    header->meta.wall_ns = meta->wall_ns;
+    header->meta.signal_ns = meta->signal_ns;
+    header->meta.stopped_ns = meta->stopped_ns;
+    header->meta.saved_ns = meta->saved_ns;
+    memcpy(header->meta.runstate, meta->runstate, VPM_RUNSTATE_MAX);
+    memcpy(header->meta.producer, meta->producer, VPM_RUNSTATE_MAX);
+    header->crc = vpm_crc32c(0, header,
+                             offsetof(struct vpm_state_header, crc));
+}
+
+/* Stream, then header, then marker; each durable before the next. */
+static int persist(struct vpm_fixation *fixation,
+                   const struct vpm_fixation_meta *meta)
+{
+    const struct vpm_map *map = &fixation->map;
+    struct vpm_state_header header;
+
+    if (vpm_persist->fence(map, sizeof(header), fixation->length) < 0)
+        return -1;
+    fill_header(fixation, meta, &header);
+    vpm_persist->store(map, 0, &header, sizeof(header));
+    if (vpm_persist_range(map, 0, sizeof(header)) < 0)
+        return -1;
+    return vpm_persist_word(map, offsetof(struct vpm_state_header, marker),
+                            (uint64_t)VPM_MARKER_MAGIC << 32 | header.crc);
+}
+
+int vpm_fixation_commit(struct vpm_fixation *fixation,
+                        const struct vpm_fixation_meta *meta,
+                        uint64_t *persisted_ns, struct vpm_error *err)
+{
+    struct vpm_slot slot;
+    int rc;
+
+    if (fixation->phase != RECEIVED)
+        return vpm_fail(err, VPM_EINVAL, "there is no complete stream of "
+                        "region %016" PRIx64 ": call begin and receive first",
+                        fixation->body.id);
+    fixation->phase = IDLE;
+    rc = vpm_region_again(fixation->pool, &fixation->body, &slot, err);
+    if (rc < 0)
+        return rc;
+    if (slot.epoch != fixation->epoch)
+        return vpm_fail(err, VPM_EUNPROVEN, "the fixation of region %016"
+                        PRIx64 " of '%s' was called off: epoch %" PRIu64
+                        " began during that of epoch %" PRIu64,
+                        fixation->body.id, fixation->body.name, slot.epoch,
+                        fixation->epoch);
+    if (persist(fixation, meta) < 0)
+        return vpm_fail_errno(err, "cannot write the state of region %016"
+                              PRIx64, fixation->body.id);
+    *persisted_ns = now_ns();
+    return VPM_OK;
+}

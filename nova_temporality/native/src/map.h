@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* map.h -- mapping a pool's files */
+#ifndef VPM_MAP_H
+#define VPM_MAP_H
+
+#include "persist.h"
+
+/* Maps the first *length* bytes of *fd* shared, for writing too when
+ * *writable*.  On DAX the mapping is synchronous: stores that were flushed
+ * need no fsync.  0, or -1 with errno. */
+int vpm_map_open(struct vpm_map *map, int fd, size_t length, bool writable);
+
+/* Unmaps; harmless on a map that is all zero. */
+void vpm_map_close(struct vpm_map *map);
+
+/* Makes all pages present, for writing, without changing them.  0, or -1
+ * with errno. */
+int vpm_map_touch(const struct vpm_map *map);
+
+/* "dax", "tmpfs" or "file": on what *fd* lies; NULL with errno. */
+const char *vpm_map_medium(int fd);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* poolfile.c -- the pool file: CONF */
+#include "poolfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crc32c.h"
+#include "device.h"
+#include "error.h"
+
+#define PAGE_SIZE_MIN 4096u
+#define PAGE_SIZE_MAX (2u << 20)
+#define DESCRIPTORS_MAX 65536u
+#define UID_MAX_ 0xfffffffeu  /* (uid_t)-1 means "do not change" */
+
+uint64_t vpm_poolfile_length(uint32_t descriptors)
+{
+    uint64_t length = VPM_TOC_OFFSET +
+        (uint64_t)descriptors * sizeof(struct vpm_toc_entry);
+
+    return (length + VPM_BLOCK - 1) / VPM_BLOCK * VPM_BLOCK;
+}
+
+int vpm_params_check(const struct vpm_pool_params *params,
+                     struct vpm_error *err)
+{
+    uint32_t page = params->page_size;
+
+    if (page < PAGE_SIZE_MIN || page > PAGE_SIZE_MAX || (page & (page - 1)))
+        return vpm_fail(err, VPM_EINVAL, "page size is %" PRIu32 "; it must "
+                        "be a power of two from 4096 to 2097152", page);
+    if (params->total_size == 0 || params->total_size % page ||
+        params->total_size > INT64_MAX)
+        return vpm_fail(err, VPM_EINVAL, "total size is %" PRIu64 "; it must "
+                        "be a positive multiple of the page size, %" PRIu32,
+                        params->total_size, page);
+    if (params->state_size < 2 * VPM_BLOCK ||
+        params->state_size % VPM_BLOCK || params->state_size > INT64_MAX)
+        return vpm_fail(err, VPM_EINVAL, "state size is %" PRIu64 "; it must "
+                        "be a multiple of 4096, at least 8192 (one block is "
+                        "the header)", params->state_size);
+    if (params->descriptors < 1 || params->descriptors > DESCRIPTORS_MAX)
+        return vpm_fail(err, VPM_EINVAL, "number of descriptors is %" PRIu32
+                        "; it must be from 1 to %u", params->descriptors,
+                        DESCRIPTORS_MAX);
+    if (params->uid_base > UID_MAX_ - params->descriptors)
+        return vpm_fail(err, VPM_EINVAL, "uid base %" PRIu32 " leaves no "
+                        "room for %" PRIu32 " user ids; it must be at most %"
+                        PRIu32, params->uid_base, params->descriptors,
+                        UID_MAX_ - params->descriptors);
+    return VPM_OK;
+}
+
+static uint32_t conf_crc(const struct vpm_conf *conf)
+{
+    return vpm_crc32c(0, conf, offsetof(struct vpm_conf, crc));
+}
+
+static int write_contents(const struct vpm_map *map,
+                          const struct vpm_conf *conf)
+{
+    for (uint32_t i = 0; i < conf->descriptors; i++)
+        vpm_persist->store_word(
+            map, VPM_TOC_OFFSET + i * sizeof(struct vpm_toc_entry),
+            (uint64_t)VPM_TOC_FREE << 32);
+    vpm_persist->store(map, 0, conf, sizeof(*conf));
+    return vpm_persist_range(map, 0, map->length);
+}
+
+static int fill(int fd, const struct vpm_pool_params *params,
+                struct vpm_error *err)
+{
+    uint64_t length = vpm_poolfile_length(params->descriptors);
+    struct vpm_conf conf = {
+        .magic = VPM_CONF_MAGIC,
+        .version = VPM_FORMAT_VERSION,
+        .page_size = params->page_size,
+        .total_size = params->total_size,
+        .state_size = params->state_size,
+        .descriptors = params->descriptors,
+        .uid_base = params->uid_base,
+    };
+    struct vpm_map map;
+    int rc;
+
+    if (getrandom(conf.uuid, sizeof(conf.uuid), 0) != sizeof(conf.uuid))
+        return vpm_fail_errno(err, "cannot make a uuid");
+    conf.uuid[6] = (conf.uuid[6] & 0x0f) | 0x40;  /* RFC 9562, version 4 */
+    conf.uuid[8] = (conf.uuid[8] & 0x3f) | 0x80;
+    rc = vpm_device_identify(fd, 0, &conf.device, err);
+    if (rc < 0)
+        return rc;
+    conf.crc = conf_crc(&conf);
+    if (vpm_persist->allocate(fd, length) < 0 ||
+        vpm_persist->zero(fd, 0, length) < 0 ||
+        vpm_persist->sync(fd) < 0 ||
+        vpm_map_open(&map, fd, length, true) < 0)
+        return vpm_fail_errno(err, "cannot make a pool file of %" PRIu64
+                              " bytes", length);
+    rc = write_contents(&map, &conf);
+    if (rc < 0)
+        rc = vpm_fail_errno(err, "cannot write the pool file");
+    vpm_map_close(&map);
+    return rc;
+}
+
+int vpm_poolfile_create(int dir_fd, const struct vpm_pool_params *params,
+                        struct vpm_error *err)
+{
+    int fd, rc;
+
+    if (vpm_persist->unlink(dir_fd, VPM_POOL_FILE_NEW, 0) < 0 &&
+        errno != ENOENT)
+        return vpm_fail_errno(err, "cannot remove an unfinished pool file");
+    fd = vpm_persist->create(dir_fd, VPM_POOL_FILE_NEW, 0600);
+    if (fd < 0)
+        return vpm_fail_errno(err, "cannot create the pool file");
+    rc = fill(fd, params, err);
+    if (rc == VPM_OK && vpm_persist->sync(fd) < 0)
+        rc = vpm_fail_errno(err, "cannot write the pool file");
+    close(fd);
+    if (rc < 0) {
+        vpm_persist->unlink(dir_fd, VPM_POOL_FILE_NEW, 0);
+        return rc;
+    }
+    if (vpm_persist->rename(dir_fd, VPM_POOL_FILE_NEW, VPM_POOL_FILE) < 0 ||
+        vpm_persist->sync(dir_fd) < 0)
+        return vpm_fail_errno(err, "cannot name the pool file");
+    return VPM_OK;
+}
+
+/* CONF comes from outside: what the rest relies on is checked here, once. */
+static int check_conf(const struct vpm_poolfile *file, uint64_t length,
+                      struct vpm_error *err)
+{
+    const struct vpm_conf *conf = &file->conf;
+    const struct vpm_pool_params params = {
+        .total_size = conf->total_size,
+        .state_size = conf->state_size,
+        .page_size = conf->page_size,
+        .descriptors = conf->descriptors,
+        .uid_base = conf->uid_base,
+    };
+    struct vpm_error why;
+
+    if (memcmp(conf->magic, VPM_CONF_MAGIC, sizeof(conf->magic)))
+        return vpm_fail(err, VPM_EFOREIGN, "%s is no pool file: the magic at "
+                        "offset 0 is wrong", file->path);
+    if (conf->crc != conf_crc(conf))
+        return vpm_fail(err, VPM_ECORRUPT, "%s is damaged: CONF (offset 0) "
+                        "has checksum 0x%08" PRIx32 " but says 0x%08" PRIx32
+                        " (offset %zu)", file->path, conf_crc(conf),
+                        conf->crc, offsetof(struct vpm_conf, crc));
+    if (conf->version > VPM_FORMAT_VERSION)
+        return vpm_fail(err, VPM_EVERSION, "%s has format version %" PRIu32
+                        ", this libvpm knows up to %d: upgrade", file->path,
+                        conf->version, VPM_FORMAT_VERSION);
+    if (conf->version != VPM_FORMAT_VERSION)
+        return vpm_fail(err, VPM_ECORRUPT, "%s has impossible format version "
+                        "%" PRIu32 " (offset %zu)", file->path,
+                        conf->version, offsetof(struct vpm_conf, version));
+    if (vpm_params_check(&params, &why) < 0)
+        return vpm_fail(err, VPM_ECORRUPT, "%s has an impossible CONF: %s",
+                        file->path, why.message);
+    if (length != vpm_poolfile_length(conf->descriptors))
+        return vpm_fail(err, VPM_ECORRUPT, "%s is %" PRIu64 " bytes long, "
+                        "but %" PRIu32 " descriptors need %" PRIu64,
+                        file->path, length, conf->descriptors,
+                        vpm_poolfile_length(conf->descriptors));
+    return VPM_OK;
+}
+
+static int load_conf(struct vpm_poolfile *file, struct stat *st,
+                     struct vpm_error *err)
+{
+    ssize_t got;
+
+    if (fstat(file->fd, st) < 0)
+        return vpm_fail_errno(err, "cannot examine %s", file->path);
+    if (!S_ISREG(st->st_mode))
+        return vpm_fail(err, VPM_EFOREIGN, "%s is no regular file",
+                        file->path);
+    got = pread(file->fd, &file->conf, sizeof(file->conf), 0);
+    if (got < 0)
+        return vpm_fail_errno(err, "cannot read %s", file->path);
+    if (got != sizeof(file->conf))
+        return vpm_fail(err, VPM_EFOREIGN, "%s is no pool file: it has only "
+                        "%zd bytes", file->path, got);
+    return check_conf(file, (uint64_t)st->st_size, err);
+}
+
+int vpm_poolfile_open(struct vpm_poolfile *file, int dir_fd, const char *dir,
+                      bool writable, struct vpm_error *err)
+{
+    struct stat st;
+    int rc;
+
+    memset(file, 0, sizeof(*file));
+    snprintf(file->path, sizeof(file->path), "%s/%s", dir, VPM_POOL_FILE);
+    file->fd = openat(dir_fd, VPM_POOL_FILE, (writable ? O_RDWR : O_RDONLY) |
+                      O_CLOEXEC | O_NOFOLLOW);
+    if (file->fd < 0 && errno == ENOENT)
+        return vpm_fail(err, VPM_ENOENT, "%s holds no pool (there is no %s): "
+                        "format one", dir, file->path);
+    if (file->fd < 0)
+        return vpm_fail_errno(err, "cannot open %s", file->path);
+    rc = load_conf(file, &st, err);
+    if (rc == VPM_OK && vpm_map_open(&file->map, file->fd,
+                                     (size_t)st.st_size, writable) < 0)
+        rc = vpm_fail_errno(err, "cannot map %s", file->path);
+    if (rc < 0)
+        vpm_poolfile_close(file);
+    return rc;
+}
+
+void vpm_poolfile_close(struct vpm_poolfile *file)
+{
+    vpm_map_close(&file->map);
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+}

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* region.c -- allocating, finding and freeing regions */
+#include "region.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "files.h"
+#include "lock.h"
+#include "state.h"
+
+static void describe(const struct vpm_pool *pool,
+                     const struct vpm_slot *slot,
+                     struct vpm_region_info *info)
+{
+    uint32_t base = pool->file.conf.uid_base;
+    const struct vpm_toc_body *body = &slot->body;
+
+    memset(info, 0, sizeof(*info));
+    info->id = body->id;
+    info->size = body->size;
+    info->epoch = slot->epoch;
+    info->created_ns = body->created_ns;
+    info->sequence = body->sequence;
+    info->descriptor = body->descriptor;
+    info->uid = base ? base + body->descriptor : (uint32_t)geteuid();
+    memcpy(info->name, body->name, sizeof(info->name));
+    snprintf(info->ram_path, sizeof(info->ram_path), "%.*s/%s/%s/%s",
+             (int)(sizeof(info->ram_path) - 32), pool->path,
+             VPM_REGIONS_DIR, vpm_dir_name(body->id).text, VPM_RAM_FILE);
+}
+
+/* -- finding ------------------------------------------------------------- */
+
+/* Any entry but a free one.  Damage elsewhere does not hide it. */
+static int find_entry(struct vpm_pool *pool, uint64_t id,
+                      struct vpm_slot *slot, struct vpm_error *err)
+{
+    int bad = VPM_OK;
+
+    for (uint32_t i = 0; i < pool->file.conf.descriptors; i++) {
+        int rc = vpm_toc_read(&pool->file, i, slot, err);
+
+        if (rc < 0)
+            bad = rc;
+        else if (slot->tag != VPM_TOC_FREE && slot->body.id == id)
+            return VPM_OK;
+    }
+    if (bad < 0)
+        return bad;
+    return vpm_fail(err, VPM_ENOENT, "pool %s has no region %016" PRIx64,
+                    pool->path, id);
+}
+
+int vpm_region_find(struct vpm_pool *pool, uint64_t id,
+                    struct vpm_slot *slot, struct vpm_error *err)
+{
+    int rc = find_entry(pool, id, slot, err);
+
+    if (rc == VPM_OK && slot->tag != VPM_TOC_LIVE)
+        rc = vpm_fail(err, VPM_ENOENT, "region %016" PRIx64 " of pool %s is "
+                      "being allocated or freed", id, pool->path);
+    return rc;
+}
+
+int vpm_region_again(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                     struct vpm_slot *slot, struct vpm_error *err)
+{
+    int rc = vpm_toc_read(&pool->file, body->descriptor, slot, err);
+
+    if (rc < 0)
+        return rc;
+    if (slot->tag != VPM_TOC_LIVE ||
+        memcmp(&slot->body, body, sizeof(*body)) != 0)
+        return vpm_fail(err, VPM_ENOENT, "region %016" PRIx64 " of '%s' was "
+                        "freed meanwhile", body->id, body->name);
+    return VPM_OK;
+}
+
+/* Any entry by name; one with the same id and another name is not found. */
+static int find_name(struct vpm_pool *pool, const char *name,
+                     uint32_t sequence, struct vpm_slot *slot,
+                     struct vpm_error *err)
+{
+    int rc = vpm_name_check(name, err);
+
+    if (rc < 0)
+        return rc;
+    rc = find_entry(pool, vpm_region_id(name, sequence), slot, err);
+    if (rc < 0 && rc != VPM_ENOENT)
+        return rc;
+    if (rc == VPM_OK && slot->body.sequence == sequence &&
+        strcmp(slot->body.name, name) == 0)
+        return VPM_OK;
+    return vpm_fail(err, VPM_ENOENT, "pool %s has no region of '%s', "
+                    "sequence number %" PRIu32, pool->path, name, sequence);
+}
+
+int vpm_region_lookup(struct vpm_pool *pool, const char *name,
+                      uint32_t sequence, struct vpm_region_info *info,
+                      struct vpm_error *err)
+{
+    struct vpm_slot slot;
+    int rc = find_name(pool, name, sequence, &slot, err);
+
+    if (rc == VPM_OK)
+        rc = vpm_region_find(pool, slot.body.id, &slot, err);
+    if (rc == VPM_OK)
+        describe(pool, &slot, info);
+    return rc;
+}
+
+int vpm_region_list(struct vpm_pool *pool, struct vpm_region_info *infos,
+                    uint32_t max, struct vpm_error *err)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < pool->file.conf.descriptors; i++) {
+        struct vpm_slot slot;
+        int rc = vpm_toc_read(&pool->file, i, &slot, err);
+
+        if (rc < 0)
+            return rc;
+        if (slot.tag != VPM_TOC_LIVE)
+            continue;
+        if (count < max)
+            describe(pool, &slot, &infos[count]);
+        count++;
+    }
+    return (int)count;
+}
+
+/* -- nvalloc ------------------------------------------------------------- */
+
+/* What the TOC says about a wish. */
+struct room {
+    uint64_t used;
+    uint32_t free_index;  /* number of descriptors when there is none */
+};
+
+static int same_id(const struct vpm_pool *pool, const struct vpm_toc_body *is,
+                   const struct vpm_toc_body *wish, struct vpm_error *err)
+{
+    if (is->sequence == wish->sequence && strcmp(is->name, wish->name) == 0)
+        return vpm_fail(err, VPM_EEXIST, "pool %s has a region of '%s', "
+                        "sequence number %" PRIu32 ", already", pool->path,
+                        is->name, is->sequence);
+    return vpm_fail(err, VPM_ECOLLISION, "'%s', sequence number %" PRIu32
+                    ", and '%s', sequence number %" PRIu32 ", which pool %s "
+                    "has already, both have region id %016" PRIx64
+                    ": use another sequence number", wish->name,
+                    wish->sequence, is->name, is->sequence, pool->path,
+                    is->id);
+}
+
+static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wish,
+                     struct room *room, struct vpm_error *err)
+{
+    uint32_t count = pool->file.conf.descriptors;
+
+    room->used = 0;
+    room->free_index = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct vpm_slot slot;
+        int rc = vpm_toc_read(&pool->file, i, &slot, err);
+
+        if (rc < 0)
+            return rc;
+        if (slot.tag == VPM_TOC_FREE) {
+            if (room->free_index == count)
+                room->free_index = i;
+            continue;
+        }
+        if (slot.body.id == wish->id)
+            return same_id(pool, &slot.body, wish, err);
+        room->used += slot.body.size;
+    }
+    return VPM_OK;
+}
+
+static int check_room(const struct vpm_pool *pool, const struct room *room,
+                      uint64_t size, struct vpm_error *err)
+{
+    const struct vpm_conf *conf = &pool->file.conf;
+    uint64_t left = 0;
+
+    if (room->used < conf->total_size)
+        left = conf->total_size - room->used;
+    if (size > left)
+        return vpm_fail(err, VPM_ENOSPC, "pool %s has %s of %s free, %s were "
+                        "asked for: free a region or use a larger pool",
+                        pool->path, vpm_size_text(left).text,
+                        vpm_size_text(conf->total_size).text,
+                        vpm_size_text(size).text);
+    if (room->free_index == conf->descriptors)
+        return vpm_fail(err, VPM_ENOSPC, "all %" PRIu32 " descriptors of "
+                        "pool %s are used: free a region or format a pool "
+                        "with more", conf->descriptors, pool->path);
+    return VPM_OK;
+}
+
+/* A directory that the TOC does not know may be somebody's data. */
+static int check_unused(const struct vpm_pool *pool, uint64_t id,
+                        struct vpm_error *err)
+{
+    struct vpm_dir_name name = vpm_dir_name(id);
+
+    if (faccessat(pool->regions_fd, name.text, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return vpm_fail(err, VPM_ECORRUPT, "%s/%s/%s exists, but the table "
+                        "of contents has no such region: move it away",
+                        pool->path, VPM_REGIONS_DIR, name.text);
+    if (errno != ENOENT)
+        return vpm_fail_errno(err, "cannot examine %s/%s/%s", pool->path,
+                              VPM_REGIONS_DIR, name.text);
+    return VPM_OK;
+}
+
+static int fill_body(const struct vpm_pool *pool, const char *name,
+                     uint32_t sequence, uint64_t size,
+                     struct vpm_toc_body *body, struct vpm_error *err)
+{
+    uint64_t page = pool->file.conf.page_size;
+    struct timespec now;
+    int rc = vpm_name_check(name, err);
+
+    if (rc < 0)
+        return rc;
+    if (size == 0 || size > (uint64_t)INT64_MAX - page)
+        return vpm_fail(err, VPM_EINVAL, "size of '%s' is %" PRIu64 "; it "
+                        "must be from 1 to %" PRIu64, name, size,
+                        (uint64_t)INT64_MAX - page);
+    memset(body, 0, sizeof(*body));
+    if (getrandom(&body->incarnation, sizeof(body->incarnation), 0) !=
+        sizeof(body->incarnation))
+        return vpm_fail_errno(err, "cannot make a random number");
+    clock_gettime(CLOCK_REALTIME, &now);
+    body->created_ns = (uint64_t)now.tv_sec * 1000000000u +
+        (uint64_t)now.tv_nsec;
+    body->id = vpm_region_id(name, sequence);
+    body->size = (size + page - 1) / page * page;
+    body->sequence = sequence;
+    memcpy(body->name, name, strlen(name));
+    return VPM_OK;
+}
+
+/* The error that is returned is the first, not one of the rollback. */
+static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                struct vpm_error *err)
+{
+    const struct vpm_slot slot = {
+        .index = body->descriptor,
+        .tag = VPM_TOC_ALLOCATING,
+        .body = *body,
+    };
+    struct vpm_error ignored;
+    int rc = vpm_toc_write(&pool->file, body, err);
+
+    if (rc < 0)
+        return rc;
+    rc = vpm_toc_commit(&pool->file, body, slot.tag, err);
+    if (rc == VPM_OK)
+        rc = vpm_files_create(pool, body, err);
+    if (rc == VPM_OK)
+        rc = vpm_toc_commit(&pool->file, body, VPM_TOC_LIVE, err);
+    if (rc == VPM_OK)
+        return VPM_OK;
+    /* The last commit may have failed half way. */
+    if (vpm_toc_commit(&pool->file, body, slot.tag, &ignored) == VPM_OK)
+        vpm_pool_finish(pool, &slot, &ignored);
+    return rc;
+}
+
+static int alloc_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
+                        struct vpm_region_info *info, struct vpm_error *err)
+{
+    struct vpm_slot slot;
+    struct room room;
+    int rc;
+
+    /* What cannot be repaired takes room, but does not stop others. */
+    vpm_pool_repair(pool, err);
+    rc = find_room(pool, body, &room, err);
+    if (rc == VPM_OK)
+        rc = check_room(pool, &room, body->size, err);
+    if (rc == VPM_OK)
+        rc = check_unused(pool, body->id, err);
+    if (rc < 0)
+        return rc;
+    body->descriptor = room.free_index;
+    rc = make(pool, body, err);
+    if (rc == VPM_OK)
+        rc = vpm_region_again(pool, body, &slot, err);
+    if (rc == VPM_OK)
+        describe(pool, &slot, info);
+    return rc;
+}
+
+int nvalloc(struct vpm_pool *pool, const char *name, uint32_t sequence,
+            uint64_t size, struct vpm_region_info *info,
+            struct vpm_error *err)
+{
+    struct vpm_toc_body body;
+    int fd;
+    int rc = fill_body(pool, name, sequence, size, &body, err);
+
+    if (rc < 0)
+        return rc;
+    fd = vpm_pool_lock(pool, err);
+    if (fd < 0)
+        return fd;
+    rc = alloc_locked(pool, &body, info, err);
+    close(fd);
+    return rc;
+}
+
+/* -- what changes one region --------------------------------------------- */
+
+/* Takes a region's lock and reads its entry again: a file descriptor to
+ * close, or a vpm_code. */
+static int lock_region(struct vpm_pool *pool, struct vpm_slot *slot,
+                       struct vpm_error *err)
+{
+    struct vpm_toc_body body = slot->body;
+    int fd = vpm_lock(pool->regions_fd, vpm_dir_name(body.id).text);
+    int saved = errno;
+    int rc = vpm_region_again(pool, &body, slot, err);
+
+    if (rc == VPM_OK && fd < 0) {
+        errno = saved;
+        return vpm_fail_errno(err, "cannot lock %s/%s of '%s'",
+                              VPM_REGIONS_DIR, vpm_dir_name(body.id).text,
+                              body.name);
+    }
+    if (rc == VPM_OK)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+static int lock_region_id(struct vpm_pool *pool, uint64_t id,
+                          struct vpm_slot *slot, struct vpm_error *err)
+{
+    int rc = vpm_region_find(pool, id, slot, err);
+
+    return rc < 0 ? rc : lock_region(pool, slot, err);
+}
+
+/* The epoch first: from then on no state is proven, whatever the state file
+ * says. */
+static int advance_epoch(struct vpm_pool *pool, const struct vpm_slot *slot,
+                         struct vpm_error *err)
+{
+    int rc = vpm_toc_set_epoch(&pool->file, &slot->body, slot->epoch + 1,
+                               err);
+
+    return rc < 0 ? rc : vpm_state_clear(pool, &slot->body, err);
+}
+
+int vpm_region_begin_epoch(struct vpm_pool *pool, uint64_t id,
+                           struct vpm_error *err)
+{
+    struct vpm_slot slot;
+    int fd = lock_region_id(pool, id, &slot, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = advance_epoch(pool, &slot, err);
+    close(fd);
+    return rc;
+}
+
+int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
+                     struct vpm_error *err)
+{
+    struct vpm_slot slot;
+    int fd = lock_region_id(pool, id, &slot, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = advance_epoch(pool, &slot, err);
+    if (rc == VPM_OK)
+        rc = vpm_files_scrub(pool, &slot.body, err);
+    if (rc == VPM_OK)
+        rc = vpm_files_restore_size(pool, &slot.body, err);
+    close(fd);
+    return rc;
+}
+
+/* -- nvfree -------------------------------------------------------------- */
+
+static int begin_freeing(struct vpm_pool *pool, struct vpm_slot *slot,
+                       struct vpm_error *err)
+{
+    int fd = lock_region(pool, slot, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = vpm_files_known(pool->regions_fd, slot->body.id, err);
+    if (rc == VPM_OK)
+        rc = vpm_toc_commit(&pool->file, &slot->body, VPM_TOC_FREEING, err);
+    close(fd);
+    slot->tag = VPM_TOC_FREEING;
+    return rc;
+}
+
+/* Once the entry is freeing there is no way back: a failure leaves the rest
+ * to the next repair, or to another nvfree. */
+static int free_locked(struct vpm_pool *pool, const char *name,
+                       uint32_t sequence, struct vpm_error *err)
+{
+    struct vpm_slot slot;
+    int rc;
+
+    vpm_pool_repair(pool, err);
+    rc = find_name(pool, name, sequence, &slot, err);
+    if (rc == VPM_OK && slot.tag == VPM_TOC_LIVE)
+        rc = begin_freeing(pool, &slot, err);
+    if (rc == VPM_OK)
+        rc = vpm_pool_finish(pool, &slot, err);
+    return rc;
+}
+
+int nvfree(struct vpm_pool *pool, const char *name, uint32_t sequence,
+           struct vpm_error *err)
+{
+    int fd = vpm_pool_lock(pool, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = free_locked(pool, name, sequence, err);
+    close(fd);
+    return rc;
+}

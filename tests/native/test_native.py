@@ -1,0 +1,27 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Runs the native tests, plain and with address and UB sanitizers."""
+
+import os
+
+import pytest
+
+from tests.native import build
+
+
+@pytest.mark.parametrize('variant', sorted(build.VARIANTS))
+@pytest.mark.parametrize('name', build.tests())
+def test_native(name, variant):
+    assert os.geteuid() == 0, 'run as root: the tests mount a tmpfs'
+    print(build.run([build.program(name, variant,
+                                   ['harness.c', 'crash.c'])]))

@@ -1,0 +1,341 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The Python wrapper of libvpm, on a real pool in a temporary directory."""
+
+import gc
+import os
+import pathlib
+import threading
+import time
+import uuid
+
+import pytest
+
+from nova_temporality import vpm
+
+META = vpm.FixationMeta(wall_ns=1, signal_ns=2, stopped_ns=3, saved_ns=4,
+                        runstate='running', producer='qemu 10.0.2')
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'pool'
+
+
+@pytest.fixture
+def pool(path):
+    with create(path) as pool:
+        yield pool
+
+
+def create(path, **params):
+    params = {'total_size': 1 << 20, 'state_size': 64 << 10,
+              'descriptors': 40, 'uid_base': 0} | params
+    return vpm.Pool.create(path, **params)
+
+
+def pipe_with(data):
+    read_end, write_end = os.pipe()
+    with os.fdopen(write_end, 'wb') as sink:
+        sink.write(data)
+    return os.fdopen(read_end, 'rb')
+
+
+def fixate(pool, id, data=b'stream', meta=META):
+    with pool.open_fixation(id) as fixation, pipe_with(data) as source:
+        fixation.begin()
+        fixation.receive(source)
+        return fixation.commit(meta)
+
+
+def test_info(pool):
+    info = pool.info()
+    assert isinstance(info.uuid, uuid.UUID) and info.uuid.version == 4
+    assert info.total_size == info.free_size == 1 << 20
+    assert (info.version, info.page_size, info.uid_base) == (1, 4096, 0)
+    assert (info.descriptors, info.used_descriptors) == (40, 0)
+    assert info.medium in ('file', 'tmpfs', 'dax')
+    pool.alloc('a', 5000)
+    info = pool.info()
+    assert (info.used_size, info.free_size) == (8192, (1 << 20) - 8192)
+
+
+def test_region(pool, path):
+    before = time.time_ns()
+    region = pool.alloc('a', 5000, sequence=3)
+    assert before <= region.created_ns <= time.time_ns()
+    assert region.id == vpm.region_id('a', 3)
+    assert (region.name, region.sequence, region.size) == ('a', 3, 8192)
+    assert (region.epoch, region.descriptor) == (0, 0)
+    assert region.uid == os.geteuid()
+    assert region.ram_path == os.path.realpath(
+        path / 'regions' / ('%016x' % region.id) / 'ram')
+    assert pool.lookup('a', 3) == region
+    assert pool.regions() == [region]
+    pool.free('a', 3)
+    assert pool.regions() == []
+
+
+def test_more_regions_than_the_first_guess(pool):
+    names = {'server-%d' % i for i in range(40)}
+    for name in names:
+        pool.alloc(name, 4096)
+    assert {region.name for region in pool.regions()} == names
+
+
+def test_errors_have_classes_and_messages(pool, path):
+    region = pool.alloc('a', 4096)
+    with pytest.raises(vpm.AlreadyExists, match="a region of 'a'"):
+        pool.alloc('a', 4096)
+    with pytest.raises(vpm.PoolFull, match='1020.0 KiB of 1.0 MiB free'):
+        pool.alloc('b', 1 << 20)
+    with pytest.raises(vpm.NotFound, match="no region of 'b'"):
+        pool.lookup('b')
+    with pytest.raises(vpm.InvalidArgument, match='0x2f at position 0'):
+        pool.alloc('/', 4096)
+    with pytest.raises(vpm.Unproven, match='there is no marker'):
+        pool.verify_state(region.id)
+    with pytest.raises(vpm.AlreadyExists, match='holds a pool already'):
+        create(path)
+    with pytest.raises(vpm.NotFound, match='no pool'):
+        vpm.Pool(path / 'none')
+    with pytest.raises(vpm.SystemCallFailed, match='errno 20'):
+        vpm.Pool('/dev/null/pool')
+
+
+def test_every_code_has_its_class():
+    codes = [getattr(vpm._lib, name) for name in dir(vpm._lib)
+             if name.startswith('VPM_E')]
+    assert sorted(codes) == sorted(vpm._ERRORS)
+    assert len(set(vpm._ERRORS.values())) == len(codes) == 12
+
+
+@pytest.mark.parametrize('params', [
+    {'total_size': -1}, {'total_size': 1 << 64}, {'page_size': 1 << 32},
+    {'descriptors': -5}, {'uid_base': 1 << 32}, {'state_size': 100},
+])
+def test_bad_params_are_named(path, params):
+    (name, value), = params.items()
+    with pytest.raises(vpm.InvalidArgument) as caught:
+        create(path, **params)
+    assert name.split('_')[0] in str(caught.value)
+    assert str(value) in str(caught.value)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize('call', [
+    lambda pool: pool.alloc('a\0b', 4096),
+    lambda pool: pool.alloc('a', -1),
+    lambda pool: pool.alloc('a', 4096, sequence=1 << 32),
+    lambda pool: pool.free('ä'),
+    lambda pool: pool.scrub(-1),
+    lambda pool: pool.begin_epoch(1 << 64),
+])
+def test_bad_arguments(pool, call):
+    with pytest.raises(vpm.InvalidArgument):
+        call(pool)
+
+
+def test_damaged_pool(path):
+    create(path).close()
+    with open(path / 'pool', 'r+b') as file:
+        file.seek(100)
+        file.write(b'damage')
+    with pytest.raises(vpm.PoolCorrupt, match='CONF'):
+        vpm.Pool(path)
+    finding, = vpm.check(path)
+    assert 'CONF' in finding
+
+
+def test_foreign_pool(path):
+    create(path).close()
+    pathlib.Path(path / 'pool').write_bytes(b'?' * 8192)
+    with pytest.raises(vpm.ForeignPool, match='no pool file'):
+        vpm.Pool(path)
+
+
+def test_check_lists_all_findings(pool, path):
+    assert vpm.check(path) == []
+    region = pool.alloc('a', 4096)
+    os.chmod(region.ram_path, 0o644)
+    (path / 'regions' / 'stray').mkdir()
+    findings = vpm.check(path)
+    assert len(findings) == 2
+    assert any('mode' in finding for finding in findings)
+    assert any('stray' in finding for finding in findings)
+    with pytest.raises(vpm.NotFound):
+        vpm.check(path / 'none')
+
+
+def test_fixation_round_trip(pool):
+    region = pool.alloc('a', 4096)
+    pool.begin_epoch(region.id)
+    before = time.monotonic_ns()
+    persisted = fixate(pool, region.id, b'x' * 10000)
+    assert before <= persisted <= time.monotonic_ns()
+    state = pool.verify_state(region.id)
+    assert (state.epoch, state.length, state.meta) == (1, 10000, META)
+    assert before <= state.persisted_ns <= persisted
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, 'rb') as source:
+        with os.fdopen(write_end, 'wb') as sink:
+            pool.send_state(region.id, sink)
+        assert source.read() == b'x' * 10000
+
+
+def test_fixation_is_refused_when_proven(pool):
+    region = pool.alloc('a', 4096)
+    fixate(pool, region.id)
+    with pytest.raises(vpm.AlreadyFixated):
+        fixate(pool, region.id)
+    pool.begin_epoch(region.id)
+    with pytest.raises(vpm.Unproven):
+        pool.verify_state(region.id)
+    fixate(pool, region.id)
+    pool.verify_state(region.id)
+
+
+def test_fixation_deadline(pool):
+    region = pool.alloc('a', 4096)
+    read_end, write_end = os.pipe()
+    try:
+        with pool.open_fixation(region.id) as fixation:
+            fixation.begin()
+            with pytest.raises(vpm.DeadlineExceeded):
+                fixation.receive(read_end, time.monotonic_ns() + 1000000)
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+
+
+def test_long_meta_is_refused(pool):
+    region = pool.alloc('a', 4096)
+    with pytest.raises(vpm.InvalidArgument, match='longer than 31 bytes'):
+        fixate(pool, region.id, meta=vpm.FixationMeta(runstate='x' * 32))
+    longest = vpm.FixationMeta(runstate='x' * 31, producer='y' * 31)
+    fixate(pool, region.id, meta=longest)
+    assert pool.verify_state(region.id).meta == longest
+
+
+def test_receive_releases_the_gil(pool):
+    """Else this thread could never write what the other waits for."""
+    region = pool.alloc('a', 4096)
+    read_end, write_end = os.pipe()
+    failures = []
+
+    def receive():
+        try:
+            with pool.open_fixation(region.id) as fixation:
+                fixation.begin()
+                fixation.receive(read_end, time.monotonic_ns() + 60 * 10**9)
+                fixation.commit(META)
+        except vpm.VpmError as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    with os.fdopen(write_end, 'wb') as sink:
+        sink.write(b'late')
+    thread.join()
+    os.close(read_end)
+    assert failures == []
+    assert pool.verify_state(region.id).length == 4
+
+
+def test_scrub(pool):
+    region = pool.alloc('a', 4096)
+    fixate(pool, region.id)
+    ram = pathlib.Path(region.ram_path)
+    with open(ram, 'r+b') as file:
+        file.write(b'secret')
+    pool.scrub(region.id)
+    assert ram.read_bytes() == bytes(4096)
+    with pytest.raises(vpm.Unproven):
+        pool.verify_state(region.id)
+    assert pool.lookup('a').epoch == 1
+
+
+def test_closed_handles_say_so(pool):
+    region = pool.alloc('a', 4096)
+    fixation = pool.open_fixation(region.id)
+    fixation.close()
+    fixation.close()
+    with pytest.raises(ValueError, match='is closed'):
+        fixation.begin()
+    pool.close()
+    pool.close()
+    with pytest.raises(ValueError, match='is closed'):
+        pool.info()
+
+
+def open_files():
+    return len(os.listdir('/proc/self/fd'))
+
+
+def test_fixation_outlives_the_closing_of_its_pool(pool):
+    region = pool.alloc('a', 4096)
+    fixation = pool.open_fixation(region.id)
+    pool.close()
+    gc.collect()
+    fixation.begin()
+    with pipe_with(b'data') as source:
+        fixation.receive(source)
+    fixation.commit(META)
+    before = open_files()
+    fixation.close()
+    gc.collect()
+    assert open_files() < before
+
+
+def test_closing_while_another_thread_is_inside(path):
+    """The handle goes when the last call has returned, not under it."""
+    pool = create(path)
+    region = pool.alloc('a', 4096)
+    stop = threading.Event()
+    failures = []
+
+    def use(mine):
+        try:
+            while not stop.is_set():
+                mine.info()
+                mine.begin_epoch(region.id)
+        except ValueError:
+            pass  # closed
+        except vpm.VpmError as failure:
+            failures.append(failure)
+
+    for _ in range(50):
+        mine = vpm.Pool(path)
+        threads = [threading.Thread(target=use, args=(mine,))
+                   for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        mine.close()
+        for thread in threads:
+            thread.join()
+    stop.set()
+    assert failures == []
+    pool.close()
+
+
+def test_failed_opening_leaks_nothing(path):
+    create(path).close()
+    with open(path / 'pool', 'r+b') as file:
+        file.write(b'?')
+    gc.collect()
+    before = open_files()
+    for _ in range(10):
+        with pytest.raises(vpm.ForeignPool):
+            vpm.Pool(path)
+        vpm.check(path)
+    assert open_files() == before

@@ -1,0 +1,264 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""libvpm against a model, in any order of operations, with crashes.
+
+A crash is a real one: another process does the operation and is stopped at
+some step of it. Either all of it happened then, or nothing.
+"""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import tempfile
+
+from hypothesis import settings
+from hypothesis import stateful
+from hypothesis import strategies as st
+
+from nova_temporality import vpm
+from tests.native import build
+
+TOTAL = 256 << 10
+PAGE = 4096
+DESCRIPTORS = 5
+
+NAMES = st.sampled_from(['a', 'b', 'c', 'd', 'e', 'f'])
+SIZES = st.sampled_from([1, PAGE, PAGE + 1, 64 << 10, 100 << 10, TOTAL])
+# More steps than any operation has, so that some are not stopped.
+STEPS = st.integers(0, 30)
+
+
+@dataclasses.dataclass
+class Region:
+    """What the model knows of a region."""
+
+    size: int
+    epoch: int = 0
+    byte: bytes = b'\0'
+    fixated: bytes = b''     # the stream that is proven, if any
+
+
+class PoolMachine(stateful.RuleBasedStateMachine):
+    """One pool and its model."""
+
+    def __init__(self):
+        super().__init__()
+        self.directory = tempfile.mkdtemp(dir='/dev/shm')
+        self.path = os.path.join(self.directory, 'pool')
+        self.pool = vpm.Pool.create(
+            self.path, total_size=TOTAL, state_size=16 << 10,
+            page_size=PAGE, descriptors=DESCRIPTORS, uid_base=0)
+        self.model = {}
+
+    def teardown(self):
+        self.pool.close()
+        shutil.rmtree(self.directory)
+
+    def fits(self, name, size):
+        used = sum(region.size for region in self.model.values())
+        return (name not in self.model and used + size <= TOTAL and
+                len(self.model) < DESCRIPTORS)
+
+    @staticmethod
+    def rounded(size):
+        return -(-size // PAGE) * PAGE
+
+    def id_of(self, name):
+        return vpm.region_id(name)
+
+    @stateful.rule(name=NAMES, size=SIZES)
+    def alloc(self, name, size):
+        size = self.rounded(size)
+        fits = self.fits(name, size)
+        try:
+            region = self.pool.alloc(name, size)
+        except vpm.AlreadyExists:
+            assert name in self.model
+        except vpm.PoolFull:
+            assert name not in self.model and not fits
+        else:
+            assert fits and region.size == size
+            self.model[name] = Region(size)
+
+    @stateful.rule(name=NAMES)
+    def free(self, name):
+        try:
+            self.pool.free(name)
+        except vpm.NotFound:
+            assert name not in self.model
+        else:
+            del self.model[name]
+
+    @stateful.rule(name=NAMES, byte=st.sampled_from([b'x', b'y']))
+    def write(self, name, byte):
+        if name in self.model:
+            with open(self.pool.lookup(name).ram_path, 'r+b') as ram:
+                ram.write(byte * self.model[name].size)
+            self.model[name].byte = byte
+
+    @stateful.rule(name=NAMES)
+    def scrub(self, name):
+        try:
+            self.pool.scrub(self.id_of(name))
+        except vpm.NotFound:
+            assert name not in self.model
+        else:
+            self.model[name] = Region(self.model[name].size,
+                                      self.model[name].epoch + 1)
+
+    @stateful.rule(name=NAMES)
+    def begin_epoch(self, name):
+        try:
+            self.pool.begin_epoch(self.id_of(name))
+        except vpm.NotFound:
+            assert name not in self.model
+        else:
+            self.model[name].epoch += 1
+            self.model[name].fixated = b''
+
+    @stateful.rule(name=NAMES, stream=st.binary(min_size=1, max_size=3000))
+    def fixate(self, name, stream):
+        if name not in self.model:
+            return
+        region = self.model[name]
+        read_end, write_end = os.pipe()
+        with os.fdopen(read_end, 'rb') as source, \
+                self.pool.open_fixation(self.id_of(name)) as fixation:
+            with os.fdopen(write_end, 'wb') as sink:
+                sink.write(stream)
+            try:
+                fixation.begin()
+            except vpm.AlreadyFixated:
+                assert region.fixated
+                return
+            assert not region.fixated
+            fixation.receive(source)
+            fixation.commit(vpm.FixationMeta())
+        region.fixated = stream
+
+    @stateful.rule()
+    def reopen(self):
+        self.pool.close()
+        self.pool = vpm.Pool(self.path)
+
+    def operate(self, step, operation, name='', size=0):
+        result = subprocess.run(
+            [build.crash_program(), str(step), self.path, operation, name,
+             str(size)], stderr=subprocess.DEVNULL)
+        assert result.returncode >= 0
+        return result.returncode
+
+    def after_crash(self, crash_again):
+        """Recover, perhaps stopped again, perhaps without reopening."""
+        if crash_again is not None:
+            self.operate(crash_again, 'open')
+            self.reopen()
+
+    @stateful.rule(name=NAMES, size=SIZES, step=STEPS,
+                   again=st.none() | STEPS)
+    def alloc_and_crash(self, name, size, step, again):
+        size = self.rounded(size)
+        fits = self.fits(name, size)
+        status = self.operate(step, 'alloc', name, size)
+        self.after_crash(again)
+        if status == 0:
+            assert fits
+            self.model[name] = Region(size)
+        elif status == build.CRASHED and fits and self.is_there(name):
+            self.model[name] = Region(size)
+        else:
+            assert status == build.CRASHED or not fits
+
+    @stateful.rule(name=NAMES, step=STEPS, again=st.none() | STEPS)
+    def free_and_crash(self, name, step, again):
+        status = self.operate(step, 'free', name)
+        self.after_crash(again)
+        if status == 0 or (status == build.CRASHED and name in self.model and
+                           not self.is_there(name)):
+            del self.model[name]
+
+    @stateful.rule(name=NAMES, step=STEPS)
+    def begin_epoch_and_crash(self, name, step):
+        status = self.operate(step, 'epoch', name)
+        if name not in self.model:
+            assert status != 0
+            return
+        region = self.model[name]
+        epoch = self.pool.lookup(name).epoch
+        assert epoch == region.epoch + 1 or (
+            epoch == region.epoch and status == build.CRASHED)
+        if epoch > region.epoch:
+            region.epoch = epoch
+            region.fixated = b''
+
+    @stateful.rule(name=NAMES, step=STEPS,
+                   length=st.integers(1, 3000))
+    def fixate_and_crash(self, name, step, length):
+        status = self.operate(step, 'fixate', name, length)
+        if name not in self.model or self.model[name].fixated:
+            assert status != 0
+            return
+        try:
+            self.pool.verify_state(self.id_of(name))
+        except vpm.Unproven:
+            assert status == build.CRASHED
+        else:
+            self.model[name].fixated = b'S' * length
+
+    def is_there(self, name):
+        return name in {region.name for region in self.pool.regions()}
+
+    @stateful.invariant()
+    def regions_are_those_of_the_model(self):
+        found = {region.name: (region.size, region.epoch)
+                 for region in self.pool.regions()}
+        assert found == {name: (region.size, region.epoch)
+                         for name, region in self.model.items()}
+        for name in self.model:
+            assert self.pool.lookup(name).name == name
+
+    @stateful.invariant()
+    def contents_are_those_of_the_model(self):
+        for name, region in self.model.items():
+            with open(self.pool.lookup(name).ram_path, 'rb') as ram:
+                assert ram.read() == region.byte * region.size
+
+    @stateful.invariant()
+    def proven_is_what_was_fixated(self):
+        for name, region in self.model.items():
+            try:
+                state = self.pool.verify_state(self.id_of(name))
+            except vpm.Unproven:
+                assert not region.fixated
+                continue
+            assert state.length == len(region.fixated)
+            assert state.epoch == region.epoch
+            read_end, write_end = os.pipe()
+            with os.fdopen(read_end, 'rb') as source:
+                with os.fdopen(write_end, 'wb') as sink:
+                    self.pool.send_state(self.id_of(name), sink)
+                assert source.read() == region.fixated
+
+    @stateful.rule()
+    def check(self):
+        """Sound after the next opening, whatever was before."""
+        self.reopen()
+        assert vpm.check(self.path) == []
+        used = sum(region.size for region in self.model.values())
+        assert self.pool.info().used_size == used
+
+
+TestPoolMachine = PoolMachine.TestCase
+TestPoolMachine.settings = settings(max_examples=300, deadline=None,
+                                    stateful_step_count=30)
