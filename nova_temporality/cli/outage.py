@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""temporality status, fixate and resume."""
+
+from cliff import columns
+from cliff import lister
+from cliff import show
+
+from nova_temporality.cli import sizes
+from nova_temporality.notifier import client
+from nova_temporality.notifier import outage
+from nova_temporality import vpm
+
+
+class _Pvms(columns.FormattableColumn):
+    """pVMs as the notifier describes them; a line each for people."""
+
+    def human_readable(self):
+        return '\n'.join(
+            ' - '.join(filter(None, ('%(name)s %(state)s' % pvm,
+                                     pvm['reason'], pvm['remedy'])))
+            for pvm in self._value) or 'none'
+
+
+class _LastOutage(columns.FormattableColumn):
+    """The report of the last outage; a line for people."""
+
+    def human_readable(self):
+        return outage.summary(self._value) if self._value else 'none'
+
+
+class Status(show.ShowOne):
+    """Show whether this host's servers would survive a power cut.
+
+    Exits with 1 if the notifier is down or a running server is not armed.
+    """
+
+    def run(self, parsed_args):
+        self.sound = True
+        super().run(parsed_args)
+        return 0 if self.sound else 1
+
+    def take_action(self, parsed_args):
+        conf = self.app.conf.temporality
+        try:
+            status = client.call(conf.run_dir, 'status')
+            notifier = 'up'
+        except client.NotifierDown as e:
+            status = {'pvms': [], 'pool_error': None, 'last_outage': None}
+            notifier = 'down: %s' % e
+        pool = status['pool_error'] or self._pool(conf.pool_path)
+        self.sound = notifier == 'up' and not status['pool_error'] and all(
+            pvm['state'] not in ('not armed', 'stopped')
+            for pvm in status['pvms'])
+        return (('notifier', 'pool', 'pvms', 'last_outage'),
+                (notifier, pool, _Pvms(status['pvms']),
+                 _LastOutage(status['last_outage'])))
+
+    @staticmethod
+    def _pool(path):
+        try:
+            with vpm.Pool(path) as pool:
+                info = pool.info()
+        except vpm.VpmError as e:
+            return str(e)
+        return '%s (%s): %s of %s used' % (
+            path, info.medium, sizes.show(info.used_size),
+            sizes.show(info.total_size))
+
+
+class Fixate(lister.Lister):
+    """Fixate all persistent servers now, as if power failed.
+
+    They stand still until "temporality resume". Exits with 1 if one of them
+    could not be fixated. Times are milliseconds since the event.
+    """
+
+    def run(self, parsed_args):
+        self.report = client.call(self.app.conf.temporality.run_dir,
+                                  'fixate')
+        super().run(parsed_args)
+        self.app.LOG.info('%s', outage.summary(self.report))
+        return 1 if outage.failures(self.report) else 0
+
+    def take_action(self, parsed_args):
+        return ('Server', 'Result', 'Run State', 'Stopped ms', 'Saved ms',
+                'Fixated ms', 'State Size', 'Reason'), [
+            (pvm['name'], pvm['result'], pvm['runstate'], pvm['stopped_ms'],
+             pvm['saved_ms'], pvm['fixated_ms'], pvm['state_size'],
+             pvm['reason']) for pvm in self.report['pvms']]
+
+
+class Resume(lister.Lister):
+    """Call a fixation off: power is back before it was gone.
+
+    Servers that ran before run on. Exits with 1 if one of them could not be
+    resumed.
+    """
+
+    def run(self, parsed_args):
+        self.results = client.call(self.app.conf.temporality.run_dir,
+                                   'resume')
+        super().run(parsed_args)
+        return 1 if any(result['result'] == 'failed'
+                        for result in self.results) else 0
+
+    def take_action(self, parsed_args):
+        return ('Server', 'Result', 'Reason'), [
+            (result['name'], result['result'], result['reason'])
+            for result in self.results]

@@ -1,0 +1,152 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""temporality pool ..."""
+
+import os
+
+from cliff import lister
+from cliff import show
+
+from nova_temporality.cli import columns
+from nova_temporality.cli import sizes
+from nova_temporality import vpm
+
+_EMULATED = ('%s lies on %s, which emulates NVRAM: its contents do not '
+             'survive a real power cut')
+
+
+class CommandError(Exception):
+    """A command cannot do what was asked."""
+
+
+class PoolCreate(show.ShowOne):
+    """Format a directory of an NVRAM file system as this host's pool."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        _add_path(parser)
+        parser.add_argument(
+            '--size', type=sizes.parse, metavar='<size>',
+            help="NVRAM for servers' memory, e.g. 64G (default: the free "
+                 'space of the file system less that for the state files)')
+        parser.add_argument(
+            '--state-size', type=sizes.parse, metavar='<size>',
+            default=vpm.DEFAULT_STATE_SIZE,
+            help="room for one server's vCPU and device state (default: %s)"
+                 % sizes.show(vpm.DEFAULT_STATE_SIZE))
+        parser.add_argument(
+            '--page-size', type=sizes.parse, metavar='<size>',
+            default=vpm.DEFAULT_PAGE_SIZE,
+            help='granularity of allocation (default: %s)'
+                 % sizes.show(vpm.DEFAULT_PAGE_SIZE))
+        parser.add_argument(
+            '--descriptors', type=int, metavar='<count>',
+            default=vpm.DEFAULT_DESCRIPTORS,
+            help='most servers that the pool can hold (default: %(default)s)')
+        parser.add_argument(
+            '--uid-base', type=int, metavar='<uid>',
+            default=vpm.DEFAULT_UID_BASE,
+            help='first of the user ids that servers run under, one for each '
+                 'descriptor; none of them may be in use '
+                 '(default: %(default)s)')
+        return parser
+
+    def take_action(self, parsed_args):
+        path = _path(self.app, parsed_args)
+        size = parsed_args.size
+        if size is None:
+            size = self._default_size(path, parsed_args)
+        with vpm.Pool.create(
+                path, total_size=size, state_size=parsed_args.state_size,
+                page_size=parsed_args.page_size,
+                descriptors=parsed_args.descriptors,
+                uid_base=parsed_args.uid_base) as pool:
+            return _describe(self.app, pool)
+
+    def _default_size(self, path, parsed_args):
+        parent = os.path.dirname(os.path.abspath(path))
+        stat = os.statvfs(path if os.path.isdir(path) else parent)
+        free = stat.f_bavail * stat.f_frsize
+        reserve = parsed_args.state_size * parsed_args.descriptors
+        size = free - reserve
+        if parsed_args.page_size > 0:
+            size -= size % parsed_args.page_size
+        if size <= 0:
+            raise CommandError(
+                '%s are free, of which %d state files of %s would take %s; '
+                'give fewer --descriptors, a smaller --state-size, or --size'
+                % (sizes.show(free), parsed_args.descriptors,
+                   sizes.show(parsed_args.state_size), sizes.show(reserve)))
+        self.app.LOG.info(
+            "Taking %s for servers' memory: what is free less %s for state "
+            'files', sizes.show(size), sizes.show(reserve))
+        return size
+
+
+class PoolShow(show.ShowOne):
+    """Show what the pool is and how much of it is used."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        _add_path(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        with vpm.Pool(_path(self.app, parsed_args)) as pool:
+            return _describe(self.app, pool)
+
+
+class PoolCheck(lister.Lister):
+    """Examine the pool without changing anything; exit with 1 on findings."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        _add_path(parser)
+        return parser
+
+    def run(self, parsed_args):
+        self.findings = vpm.check(_path(self.app, parsed_args))
+        super().run(parsed_args)
+        return 1 if self.findings else 0
+
+    def take_action(self, parsed_args):
+        return ('Finding',), [(finding,) for finding in self.findings]
+
+
+def _add_path(parser):
+    parser.add_argument(
+        'path', nargs='?', metavar='<path>',
+        help='of the pool (default: [temporality] pool_path)')
+
+
+def _path(app, parsed_args):
+    return parsed_args.path or app.conf.temporality.pool_path
+
+
+def _describe(app, pool):
+    info = pool.info()
+    if info.medium != 'dax':
+        app.LOG.warning(_EMULATED, pool.path, info.medium)
+    return zip(
+        ('path', pool.path),
+        ('uuid', str(info.uuid)),
+        ('version', info.version),
+        ('medium', info.medium),
+        ('flush', info.flush),
+        ('total_size', columns.Size(info.total_size)),
+        ('used_size', columns.Size(info.used_size)),
+        ('state_size', columns.Size(info.state_size)),
+        ('page_size', columns.Size(info.page_size)),
+        ('descriptors', info.descriptors),
+        ('used_descriptors', info.used_descriptors),
+        ('uid_base', info.uid_base))

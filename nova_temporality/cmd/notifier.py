@@ -1,0 +1,123 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""temporality-notifier: fixates the host's pVMs when power fails."""
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from nova_temporality.conf import opts
+from nova_temporality.notifier import control
+from nova_temporality.notifier import daemon
+from nova_temporality.notifier import sources
+from nova_temporality.notifier import systemd
+from nova_temporality import paths
+from nova_temporality import version
+from nova_temporality import vpm
+
+LOG = logging.getLogger(__name__)
+
+
+class _CannotStart(Exception):
+    pass
+
+
+def main():
+    """Run until SIGTERM; return the exit code."""
+    # First of all: the signal would end a process that is not ready for it.
+    sources.block_signal()
+    conf = cfg.ConfigOpts()
+    opts.register_opts(conf)
+    logging.register_options(conf)
+    conf(sys.argv[1:], project='temporality', prog='temporality-notifier',
+         version=version.version())
+    logging.setup(conf, 'temporality')
+    try:
+        _run(conf)
+    except (_CannotStart, vpm.VpmError) as e:
+        LOG.error('The notifier cannot start: %s', e)
+        return 1
+    return 0
+
+
+def _run(conf):
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_args: stop.set())
+    with (_only_one(conf.temporality.run_dir),
+          vpm.Pool(conf.temporality.pool_path) as pool):
+        info = pool.info()
+        if info.medium != 'dax':
+            LOG.warning('The pool %s lies on %s, which emulates NVRAM: its '
+                        'contents do not survive a real power cut',
+                        pool.path, info.medium)
+        notifier = daemon.Notifier(pool, conf)
+        notifier.refresh()
+        threading.Thread(target=sources.SignalSource().run,
+                         args=(notifier.on_power_event,), daemon=True,
+                         name='signal').start()
+        control.ControlServer(
+            paths.control_socket(conf.temporality.run_dir), {
+                'status': notifier.status,
+                'refresh': notifier.refresh,
+                'fixate': lambda: notifier.fixate(
+                    sources.PowerEvent.now('temporality fixate')),
+                'resume': notifier.resume})
+        systemd.notify('READY=1')
+        LOG.info('Ready: %s', notifier.describe())
+        _loop(conf, notifier, stop)
+        systemd.notify('STOPPING=1')
+        notifier.close()
+        LOG.info('Ended; the pVMs run on, unprotected')
+
+
+def _loop(conf, notifier, stop):
+    interval = conf.temporality.scan_interval_ms / 1000
+    watchdog = systemd.watchdog_interval()
+    described = None
+    while not stop.wait(min(interval, watchdog or interval)):
+        notifier.scan()
+        if watchdog:
+            systemd.notify('WATCHDOG=1')
+        if notifier.describe() != described:
+            described = notifier.describe()
+            systemd.notify('STATUS=' + described)
+
+
+def _only_one(run_dir):
+    """Make run_dir and lock it; return the open lock file."""
+    path = paths.lock_file(run_dir)
+    try:
+        # Entered by QEMUs, each to its own directory.
+        os.makedirs(run_dir, 0o755, exist_ok=True)
+        os.makedirs(os.path.dirname(paths.stopped_note(run_dir, '')), 0o700,
+                    exist_ok=True)
+        lock = open(path, 'w')
+    except OSError as e:
+        raise _CannotStart('run_dir: %s' % e)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise _CannotStart('another notifier runs already (%s is locked)'
+                           % path)
+    return lock
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,59 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Asking the notifier, from nova-compute or the admin's command line."""
+
+import json
+import socket
+
+from nova_temporality import paths
+
+
+class NotifierError(Exception):
+    """The notifier cannot be asked, or could not do what it was asked."""
+
+
+class NotifierDown(NotifierError):
+    """No notifier runs on this host: its pVMs are not protected."""
+
+
+def call(run_dir, operation, timeout=30.0):
+    """Have the notifier do something; return its result.
+
+    :param run_dir: [temporality] run_dir
+    :param operation: "status", "refresh", "fixate" or "resume"
+    :param timeout: seconds
+    :raises: NotifierDown, NotifierError
+    """
+    path = paths.control_socket(run_dir)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(timeout)
+        try:
+            sock.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise NotifierDown(
+                'no notifier listens on %s; start it: systemctl start '
+                'temporality-notifier' % path)
+        except PermissionError:
+            raise NotifierError('%s may only be used by root' % path)
+        except OSError as e:
+            raise NotifierError('cannot connect to %s: %s' % (path, e))
+        try:
+            sock.sendall(json.dumps({'op': operation}).encode() + b'\n')
+            with sock.makefile('rb') as stream:
+                reply = json.loads(stream.readline())
+        except (OSError, ValueError) as e:
+            raise NotifierError('no answer from the notifier on %s: %s'
+                                % (path, e))
+    if not reply['ok']:
+        raise NotifierError('the notifier says: %s' % reply['error'])
+    return reply['result']

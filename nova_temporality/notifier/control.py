@@ -1,0 +1,139 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The notifier's control socket.
+
+A client connects, sends one line of JSON, gets one line back and is
+disconnected::
+
+    {"op": "status"}
+    {"ok": true, "result": ...}
+    {"ok": false, "error": "..."}
+
+It never gets in the way of a fixation: clients have threads of their own, a
+limit on what they may send and on the time that they may take.
+"""
+
+import json
+import os
+import socket
+import struct
+import threading
+import time
+
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
+
+_MAX_REQUEST = 4096
+_MAX_CLIENTS = 16
+_CLIENT_SECONDS = 5.0
+
+
+class RequestError(Exception):
+    """What a client sent is no request."""
+
+
+class ControlServer:
+    """Serves operations on a unix socket, to root and to our own user.
+
+    :param path: of the socket; the caller makes sure that no other process
+                 serves it
+    :param operations: dict of functions without arguments, by name
+    """
+
+    def __init__(self, path, operations):
+        self._operations = operations
+        self._slots = threading.BoundedSemaphore(_MAX_CLIENTS)
+        try:
+            os.unlink(path)  # of a notifier that was killed
+        except FileNotFoundError:
+            pass
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(path)
+        # Nobody can connect before listen().
+        os.chmod(path, 0o600)
+        self._listener.listen(_MAX_CLIENTS)
+        threading.Thread(target=self._accept, daemon=True,
+                         name='control').start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _address = self._listener.accept()
+            except OSError as e:  # e.g. no file descriptors left
+                LOG.error('Cannot accept a control connection: %s', e)
+                time.sleep(1)
+                continue
+            # More clients than slots wait in the backlog.
+            self._slots.acquire()
+            threading.Thread(target=self._serve, args=(client,), daemon=True,
+                             name='control-client').start()
+
+    def _serve(self, client):
+        try:
+            with client:
+                try:
+                    _check_peer(client)
+                    operation = self._operation(_receive_line(client))
+                    reply = {'ok': True, 'result': operation()}
+                except RequestError as e:
+                    reply = {'ok': False, 'error': str(e)}
+                except Exception as e:
+                    LOG.exception('A control operation failed')
+                    reply = {'ok': False, 'error': str(e)}
+                client.settimeout(_CLIENT_SECONDS)
+                client.sendall(json.dumps(reply).encode() + b'\n')
+        except OSError:
+            pass  # the client has gone, or takes too long
+        finally:
+            self._slots.release()
+
+    def _operation(self, line):
+        try:
+            name = json.loads(line)['op']
+            return self._operations[name]
+        except (ValueError, RecursionError, KeyError, TypeError):
+            raise RequestError('not a request: %.100r; expected {"op": ...} '
+                               'with one of %s'
+                               % (line, ', '.join(sorted(self._operations))))
+
+
+def _check_peer(client):
+    credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED,
+                                    struct.calcsize('3i'))
+    _pid, uid, _gid = struct.unpack('3i', credentials)
+    if uid not in (0, os.geteuid()):
+        raise RequestError('user id %d may not control the notifier; be root'
+                           % uid)
+
+
+def _receive_line(client):
+    deadline = time.monotonic() + _CLIENT_SECONDS
+    received = b''
+    while b'\n' not in received:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise RequestError('no request within %d seconds'
+                               % _CLIENT_SECONDS)
+        client.settimeout(left)
+        try:
+            data = client.recv(_MAX_REQUEST)
+        except socket.timeout:
+            continue
+        if not data:
+            raise RequestError('the request is not ended by a newline')
+        received += data
+        if len(received) > _MAX_REQUEST:
+            raise RequestError('the request is longer than %d bytes'
+                               % _MAX_REQUEST)
+    return received.split(b'\n', 1)[0]

@@ -1,0 +1,374 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the notifier knows about one pVM, and does with it.
+
+Every pVM has a thread of its own, and only that touches its QMP connection:
+a QEMU that hangs keeps nobody else waiting.
+"""
+
+import concurrent.futures
+import dataclasses
+import os
+import queue
+import threading
+
+from oslo_log import log as logging
+
+from nova_temporality import migration
+from nova_temporality.notifier import fixation
+from nova_temporality.notifier import note
+from nova_temporality import paths
+from nova_temporality import qmp as qmp_module
+from nova_temporality import runlock
+from nova_temporality import vpm
+
+LOG = logging.getLogger(__name__)
+
+# Conditions of a pVM.
+OFF = 'off'
+NOT_ARMED = 'not armed'
+ARMED = 'armed'
+FIXATED = 'fixated'
+STOPPED = 'stopped'
+
+# Id of the memory backend in the command line that the driver gives QEMU.
+_MEMORY_BACKEND = '/objects/nvram'
+
+# Run states in which there is nothing to save, and why.
+_NOTHING_TO_SAVE = {
+    'inmigrate': 'it is being recovered; its earlier state stays valid',
+    'prelaunch': 'its vCPUs have not run yet',
+    'shutdown': 'the guest has powered itself off',
+}
+
+# Seconds for an answer while power is good.
+_PATIENCE = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """How a pVM is, in words."""
+
+    state: str
+    reason: str = None
+    remedy: str = None
+
+
+class _NotArmed(Exception):
+    """Carries a Condition; str() is its reason."""
+
+    def __init__(self, *args):
+        self.condition = Condition(*args)
+        super().__init__(self.condition.reason)
+
+
+class Pvm:
+    """One pVM. The public methods return at once.
+
+    :param pool: vpm.Pool
+    :param region: vpm.RegionInfo of its memory
+    :param run_dir: [temporality] run_dir
+    :param check_interval: seconds between two looks at its QEMU
+    """
+
+    def __init__(self, pool, region, run_dir, check_interval):
+        self.region = region
+        self.name = region.name
+        self._pool = pool
+        self._socket_path = paths.fixate_socket(run_dir, region.name)
+        self._note = note.StoppedNote(run_dir, region.name)
+        self._run_lock = runlock.RunLock(region)
+        self._check_interval = check_interval
+        self._jobs = queue.SimpleQueue()
+        self._condition = Condition(OFF)
+        self._qmp = None
+        self._fixation = None
+        # Whether QEMU on this connection was checked and prepared.
+        self._prepared = False
+        # Whether the vCPUs were seen to run since the last stop.
+        self._seen_live = False
+        threading.Thread(target=self._work, daemon=True,
+                         name='pvm-' + region.name).start()
+
+    # For other threads.
+
+    @property
+    def condition(self):
+        """The latest Condition."""
+        return self._condition
+
+    def check(self):
+        """Look at QEMU now; return a Future."""
+        return self._submit(self._check)
+
+    def fixate(self, event, deadline_ns):
+        """Fixate it; return an Attempt."""
+        attempt = fixation.Attempt(self.name, event, deadline_ns)
+        self._submit(self._fixate, attempt)
+        return attempt
+
+    def resume(self):
+        """Call the fixation off.
+
+        :returns: a Future of what was done in words, None when nothing; it
+                  raises what went wrong
+        """
+        return self._submit(self._resume)
+
+    def close(self):
+        """Let go of QEMU as it is, and end the thread."""
+        self._jobs.put(None)
+
+    def _submit(self, function, *args):
+        future = concurrent.futures.Future()
+        self._jobs.put((future, function, args))
+        return future
+
+    # For its own thread.
+
+    def _work(self):
+        while True:
+            try:
+                job = self._jobs.get(timeout=self._check_interval)
+            except queue.Empty:
+                self._check()
+                continue
+            if job is None:
+                break
+            future, function, args = job
+            try:
+                future.set_result(function(*args))
+            except Exception as e:
+                future.set_exception(e)
+        self._disconnect()
+        self._run_lock.release()
+
+    def _check(self):
+        try:
+            condition = self._examine()
+        except _NotArmed as e:
+            condition = e.condition
+        except qmp_module.QmpTimeout as e:
+            condition = Condition(
+                NOT_ARMED, str(e), 'if it stays like this, find out what '
+                'blocks QEMU (a hung disk?), or reboot the server hard')
+        except Exception as e:
+            # Also what a QEMU gone mad may answer: one pVM's trouble only.
+            condition = Condition(NOT_ARMED, '%s: %s'
+                                  % (type(e).__name__, e))
+        if condition != self._condition:
+            self._condition = condition
+            LOG.info('pVM %(name)s is %(state)s%(reason)s', {
+                'name': self.name, 'state': condition.state,
+                'reason': (': ' + condition.reason
+                           if condition.reason else '')})
+
+    def _reach(self, timeout):
+        """Connect if need be; return QEMU's run state."""
+        if self._qmp is not None:
+            try:
+                return migration.runstate(self._qmp, timeout)
+            except qmp_module.QmpTimeout:
+                raise
+            except qmp_module.QmpConnectionError:
+                pass  # that QEMU has ended; there may be another one
+        self._disconnect()
+        self._connect(timeout)
+        return migration.runstate(self._qmp, timeout)
+
+    def _connect(self, timeout):
+        """Connect to QEMU and open the state file ahead of need."""
+        try:
+            qmp = qmp_module.QmpClient(self._socket_path, timeout)
+        except qmp_module.QmpRefused:
+            raise _NotArmed(OFF)
+        try:
+            # Its directory belongs to QEMU, which could put anything there.
+            if self.region.uid not in (0, qmp.uid):
+                raise _NotArmed(
+                    NOT_ARMED, '%s is served by user id %d instead of %d'
+                    % (self._socket_path, qmp.uid, self.region.uid),
+                    'look for an intruder; reboot the server hard')
+            self._fixation = self._pool.open_fixation(self.region.id)
+        except BaseException:
+            qmp.close()
+            raise
+        self._qmp = qmp
+        self._prepared = False
+        self._seen_live = False
+
+    def _disconnect(self):
+        self._prepared = False
+        if self._qmp is not None:
+            self._qmp.close()
+            self._fixation.close()
+            self._qmp = None
+
+    def _examine(self):
+        """Return the Condition that QEMU is in."""
+        runstate = self._reach(_PATIENCE)
+        if runstate in _NOTHING_TO_SAVE:
+            return Condition(NOT_ARMED, _NOTHING_TO_SAVE[runstate])
+        if not self._prepared:
+            self._prepare()
+        if runstate in migration.LIVE_RUNSTATES:
+            self._note_live()
+        else:
+            before = self._runstate_before_stop(runstate)
+            if before is not None:
+                return self._stand_still(before)
+            if runstate == 'postmigrate' and not self._proven():
+                return Condition(
+                    NOT_ARMED, 'it was saved before and has not run since, '
+                    'so QEMU cannot save it again', 'unpause the server')
+        reply = self._qmp.command('query-migrate', timeout=_PATIENCE)
+        reasons = reply.get('blocked-reasons')
+        if reasons:
+            return Condition(NOT_ARMED, '; '.join(reasons),
+                             'remove what blocks migration from the server')
+        return Condition(ARMED)
+
+    def _prepare(self):
+        """Check that QEMU's memory is the region, and set what lasts."""
+        memory = {name: self._qmp.command(
+            'qom-get', {'path': _MEMORY_BACKEND, 'property': name},
+            timeout=_PATIENCE) for name in ('mem-path', 'share')}
+        if (os.path.realpath(memory['mem-path']) !=
+                os.path.realpath(self.region.ram_path) or
+                memory['share'] is not True):
+            raise _NotArmed(
+                NOT_ARMED, 'the memory of its QEMU is %s instead of %s, '
+                'shared' % (memory['mem-path'], self.region.ram_path),
+                'reboot the server hard')
+        # A notifier that was killed could have left its traces.
+        self._clean_up()
+        # The default would pace the stream. libvirt sets this for each of
+        # its own migrations.
+        self._qmp.command('migrate-set-parameters', {'max-bandwidth': 0},
+                          timeout=_PATIENCE)
+        self._prepared = True
+
+    def _note_live(self):
+        """Somebody started the vCPUs: no state may be left that is proven."""
+        if self._seen_live:
+            return
+        if self._proven():
+            LOG.warning('The vCPUs of %s were started beside its proven '
+                        'state, which is invalidated now. Never start a '
+                        'fixated pVM by hand: "temporality resume" does '
+                        'it safely', self.name)
+            self._pool.begin_epoch(self.region.id)
+        self._note.remove()
+        self._seen_live = True
+
+    def _proven(self):
+        """Return the StateInfo of the region's proven state, or None."""
+        try:
+            return self._pool.verify_state(self.region.id)
+        except vpm.Unproven:
+            return None
+
+    def _runstate_before_stop(self, runstate):
+        """Return its run state before a notifier stopped it, or None."""
+        before = self._note.read(self._qmp.pid)
+        if before is None and runstate == 'postmigrate':
+            # A pVM that was paused anyway needs nobody to resume it.
+            state = self._proven()
+            if state and state.meta.runstate in migration.LIVE_RUNSTATES:
+                before = state.meta.runstate
+        return before
+
+    def _stand_still(self, before):
+        """Keep what an earlier notifier stopped from being started."""
+        try:
+            self._run_lock.acquire(0)
+        except runlock.RunLockTimeout:
+            pass  # nova-compute is about to start it
+        if self._proven():
+            return Condition(FIXATED, 'it was %s when power failed' % before,
+                             'when power is back: temporality resume')
+        return Condition(STOPPED, 'its fixation failed; it was %s when power '
+                         'failed' % before,
+                         'when power is back: temporality resume')
+
+    def _fixate(self, attempt):
+        try:
+            self._try_to_fixate(attempt)
+        except _NotArmed as e:
+            if e.condition.state == OFF:
+                attempt.settle(fixation.SKIPPED, reason='no QEMU runs it')
+            else:
+                attempt.settle(fixation.FAILED, reason=e.condition.reason)
+        except Exception as e:
+            attempt.settle(fixation.FAILED, reason=str(e))
+        # What follows may take its time.
+        if self._prepared:
+            try:
+                self._clean_up()
+            except (qmp_module.QmpError, migration.MigrationStuck):
+                self._disconnect()  # tried again with the next connection
+        self._check()
+
+    def _try_to_fixate(self, attempt):
+        # Kept until the outage is called off, whatever happens here:
+        # nothing shall start while power is failing.
+        self._run_lock.acquire(attempt.left())
+        runstate = self._reach(attempt.left())
+        if runstate in _NOTHING_TO_SAVE:
+            attempt.settle(fixation.SKIPPED, runstate=runstate,
+                           reason=_NOTHING_TO_SAVE[runstate])
+            return
+        if not self._prepared:
+            self._prepare()
+        before = self._note.read(self._qmp.pid) or runstate
+        try:
+            self._fixation.begin()
+        except vpm.AlreadyFixated:
+            attempt.settle(fixation.FIXATED, runstate=before,
+                           reason='it was fixated before')
+            return
+        migration.set_ignore_shared(self._qmp, True, attempt.left())
+        self._note.write(self._qmp.pid, before)
+        self._seen_live = False
+        fixation.save(self._qmp, self._fixation, attempt, before)
+
+    def _clean_up(self):
+        """Undo what an attempt set in QEMU, but for the stop."""
+        if self._note.read(self._qmp.pid) is not None:
+            migration.clean_up(self._qmp, _PATIENCE)
+        else:
+            # If a migration is under way, then it is libvirt's.
+            migration.set_ignore_shared(self._qmp, False, _PATIENCE)
+
+    def _resume(self):
+        try:
+            runstate = self._reach(_PATIENCE)
+        except _NotArmed as e:
+            if e.condition.state != OFF:
+                raise
+            self._run_lock.release()
+            return None
+        before = self._runstate_before_stop(runstate)
+        done = None
+        if before is not None:
+            migration.clean_up(self._qmp, _PATIENCE)
+            done = 'left %s' % before
+            if before in migration.LIVE_RUNSTATES:
+                self._run_lock.acquire(_PATIENCE)
+                self._pool.begin_epoch(self.region.id)
+                self._qmp.command('cont', timeout=_PATIENCE)
+                done = 'resumed'
+            self._note.remove()
+        self._run_lock.release()
+        self._check()
+        return done

@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Where the driver and the notifier meet below [temporality] run_dir."""
+
+import os
+
+
+def control_socket(run_dir):
+    """Control socket of the notifier."""
+    return os.path.join(run_dir, 'notifier.sock')
+
+
+def lock_file(run_dir):
+    """Locked by the one notifier that runs."""
+    return os.path.join(run_dir, 'notifier.lock')
+
+
+def last_outage(run_dir):
+    """Report of the last outage, in JSON."""
+    return os.path.join(run_dir, 'last-outage.json')
+
+
+def stopped_note(run_dir, name):
+    """Note of the notifier that it stopped a pVM."""
+    return os.path.join(run_dir, 'stopped', name)
+
+
+def qmp_dir(run_dir, name):
+    """Directory of a pVM's QMP sockets, owned by the pVM's user id."""
+    return os.path.join(run_dir, 'qmp', name)
+
+
+def fixate_socket(run_dir, name):
+    """QMP socket of a pVM that the notifier holds."""
+    return os.path.join(qmp_dir(run_dir, name), 'fixate.sock')
+
+
+def recover_socket(run_dir, name):
+    """QMP socket of a recovered pVM, through which its state is loaded."""
+    return os.path.join(qmp_dir(run_dir, name), 'recover.sock')
+
+
+def recovering_note(run_dir, name):
+    """Note of nova-compute that a pVM's recovery began and did not end."""
+    return os.path.join(run_dir, 'recovering', name)

@@ -1,0 +1,238 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A blocking client of the QEMU Machine Protocol over a unix socket.
+
+One client belongs to one thread at a time. It needs nothing but the socket
+module, so it works in native threads and under eventlet alike.
+
+The protocol: QEMU's docs/interop/qmp-spec.rst.
+"""
+
+import array
+import json
+import socket
+import struct
+import time
+
+# QEMU is not trusted: a reply without an end must not fill our memory. The
+# longest regular one, query-qmp-schema, has some hundred KiB.
+_MAX_LINE = 4 << 20
+_RECV_SIZE = 64 << 10
+
+
+class QmpError(Exception):
+    """Base of everything that goes wrong on a QMP connection."""
+
+
+class QmpCommandError(QmpError):
+    """QEMU refused a command; the connection stays usable.
+
+    :ivar command: the command's name
+    :ivar error_class: QEMU's class, mostly "GenericError"
+    :ivar desc: QEMU's own words
+    """
+
+    def __init__(self, command, error_class, desc):
+        super().__init__('QEMU refuses %s: %s (%s)' % (command, desc,
+                                                       error_class))
+        self.command = command
+        self.error_class = error_class
+        self.desc = desc
+
+
+class QmpConnectionError(QmpError):
+    """There is no connection, it broke, or what came is not QMP."""
+
+
+class QmpRefused(QmpConnectionError):
+    """Nobody listens: the QEMU that made the socket has ended."""
+
+
+class QmpTimeout(QmpConnectionError):
+    """No answer in time; whether the command took effect is unknown.
+
+    The connection is closed, because a late answer could be mistaken for
+    that of a later command.
+    """
+
+
+class QmpClient:
+    """A connection to one QMP server socket.
+
+    :ivar version: QEMU's version as "10.0.2"
+    :ivar pid: process id of QEMU, as the kernel tells it
+    :ivar uid: user id of QEMU, likewise
+    """
+
+    def __init__(self, path, timeout):
+        """Connect and negotiate.
+
+        :param path: of the unix socket
+        :param timeout: seconds for connection and handshake together
+        :raises: QmpRefused, QmpTimeout, QmpConnectionError
+        """
+        self._path = path
+        self._buffer = bytearray()
+        self._last_id = 0
+        deadline = time.monotonic() + timeout
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._connect(deadline)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, deadline):
+        try:
+            self._set_timeout(deadline, 'the connection')
+            self._sock.connect(self._path)
+            credentials = self._sock.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize('3i'))
+        except (socket.timeout, BlockingIOError):
+            # A unix socket whose backlog is full says EAGAIN.
+            raise QmpTimeout('QEMU does not accept a connection to %s in time'
+                             % self._path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise QmpRefused('no QEMU listens on %s' % self._path)
+        except OSError as e:
+            raise QmpConnectionError('cannot connect to %s: %s'
+                                     % (self._path, e.strerror or e))
+        self.pid, self.uid, _gid = struct.unpack('3i', credentials)
+        greeting = self._receive(deadline, 'its greeting')
+        try:
+            version = greeting['QMP']['version']['qemu']
+            self.version = '%d.%d.%d' % (version['major'], version['minor'],
+                                         version['micro'])
+        except (KeyError, TypeError):
+            raise QmpConnectionError('%s does not speak QMP' % self._path)
+        self.command('qmp_capabilities', timeout=deadline - time.monotonic())
+
+    @property
+    def connected(self):
+        """Whether commands can be sent."""
+        return self._sock is not None
+
+    def close(self):
+        """Close the connection; harmless when it is closed already."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+    def command(self, name, args=None, timeout=10.0, fd=None):
+        """Execute a command and return what it returns.
+
+        Events that arrive meanwhile are dropped.
+
+        :param name: of the command
+        :param args: dict of its arguments
+        :param timeout: seconds until the connection is given up
+        :param fd: file descriptor to pass along (for "getfd"); stays open
+        :raises: QmpCommandError, QmpConnectionError, QmpTimeout
+        """
+        if self._sock is None:
+            raise QmpConnectionError('the connection to %s is closed'
+                                     % self._path)
+        deadline = time.monotonic() + timeout
+        self._last_id += 1
+        request = {'execute': name, 'id': self._last_id}
+        if args:
+            request['arguments'] = args
+        try:
+            self._send(json.dumps(request).encode(), fd, deadline, name)
+            while True:
+                reply = self._receive(deadline, name)
+                if 'event' not in reply:
+                    break
+            if reply.get('id') != self._last_id:
+                raise QmpConnectionError(
+                    '%s: unexpected reply to %s: %.200r'
+                    % (self._path, name, reply))
+        except BaseException:
+            self.close()
+            raise
+        if 'error' in reply:
+            error = reply['error']
+            raise QmpCommandError(name, error.get('class'),
+                                  error.get('desc'))
+        return reply.get('return')
+
+    def getfd(self, name, fd, timeout=10.0):
+        """Hand a file descriptor over to QEMU, to be used as "fd:<name>".
+
+        :param fd: stays open here; close it so that end of file can be seen
+        """
+        self.command('getfd', {'fdname': name}, timeout=timeout, fd=fd)
+
+    def _send(self, data, fd, deadline, name):
+        ancillary = []
+        if fd is not None:
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                          array.array('i', [fd]))]
+        try:
+            self._set_timeout(deadline, name)
+            sent = self._sock.sendmsg([data], ancillary)
+            if sent < len(data):
+                self._sock.sendall(data[sent:])
+        except socket.timeout:
+            raise self._timeout(name)
+        except OSError as e:
+            raise QmpConnectionError('%s: connection lost: %s'
+                                     % (self._path, e.strerror or e))
+
+    def _receive(self, deadline, what):
+        """Return the next message, a dict."""
+        scanned = 0
+        while True:
+            end = self._buffer.find(b'\n', scanned)
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[:end + 1]
+                return self._parse(line)
+            scanned = len(self._buffer)
+            if scanned > _MAX_LINE:
+                raise QmpConnectionError('%s: a message longer than %d bytes'
+                                         % (self._path, _MAX_LINE))
+            try:
+                self._set_timeout(deadline, what)
+                data = self._sock.recv(_RECV_SIZE)
+            except socket.timeout:
+                raise self._timeout(what)
+            except OSError as e:
+                raise QmpConnectionError('%s: connection lost: %s'
+                                         % (self._path, e.strerror or e))
+            if not data:
+                raise QmpConnectionError('%s: QEMU closed the connection'
+                                         % self._path)
+            self._buffer += data
+
+    def _parse(self, line):
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if (not isinstance(message, dict) or
+                not isinstance(message.get('error', {}), dict)):
+            raise QmpConnectionError('%s does not speak QMP: %.200r'
+                                     % (self._path, line))
+        return message
+
+    def _set_timeout(self, deadline, what):
+        remaining = deadline - time.monotonic()
+        # Also ends a flood of events, in which recv() never has to wait.
+        if remaining <= 0:
+            raise self._timeout(what)
+        self._sock.settimeout(remaining)
+
+    def _timeout(self, what):
+        return QmpTimeout('QEMU does not answer %s on %s in time'
+                          % (what, self._path))

@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The right to let a pVM's vCPUs run.
+
+A state is resumed once at most, and never while it is being written. So
+whoever is about to start vCPUs holds this lock from before the epoch is
+advanced until "cont" has returned::
+
+    with RunLock(region, timeout=5):
+        pool.begin_epoch(region.id)
+        guest.resume()
+
+and the notifier holds it from before it stops a pVM until the outage is
+called off. Otherwise a "cont" on its way could hit a pVM whose state was
+proven a moment ago, and leave a proven state beside newer RAM.
+
+The lock is one of flock(2) on the region's state file (libvpm itself locks the
+region's directory): a killed owner leaves none behind.
+"""
+
+import fcntl
+import os
+import time
+
+_POLL_SECONDS = 0.001
+
+
+class RunLockTimeout(Exception):
+    """Somebody else holds the lock: nova-compute or the notifier."""
+
+
+class RunLock:
+    """The lock of one region.
+
+    :param region: vpm.RegionInfo
+    :param timeout: seconds that entering the context may wait
+    """
+
+    def __init__(self, region, timeout=0.0):
+        self._region = region
+        self._timeout = timeout
+        self._fd = None
+
+    def __enter__(self):
+        self.acquire(self._timeout)
+        return self
+
+    def __exit__(self, *exc_info):
+        self.release()
+
+    def acquire(self, timeout):
+        """Take the lock; harmless when this object holds it already.
+
+        :param timeout: seconds to wait for it
+        :raises: RunLockTimeout; OSError when the region is gone
+        """
+        if self._fd is not None:
+            return
+        deadline = time.monotonic() + timeout
+        fd = os.open(os.path.join(os.path.dirname(self._region.ram_path),
+                                  'state'), os.O_RDONLY)
+        try:
+            while True:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        raise RunLockTimeout(
+                            'the vCPUs of %s may not be started or stopped '
+                            'now: it is fixated ("temporality resume" calls '
+                            'that off) or just being started'
+                            % self._region.name)
+                time.sleep(_POLL_SECONDS)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+
+    def release(self):
+        """Give the lock back; harmless when it is not held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

@@ -1,0 +1,112 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from nova_temporality import vpm
+from tests.functional import machine
+
+
+@pytest.fixture(params=['tcg', 'kvm'])
+def accel(request):
+    if request.param == 'kvm' and not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        pytest.skip('/dev/kvm cannot be opened: tried with TCG only')
+    return request.param
+
+
+@pytest.fixture
+def nvram():
+    """A directory on tmpfs, which emulates NVRAM."""
+    path = tempfile.mkdtemp(prefix='temporality-test-', dir='/dev/shm')
+    # QEMUs of other users enter it.
+    os.chmod(path, 0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def pool(nvram):
+    with vpm.Pool.create(os.path.join(nvram, 'pool'), total_size=512 << 20,
+                         state_size=4 << 20, descriptors=16,
+                         uid_base=0) as pool:
+        yield pool
+
+
+class Host:
+    """Makes guests and notifiers, and cleans up after them."""
+
+    def __init__(self, pool, run_dir, tmp_path):
+        self.pool = pool
+        self.run_dir = run_dir
+        self._tmp_path = tmp_path
+        self._made = []
+        self.configure()
+
+    def configure(self, timeout_ms=20000, scan_ms=50):
+        """What notifiers that are started from now on go by."""
+        self.config_file = self._tmp_path / 'temporality.conf'
+        self.config_file.write_text(
+            '[temporality]\npool_path = %s\nrun_dir = %s\n'
+            'scan_interval_ms = %d\nfixation_timeout_ms = %d\n'
+            % (self.pool.path, self.run_dir, scan_ms, timeout_ms))
+
+    def guest(self, *args, **kwargs):
+        guest = machine.Guest(self.pool, self.run_dir, self._tmp_path, *args,
+                              **kwargs)
+        self._made.append(guest)
+        return guest
+
+    def booted(self, accel='tcg', **kwargs):
+        """Make a guest that counts."""
+        guest = self.guest(accel)
+        guest.boot(**kwargs)
+        return guest
+
+    def notifier(self, program=None):
+        notifier = machine.Notifier(self.config_file, self.run_dir, program)
+        self._made.append(notifier)
+        return notifier
+
+    def remove_notes(self):
+        shutil.rmtree(os.path.join(self.run_dir, 'stopped'))
+
+    def power_cut(self):
+        """Nothing of what runs survives."""
+        for one in self._made:
+            one.kill()
+
+
+@pytest.fixture
+def make_host(nvram):
+    """Make a Host for a pool."""
+    made = []
+
+    def make(pool):
+        # Not in tmp_path: QEMUs of other users could not enter it, and
+        # paths of unix sockets have to be short.
+        made.append(Host(pool, os.path.join(nvram, 'run'),
+                         pathlib.Path(nvram)))
+        return made[-1]
+    yield make
+    for host in made:
+        host.power_cut()
+
+
+@pytest.fixture
+def host(pool, make_host):
+    return make_host(pool)

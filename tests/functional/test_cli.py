@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The operator's commands, as processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.functional import machine
+
+
+@pytest.fixture
+def temporality(host):
+    """Run a command; return its completed process."""
+    def run(*args):
+        return subprocess.run(
+            [sys.executable, '-m', 'nova_temporality.cmd.admin',
+             '--config-file', str(host.config_file)] + list(args),
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return run
+
+
+def test_status_of_armed_guest(host, temporality):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+
+    result = temporality('status', '-f', 'json')
+
+    assert result.returncode == 0, result.stderr
+    status = json.loads(result.stdout)
+    assert status['notifier'] == 'up'
+    assert status['pvms'] == [{'name': guest.name, 'state': 'armed',
+                               'reason': None, 'remedy': None}]
+    assert guest.name + ' armed' in temporality('status').stdout
+
+
+def test_status_of_guest_that_is_not_armed(host, temporality):
+    guest = host.guest()
+    guest.start('-device', 'piix3-usb-uhci', '-device',
+                'usb-mtp,rootdir=/,readonly=on')
+    notifier = host.notifier()
+    notifier.start()
+    notifier.call('refresh')
+
+    result = temporality('status')
+
+    assert result.returncode == 1
+    assert 'usb-mtp' in result.stdout
+
+
+def test_status_without_notifier(temporality):
+    result = temporality('status')
+    assert result.returncode == 1
+    assert 'down' in result.stdout
+    assert 'systemctl start' in result.stdout
+    assert 'Traceback' not in result.stderr
+
+
+@pytest.mark.parametrize('command', ['fixate', 'resume'])
+def test_commands_without_notifier(temporality, command):
+    result = temporality(command)
+    assert result.returncode == 1
+    assert 'systemctl start' in result.stderr
+    assert 'Traceback' not in result.stderr
+
+
+def test_fixate_and_resume(host, temporality):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+
+    result = temporality('fixate', '-f', 'json')
+
+    assert result.returncode == 0, result.stderr
+    row, = json.loads(result.stdout)
+    assert row['Server'] == guest.name
+    assert row['Result'] == 'fixated'
+    assert row['Fixated ms'] > 0
+    assert guest.proven()
+    region, = json.loads(temporality('region', 'list', '-f', 'json').stdout)
+    assert region['Server'] == guest.name
+    assert region['State'] == 'proven'
+    assert region['Size'] == machine.MEMORY
+
+    result = temporality('resume', '-f', 'json')
+
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)[0]['Result'] == 'resumed'
+    guest.wait_counting()
+    region, = json.loads(temporality('region', 'list', '-f', 'json').stdout)
+    assert region['State'] == 'unproven'
+    assert region['Reason']
+
+
+def test_fixate_tells_of_failures(host, temporality):
+    host.configure(timeout_ms=300)
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    guest.hang()
+
+    result = temporality('fixate')
+    assert result.returncode == 1
+    assert 'failed' in result.stdout
+
+    # It does not answer to that either.
+    result = temporality('resume')
+    assert result.returncode == 1
+    assert 'does not' in result.stdout

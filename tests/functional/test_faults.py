@@ -1,0 +1,381 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What is broken is reported, delays nobody and is never resumed."""
+
+import pytest
+
+from nova_temporality import qmp
+from nova_temporality import recovery
+from nova_temporality import runlock
+from nova_temporality import vpm
+from tests.functional import machine
+
+
+def fixated(host):
+    """A guest after a power cut."""
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    host.power_cut()
+    assert guest.proven()
+    return guest
+
+
+def test_hung_qemu_delays_nobody(host):
+    host.configure(timeout_ms=1500)
+    hung, sound = host.booted(), host.booted()
+    notifier = host.notifier()
+    notifier.protect(hung, sound)
+    hung.hang()
+
+    report = notifier.power_fails()
+
+    assert machine.outcome(report, sound)['result'] == 'fixated'
+    assert machine.outcome(report, sound)['fixated_ms'] < 1500
+    assert machine.outcome(report, hung)['result'] == 'failed'
+    assert machine.outcome(report, hung)['reason']
+    host.power_cut()
+    assert sound.proven()
+    assert not hung.proven()
+
+
+def test_hung_qemu_wakes_up_after_call_off(host):
+    host.configure(timeout_ms=300)
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    guest.hang()
+    notifier.power_fails()
+    assert notifier.state(guest) == 'not armed'
+    guest.wake()
+    machine.wait_for(lambda: notifier.state(guest) == 'armed', 'armed again')
+    notifier.call('resume')
+    guest.wait_counting()
+
+    host.configure(timeout_ms=20000)
+    notifier.end()
+    notifier.protect(guest)
+    report = notifier.power_fails()
+    assert machine.outcome(report, guest)['result'] == 'fixated'
+
+
+def test_qemu_dies_unnoticed(host):
+    dead, sound = host.booted(), host.booted()
+    host.configure(scan_ms=60000)
+    notifier = host.notifier()
+    notifier.protect(dead, sound)
+    dead.kill()
+
+    report = notifier.power_fails()
+
+    assert machine.outcome(report, sound)['result'] == 'fixated'
+    assert machine.outcome(report, dead)['result'] == 'skipped'
+
+
+def test_qemu_restarted_unnoticed(host):
+    guest = host.booted()
+    host.configure(scan_ms=60000)
+    notifier = host.notifier()
+    notifier.protect(guest)
+    guest.kill()
+    guest.boot()
+
+    report = notifier.power_fails()
+
+    assert machine.outcome(report, guest)['result'] == 'fixated'
+
+
+def test_state_larger_than_its_file(nvram, make_host):
+    with vpm.Pool.create(nvram + '/pool', total_size=64 << 20,
+                         state_size=64 << 10, descriptors=2,
+                         uid_base=0) as pool:
+        host = make_host(pool)
+        guest = host.booted()
+        notifier = host.notifier()
+        notifier.protect(guest)
+
+        report = notifier.power_fails()
+
+        outcome = machine.outcome(report, guest)
+        assert outcome['result'] == 'failed'
+        assert 'state' in outcome['reason']
+        assert not guest.proven()
+        assert notifier.state(guest) == 'stopped'
+        assert guest.capabilities() == set()
+        assert notifier.call('resume')[0]['result'] == 'resumed'
+        guest.wait_counting()
+
+
+def test_disk_that_cannot_be_flushed(host):
+    # An IDE disk has a write cache, whatever its driver knows about that.
+    guest = host.guest(disk_device='ide-hd')
+    guest.disk = failing(guest.disk, iotype='flush')
+    guest.boot()
+    notifier = host.notifier()
+    notifier.protect(guest)
+
+    report = notifier.power_fails()
+
+    assert machine.outcome(report, guest)['result'] == 'failed'
+    assert 'QEMU cannot save' in machine.outcome(report, guest)['reason']
+    assert not guest.proven()
+    assert notifier.call('resume')[0]['result'] == 'resumed'
+    guest.wait_counting()
+
+
+def test_disk_error_is_survived(host):
+    """A request that failed is kept, and made again by the next QEMU."""
+    guest = host.guest()
+    disk = guest.disk
+    guest.disk = failing(disk, iotype='write')
+    guest.boot(wait=False)
+    machine.wait_for(lambda: guest.runstate() == 'io-error', 'the error')
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    host.power_cut()
+
+    guest.disk = disk
+    assert guest.recover().meta.runstate == 'io-error'
+    guest.wait_counting()
+    with open(guest.image, 'rb') as image:
+        first = image.read(512)
+        assert image.read(512) == first
+
+
+def failing(disk, **rule):
+    """A disk on which some requests fail."""
+    return {'driver': 'blkdebug', 'image': disk,
+            'inject-error': [dict(rule, event='none')]}
+
+
+def test_unmigratable_device_is_reported_before_power_fails(host):
+    guest = host.guest()
+    guest.start('-device', 'piix3-usb-uhci', '-device',
+                'usb-mtp,rootdir=/,readonly=on')
+    notifier = host.notifier()
+    notifier.start()
+
+    assert notifier.state(guest) == 'not armed'
+    assert 'usb-mtp' in notifier.pvm(guest.name)['reason']
+    assert notifier.pvm(guest.name)['remedy']
+
+
+def flip_first_stream_byte(state):
+    state[state.index(b'QEVM')] ^= 1
+
+
+def cut_stream(state):
+    end = len(state.rstrip(b'\0'))
+    state[end - 4096:end] = bytes(4096)
+
+
+def cut_file(state):
+    del state[4096:]
+
+
+def empty_file(state):
+    del state[:]
+
+
+@pytest.mark.parametrize('damage', [flip_first_stream_byte, cut_stream,
+                                    cut_file, empty_file])
+def test_damaged_state_is_not_loaded(host, damage):
+    guest = fixated(host)
+    with open(guest.state_path(), 'rb') as f:
+        state = bytearray(f.read())
+    damage(state)
+    with open(guest.state_path(), 'wb') as f:
+        f.write(state)
+    assert_refused(guest)
+
+
+def test_every_page_of_a_state_counts(host):
+    guest = fixated(host)
+    with open(guest.state_path(), 'r+b') as f:
+        state = f.read()
+        for offset in range(100, len(state.rstrip(b'\0')), 4096):
+            f.seek(offset)
+            f.write(bytes([state[offset] ^ 0x10]))
+            f.flush()
+            assert not guest.proven(), offset
+            f.seek(offset)
+            f.write(state[offset:offset + 1])
+            f.flush()
+    assert guest.proven()
+
+
+def test_state_of_earlier_epoch_is_not_loaded(host):
+    guest = fixated(host)
+    with open(guest.state_path(), 'rb') as f:
+        old = f.read()
+    guest.recover()
+    guest.wait_counting()
+    guest.kill()
+    assert_refused(guest)
+    with open(guest.state_path(), 'r+b') as f:
+        f.write(old)
+    assert_refused(guest)
+
+
+def test_state_of_other_guest_is_not_loaded(host):
+    guest, other = fixated(host), fixated(host)
+    with open(other.state_path(), 'rb') as f:
+        state = f.read()
+    with open(guest.state_path(), 'r+b') as f:
+        f.write(state)
+    assert_refused(guest)
+
+
+def assert_refused(guest):
+    guest.start('-incoming', 'defer')
+    with guest.monitor() as monitor:
+        with pytest.raises(vpm.Unproven) as e:
+            recovery.load_state(monitor, guest.pool, guest.region,
+                                machine.PATIENCE)
+        assert str(e.value)
+        assert monitor.command('query-status')['status'] == 'inmigrate'
+    guest.kill()
+
+
+def test_qemu_that_differs_does_not_load(host):
+    guest = fixated(host)
+    guest.start('-incoming', 'defer', '-device', 'virtio-rng-pci', vga=True)
+    with pytest.raises(recovery.RecoveryError) as e:
+        guest.load()
+    assert 'QEMU cannot load' in str(e.value)
+    guest.kill()
+
+    # The state is still good for the right QEMU.
+    guest.recover()
+    guest.wait_counting()
+
+
+def test_qemu_that_runs_does_not_load(host):
+    guest = fixated(host)
+    guest.start()
+    with pytest.raises(recovery.RecoveryError) as e:
+        guest.load()
+    assert '-incoming defer' in str(e.value)
+
+
+def test_qemu_that_hangs_does_not_load(host):
+    guest = fixated(host)
+    guest.start('-incoming', 'defer')
+    with guest.monitor() as monitor:
+        guest.hang()
+        with pytest.raises(recovery.RecoveryError) as e:
+            recovery.load_state(monitor, guest.pool, guest.region, 0.2)
+    assert 'in time' in str(e.value)
+    assert guest.proven()
+
+
+def test_guest_started_by_hand_invalidates_its_state(host):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    assert guest.proven()
+
+    with guest.monitor() as monitor:
+        monitor.command('cont')
+
+    machine.wait_for(lambda: not guest.proven(), 'the state is invalidated')
+    assert notifier.state(guest) == 'armed'
+
+
+def test_qemu_on_other_memory_is_not_armed(host):
+    guest, other = host.booted(), host.guest()
+    other.region, region = guest.region, other.region
+    other.start('-S')
+    with other.monitor() as monitor:
+        monitor.command('cont')
+    other.region = region
+    notifier = host.notifier()
+    notifier.start()
+
+    assert notifier.state(other) == 'not armed'
+    assert guest.region.ram_path in notifier.pvm(other.name)['reason']
+    report = notifier.power_fails()
+    assert machine.outcome(report, other)['result'] == 'failed'
+    assert not other.proven()
+
+
+def test_qemu_of_other_user_is_not_armed(nvram, make_host):
+    with vpm.Pool.create(nvram + '/pool', total_size=64 << 20,
+                         state_size=4 << 20, descriptors=2,
+                         uid_base=1987654000) as pool:
+        host = make_host(pool)
+        guest = host.booted()  # as root
+        notifier = host.notifier()
+        notifier.start()
+
+        assert notifier.state(guest) == 'not armed'
+        assert 'user id' in notifier.pvm(guest.name)['reason']
+
+
+def test_nothing_starts_while_power_fails(host):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+
+    with pytest.raises(runlock.RunLockTimeout):
+        runlock.RunLock(guest.region).acquire(0)
+
+    notifier.call('resume')
+    with runlock.RunLock(guest.region):
+        pass
+
+
+def test_start_under_way_delays_fixation(host):
+    host.configure(timeout_ms=300)
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+
+    with runlock.RunLock(guest.region):
+        report = notifier.power_fails()
+
+    assert machine.outcome(report, guest)['result'] == 'failed'
+    assert not guest.proven()
+
+
+def test_late_answer_does_not_prove_a_state(host):
+    """What was given up stays unproven, even if QEMU completes later."""
+    host.configure(timeout_ms=500)
+    guest = host.booted()
+    notifier = host.notifier(
+        ['tests/functional/notifier_at.py', 'hang-qemu-at-migrate'])
+    notifier.protect(guest)
+
+    report = notifier.power_fails()
+
+    assert machine.outcome(report, guest)['result'] == 'failed'
+    guest.wake()
+    machine.wait_for(lambda: notifier.state(guest) == 'stopped', 'reconnect')
+    assert not guest.proven()
+    assert guest.capabilities() == set()
+    assert notifier.call('resume')[0]['result'] == 'resumed'
+    guest.wait_counting()
+
+
+def test_disconnected_client_is_of_no_use(host):
+    guest = host.booted()
+    with guest.monitor() as monitor:
+        guest.kill()
+        with pytest.raises(qmp.QmpConnectionError):
+            monitor.command('query-status')
+        assert not monitor.connected
