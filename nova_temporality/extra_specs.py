@@ -1,0 +1,30 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Validators for ``temporality`` namespaced extra specs."""
+
+from nova.api.validation.extra_specs import base
+
+from nova_temporality import intent
+
+
+def register():
+    """Entry point of the group nova.api.extra_spec_validators."""
+    return [
+        base.ExtraSpecValidator(
+            name=intent.FLAVOR_EXTRA_SPEC,
+            description=(
+                'Whether servers of this flavor keep their whole memory over '
+                'a power cut of their host. Needs hosts whose compute driver '
+                'is ``temporality.TemporalityDriver``.'),
+            value={'type': bool}),
+    ]

@@ -1,0 +1,134 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a pVM cannot have, refused with the reason.
+
+The first line of defence looks at what was asked for, before anything is
+allocated; the second looks at the finished guest configuration, whatever
+way it was made.
+"""
+
+from nova.virt import driver as virt_driver
+from nova.virt.libvirt import config as vconfig
+
+from nova_temporality import exception
+
+# O_DIRECT: what the guest was told is written does not sit in the host's
+# page cache, which a power cut empties while the guest's memory survives.
+SAFE_CACHE_MODES = ('none', 'directsync')
+
+_REFUSED_EXTRA_SPECS = {
+    'hw:mem_page_size': 'huge pages',
+    'hw:locked_memory': 'locked memory',
+    'hw:pmem': 'virtual persistent memory devices',
+    'hw:tpm_version': 'a virtual TPM, whose state lies outside of the server',
+    'pci_passthrough:alias': 'PCI passthrough',
+    'accel:device_profile': 'accelerators',
+    'resources:VGPU': 'virtual GPUs',
+    'hw:mem_encryption': 'memory encryption',
+}
+_REFUSED_IMAGE_PROPERTIES = {
+    'hw_mem_page_size': 'huge pages',
+    'hw_locked_memory': 'locked memory',
+    'hw_tpm_version': 'a virtual TPM, whose state lies outside of the server',
+    'hw_mem_encryption': 'memory encryption',
+}
+_SAFE_VNIC_TYPES = ('normal',)
+_UNSAFE_VIF_TYPES = ('vhostuser',)
+
+
+def _refuse(what, remedy):
+    raise exception.NotPossible(
+        reason='A persistent server cannot have %s; %s' % (what, remedy))
+
+
+def check_request(instance, image_meta, network_info, block_device_info,
+                  virt_type):
+    """Refuse what is known before anything was made for the server.
+
+    :raises NotPossible: naming the value and the remedy
+    """
+    if virt_type not in ('kvm', 'qemu'):
+        _refuse("virt_type '%s'" % virt_type,
+                "set [libvirt] virt_type to 'kvm' or 'qemu'")
+    for key, value in instance.flavor.extra_specs.items():
+        if key in _REFUSED_EXTRA_SPECS and str(value).lower() != 'false':
+            _refuse(_REFUSED_EXTRA_SPECS[key],
+                    "use a flavor without the extra spec '%s=%s'" %
+                    (key, value))
+    for key, what in _REFUSED_IMAGE_PROPERTIES.items():
+        value = image_meta.properties.get(key)
+        if value:
+            _refuse(what, "use an image without the property '%s=%s'" %
+                    (key, value))
+    if instance.numa_topology is not None:
+        _refuse('NUMA cells', 'use a flavor and image that ask for no NUMA '
+                'topology, CPU pinning or memory page size')
+    if instance.pci_requests and instance.pci_requests.requests:
+        _refuse('PCI devices', 'use a flavor and ports without them')
+    if virt_driver.block_device_info_get_mapping(block_device_info):
+        _refuse('volumes yet', 'boot it from an image without volumes')
+    for vif in network_info or []:
+        vnic_type = vif.get('vnic_type', 'normal')
+        if vnic_type not in _SAFE_VNIC_TYPES:
+            _refuse("a port of vnic_type '%s' (port %s)" %
+                    (vnic_type, vif.get('id')),
+                    "use ports of vnic_type 'normal'")
+        if vif.get('type') in _UNSAFE_VIF_TYPES:
+            _refuse("a port bound as '%s' (port %s)" %
+                    (vif['type'], vif.get('id')),
+                    'use a network back end that connects taps')
+
+
+def check_guest(guest):
+    """Refuse a guest configuration that could corrupt or lose data.
+
+    :param guest: nova.virt.libvirt.config.LibvirtConfigGuest
+    :raises NotPossible: naming the value and the remedy
+    """
+    if guest.membacking is not None or guest.numatune is not None or (
+            guest.cpu is not None and guest.cpu.numa is not None):
+        _refuse('NUMA cells or a memory backing of its own',
+                'use a flavor and image that ask for neither')
+    if guest.max_memory_size is not None:
+        _refuse('pluggable memory', 'use a flavor without it')
+    if guest.launch_security is not None:
+        _refuse('memory encryption', 'use a flavor and image without it')
+    for device in guest.devices:
+        _check_device(device)
+
+
+def _check_device(device):
+    if isinstance(device, vconfig.LibvirtConfigGuestHostdev):
+        _refuse('host devices', 'use a flavor and ports without them')
+    if isinstance(device, vconfig.LibvirtConfigGuestFilesys):
+        _refuse('shares', 'detach them')
+    if isinstance(device, vconfig.LibvirtConfigGuestInterface) and (
+            device.net_type == 'vhostuser'):
+        _refuse('vhost-user ports', 'use a network back end that connects '
+                'taps')
+    if isinstance(device, vconfig.LibvirtConfigGuestDisk):
+        _check_disk(device)
+
+
+def _check_disk(disk):
+    if disk.shareable:
+        _refuse("shareable disks (%s)" % disk.target_dev, 'detach them')
+    if disk.readonly:
+        return
+    if disk.driver_cache not in SAFE_CACHE_MODES:
+        _refuse(
+            "disk cache mode '%s' (disk %s): writes that were completed "
+            "could be lost while its memory survives" %
+            (disk.driver_cache or 'default', disk.target_dev),
+            "set [libvirt] disk_cachemodes = %s=none, or =directsync, on "
+            "storage that supports O_DIRECT" % disk.source_type)

@@ -1,0 +1,381 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The compute driver: libvirt's, with servers that survive power cuts.
+
+Set ``[DEFAULT] compute_driver = temporality.TemporalityDriver``. Servers
+that nobody wants to be persistent pass through LibvirtDriver untouched.
+"""
+
+import copy
+import grp
+
+from nova.compute import power_state
+from nova.compute import vm_states
+import nova.conf
+from nova import exception as nova_exception
+from nova.virt import event as virtevent
+from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import guest as libvirt_guest
+from oslo_log import log as logging
+from oslo_utils import units
+
+from nova_temporality import conf
+from nova_temporality import exception
+from nova_temporality import intent
+from nova_temporality import paths
+from nova_temporality import resources
+from nova_temporality.virt import checks
+from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import record
+from nova_temporality.virt import recovery
+from nova_temporality.virt import regions
+from nova_temporality import vpm
+
+CONF = nova.conf.CONF
+PCONF = conf.CONF
+LOG = logging.getLogger(__name__)
+
+
+class RunGuest(libvirt_guest.Guest):
+    """A pVM's guest, whose state becomes stale before its vCPUs run."""
+
+    def resume(self):
+        """Start the vCPUs."""
+        with regions.allowed_to_run(PCONF.temporality.pool_path, self.uuid):
+            super().resume()
+
+
+class TemporalityDriver(libvirt_driver.LibvirtDriver):
+    """LibvirtDriver whose servers may be pVMs."""
+
+    def __init__(self, virtapi, read_only=False):
+        super().__init__(virtapi, read_only)
+        # servers whose domain is destroyed only to be made again
+        self._rebooting = set()
+        self._pvms = set()
+
+    # -- the host -------------------------------------------------------------
+
+    def init_host(self, host):
+        """See ComputeDriver; refuses to start without a sound pool.
+
+        Without it pVMs could not be recovered, and Nova would take them for
+        servers that were shut down.
+        """
+        super().init_host(host)
+        pool_path = PCONF.temporality.pool_path
+        try:
+            grp.getgrnam(PCONF.temporality.qemu_group)
+        except KeyError:
+            raise nova_exception.InvalidConfiguration(
+                "There is no group '%s'; set [temporality] qemu_group to the "
+                "group under which libvirt runs QEMU" %
+                PCONF.temporality.qemu_group)
+        try:
+            info = regions.pool_info(pool_path)
+        except vpm.VpmError as exc:
+            raise nova_exception.InvalidConfiguration(
+                'The NVRAM pool %s cannot be used: %s. Persistent servers '
+                'stay as they are until nova-compute is started with its '
+                'pool in place; see "temporality pool check".' %
+                (pool_path, exc))
+        LOG.info('NVRAM pool %(path)s on %(medium)s: %(used)d of %(total)d '
+                 'MiB in use by %(count)d servers',
+                 {'path': pool_path, 'medium': info['medium'],
+                  'used': info['used_size'] // units.Mi,
+                  'total': info['total_size'] // units.Mi,
+                  'count': info['used_descriptors']})
+
+    def process_instances_at_startup(self, context, instances):
+        """See ComputeDriver; brings fixated pVMs back first of all."""
+        instances = super().process_instances_at_startup(context, instances)
+        pvms = [instance for instance in instances
+                if intent.is_pvm(instance)]
+        self._pvms.update(instance.uuid for instance in pvms)
+        self._report_orphans(instances)
+        recovery.recover_all(self, pvms)
+        return instances
+
+    @staticmethod
+    def _report_orphans(instances):
+        known = {instance.uuid for instance in instances}
+        for name in regions.names(PCONF.temporality.pool_path):
+            if name not in known:
+                LOG.warning('The NVRAM pool has a region of server %s, which '
+                            'Nova does not have on this host. It is kept.',
+                            name)
+
+    def update_provider_tree(self, provider_tree, nodename, allocations=None):
+        """See LibvirtDriver; adds the pool's NVRAM and our trait."""
+        super().update_provider_tree(provider_tree, nodename,
+                                     allocations=allocations)
+        info = regions.pool_info(PCONF.temporality.pool_path)
+        total = info['total_size'] // units.Mi
+        inventory = dict(provider_tree.data(nodename).inventory)
+        inventory[resources.NVRAM_MB] = {
+            'total': total, 'min_unit': 1, 'max_unit': total, 'step_size': 1,
+            'allocation_ratio': 1.0, 'reserved': 0}
+        provider_tree.update_inventory(nodename, inventory)
+        provider_tree.add_traits(nodename, resources.TRAIT)
+        self.provider_tree = copy.deepcopy(provider_tree)
+
+    # -- from the wish to the running server ----------------------------------
+
+    def spawn(self, context, instance, image_meta, injected_files,
+              admin_password, allocations, network_info=None,
+              block_device_info=None, power_on=True, accel_info=None):
+        """See ComputeDriver; decides whether the server is a pVM."""
+        if self._decide(instance):
+            checks.check_request(instance, image_meta, network_info,
+                                 block_device_info, CONF.libvirt.virt_type)
+            try:
+                regions.ensure(PCONF.temporality.pool_path, instance.uuid,
+                               instance.flavor.memory_mb * units.Mi)
+            except vpm.PoolFull as exc:
+                # Placement was out of step; another host may have room.
+                raise nova_exception.ComputeResourcesUnavailable(
+                    reason=str(exc))
+        super().spawn(context, instance, image_meta, injected_files,
+                      admin_password, allocations, network_info=network_info,
+                      block_device_info=block_device_info, power_on=power_on,
+                      accel_info=accel_info)
+
+    def _decide(self, instance):
+        try:
+            wanted = intent.asked(
+                instance.flavor.extra_specs, instance.system_metadata,
+                instance.metadata, PCONF.temporality.allow_server_property)
+        except intent.BadWish as exc:
+            raise exception.NotPossible(reason=str(exc))
+        decided = intent.frozen(instance)
+        if decided is None:
+            intent.freeze(instance, wanted)
+            instance.save()
+        elif wanted and not decided:
+            # a rebuild from an image that asks for it
+            raise exception.NotPossible(
+                reason='The server was created without persistence, and a '
+                       'rebuild cannot make it persistent; create a new one')
+        if intent.is_pvm(instance):
+            self._pvms.add(instance.uuid)
+        return intent.is_pvm(instance)
+
+    def _get_guest_config(self, instance, network_info, image_meta,
+                          disk_info, rescue=None, block_device_info=None,
+                          context=None, mdevs=None, accel_info=None,
+                          share_info=None, old_guest=None):
+        guest = super()._get_guest_config(
+            instance, network_info, image_meta, disk_info, rescue,
+            block_device_info, context, mdevs, accel_info, share_info,
+            old_guest)
+        if not intent.is_pvm(instance):
+            return guest
+        size = instance.flavor.memory_mb * units.Mi
+        region = regions.ensure(PCONF.temporality.pool_path, instance.uuid,
+                                size)
+        return pvm_guest.PersistentGuest(
+            guest, region['ram_path'], size, region['uid'], self.qemu_gid(),
+            paths.fixate_socket(PCONF.temporality.run_dir, instance.uuid))
+
+    @staticmethod
+    def run_guest(domain):
+        """The guest of a pVM's libvirt domain."""
+        return RunGuest(domain)
+
+    @staticmethod
+    def qemu_gid():
+        """Group id that pVMs' QEMU processes run under."""
+        return grp.getgrnam(PCONF.temporality.qemu_group).gr_gid
+
+    def _create_guest(self, context, xml, instance, power_on=True,
+                      pause=False, post_xml_callback=None):
+        if not intent.is_pvm(instance):
+            return super()._create_guest(context, xml, instance, power_on,
+                                         pause, post_xml_callback)
+        regions.prepare_boot(PCONF.temporality.pool_path,
+                             PCONF.temporality.run_dir, instance.uuid,
+                             self.qemu_gid())
+        # Started paused, so that no vCPU runs before its machine is on
+        # record.
+        guest = super()._create_guest(
+            context, xml, instance, power_on, pause or power_on,
+            post_xml_callback)
+        guest = self.run_guest(guest._domain)
+        if power_on or pause:
+            self.record_domain(instance)
+        if power_on and not pause:
+            guest.resume()
+        return guest
+
+    def record_domain(self, instance):
+        """Record the machine that a running pVM's state will fit."""
+        record.write(instance, self._host.get_guest(instance),
+                     paths.recover_socket(PCONF.temporality.run_dir,
+                                          instance.uuid))
+
+    # -- actions --------------------------------------------------------------
+
+    def destroy(self, context, instance, network_info, block_device_info=None,
+                destroy_disks=True, destroy_secrets=True):
+        """See ComputeDriver; gives a pVM's NVRAM back, scrubbed."""
+        super().destroy(context, instance, network_info, block_device_info,
+                        destroy_disks, destroy_secrets=destroy_secrets)
+        if intent.is_pvm(instance) and instance.uuid not in self._rebooting:
+            regions.free(PCONF.temporality.pool_path,
+                         PCONF.temporality.run_dir, instance.uuid)
+            self._pvms.discard(instance.uuid)
+
+    def _hard_reboot(self, context, instance, network_info, share_info,
+                     block_device_info=None, accel_info=None):
+        self._rebooting.add(instance.uuid)
+        try:
+            super()._hard_reboot(context, instance, network_info, share_info,
+                                 block_device_info, accel_info)
+        finally:
+            self._rebooting.discard(instance.uuid)
+
+    def _soft_reboot(self, instance):
+        if not intent.is_pvm(instance):
+            return super()._soft_reboot(instance)
+        # A domain that was shut down must not be launched as it is: its
+        # memory still holds the earlier run. The hard reboot that follows
+        # scrubs it.
+        self._clean_shutdown(instance, CONF.libvirt.wait_soft_reboot_seconds,
+                             CONF.libvirt.wait_soft_reboot_seconds)
+        return False
+
+    def power_off(self, instance, timeout=0, retry_interval=0):
+        """See ComputeDriver; a pVM's memory is meaningless from then on."""
+        super().power_off(instance, timeout, retry_interval)
+        if intent.is_pvm(instance):
+            regions.discard_state(PCONF.temporality.pool_path, instance.uuid)
+
+    def unpause(self, instance):
+        """See ComputeDriver."""
+        if not intent.is_pvm(instance):
+            return super().unpause(instance)
+        guest = self.run_guest(self._host.get_guest(instance)._domain)
+        guest.resume()
+        guest.sync_guest_time()
+
+    def attach_interface(self, context, instance, image_meta, vif):
+        """See ComputeDriver."""
+        super().attach_interface(context, instance, image_meta, vif)
+        self._record_if_running(instance)
+
+    def detach_interface(self, context, instance, vif):
+        """See ComputeDriver."""
+        super().detach_interface(context, instance, vif)
+        self._record_if_running(instance)
+
+    def _record_if_running(self, instance):
+        if intent.is_pvm(instance) and (
+                self._host.get_guest(instance).is_active()):
+            self.record_domain(instance)
+
+    # -- what Nova gets to see ------------------------------------------------
+
+    def emit_event(self, event):
+        """See LibvirtDriver; keeps a fixation from looking like a pause.
+
+        Nova would save the power state PAUSED, and after the outage not know
+        that the server ran. Pauses on a tenant's behalf are recorded by
+        Nova itself.
+        """
+        if isinstance(event, virtevent.LifecycleEvent) and (
+                event.get_transition() == virtevent.EVENT_LIFECYCLE_PAUSED
+                and event.get_instance_uuid() in self._pvms):
+            LOG.debug('Not telling Nova that pVM %s stands still',
+                      event.get_instance_uuid())
+            return
+        super().emit_event(event)
+
+    def get_info(self, instance, use_cache=True):
+        """See LibvirtDriver; a server that is fixated counts as running."""
+        info = super().get_info(instance, use_cache)
+        if info.state == power_state.PAUSED and intent.is_pvm(instance) and (
+                instance.vm_state == vm_states.ACTIVE):
+            try:
+                regions.proven_state(PCONF.temporality.pool_path,
+                                     instance.uuid)
+                info.state = power_state.RUNNING
+            except vpm.VpmError:
+                LOG.debug('pVM stands still and is not fixated',
+                          instance=instance)
+        return info
+
+    # -- what a pVM cannot do yet ---------------------------------------------
+
+    @staticmethod
+    def _refuse(instance, action):
+        if intent.is_pvm(instance):
+            raise exception.NotPossible(
+                reason='%s is not possible yet for a persistent server; '
+                       'nothing was changed' % action)
+
+    def suspend(self, context, instance):
+        """See ComputeDriver."""
+        self._refuse(instance, 'Suspend')
+        super().suspend(context, instance)
+
+    def rescue(self, context, instance, network_info, image_meta,
+               rescue_password, block_device_info, share_info):
+        """See ComputeDriver."""
+        if intent.is_pvm(instance):
+            raise nova_exception.InstanceNotRescuable(
+                instance_id=instance.uuid,
+                reason='rescue is not possible yet for a persistent server')
+        super().rescue(context, instance, network_info, image_meta,
+                       rescue_password, block_device_info, share_info)
+
+    def snapshot(self, context, instance, image_id, update_task_state):
+        """See ComputeDriver."""
+        self._refuse(instance, 'Creating an image')
+        super().snapshot(context, instance, image_id, update_task_state)
+
+    def attach_volume(self, context, connection_info, instance, mountpoint,
+                      disk_bus=None, device_type=None, encryption=None):
+        """See ComputeDriver."""
+        self._refuse(instance, 'Attaching a volume')
+        super().attach_volume(context, connection_info, instance, mountpoint,
+                              disk_bus, device_type, encryption)
+
+    def check_can_live_migrate_source(self, context, instance,
+                                      dest_check_data,
+                                      block_device_info=None):
+        """See ComputeDriver."""
+        if intent.is_pvm(instance):
+            raise nova_exception.MigrationPreCheckError(
+                reason='live migration is not possible yet for a persistent '
+                       'server')
+        return super().check_can_live_migrate_source(
+            context, instance, dest_check_data, block_device_info)
+
+    def migrate_disk_and_power_off(self, context, instance, dest,
+                                   flavor, network_info,
+                                   block_device_info=None,
+                                   timeout=0, retry_interval=0):
+        """See ComputeDriver."""
+        try:
+            wanted = intent.asked(flavor.extra_specs, {}, {})
+        except intent.BadWish as exc:
+            raise nova_exception.InstanceFaultRollback(
+                exception.NotPossible(reason=str(exc)))
+        if wanted or intent.is_pvm(instance):
+            raise nova_exception.InstanceFaultRollback(
+                exception.NotPossible(
+                    reason='Resize and migration are not possible yet for or '
+                           'into a persistent server; nothing was changed'))
+        return super().migrate_disk_and_power_off(
+            context, instance, dest, flavor, network_info, block_device_info,
+            timeout, retry_interval)

@@ -1,0 +1,136 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The libvirt domain of a pVM.
+
+Its memory is a file of ours, its QEMU runs under a user id of its own, and a
+monitor socket is there for the notifier. All of it is said in libvirt's own
+XML and QEMU's documented options (docs: "memory-backend-file" in QEMU's
+invocation manual; "QEMU command-line passthrough" in libvirt's).
+"""
+
+from lxml import etree
+from nova.virt.libvirt import config as vconfig
+
+from nova_temporality.virt import checks
+
+_QEMU_NS = 'http://libvirt.org/schemas/domain/qemu/1.0'
+_QEMU = '{%s}' % _QEMU_NS
+
+
+def _monitor_args(name, path):
+    return ['-chardev', 'socket,id=%s,path=%s,server=on,wait=off' %
+            (name, _escape(path)),
+            '-mon', 'chardev=%s,mode=control' % name]
+
+
+def _escape(path):
+    # QemuOpts separates by commas and takes a doubled one literally
+    return path.replace(',', ',,')
+
+
+class PersistentGuest(vconfig.LibvirtConfigGuest):
+    """A guest configuration made by Nova, turned into a pVM's."""
+
+    def __init__(self, guest, ram_path, size, uid, gid, fixate_socket):
+        """Take over a configuration.
+
+        :param guest: LibvirtConfigGuest as Nova made it
+        :param ram_path: the region's memory file
+        :param size: bytes of it, equal to the guest's memory
+        :param uid: user id that QEMU shall run under; 0 leaves libvirt's
+        :param gid: group id that QEMU shall run under
+        :param fixate_socket: path of the notifier's monitor socket
+        :raises NotPossible: if the configuration is unsafe for a pVM
+        """
+        super().__init__()
+        checks.check_guest(guest)
+        self.__dict__.update(guest.__dict__)
+        self._ram_path = ram_path
+        self._size = size
+        self._uid = uid
+        self._gid = gid
+        self._fixate_socket = fixate_socket
+        # A balloon, and free page reporting with it, would punch holes into
+        # the memory file and give away space that is reserved.
+        self.devices = [device for device in guest.devices if not isinstance(
+            device, vconfig.LibvirtConfigMemoryBalloon)]
+        balloon = vconfig.LibvirtConfigMemoryBalloon()
+        balloon.model = 'none'
+        self.add_device(balloon)
+
+    def format_dom(self):
+        """The domain's XML as an lxml element."""
+        root = super().format_dom()
+        for driver in root.findall('devices/disk/driver'):
+            # requests that fail are kept and go with the state
+            driver.set('error_policy', 'stop')
+            driver.set('rerror_policy', 'stop')
+        if self._uid:
+            self._add_seclabel(root)
+        self._add_commandline(root)
+        return root
+
+    def _add_seclabel(self, root):
+        seclabel = etree.SubElement(root, 'seclabel', type='static',
+                                    model='dac', relabel='yes')
+        label = etree.SubElement(seclabel, 'label')
+        label.text = '+%d:+%d' % (self._uid, self._gid)
+
+    def _add_commandline(self, root):
+        add_args(root, [
+            '-object',
+            'memory-backend-file,id=nvram,size=%d,mem-path=%s,share=on' % (
+                self._size, _escape(self._ram_path)),
+            '-machine', 'memory-backend=nvram',
+        ] + _monitor_args('temporality-fixate', self._fixate_socket))
+
+
+def add_args(root, args):
+    """Append QEMU arguments to a domain's passthrough command line."""
+    commandline = root.find(_QEMU + 'commandline')
+    if commandline is None:
+        commandline = etree.SubElement(root, _QEMU + 'commandline',
+                                       nsmap={'qemu': _QEMU_NS})
+    for arg in args:
+        etree.SubElement(commandline, _QEMU + 'arg', value=arg)
+
+
+def incoming_args(recover_socket):
+    """What makes a QEMU wait for a state instead of booting."""
+    return _monitor_args('temporality-recover', recover_socket) + [
+        '-incoming', 'defer']
+
+
+def with_incoming(xml, recover_socket):
+    """XML of a transient domain that waits for a state.
+
+    :param xml: of the domain as it ran
+    """
+    root = etree.fromstring(xml)
+    add_args(root, incoming_args(recover_socket))
+    return etree.tostring(root, encoding='unicode')
+
+
+def without_incoming(xml, recover_socket):
+    """XML of a recovered domain as if it had been booted."""
+    root = etree.fromstring(xml)
+    commandline = root.find(_QEMU + 'commandline')
+    args = list(commandline)
+    values = [arg.get('value') for arg in args]
+    extra = incoming_args(recover_socket)
+    for start in range(len(values) - len(extra) + 1):
+        if values[start:start + len(extra)] == extra:
+            for arg in args[start:start + len(extra)]:
+                commandline.remove(arg)
+            break
+    return etree.tostring(root, encoding='unicode')

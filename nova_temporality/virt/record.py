@@ -1,0 +1,62 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The record of a running pVM's domain, kept for its recovery.
+
+Device state only fits a machine with the very same devices at the very same
+addresses. Nova makes a domain's XML anew whenever it needs one, so the XML
+that libvirt actually runs is recorded durably beside the server's disks.
+"""
+
+import os
+
+from nova.virt.libvirt import utils as libvirt_utils
+
+from nova_temporality.virt import guest as pvm_guest
+
+_NAME = 'temporality-domain.xml'
+
+
+def _path(instance):
+    return os.path.join(libvirt_utils.get_instance_path(instance), _NAME)
+
+
+def write(instance, guest, recover_socket):
+    """Record a running domain; durable on return.
+
+    :param guest: nova.virt.libvirt.guest.Guest
+    """
+    xml = pvm_guest.without_incoming(
+        guest.get_xml_desc(dump_sensitive=True, dump_migratable=True),
+        recover_socket)
+    path = _path(instance)
+    new = path + '.new'
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(fd, 'w') as stream:
+        stream.write(xml)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(new, path)
+    directory = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def read(instance):
+    """The recorded XML.
+
+    :raises FileNotFoundError: if there is none
+    """
+    with open(_path(instance)) as stream:
+        return stream.read()

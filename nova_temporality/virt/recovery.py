@@ -1,0 +1,272 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""nova-compute's first work after an outage: pVMs run on.
+
+A pVM whose domain is gone and whose state is proven gets an empty QEMU on
+the same memory, which loads the state and runs on. One whose state is not
+proven is never resumed. One whose domain is there is not touched: then only
+nova-compute was restarted.
+"""
+
+from concurrent import futures
+import sys
+import time
+
+import libvirt
+from nova.compute import power_state
+from nova.compute import task_states
+from nova.compute import utils as compute_utils
+from nova.compute import vm_states
+import nova.conf
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
+from nova.virt import driver as virt_driver
+from oslo_log import log as logging
+
+from nova_temporality import conf
+from nova_temporality import exception
+from nova_temporality import paths
+from nova_temporality import recovery
+from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import record
+from nova_temporality.virt import regions
+from nova_temporality import vpm
+
+CONF = nova.conf.CONF
+PCONF = conf.CONF
+LOG = logging.getLogger(__name__)
+
+ACTION = 'temporality_recover'
+
+# Recovery is mostly waiting for QEMU processes to start.
+_PARALLEL = 8
+
+
+def recover_all(driver, instances):
+    """Recover the pVMs of this host, several at a time.
+
+    What goes wrong with one server is its own fault (in Nova's sense too)
+    and leaves the others alone.
+
+    :param driver: TemporalityDriver
+    :param instances: pVMs that Nova has on this host
+    """
+    if not instances:
+        return
+    with futures.ThreadPoolExecutor(_PARALLEL) as executor:
+        list(executor.map(lambda instance: _recover_one(driver, instance),
+                          instances))
+
+
+def _recover_one(driver, instance):
+    # Contexts are not made to be shared by threads.
+    context = nova_context.get_admin_context()
+    instance._context = context
+    try:
+        _Recovery(driver, context, instance).run()
+    except Exception as exc:
+        LOG.exception('Recovery failed', instance=instance)
+        _set_error(context, instance, exc)
+
+
+def _set_error(context, instance, exc):
+    try:
+        compute_utils.add_instance_fault_from_exc(
+            context, instance, exc, sys.exc_info())
+        instance.vm_state = vm_states.ERROR
+        instance.task_state = None
+        instance.save()
+    except Exception:
+        LOG.exception('Nova did not take the fault', instance=instance)
+
+
+class _Recovery:
+    """The recovery of one server."""
+
+    def __init__(self, driver, context, instance):
+        self._driver = driver
+        self._context = context
+        self._instance = instance
+        self._pool = PCONF.temporality.pool_path
+        self._run_dir = PCONF.temporality.run_dir
+
+    def run(self):
+        """Find out what the server needs, and do it."""
+        instance = self._instance
+        if instance.host != CONF.host or instance.vm_state not in (
+                vm_states.ACTIVE, vm_states.PAUSED, vm_states.ERROR):
+            return
+        if instance.task_state == task_states.DELETING:
+            return
+        if self._domain_is_active() and not self._finish_interrupted():
+            return
+        try:
+            state = regions.proven_state(self._pool, instance.uuid)
+        except (vpm.Unproven, vpm.NotFound) as exc:
+            self._unproven(exc)
+            return
+        with self._action():
+            self._resume(state)
+
+    def _guest(self):
+        return self._driver._host.get_guest(self._instance)
+
+    def _domain_is_active(self):
+        try:
+            return self._guest().is_active()
+        except nova_exception.InstanceNotFound:
+            return False
+
+    def _finish_interrupted(self):
+        """Deal with the domain of a recovery that was cut off.
+
+        :returns: whether the recovery has to begin again
+        """
+        uuid = self._instance.uuid
+        if not regions.is_recovering(self._run_dir, uuid):
+            LOG.debug('pVM is there, nothing to recover',
+                      instance=self._instance)
+            return False
+        try:
+            regions.proven_state(self._pool, uuid)
+        except vpm.Unproven:
+            # The state was loaded and given up, so it is in this QEMU.
+            LOG.info('Finishing a recovery that was cut off after the state '
+                     'was loaded', instance=self._instance)
+            self._let_run()
+            self._finished()
+            return False
+        LOG.info('Beginning a recovery anew that was cut off before vCPUs '
+                 'ran', instance=self._instance)
+        self._guest().poweroff()
+        return True
+
+    def _action(self):
+        # readable by "openstack server event list"
+        objects.InstanceAction.action_start(
+            self._context, self._instance.uuid, ACTION, want_result=False)
+        return compute_utils.EventReporter(
+            self._context, ACTION, CONF.host, self._instance.uuid)
+
+    # -- a proven state -------------------------------------------------------
+
+    def _resume(self, state):
+        instance = self._instance
+        began = time.monotonic()
+        guest = self._start_empty()
+        started = time.monotonic()
+        try:
+            regions.load(self._pool, self._run_dir, instance.uuid,
+                         PCONF.temporality.recovery_timeout)
+        except (vpm.VpmError, recovery.RecoveryError) as exc:
+            guest.poweroff()
+            regions.finish_recovery(self._run_dir, instance.uuid)
+            raise exception.RecoveryFailed(reason=str(exc))
+        loaded = time.monotonic()
+        if self._ran_before(state):
+            self._let_run()
+        self._finished()
+        meta = state['meta']
+        LOG.info(
+            'Recovered: fixated in %(fixation).1f ms (%(size)d KiB of '
+            'state), dark for %(dark).1f s, recovered in %(total).0f ms '
+            '(empty domain %(start).0f ms, state %(load).0f ms)',
+            {'fixation': (state['persisted_ns'] - meta['signal_ns']) / 1e6,
+             'size': state['length'] // 1024,
+             'dark': time.time() - meta['wall_ns'] / 1e9,
+             'total': (time.monotonic() - began) * 1e3,
+             'start': (started - began) * 1e3,
+             'load': (loaded - started) * 1e3},
+            instance=instance)
+
+    def _start_empty(self):
+        instance = self._instance
+        try:
+            xml = record.read(instance)
+        except OSError as exc:
+            raise exception.RecoveryFailed(
+                reason='the record of its machine cannot be read (%s)' % exc)
+        self._driver.plug_vifs(instance, instance.get_network_info())
+        regions.prepare_recovery(self._pool, self._run_dir, instance.uuid,
+                                 self._driver.qemu_gid())
+        xml = pvm_guest.with_incoming(
+            xml, paths.recover_socket(self._run_dir, instance.uuid))
+        try:
+            # Beside the persistent definition, which stays as it was.
+            domain = self._driver._host.get_connection().createXML(
+                xml, libvirt.VIR_DOMAIN_START_PAUSED)
+        except libvirt.libvirtError as exc:
+            regions.finish_recovery(self._run_dir, instance.uuid)
+            raise exception.RecoveryFailed(
+                reason='libvirt does not start its domain: %s' % exc)
+        return self._driver.run_guest(domain)
+
+    def _ran_before(self, state):
+        if self._instance.vm_state == vm_states.PAUSED:
+            return False
+        if state['meta']['runstate'] == 'paused':
+            LOG.warning('The server was paused from outside of Nova when '
+                        'power failed and stays so',
+                        instance=self._instance)
+            return False
+        return True
+
+    def _let_run(self):
+        guest = self._driver.run_guest(self._guest()._domain)
+        guest.resume()
+        guest.sync_guest_time()
+
+    def _finished(self):
+        instance = self._instance
+        regions.finish_recovery(self._run_dir, instance.uuid)
+        instance.power_state = self._guest().get_power_state(
+            self._driver._host)
+        if instance.vm_state == vm_states.ERROR:
+            instance.vm_state = vm_states.ACTIVE
+        instance.save()
+
+    # -- no proven state ------------------------------------------------------
+
+    def _unproven(self, reason):
+        instance = self._instance
+        if instance.vm_state == vm_states.ERROR or (
+                instance.power_state == power_state.SHUTDOWN):
+            # Dealt with before, or it was off already.
+            return
+        exc = exception.StateUnproven(reason=str(reason))
+        cold_boot = PCONF.temporality.on_unproven_state == 'cold-boot'
+        LOG.error('%(why)s %(what)s',
+                  {'why': exc.format_message(),
+                   'what': 'Booting it afresh now.' if cold_boot else
+                   'It is left off.'}, instance=instance)
+        try:
+            with self._action():
+                raise exc
+        except exception.StateUnproven:
+            if cold_boot:
+                compute_utils.add_instance_fault_from_exc(
+                    self._context, instance, exc, sys.exc_info())
+                self._cold_boot()
+            else:
+                instance.power_state = power_state.SHUTDOWN
+                _set_error(self._context, instance, exc)
+
+    def _cold_boot(self):
+        instance = self._instance
+        bdms = objects.BlockDeviceMappingList.get_by_instance_uuid(
+            self._context, instance.uuid)
+        self._driver._hard_reboot(
+            self._context, instance, instance.get_network_info(),
+            objects.ShareMappingList(),
+            virt_driver.get_block_device_info(instance, bdms))

@@ -1,0 +1,238 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What nova-compute does with regions, on the privileged side (privsep).
+
+Every function opens the pool anew, so that nova-compute never holds on to a
+pool that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import os
+import shutil
+import threading
+
+from nova_temporality import paths
+from nova_temporality.privsep import pool_pctxt
+from nova_temporality import qmp
+from nova_temporality import recovery
+from nova_temporality import runlock
+from nova_temporality import vpm
+
+# Seconds to wait until the notifier or another start lets go of a pVM.
+_LOCK_TIMEOUT = 10
+
+
+class RegionInUse(Exception):
+    """Some process has a pVM's memory open that should not."""
+
+
+# Locks that nova-compute holds through us, by the pVM's name. When it dies,
+# this process ends and the kernel drops them.
+_held = {}
+_held_guard = threading.Lock()
+
+
+@pool_pctxt.entrypoint
+def pool_info(pool_path):
+    """The pool's properties as a dict, see vpm.PoolInfo."""
+    with vpm.Pool(pool_path) as pool:
+        info = pool.info()
+    return dict(dataclasses.asdict(info), uuid=str(info.uuid))
+
+
+@pool_pctxt.entrypoint
+def names(pool_path):
+    """Names of the pVMs that have a region, i.e. UUIDs of servers."""
+    with vpm.Pool(pool_path) as pool:
+        return [region.name for region in pool.regions()]
+
+
+@pool_pctxt.entrypoint
+def ensure(pool_path, name, size):
+    """Allocate a pVM's region unless it is there; returns it as a dict.
+
+    :param size: bytes
+    :raises vpm.InvalidArgument: it is there with another size
+    """
+    with vpm.Pool(pool_path) as pool:
+        try:
+            region = pool.lookup(name)
+        except vpm.NotFound:
+            region = pool.alloc(name, size)
+    if region.size != size:
+        raise vpm.InvalidArgument(
+            'region of %s has %d bytes, but the server has %d bytes of '
+            'memory' % (name, region.size, size))
+    return dataclasses.asdict(region)
+
+
+@pool_pctxt.entrypoint
+def free(pool_path, run_dir, name):
+    """Scrub and free a pVM's region and what lies in run_dir for it."""
+    with vpm.Pool(pool_path) as pool:
+        try:
+            pool.free(name)
+        except vpm.NotFound:
+            # An earlier attempt got that far.
+            pass
+    shutil.rmtree(paths.qmp_dir(run_dir, name), ignore_errors=True)
+    _set_recovering(run_dir, name, False)
+
+
+@pool_pctxt.entrypoint
+def prepare_boot(pool_path, run_dir, name, gid):
+    """Make a region ready for a cold boot: no memory, no state, no socket."""
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+        _refuse_if_in_use(region)
+        if region.epoch:
+            pool.scrub(region.id)
+    _set_recovering(run_dir, name, False)
+    _make_qmp_dir(run_dir, region, gid)
+
+
+@pool_pctxt.entrypoint
+def prepare_recovery(pool_path, run_dir, name, gid):
+    """Make ready for a QEMU that will load the region's state."""
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+    _refuse_if_in_use(region)
+    _make_qmp_dir(run_dir, region, gid)
+    _set_recovering(run_dir, name, True)
+
+
+@pool_pctxt.entrypoint
+def finish_recovery(run_dir, name):
+    """The recovery ended, one way or the other."""
+    _set_recovering(run_dir, name, False)
+
+
+@pool_pctxt.entrypoint
+def is_recovering(run_dir, name):
+    """Whether a recovery began since the host booted and did not end."""
+    return os.path.exists(paths.recovering_note(run_dir, name))
+
+
+@pool_pctxt.entrypoint
+def proven_state(pool_path, name):
+    """A region's proven state as a dict, see vpm.StateInfo.
+
+    :raises vpm.Unproven: there is none; the message says why
+    :raises vpm.NotFound: there is no region
+    """
+    with vpm.Pool(pool_path) as pool:
+        info = pool.verify_state(pool.lookup(name).id)
+    return dataclasses.asdict(info)
+
+
+@pool_pctxt.entrypoint
+def load(pool_path, run_dir, name, timeout):
+    """Load a pVM's state into the QEMU that waits for it; a dict of it.
+
+    :param timeout: seconds
+    :raises recovery.RecoveryError: QEMU did not take it
+    """
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+        try:
+            client = qmp.QmpClient(paths.recover_socket(run_dir, name),
+                                   timeout)
+        except qmp.QmpError as exc:
+            raise recovery.RecoveryError(str(exc))
+        with contextlib.closing(client):
+            info = recovery.load_state(client, pool, region, timeout)
+    return dataclasses.asdict(info)
+
+
+@pool_pctxt.entrypoint
+def discard_state(pool_path, name):
+    """Make any state stale, because it shall never be resumed."""
+    with vpm.Pool(pool_path) as pool:
+        pool.begin_epoch(pool.lookup(name).id)
+
+
+@contextlib.contextmanager
+def allowed_to_run(pool_path, name):
+    """The context in which a pVM's vCPUs may be started.
+
+    On entry any state is durably stale. The notifier does not fixate the
+    pVM in between, see :mod:`nova_temporality.runlock`.
+    """
+    _begin_run(pool_path, name)
+    try:
+        yield
+    finally:
+        _end_run(name)
+
+
+@pool_pctxt.entrypoint
+def _begin_run(pool_path, name):
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+        lock = runlock.RunLock(region)
+        lock.acquire(_LOCK_TIMEOUT)
+        try:
+            pool.begin_epoch(region.id)
+        except BaseException:
+            lock.release()
+            raise
+    with _held_guard:
+        _held[name] = lock
+
+
+@pool_pctxt.entrypoint
+def _end_run(name):
+    with _held_guard:
+        lock = _held.pop(name)
+    lock.release()
+
+
+def _refuse_if_in_use(region):
+    # Never two QEMUs on one memory, not even if libvirt lost track of one.
+    # The kernel grants a write lease on files only that nobody else has
+    # open (fcntl(2), F_SETLEASE).
+    fd = os.open(region.ram_path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as exc:
+        if exc.errno != errno.EAGAIN:
+            raise
+        raise RegionInUse(
+            'the memory of %s (%s) is open in another process, probably a '
+            'QEMU that libvirt does not know of; end that process first' %
+            (region.name, region.ram_path))
+    finally:
+        os.close(fd)
+
+
+def _make_qmp_dir(run_dir, region, gid):
+    path = paths.qmp_dir(run_dir, region.name)
+    os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    os.mkdir(path, 0o700)
+    if region.uid:
+        os.chown(path, region.uid, gid)
+
+
+def _set_recovering(run_dir, name, recovering):
+    path = paths.recovering_note(run_dir, name)
+    if recovering:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(path, 'w'):
+            pass
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -1,0 +1,139 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The request filter: a pVM claims NVRAM and no ordinary memory."""
+
+from unittest import mock
+
+from nova import context
+from nova import exception
+from nova import objects
+from nova.scheduler import request_filter as nova_request_filter
+from nova.scheduler import utils
+from oslo_utils.fixture import uuidsentinel as uuids
+
+from nova_temporality import intent
+from nova_temporality import scheduler
+from nova_temporality.scheduler import request_filter
+from tests.unit import base
+
+
+class ClaimNvramTest(base.NovaTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.context = context.get_admin_context()
+        self.spec = objects.RequestSpec(
+            instance_uuid=uuids.server, num_instances=1, is_bfv=False,
+            flavor=objects.Flavor(
+                vcpus=1, memory_mb=512, root_gb=1, ephemeral_gb=0, swap=0,
+                extra_specs={}),
+            image=objects.ImageMeta(properties=objects.ImageMetaProps()),
+            numa_topology=None, pci_requests=None, requested_resources=[])
+
+    def new_server(self, **metadata):
+        self.server(metadata, {})
+        build_request = mock.patch.object(
+            objects.BuildRequest, 'get_by_instance_uuid',
+            return_value=objects.BuildRequest(instance=self.instance))
+        self.addCleanup(build_request.stop)
+        build_request.start()
+
+    def moving_server(self, metadata, system_metadata):
+        self.server(metadata, system_metadata)
+        for cls, name, value in (
+                (objects.BuildRequest, 'get_by_instance_uuid',
+                 exception.BuildRequestNotFound(uuid=uuids.server)),
+                (objects.InstanceMapping, 'get_by_instance_uuid',
+                 [objects.InstanceMapping(
+                     cell_mapping=objects.CellMapping(
+                         uuid=uuids.cell, database_connection='none:///',
+                         transport_url='none:///'))]),
+                (objects.Instance, 'get_by_uuid', [self.instance])):
+            patch = mock.patch.object(cls, name, side_effect=value)
+            self.addCleanup(patch.stop)
+            patch.start()
+
+    def server(self, metadata, system_metadata):
+        self.instance = objects.Instance(
+            uuid=uuids.server, metadata=metadata,
+            system_metadata=system_metadata)
+
+    def claim(self):
+        ran = request_filter.claim_nvram(self.context, self.spec)
+        request = utils.ResourceRequest.from_request_spec(self.spec)
+        group = request._rg_by_id[None] if None in request._rg_by_id else (
+            request._rg_by_id[''])
+        return ran, group.resources, group.required_traits
+
+    def test_property_claims_nvram_only(self):
+        self.new_server(persistent='true')
+        ran, resources, traits = self.claim()
+        self.assertTrue(ran)
+        self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])
+        self.assertNotIn('MEMORY_MB', resources)
+        self.assertEqual(1, resources['VCPU'])
+        self.assertIn('CUSTOM_TEMPORALITY', traits)
+
+    def test_flavor_claims_nvram_only(self):
+        self.spec.flavor.extra_specs[intent.FLAVOR_EXTRA_SPEC] = 'true'
+        self.new_server()
+        ran, resources, _traits = self.claim()
+        self.assertTrue(ran)
+        self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])
+        self.assertNotIn('MEMORY_MB', resources)
+
+    def test_others_are_left_alone(self):
+        self.new_server(colour='blue')
+        ran, resources, traits = self.claim()
+        self.assertFalse(ran)
+        self.assertEqual(512, resources['MEMORY_MB'])
+        self.assertNotIn('CUSTOM_NVRAM_MB', resources)
+        self.assertEqual(set(), traits)
+
+    def test_flavor_without_loaded_extra_specs(self):
+        self.spec.flavor = objects.Flavor(
+            vcpus=1, memory_mb=64, root_gb=1, ephemeral_gb=0, swap=0)
+        self.new_server(persistent='true')
+        self.assertTrue(request_filter.claim_nvram(self.context, self.spec))
+        self.assertEqual(
+            '64', self.spec.flavor.extra_specs['resources:CUSTOM_NVRAM_MB'])
+
+    def test_bad_value_becomes_the_fault(self):
+        self.new_server(persistent='maybe')
+        exc = self.assertRaises(
+            exception.RequestFilterFailed, request_filter.claim_nvram,
+            self.context, self.spec)
+        self.assertIn("'maybe'", exc.format_message())
+
+    def test_a_move_follows_the_decision_not_the_metadata(self):
+        system_metadata = {}
+        self.moving_server({'persistent': 'false'}, system_metadata)
+        intent.freeze(self.instance, True)
+        ran, resources, _traits = self.claim()
+        self.assertTrue(ran)
+        self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])
+
+    def test_metadata_edited_later_changes_nothing(self):
+        self.moving_server({'persistent': 'true'}, {})
+        intent.freeze(self.instance, False)
+        ran, resources, _traits = self.claim()
+        self.assertFalse(ran)
+        self.assertEqual(512, resources['MEMORY_MB'])
+
+    def test_registered_once(self):
+        filters = list(nova_request_filter.ALL_REQUEST_FILTERS)
+        self.stub_out(
+            'nova.scheduler.request_filter.ALL_REQUEST_FILTERS', filters)
+        self.assertEqual([], scheduler.register())
+        self.assertEqual([], scheduler.register())
+        self.assertEqual(1, filters.count(request_filter.claim_nvram))

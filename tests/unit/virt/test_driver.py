@@ -1,0 +1,341 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the driver does to pVMs beyond their XML."""
+
+from unittest import mock
+
+import fixtures
+from nova.compute import power_state
+from nova.compute import provider_tree
+from nova import exception as nova_exception
+from nova.virt import event as virtevent
+from nova.virt import fake
+from nova.virt import hardware
+from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import guest as libvirt_guest
+from oslo_utils.fixture import uuidsentinel as uuids
+
+from nova_temporality import conf
+from nova_temporality import exception
+from nova_temporality import intent
+from nova_temporality.virt import driver
+from nova_temporality.virt import loader
+from nova_temporality.virt import regions
+from nova_temporality import vpm
+from tests.unit.virt import base
+
+NODE = 'node'
+
+
+class LoaderTest(base.DriverTestCase):
+
+    def test_nova_finds_the_driver(self):
+        from nova.virt import driver as virt_driver
+        self.flags(compute_driver='temporality.TemporalityDriver')
+        loaded = virt_driver.load_compute_driver(fake.FakeVirtAPI())
+        self.assertIs(driver.TemporalityDriver, type(loaded))
+
+    def test_alias_is_no_bag_of_anything(self):
+        module = __import__(loader.ALIAS, fromlist=['nothing'])
+        self.assertRaises(AttributeError, getattr, module, 'Nothing')
+
+
+class DecisionTest(base.DriverTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.spawned = self.useFixture(fixtures.MockPatchObject(
+            libvirt_driver.LibvirtDriver, 'spawn')).mock
+
+    def spawn(self, server):
+        self.driver.spawn(self.context, server, self.image(), [], None, {},
+                          network_info=[], block_device_info=None)
+
+    def test_wish_is_frozen_and_space_is_taken(self):
+        server = self.make_server(metadata={'persistent': 'true'})
+        self.spawn(server)
+        self.assertTrue(intent.is_pvm(server))
+        self.assertEqual(1, self.saved.call_count)
+        self.assertEqual(16 << 20, self.pool().lookup(server.uuid).size)
+        self.assertTrue(self.spawned.called)
+
+    def test_others_take_none(self):
+        server = self.make_server()
+        self.spawn(server)
+        self.assertIs(False, intent.frozen(server))
+        self.assertEqual([], self.pool().regions())
+
+    def test_later_metadata_does_not_count(self):
+        server = self.make_server(metadata={'persistent': 'false'},
+                                  persistent=True)
+        self.spawn(server)
+        self.assertTrue(intent.is_pvm(server))
+
+    def test_rebuild_does_not_change_sides(self):
+        server = self.make_server(metadata={'persistent': 'true'},
+                                  persistent=False)
+        exc = self.assertRaises(exception.NotPossible, self.spawn, server)
+        self.assertIn('rebuild', exc.format_message())
+
+    def test_property_switched_off(self):
+        conf.CONF.set_override('allow_server_property', False,
+                               group='temporality')
+        self.addCleanup(conf.CONF.clear_override, 'allow_server_property',
+                        group='temporality')
+        exc = self.assertRaises(
+            exception.NotPossible, self.spawn,
+            self.make_server(metadata={'persistent': 'true'}))
+        self.assertIn('switched off', exc.format_message())
+
+    def test_full_pool(self):
+        server = self.make_server(memory_mb=65,
+                                  metadata={'persistent': 'true'})
+        self.assertRaises(nova_exception.ComputeResourcesUnavailable,
+                          self.spawn, server)
+        self.assertFalse(self.spawned.called)
+
+
+class HostTest(base.DriverTestCase):
+
+    def test_refuses_to_start_without_a_pool(self):
+        conf.CONF.set_override('pool_path', '/nonexistent',
+                               group='temporality')
+        with mock.patch.object(libvirt_driver.LibvirtDriver, 'init_host'):
+            exc = self.assertRaises(nova_exception.InvalidConfiguration,
+                                    self.driver.init_host, 'host')
+        self.assertIn('/nonexistent', str(exc))
+
+    def test_refuses_an_unknown_group(self):
+        conf.CONF.set_override('qemu_group', 'no-such-group',
+                               group='temporality')
+        with mock.patch.object(libvirt_driver.LibvirtDriver, 'init_host'):
+            exc = self.assertRaises(nova_exception.InvalidConfiguration,
+                                    self.driver.init_host, 'host')
+        self.assertIn('no-such-group', str(exc))
+
+    def test_inventory(self):
+        tree = provider_tree.ProviderTree()
+        tree.new_root(NODE, uuids.node)
+        tree.update_inventory(NODE, {'VCPU': {'total': 2}})
+        with mock.patch.object(libvirt_driver.LibvirtDriver,
+                               'update_provider_tree'):
+            self.driver.update_provider_tree(tree, NODE)
+        data = tree.data(NODE)
+        self.assertEqual(64, data.inventory['CUSTOM_NVRAM_MB']['total'])
+        self.assertEqual(
+            1.0, data.inventory['CUSTOM_NVRAM_MB']['allocation_ratio'])
+        self.assertEqual(2, data.inventory['VCPU']['total'])
+        self.assertIn('CUSTOM_TEMPORALITY', data.traits)
+        self.assertIn('CUSTOM_NVRAM_MB',
+                      self.driver.provider_tree.data(NODE).inventory)
+
+    def test_unknown_regions_are_kept(self):
+        with self.pool() as pool:
+            pool.alloc(uuids.gone, 4096)
+        with mock.patch.object(driver.LOG, 'warning') as warning, \
+                mock.patch.object(libvirt_driver.LibvirtDriver,
+                                  'process_instances_at_startup',
+                                  return_value=[]):
+            self.driver.process_instances_at_startup(self.context, [])
+        self.assertEqual(uuids.gone, warning.call_args[0][1])
+        self.assertEqual(1, len(self.pool().regions()))
+
+
+class LifeTest(base.DriverTestCase):
+    """One server that was spawned as a pVM, with a region."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.make_server(persistent=True)
+        self.region = self.pool().alloc(self.server.uuid, 16 << 20)
+        self.domain = mock.Mock()
+        self.domain.UUIDString.return_value = self.server.uuid
+        self.domain.XMLDesc.return_value = (
+            '<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">'
+            '<qemu:commandline/></domain>')
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver._host, 'get_guest',
+            return_value=libvirt_guest.Guest(self.domain)))
+
+    def epoch(self):
+        return self.pool().lookup(self.server.uuid).epoch
+
+    def fixate(self, runstate='running'):
+        return base.fixate(self.pool(), self.region.id, runstate)
+
+    def proven(self):
+        try:
+            self.pool().verify_state(self.region.id)
+        except vpm.Unproven:
+            return False
+        return True
+
+    def create_guest(self, **kwargs):
+        with mock.patch.object(
+                libvirt_driver.LibvirtDriver, '_create_guest',
+                return_value=libvirt_guest.Guest(self.domain)) as create, \
+                mock.patch('nova_temporality.virt.record.write') as record:
+            guest = self.driver._create_guest(
+                self.context, '<domain/>', self.server, **kwargs)
+        return guest, create, record
+
+    def test_cold_boot_finds_neither_memory_nor_state(self):
+        with open(self.region.ram_path, 'r+b') as ram:
+            ram.write(b'secret')
+        self.pool().begin_epoch(self.region.id)
+        self.fixate()
+        self.domain.resume.side_effect = lambda: self.assertFalse(
+            self.proven())
+        self.create_guest()
+        self.assertTrue(self.domain.resume.called)
+        with open(self.region.ram_path, 'rb') as ram:
+            self.assertEqual(bytes(6), ram.read(6))
+
+    def test_machine_is_on_record_before_it_runs(self):
+        events = mock.Mock()
+        self.domain.resume = events.resume
+        with mock.patch.object(
+                libvirt_driver.LibvirtDriver, '_create_guest',
+                return_value=libvirt_guest.Guest(self.domain)) as create, \
+                mock.patch('nova_temporality.virt.record.write',
+                           events.record):
+            self.driver._create_guest(self.context, '<domain/>', self.server)
+        self.assertEqual(['record', 'resume'],
+                         [call[0] for call in events.mock_calls])
+        # paused
+        self.assertIs(True, create.call_args[0][4])
+
+    def test_nova_may_let_it_run_later(self):
+        guest, _create, record = self.create_guest(pause=True)
+        self.assertTrue(record.called)
+        self.assertFalse(self.domain.resume.called)
+        before = self.epoch()
+        self.fixate('prelaunch')
+        guest.resume()
+        self.assertFalse(self.proven())
+        self.assertEqual(before + 1, self.epoch())
+
+    def test_without_power(self):
+        _guest, create, record = self.create_guest(power_on=False)
+        self.assertIs(False, create.call_args[0][4])
+        self.assertFalse(record.called)
+        self.assertFalse(self.domain.resume.called)
+
+    def test_memory_in_use_elsewhere(self):
+        with open(self.region.ram_path, 'r+b'):
+            exc = self.assertRaises(regions.RegionInUse, self.create_guest)
+        self.assertIn('open in another process', str(exc))
+
+    def test_delete_gives_nvram_back(self):
+        with mock.patch.object(libvirt_driver.LibvirtDriver, 'destroy'):
+            self.driver.destroy(self.context, self.server, [])
+            # a second time, as after a crash in between
+            self.driver.destroy(self.context, self.server, [])
+        self.assertEqual([], self.pool().regions())
+
+    def test_hard_reboot_keeps_the_region(self):
+        def reboot(*args, **kwargs):
+            with mock.patch.object(libvirt_driver.LibvirtDriver, 'destroy'):
+                self.driver.destroy(self.context, self.server, [],
+                                    destroy_disks=False)
+        with mock.patch.object(libvirt_driver.LibvirtDriver, '_hard_reboot',
+                               side_effect=reboot):
+            self.driver._hard_reboot(self.context, self.server, [], None)
+        self.assertEqual([self.server.uuid],
+                         [region.name for region in self.pool().regions()])
+        self.test_delete_gives_nvram_back()
+
+    def test_soft_reboot_never_relaunches_old_memory(self):
+        with mock.patch.object(self.driver, '_clean_shutdown') as shutdown:
+            self.assertFalse(self.driver._soft_reboot(self.server))
+        self.assertTrue(shutdown.called)
+        self.assertFalse(self.domain.createWithFlags.called)
+
+    def test_power_off_gives_the_state_up(self):
+        self.fixate()
+        with mock.patch.object(libvirt_driver.LibvirtDriver, 'power_off'):
+            self.driver.power_off(self.server)
+        self.assertFalse(self.proven())
+
+    def test_unpause_gives_the_state_up_first(self):
+        self.fixate('paused')
+        self.domain.resume.side_effect = lambda: self.assertFalse(
+            self.proven())
+        self.driver.unpause(self.server)
+        self.assertTrue(self.domain.resume.called)
+
+    def test_fixation_is_no_pause_to_nova(self):
+        self.driver._pvms.add(self.server.uuid)
+        emitted = []
+        self.driver._compute_event_callback = emitted.append
+        for uuid in (self.server.uuid, uuids.other):
+            for transition in (virtevent.EVENT_LIFECYCLE_PAUSED,
+                               virtevent.EVENT_LIFECYCLE_RESUMED):
+                self.driver.emit_event(
+                    virtevent.LifecycleEvent(uuid, transition))
+        self.assertEqual(
+            [(self.server.uuid, virtevent.EVENT_LIFECYCLE_RESUMED),
+             (uuids.other, virtevent.EVENT_LIFECYCLE_PAUSED),
+             (uuids.other, virtevent.EVENT_LIFECYCLE_RESUMED)],
+            [(event.get_instance_uuid(), event.get_transition())
+             for event in emitted])
+
+    def power_state_seen(self):
+        with mock.patch.object(
+                libvirt_driver.LibvirtDriver, 'get_info',
+                return_value=hardware.InstanceInfo(
+                    state=power_state.PAUSED, internal_id=1)):
+            return self.driver.get_info(self.server).state
+
+    def test_fixated_counts_as_running(self):
+        self.assertEqual(power_state.PAUSED, self.power_state_seen())
+        self.fixate()
+        self.assertEqual(power_state.RUNNING, self.power_state_seen())
+        self.server.vm_state = 'paused'
+        self.assertEqual(power_state.PAUSED, self.power_state_seen())
+
+    def test_refused_actions(self):
+        server = self.server
+        for call in (
+                lambda: self.driver.suspend(self.context, server),
+                lambda: self.driver.snapshot(self.context, server, 'i',
+                                             None),
+                lambda: self.driver.attach_volume(self.context, {}, server,
+                                                  '/dev/vdb')):
+            exc = self.assertRaises(exception.NotPossible, call)
+            self.assertIn('persistent server', exc.format_message())
+        self.assertRaises(
+            nova_exception.InstanceNotRescuable, self.driver.rescue,
+            self.context, server, [], self.image(), None, None, None)
+        self.assertRaises(
+            nova_exception.MigrationPreCheckError,
+            self.driver.check_can_live_migrate_source, self.context, server,
+            None)
+
+    def test_no_resize_from_or_into_persistence(self):
+        volatile = self.make_server(persistent=False)
+        plain, wish, bad = (
+            self.make_server(extra_specs=specs).flavor for specs in
+            ({}, {'temporality:persistent': 'true'},
+             {'temporality:persistent': 'maybe'}))
+        for server, flavor in ((self.server, plain), (volatile, wish),
+                               (volatile, bad)):
+            self.assertRaises(
+                nova_exception.InstanceFaultRollback,
+                self.driver.migrate_disk_and_power_off, self.context, server,
+                'host', flavor, [])
+        with mock.patch.object(libvirt_driver.LibvirtDriver,
+                               'migrate_disk_and_power_off') as migrate:
+            self.driver.migrate_disk_and_power_off(
+                self.context, volatile, 'host', plain, [])
+        self.assertTrue(migrate.called)

@@ -1,0 +1,231 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The domain of a pVM, and that of everybody else."""
+
+import copy
+
+from lxml import etree
+from nova.tests.unit.virt.libvirt import test_driver as nova_test_driver
+from nova.virt import fake
+from nova.virt.libvirt import config as vconfig
+from nova.virt.libvirt import driver as libvirt_driver
+
+from nova_temporality import exception
+from nova_temporality import paths
+from nova_temporality.virt import guest as pvm_guest
+from tests.unit.virt import base
+
+QEMU = '{http://libvirt.org/schemas/domain/qemu/1.0}'
+
+
+def args_of(xml):
+    return [arg.get('value') for arg in
+            etree.fromstring(xml).iter(QEMU + 'arg')]
+
+
+class GuestTest(base.DriverTestCase):
+
+    def test_others_are_byte_for_byte_nova(self):
+        nova = libvirt_driver.LibvirtDriver(fake.FakeVirtAPI(), True)
+        for server in (self.make_server(),
+                       self.make_server(persistent=False),
+                       self.make_server(metadata={'persistent': 'true'},
+                                        persistent=False)):
+            # making XML registers defaults with the server
+            same = copy.deepcopy(server)
+            self.assertEqual(self.guest_xml(nova, server),
+                             self.guest_xml(self.driver, same))
+        self.assertEqual([], self.pool().regions())
+
+    def test_memory_is_the_region(self):
+        server = self.make_server(persistent=True)
+        args = args_of(self.guest_xml(self.driver, server))
+        region = self.pool().lookup(server.uuid)
+        self.assertEqual(16 << 20, region.size)
+        self.assertIn(
+            'memory-backend-file,id=nvram,size=16777216,mem-path=%s,share=on'
+            % region.ram_path, args)
+        self.assertEqual('memory-backend=nvram',
+                         args[args.index('-machine') + 1])
+        self.assertIn(
+            'socket,id=temporality-fixate,path=%s,server=on,wait=off' %
+            paths.fixate_socket(self.run_dir, server.uuid), args)
+        self.assertNotIn('-incoming', args)
+
+    def test_no_balloon_can_take_memory_away(self):
+        self.flags(mem_stats_period_seconds=10, group='libvirt')
+        volatile = etree.fromstring(
+            self.guest_xml(self.driver, self.make_server()))
+        pvm = etree.fromstring(self.guest_xml(
+            self.driver, self.make_server(persistent=True)))
+        self.assertEqual(['virtio'], [
+            node.get('model') for node in volatile.iter('memballoon')])
+        self.assertEqual(['none'], [
+            node.get('model') for node in pvm.iter('memballoon')])
+
+    def test_disks_keep_failed_requests(self):
+        xml = self.guest_xml(self.driver, self.make_server(persistent=True))
+        drivers = etree.fromstring(xml).findall('devices/disk/driver')
+        self.assertNotEqual([], drivers)
+        for driver in drivers:
+            self.assertEqual('stop', driver.get('error_policy'))
+            self.assertEqual('stop', driver.get('rerror_policy'))
+            self.assertEqual('none', driver.get('cache'))
+
+    def test_own_user(self):
+        guest = vconfig.LibvirtConfigGuest()
+        guest.virt_type = 'qemu'
+        xml = pvm_guest.PersistentGuest(
+            guest, '/ram', 4096, 2000000007, 64055, '/sock').to_xml()
+        seclabel = etree.fromstring(xml).find('seclabel')
+        self.assertEqual(
+            {'type': 'static', 'model': 'dac', 'relabel': 'yes'},
+            dict(seclabel.attrib))
+        self.assertEqual('+2000000007:+64055', seclabel.findtext('label'))
+
+    def test_paths_with_commas(self):
+        guest = vconfig.LibvirtConfigGuest()
+        guest.virt_type = 'qemu'
+        xml = pvm_guest.PersistentGuest(
+            guest, '/a,b', 4096, 0, 0, '/c,d').to_xml()
+        self.assertIn('mem-path=/a,,b,share=on', xml)
+        self.assertIn('path=/c,,d,server=on', xml)
+
+    def test_incoming_comes_and_goes(self):
+        xml = self.guest_xml(self.driver, self.make_server(persistent=True))
+        incoming = pvm_guest.with_incoming(xml, '/run/r.sock')
+        self.assertEqual(args_of(xml) + pvm_guest.incoming_args('/run/r.sock'),
+                         args_of(incoming))
+        self.assertEqual(
+            args_of(xml),
+            args_of(pvm_guest.without_incoming(incoming, '/run/r.sock')))
+        self.assertEqual(
+            args_of(xml),
+            args_of(pvm_guest.without_incoming(xml, '/run/r.sock')))
+
+
+class RefusedGuestTest(base.DriverTestCase):
+    """The second line of defence: finished configurations."""
+
+    def refused(self, pattern, server=None, image=None):
+        server = server or self.make_server(persistent=True)
+        exc = self.assertRaises(exception.NotPossible, self.guest_xml,
+                                self.driver, server, image)
+        self.assertRegex(exc.format_message(), pattern)
+
+    def test_unsafe_cache_modes(self):
+        for mode in ('writeback', 'unsafe', 'writethrough'):
+            self.driver.disk_cachemodes = {'file': mode}
+            self.refused("cache mode '%s'.*disk_cachemodes = file=none" %
+                         mode)
+
+    def test_safe_cache_modes(self):
+        for mode in ('none', 'directsync'):
+            self.driver.disk_cachemodes = {'file': mode}
+            xml = self.guest_xml(self.driver,
+                                 self.make_server(persistent=True))
+            self.assertIn('cache="%s"' % mode, xml)
+
+    def test_storage_without_o_direct(self):
+        # Nova falls back to writeback then
+        self.driver._disk_cachemode = 'writeback'
+        self.refused("cache mode 'writeback'")
+
+    def test_devices_and_memory(self):
+        cases = {
+            'memory backing': ('membacking',
+                               vconfig.LibvirtConfigGuestMemoryBacking()),
+            'NUMA cells': ('numatune', vconfig.LibvirtConfigGuestNUMATune()),
+            'pluggable memory': ('max_memory_size', 4096),
+            'memory encryption': ('launch_security', object()),
+        }
+        for pattern, (attribute, value) in cases.items():
+            guest = vconfig.LibvirtConfigGuest()
+            setattr(guest, attribute, value)
+            exc = self.assertRaises(
+                exception.NotPossible, pvm_guest.PersistentGuest, guest,
+                '/ram', 4096, 0, 0, '/sock')
+            self.assertIn(pattern, exc.format_message())
+
+    def test_foreign_memory_writers(self):
+        vhostuser = vconfig.LibvirtConfigGuestInterface()
+        vhostuser.net_type = 'vhostuser'
+        shared = vconfig.LibvirtConfigGuestDisk()
+        shared.shareable = True
+        shared.target_dev = 'vdb'
+        for pattern, device in (
+                ('host devices', vconfig.LibvirtConfigGuestHostdevPCI()),
+                ('shares', vconfig.LibvirtConfigGuestFilesys()),
+                ('vhost-user', vhostuser), ('shareable.*vdb', shared)):
+            guest = vconfig.LibvirtConfigGuest()
+            guest.add_device(device)
+            exc = self.assertRaises(
+                exception.NotPossible, pvm_guest.PersistentGuest, guest,
+                '/ram', 4096, 0, 0, '/sock')
+            self.assertRegex(exc.format_message(), pattern)
+
+
+class RefusedRequestTest(base.DriverTestCase):
+    """The first line of defence: nothing is allocated."""
+
+    def refused(self, pattern, server, image=None, network_info=None,
+                block_device_info=None):
+        exc = self.assertRaises(
+            exception.NotPossible, self.driver.spawn, self.context, server,
+            image or self.image(), [], None, {},
+            network_info=network_info or [],
+            block_device_info=block_device_info)
+        self.assertRegex(exc.format_message(), pattern)
+        self.assertEqual([], self.pool().regions())
+
+    def wish(self, **extra_specs):
+        return self.make_server(
+            metadata={'persistent': 'true'},
+            extra_specs={key.replace('__', ':'): value
+                         for key, value in extra_specs.items()})
+
+    def test_bad_value(self):
+        self.refused("'maybe'.*true", self.make_server(
+            metadata={'persistent': 'maybe'}))
+
+    def test_extra_specs(self):
+        for pattern, specs in (
+                ('huge pages.*hw:mem_page_size=large',
+                 {'hw__mem_page_size': 'large'}),
+                ('PCI passthrough', {'pci_passthrough__alias': 'gpu:1'}),
+                ('memory encryption', {'hw__mem_encryption': 'true'}),
+                ('TPM', {'hw__tpm_version': '2.0'}),
+                ('locked', {'hw__locked_memory': 'true'})):
+            self.refused(pattern, self.wish(**specs))
+
+    def test_image_properties(self):
+        self.refused('huge pages.*hw_mem_page_size', self.wish(),
+                     image=self.image(hw_mem_page_size='large'))
+        self.refused('memory encryption', self.wish(),
+                     image=self.image(hw_mem_encryption=True))
+
+    def test_ports(self):
+        for key, value, pattern in (
+                ('vnic_type', 'direct', "vnic_type 'direct'"),
+                ('type', 'vhostuser', "bound as 'vhostuser'")):
+            network_info = nova_test_driver._fake_network_info(self)
+            network_info[0][key] = value
+            self.refused(pattern, self.wish(), network_info=network_info)
+
+    def test_volumes(self):
+        self.refused('volumes', self.wish(), block_device_info={
+            'block_device_mapping': [{'mount_device': '/dev/vda'}]})
+
+    def test_virt_type(self):
+        self.flags(virt_type='lxc', group='libvirt')
+        self.refused("virt_type 'lxc'", self.wish())

@@ -1,0 +1,348 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Recovery at the start of nova-compute, with real states in a real pool.
+
+QEMU and libvirt are stood in for; tests/functional and tests/cloud have the
+real ones.
+"""
+
+import os
+from unittest import mock
+
+import fixtures
+import libvirt
+from nova.compute import power_state
+from nova.compute import utils as compute_utils
+from nova.compute import vm_states
+from nova import exception as nova_exception
+from nova import objects
+from nova.virt.libvirt import guest as libvirt_guest
+
+from nova_temporality import conf
+from nova_temporality import recovery as state_loader
+from nova_temporality.virt import recovery
+from nova_temporality.virt import regions
+from nova_temporality import vpm
+from tests.unit.virt import base
+
+XML = ('<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">'
+       '<qemu:commandline/></domain>')
+
+
+class RecoveryTest(base.DriverTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.flags(host='host')
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver, 'plug_vifs'))
+        self.load = self.useFixture(fixtures.MockPatchObject(
+            regions, 'load')).mock
+        self.reboot = self.useFixture(fixtures.MockPatchObject(
+            self.driver, '_hard_reboot')).mock
+        self.useFixture(fixtures.MockPatchObject(
+            objects.InstanceAction, 'action_start'))
+        for name in ('event_start', 'event_finish_with_failure'):
+            setattr(self, name, self.useFixture(fixtures.MockPatchObject(
+                objects.InstanceActionEvent, name)).mock)
+        self.useFixture(fixtures.MockPatchObject(
+            objects.BlockDeviceMappingList, 'get_by_instance_uuid',
+            return_value=objects.BlockDeviceMappingList()))
+        self.faults = []
+        self.useFixture(fixtures.MockPatchObject(
+            compute_utils, 'add_instance_fault_from_exc',
+            side_effect=lambda context, server, exc, info:
+            self.faults.append(str(exc))))
+        self.connection = mock.Mock()
+        self.connection.createXML.side_effect = self.create_domain
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver._host, 'get_connection',
+            return_value=self.connection))
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver._host, 'get_guest', side_effect=self.get_guest))
+        self.domain = None
+        self.server = self.make_server(persistent=True)
+        self.server.power_state = power_state.RUNNING
+        pool = self.pool()
+        self.region = pool.alloc(self.server.uuid, 16 << 20)
+        pool.begin_epoch(self.region.id)
+        self.record()
+
+    def record(self):
+        self.directory = os.path.join(
+            conf.CONF.instances_path, self.server.uuid)
+        os.makedirs(self.directory)
+        with open(os.path.join(self.directory, 'temporality-domain.xml'),
+                  'w') as stream:
+            stream.write(XML)
+
+    def make_domain(self, state):
+        self.domain = mock.Mock()
+        self.domain.UUIDString.return_value = self.server.uuid
+        self.domain.state = state
+
+        def set_state(new):
+            def call(*args):
+                self.domain.state = new
+            return call
+
+        self.domain.resume.side_effect = set_state(power_state.RUNNING)
+        self.domain.destroy.side_effect = set_state(power_state.SHUTDOWN)
+        self.domain.isActive.side_effect = lambda: (
+            self.domain.state != power_state.SHUTDOWN)
+
+    def create_domain(self, xml, flags):
+        self.assertIn('defer', xml)
+        self.assertEqual(libvirt.VIR_DOMAIN_START_PAUSED, flags)
+        self.make_domain(power_state.PAUSED)
+        return self.domain
+
+    def get_guest(self, server):
+        if self.domain is None:
+            raise nova_exception.InstanceNotFound(instance_id=server.uuid)
+        guest = libvirt_guest.Guest(self.domain)
+        guest.get_power_state = lambda host: self.domain.state
+        return guest
+
+    def fixate(self, runstate='running'):
+        base.fixate(self.pool(), self.region.id, runstate)
+
+    def proven(self):
+        try:
+            self.pool().verify_state(self.region.id)
+        except vpm.Unproven:
+            return False
+        return True
+
+    def recover(self):
+        recovery.recover_all(self.driver, [self.server])
+
+    def assert_not_resumed(self, reason):
+        self.assertIsNone(self.domain)
+        self.assertFalse(self.connection.createXML.called)
+        self.assertEqual(vm_states.ERROR, self.server.vm_state)
+        self.assertEqual(power_state.SHUTDOWN, self.server.power_state)
+        self.assertEqual(1, len(self.faults))
+        self.assertIn(reason, self.faults[0])
+
+    # -- proven ----------------------------------------------------------
+
+    def test_runs_on(self):
+        self.fixate()
+        order = []
+        self.load.side_effect = lambda *args: order.append(
+            ('load', self.proven()))
+        create = self.connection.createXML.side_effect
+
+        def create_domain(xml, flags):
+            domain = create(xml, flags)
+            resume = domain.resume.side_effect
+
+            def watched():
+                order.append(('resume', self.proven()))
+                resume()
+
+            domain.resume.side_effect = watched
+            return domain
+
+        self.connection.createXML.side_effect = create_domain
+        self.recover()
+        # the state is given up after it was loaded and before vCPUs run
+        self.assertEqual([('load', True), ('resume', False)], order)
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+        self.assertEqual(power_state.RUNNING, self.server.power_state)
+        self.assertEqual([], self.faults)
+        self.assertFalse(regions.is_recovering(self.run_dir,
+                                               self.server.uuid))
+        self.assertIsNone(
+            self.event_finish_with_failure.call_args[1]['exc_val'])
+
+    def test_never_twice(self):
+        self.fixate()
+        self.recover()
+        self.domain = None
+        self.recover()
+        self.assertEqual(1, self.connection.createXML.call_count)
+        self.assertEqual(vm_states.ERROR, self.server.vm_state)
+
+    def test_guest_time_is_set(self):
+        self.fixate()
+        self.recover()
+        self.assertTrue(self.domain.setTime.called)
+
+    def test_paused_server_stays_paused_and_proven(self):
+        self.server.vm_state = vm_states.PAUSED
+        self.fixate('paused')
+        self.recover()
+        self.assertFalse(self.domain.resume.called)
+        self.assertTrue(self.proven())
+        self.assertEqual(power_state.PAUSED, self.server.power_state)
+
+    def test_server_in_error_is_healed(self):
+        self.server.vm_state = vm_states.ERROR
+        self.fixate()
+        self.recover()
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+
+    def test_qemu_does_not_take_the_state(self):
+        self.fixate()
+        self.load.side_effect = state_loader.RecoveryError('no such device')
+        self.recover()
+        self.assertTrue(self.domain.destroy.called)
+        self.assertFalse(self.domain.resume.called)
+        self.assertTrue(self.proven())
+        self.assertEqual(vm_states.ERROR, self.server.vm_state)
+        self.assertIn('no such device', self.faults[0])
+        # once the cause is gone
+        self.load.side_effect = None
+        self.recover()
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+
+    def test_libvirt_does_not_start_it(self):
+        self.fixate()
+        self.connection.createXML.side_effect = libvirt.libvirtError('no tap')
+        self.recover()
+        self.assertTrue(self.proven())
+        self.assertIn('no tap', self.faults[0])
+
+    def test_no_record_of_the_machine(self):
+        self.fixate()
+        os.unlink(os.path.join(self.directory, 'temporality-domain.xml'))
+        self.recover()
+        self.assertTrue(self.proven())
+        self.assertIn('record', self.faults[0])
+
+    def test_memory_in_use_elsewhere(self):
+        self.fixate()
+        with open(self.region.ram_path, 'r+b'):
+            self.recover()
+        self.assertIn('another process', self.faults[0])
+        self.assertIsNone(self.domain)
+        self.assertTrue(self.proven())
+
+    def test_one_fault_leaves_others_alone(self):
+        other = self.make_server(persistent=True)
+        other.uuid = '00000000-0000-0000-0000-00000000000a'
+        other.power_state = power_state.RUNNING
+        self.fixate()
+        recovery.recover_all(self.driver, [other, self.server])
+        self.assertEqual(vm_states.ERROR, other.vm_state)
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+
+    # -- no outage, or somebody else's business --------------------------
+
+    def test_restart_of_nova_compute_touches_nothing(self):
+        for state in (power_state.RUNNING, power_state.PAUSED):
+            self.make_domain(state)
+            self.recover()
+            self.assertFalse(self.domain.resume.called)
+            self.assertFalse(self.domain.destroy.called)
+        self.fixate()
+        self.recover()
+        self.assertTrue(self.proven())
+        self.assertFalse(self.connection.createXML.called)
+
+    def test_servers_that_should_not_run(self):
+        self.fixate()
+        for attribute, value in (('vm_state', vm_states.STOPPED),
+                                 ('vm_state', vm_states.BUILDING),
+                                 ('vm_state', vm_states.SOFT_DELETED),
+                                 ('host', 'another'),
+                                 ('task_state', 'deleting')):
+            server = self.make_server(persistent=True)
+            setattr(server, attribute, value)
+            recovery.recover_all(self.driver, [server])
+        self.assertFalse(self.connection.createXML.called)
+        self.assertTrue(self.proven())
+
+    def test_server_that_shut_itself_down(self):
+        self.server.power_state = power_state.SHUTDOWN
+        self.recover()
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+        self.assertEqual([], self.faults)
+
+    # -- recoveries that were cut off ------------------------------------
+
+    def test_cut_off_before_the_state_was_given_up(self):
+        self.fixate()
+        self.make_domain(power_state.PAUSED)
+        half = self.domain
+        regions.prepare_recovery(self.pool_path, self.run_dir,
+                                 self.server.uuid, os.getgid())
+        self.recover()
+        self.assertTrue(half.destroy.called)
+        self.assertTrue(self.connection.createXML.called)
+        self.assertTrue(self.domain.resume.called)
+
+    def test_cut_off_before_vcpus_ran(self):
+        self.fixate()
+        regions.prepare_recovery(self.pool_path, self.run_dir,
+                                 self.server.uuid, os.getgid())
+        self.make_domain(power_state.PAUSED)
+        self.pool().begin_epoch(self.region.id)
+        self.recover()
+        self.assertFalse(self.domain.destroy.called)
+        self.assertTrue(self.domain.resume.called)
+        self.assertFalse(self.connection.createXML.called)
+        self.assertFalse(regions.is_recovering(self.run_dir,
+                                               self.server.uuid))
+
+    # -- not proven ------------------------------------------------------
+
+    def test_no_fixation(self):
+        self.recover()
+        self.assert_not_resumed('marker')
+        self.assertFalse(self.reboot.called)
+        # and it stays at one fault
+        self.recover()
+        self.assertEqual(1, len(self.faults))
+
+    def test_damaged_state(self):
+        self.fixate()
+        path = os.path.join(os.path.dirname(self.region.ram_path), 'state')
+        with open(path, 'r+b') as state:
+            state.seek(4096)
+            state.write(b'D')
+        self.recover()
+        self.assert_not_resumed('checksum')
+
+    def test_stale_state(self):
+        self.fixate()
+        self.pool().begin_epoch(self.region.id)
+        path = os.path.join(os.path.dirname(self.region.ram_path), 'state')
+        # as if the marker had been put back
+        pool = self.pool()
+        base.fixate(pool, self.region.id)
+        with open(path, 'rb') as state:
+            old = state.read()
+        pool.begin_epoch(self.region.id)
+        with open(path, 'r+b') as state:
+            state.write(old)
+        self.recover()
+        self.assert_not_resumed('epoch')
+
+    def test_no_region(self):
+        self.pool().free(self.server.uuid)
+        self.recover()
+        self.assert_not_resumed(self.server.uuid)
+
+    def test_cold_boot_if_configured(self):
+        conf.CONF.set_override('on_unproven_state', 'cold-boot',
+                               group='temporality')
+        self.addCleanup(conf.CONF.clear_override, 'on_unproven_state',
+                        group='temporality')
+        self.recover()
+        self.assertTrue(self.reboot.called)
+        self.assertFalse(self.connection.createXML.called)
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+        self.assertIn('marker', self.faults[0])
