@@ -1,0 +1,33 @@
+# The thin front: every target is a script that can be read and run alone.
+
+export STATE ?= /var/tmp/temporality
+
+CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
+
+.PHONY: help install guest cloud-up cloud-down cloud-status clean
+
+help:
+	@echo 'make install       install all that is needed (Debian 12, as root)'
+	@echo 'make guest         build the guest image'
+	@echo 'make cloud-up      bring up the pocket cloud, or repair it'
+	@echo 'make cloud-status  say how every service of it is'
+	@echo 'make cloud-down    stop it'
+	@echo 'make clean         stop it and remove $(STATE)'
+
+install:
+	@tools/cloud/install.sh
+
+guest: install
+	@tools/cloud/guest/build.sh
+
+cloud-up: install guest
+	@$(CLOUD) up
+
+cloud-down:
+	@$(CLOUD) down
+
+cloud-status:
+	@$(CLOUD) status
+
+clean:
+	@tools/cloud/clean.sh

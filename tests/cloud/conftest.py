@@ -1,0 +1,40 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The pocket cloud, brought up once for all tests that need it."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'tools/cloud'))
+
+
+@pytest.fixture(scope='session')
+def cloud():
+    """A cloud that is up; stopped at the end."""
+    from pocketcloud import cli
+    from pocketcloud import layout
+    layout.require_state()
+    cli.up()
+    yield
+    cli.down()
+
+
+@pytest.fixture
+def servers(cloud):
+    """Names of servers that a test makes; they are deleted at its end."""
+    from powercut import client
+    names = []
+    yield names
+    client.delete(*names)

@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the tests in the cloud do again and again."""
+
+import os
+import time
+
+from pocketcloud import graph
+from pocketcloud import host
+from pocketcloud import layout
+from pocketcloud import services
+from pocketcloud import tenant
+from powercut import client
+
+from nova_temporality import vpm
+
+
+def create(names, name, *options, flavor=tenant.FLAVOR):
+    """Start to create a server of that name."""
+    names.append(name)
+    client.run('openstack', 'server', 'create', *options, '--flavor', flavor,
+               '--image', tenant.IMAGE, '--network', tenant.NETWORK, name)
+
+
+def wait_error(name, patience=120):
+    """Wait until a server is in ERROR; return the message of its fault."""
+    deadline = time.monotonic() + patience
+    while True:
+        properties = client.show(name)
+        if properties['status'] == 'ERROR':
+            return properties['fault']['message']
+        assert time.monotonic() < deadline, properties
+        time.sleep(1)
+
+
+def service(name):
+    """One of the compute host's services."""
+    [found] = [one for one in services.host() if one.name == name]
+    return found
+
+
+def wait_pvms(uuids, state, patience=60):
+    """Wait until the notifier says of all these pVMs that they are so."""
+    deadline = time.monotonic() + patience
+    while True:
+        pvms = {pvm['name']: pvm
+                for pvm in client.temporality('status')['pvms']}
+        if all(uuid in pvms and pvms[uuid]['state'] == state
+               for uuid in uuids):
+            return
+        assert time.monotonic() < deadline, (state, pvms)
+        time.sleep(0.2)
+
+
+def regions():
+    """The regions in the pool, by server."""
+    with vpm.Pool(str(layout.POOL)) as pool:
+        return {region.name: region for region in pool.regions()}
+
+
+def state_file(uuid):
+    """The path of a server's state file."""
+    return os.path.join(os.path.dirname(regions()[uuid].ram_path), 'state')
+
+
+def qemu_pids(region):
+    """The pids of the QEMUs that have a region for memory."""
+    pids = []
+    for pid in host.qemus():
+        with open('/proc/%d/cmdline' % pid) as command:
+            if region.ram_path in command.read():
+                pids.append(pid)
+    return pids
+
+
+def power_fails(uuids):
+    """Raise the POD signal; wait until the servers are fixated."""
+    os.kill(service('notifier').record.read().pid, 44)
+    wait_pvms(uuids, 'fixated')
+
+
+def boot():
+    """Boot the compute host."""
+    graph.run(host.tasks(), lambda *args: None)

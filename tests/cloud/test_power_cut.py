@@ -1,0 +1,28 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The demonstration, with fewer keys."""
+
+
+def test_persistent_server_survives_and_control_does_not(cloud):
+    from powercut import client
+    from powercut import scenario
+    from powercut import timeline
+    cut = scenario.PowerCut(5000, timeline.Timeline())
+    try:
+        cut.run()
+        summary = '\n'.join(cut.summary())
+    finally:
+        client.delete(scenario.PERSISTENT, scenario.CONTROL)
+    assert cut.persistent.keys_after == 5000
+    assert cut.control.keys_after == 0
+    assert 'recovery' in summary

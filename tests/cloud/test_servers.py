@@ -1,0 +1,135 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Creating, restarting and deleting persistent servers in the real cloud."""
+
+import os
+import stat
+
+import pytest
+
+from nova_temporality import vpm
+
+
+def _allocations(uuid):
+    """A server's allocations in Placement, {resource class: amount}."""
+    from pocketcloud import layout
+    from pocketcloud import tenant
+    reply = tenant.connect().session.get(
+        layout.url('placement', '/allocations/' + uuid),
+        headers={'OpenStack-API-Version': 'placement 1.28'}).json()
+    found = {}
+    for provider in reply['allocations'].values():
+        found.update(provider['resources'])
+    return found
+
+
+@pytest.fixture
+def flavors(cloud):
+    """Make flavors; they are deleted at the end of the test."""
+    from powercut import client
+    names = []
+
+    def create(name, *options):
+        names.append(name)
+        client.run('openstack', 'flavor', 'create', '--vcpus', '1',
+                   '--disk', '1', *options, name)
+
+    yield create
+    client.run('openstack', 'flavor', 'delete', *names)
+
+
+def test_life_of_a_persistent_server(servers):
+    from pocketcloud import layout
+    from powercut import client
+    from tests.cloud import helpers
+    helpers.create(servers, 'pvm', '--property', 'persistent=true')
+    uuid = client.wait_status('pvm', 'ACTIVE', 120)['id']
+    assert _allocations(uuid) == {'VCPU': 1, 'DISK_GB': 1,
+                                  'CUSTOM_NVRAM_MB': 256}
+    region = helpers.regions()[uuid]
+    assert region.size == 256 << 20
+
+    # its memory is its QEMU's alone
+    memory = os.stat(region.ram_path)
+    [pid] = helpers.qemu_pids(region)
+    assert memory.st_uid == os.stat('/proc/%d' % pid).st_uid == region.uid
+    assert stat.S_IMODE(memory.st_mode) == 0o600
+    assert region.uid not in (0, os.getuid())
+
+    # restarts of our daemons touch nothing
+    helpers.wait_pvms([uuid], 'armed')
+    for name in ('nova-compute', 'notifier'):
+        service = helpers.service(name)
+        service.stop()
+        service.start()
+    helpers.wait_pvms([uuid], 'armed')
+    assert helpers.qemu_pids(region) == [pid]
+    assert client.show('pvm')['status'] == 'ACTIVE'
+
+    # a fixated server still counts as running
+    client.temporality('fixate')
+    assert client.show('pvm')['OS-EXT-STS:power_state'] in (1, 'Running')
+    client.temporality('resume')
+
+    client.run('openstack', 'server', 'reboot', '--hard', 'pvm')
+    client.wait_status('pvm', 'ACTIVE', 60)
+    assert helpers.regions()[uuid].id == region.id
+
+    client.delete('pvm')
+    assert uuid not in helpers.regions()
+    assert _allocations(uuid) == {}
+    assert not os.path.exists(region.ram_path)
+    assert vpm.check(str(layout.POOL)) == []
+
+
+def test_flavor_and_its_validation(servers, flavors):
+    from powercut import client
+    from tests.cloud import helpers
+    flavors('tp.persistent', '--ram', '128',
+            '--property', 'temporality:persistent=true')
+    helpers.create(servers, 'by-flavor', flavor='tp.persistent')
+    uuid = client.wait_status('by-flavor', 'ACTIVE', 120)['id']
+    assert _allocations(uuid)['CUSTOM_NVRAM_MB'] == 128
+    assert helpers.regions()[uuid].size == 128 << 20
+    with pytest.raises(RuntimeError, match='maybe'):
+        client.run('openstack', '--os-compute-api-version', '2.86', 'flavor',
+                   'set', 'tp.persistent',
+                   '--property', 'temporality:persistent=maybe')
+
+
+def test_wrong_value_is_named(servers):
+    from tests.cloud import helpers
+    helpers.create(servers, 'doubtful', '--property', 'persistent=maybe')
+    fault = helpers.wait_error('doubtful')
+    assert "'maybe'" in fault
+    assert 'true' in fault
+
+
+def test_no_host_has_that_much_nvram(servers, flavors):
+    from tests.cloud import helpers
+    before = helpers.regions()
+    flavors('tp.huge', '--ram', '8192')
+    helpers.create(servers, 'huge', '--property', 'persistent=true',
+                   flavor='tp.huge')
+    assert 'No valid host' in helpers.wait_error('huge')
+    assert helpers.regions() == before
+
+
+def test_refused_before_anything_is_allocated(servers, flavors):
+    from tests.cloud import helpers
+    before = helpers.regions()
+    flavors('tp.numa', '--ram', '128', '--property', 'hw:numa_nodes=1')
+    helpers.create(servers, 'numa', '--property', 'persistent=true',
+                   flavor='tp.numa')
+    assert 'NUMA' in helpers.wait_error('numa')
+    assert helpers.regions() == before

@@ -1,0 +1,106 @@
+#!/bin/bash
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+# Build the guest image from Debian packages: kernel, initial RAM disk and a
+# root disk with Redis, into $STATE/guest.  Kept until its sources change.
+
+set -eu -o pipefail
+LOG_SUBDIR=guest
+. "$(dirname "$0")/../lib.sh"
+
+SOURCES=$HERE/guest
+OUT=$STATE/guest
+WORK=$STATE/guest.new
+ROOT=$WORK/root
+DISK_SIZE=448M
+PACKAGES=redis-server,busybox-static,iproute2,e2fsprogs
+MODULES="virtio_pci virtio_blk ext4 virtio_net af_packet"
+
+# The kernel comes from its package; nothing of it is installed here.
+get_kernel() {
+    local package
+    package=$(apt-cache depends linux-image-cloud-amd64 |
+        awk '$1 == "Depends:" { print $2; exit }')
+    mkdir -p "$WORK/kernel"
+    cd "$WORK/kernel"
+    apt-get -q -o APT::Sandbox::User=root download "$package"
+    dpkg-deb -x ./*.deb .
+    cp boot/vmlinuz-* "$WORK/vmlinuz"
+    depmod -b . "$(ls lib/modules)"
+}
+
+make_root() {
+    local release entry
+    release=$(. /etc/os-release; echo "$VERSION_CODENAME")
+    entry=$(/usr/bin/python3 "$HERE/apt_entry.py" "$release" "$WORK/debian")
+    # A proxy, for instance; removed from the image below.
+    apt-config dump Acquire >"$WORK/apt.conf"
+    mmdebstrap --mode=root --variant=minbase --include="$PACKAGES" \
+        --aptopt="$WORK/apt.conf" \
+        --dpkgopt='path-exclude=/usr/share/doc/*' \
+        --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --customize-hook='rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap' \
+        --customize-hook='rm -f "$1"/etc/apt/sources.list.d/*' \
+        "$release" "$ROOT" "$entry"
+    mkdir -p "$ROOT/data"
+    gcc -O2 -Wall -Wextra -Werror -static -o "$WORK/witness" \
+        "$SOURCES/witness.c"
+    install -m 0755 "$WORK/witness" "$SOURCES/dhcp-event" \
+        "$ROOT/usr/local/sbin"
+    install -m 0755 "$SOURCES/init" "$ROOT/sbin/init"
+    install -m 0644 "$SOURCES/redis.conf" "$ROOT/etc/redis/temporality.conf"
+}
+
+make_disk() {
+    truncate -s "$DISK_SIZE" "$WORK/root.img"
+    mkfs.ext4 -q -F -L temporality -m 0 -d "$ROOT" "$WORK/root.img"
+}
+
+# Not compressed: emulated CPUs take longer to unpack than to read.
+make_initramfs() {
+    local tree=$WORK/initramfs.d kernel=$WORK/kernel module
+    mkdir -p "$tree"/{bin,dev,modules,root}
+    cp "$ROOT/bin/busybox" "$tree/bin"
+    install -m 0755 "$SOURCES/initramfs-init" "$tree/init"
+    for module in $MODULES; do
+        modprobe -d "$kernel" -S "$(ls "$kernel/lib/modules")" \
+            --show-depends "$module"
+    done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+        while read -r module; do
+            cp "$module" "$tree/modules"
+            echo "${module##*/}"
+        done >"$tree/modules/order"
+    (cd "$tree" && find . | cpio --quiet -o -H newc >"$WORK/initramfs")
+}
+
+main() {
+    local hash
+    need_root
+    state_init
+    hash=$(content_hash "$SOURCES")
+    if stamped guest "$hash" && [ -e "$OUT/root.img" ]; then
+        return
+    fi
+    rm -rf "$WORK" "$OUT"
+    mkdir -p "$WORK" "$OUT"
+    step kernel "fetching the guest's kernel" get_kernel
+    step root "building the guest's root file system" make_root
+    step disk "making the guest's disk" make_disk
+    step initramfs "making the guest's initial RAM disk" make_initramfs
+    mv "$WORK"/{vmlinuz,initramfs,root.img} "$OUT"
+    rm -rf "$WORK"
+    stamp guest "$hash"
+}
+
+main

@@ -1,0 +1,188 @@
+#!/bin/bash
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+# Install everything the pocket cloud and the tests need on Debian 12.
+# Harmless to repeat: what is there already is left alone.
+
+set -eu -o pipefail
+. "$(dirname "$0")/lib.sh"
+
+PREFERENCES=/etc/apt/preferences.d/temporality-backports
+POLICY=/usr/sbin/policy-rc.d
+APT_GET=(apt-get -y -q --no-install-recommends
+         -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+export DEBIAN_FRONTEND=noninteractive
+
+names_in() {
+    sed -e 's/#.*//' -e '/^\s*$/d' "$1"
+}
+
+# Print those of the packages in a list file that are not installed.
+missing() {
+    local name
+    names_in "$1" | while read -r name; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" \
+            = installed ] || echo "$name"
+    done
+}
+
+# A fresh package would start its daemon at once, some of them for the whole
+# network.  While packages are installed no service starts.
+forbid_service_starts() {
+    if [ -e "$POLICY" ] && [ ! -e "$POLICY.temporality" ]; then
+        mv "$POLICY" "$POLICY.temporality"
+    fi
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 0755 "$POLICY"
+}
+
+allow_service_starts() {
+    rm -f "$POLICY"
+    if [ -e "$POLICY.temporality" ]; then
+        mv "$POLICY.temporality" "$POLICY"
+    fi
+}
+
+enabled_units() {
+    find /etc/systemd/system -path '*.wants/*' 2>/dev/null | sort
+}
+
+# apt_install PACKAGE...: install without starting anything, now or at boot.
+apt_install() {
+    local before after unit
+    before=$(enabled_units)
+    forbid_service_starts
+    trap allow_service_starts EXIT
+    "${APT_GET[@]}" install "$@"
+    allow_service_starts
+    trap - EXIT
+    after=$(enabled_units)
+    comm -13 <(echo "$before") <(echo "$after") | while read -r unit; do
+        case ${unit##*/} in
+            mariadb*|mysql*|rabbitmq*|epmd*|openvswitch*|ovs*|libvirt*|virt*|\
+            netfilter-persistent*|dnsmasq*)
+                systemctl disable "${unit##*/}" ;;
+        esac
+    done
+}
+
+update_once() {
+    [ -n "${apt_updated:-}" ] ||
+        step apt-update "fetching the package lists" "${APT_GET[@]}" update
+    apt_updated=1
+}
+
+install_debian_packages() {
+    local names
+    mapfile -t names < <(missing "$HERE/packages-debian.txt")
+    [ ${#names[@]} != 0 ] || return 0
+    update_once
+    step apt-debian "installing ${#names[@]} Debian packages" \
+        apt_install "${names[@]}"
+}
+
+# Backports rank below everything unless asked for; ask for QEMU and libvirt.
+enable_backports() {
+    local release
+    release=$(. /etc/os-release; echo "$VERSION_CODENAME")
+    /usr/bin/python3 "$HERE/apt_entry.py" "$release-backports" \
+        /etc/apt/sources.list.d/temporality-backports
+    cat >"$PREFERENCES" <<EOF
+Package: src:qemu src:libvirt src:seabios
+Pin: release n=$release-backports
+Pin-Priority: 500
+EOF
+    "${APT_GET[@]}" update
+}
+
+install_backports() {
+    local list=$HERE/packages-backports.txt names hash
+    hash=$(content_hash "$list" "$HERE/apt_entry.py")
+    if stamped backports "$hash" && [ -z "$(missing "$list")" ]; then
+        return
+    fi
+    step backports "enabling backports" enable_backports
+    mapfile -t names < <(names_in "$list")
+    step apt-backports "installing QEMU and libvirt from backports" \
+        apt_install "${names[@]}"
+    stamp backports "$hash"
+}
+
+make_venv() {
+    rm -rf "$VENV"
+    /usr/bin/python3 -m venv "$VENV"
+    "$VENV/bin/pip" install --disable-pip-version-check \
+        -c "$TOP/constraints.txt" uv
+}
+
+# uv does not read pip's configuration; hand over an index that it names.
+uv_pip() {
+    local index
+    index=$("$VENV/bin/pip" config get global.index-url 2>/dev/null) ||
+        index=  # pip fails when nothing is configured, the usual case
+    [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
+    UV_HTTP_TIMEOUT=180 UV_SYSTEM_CERTS=1 UV_CACHE_DIR=$STATE/uv-cache \
+        "$VENV/bin/uv" pip "$1" --python "$VENV/bin/python" "${@:2}"
+}
+
+install_requirements() {
+    uv_pip install --compile-bytecode -c "$TOP/constraints.txt" \
+        -r "$HERE/requirements.txt" -r "$TOP/test-requirements.txt"
+}
+
+install_venv() {
+    local hash
+    hash=$(content_hash "$TOP/constraints.txt" "$HERE/requirements.txt" \
+        "$TOP/test-requirements.txt")
+    if stamped venv "$hash" && [ -x "$VENV/bin/python" ]; then
+        return
+    fi
+    if [ ! -x "$VENV/bin/uv" ]; then
+        step venv "making the virtual environment" make_venv
+    fi
+    step requirements "installing Nova and the rest of the cloud from PyPI" \
+        install_requirements
+    stamp venv "$hash"
+}
+
+# Built without isolation, so that the build tools are the pinned ones too, and
+# afresh, since setuptools would pick up files that are gone from the sources.
+build_project() {
+    rm -rf "$TOP/build"
+    SKIP_GENERATE_AUTHORS=1 SKIP_WRITE_GIT_CHANGELOG=1 \
+        uv_pip install --compile-bytecode --no-deps --no-build-isolation \
+        --reinstall "$TOP"
+}
+
+install_project() {
+    local hash version
+    hash=$(content_hash "$TOP/nova_temporality" "$TOP/setup.cfg" \
+        "$TOP/setup.py" "$TOP/pyproject.toml" "$STAMPS/venv")
+    stamped project "$hash" && return
+    # INTERIM: the project is being written
+    (step project "building and installing Temporality" \
+        build_project) || return 0
+    stamp project "$hash"
+}
+
+main() {
+    need_root
+    state_init
+    install_debian_packages
+    install_backports
+    install_venv
+    install_project
+    say "everything is installed; the virtual environment is $VENV"
+}
+
+main

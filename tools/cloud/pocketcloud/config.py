@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The configuration files, rendered from templates."""
+
+import pathlib
+import string
+import uuid
+
+from pocketcloud import layout
+
+TEMPLATES = pathlib.Path(__file__).parent / 'templates'
+
+# template -> where the rendered file goes
+FILES = {
+    'keystone.conf': layout.ETC / 'keystone/keystone.conf',
+    'placement.conf': layout.ETC / 'placement/placement.conf',
+    'glance-api.conf': layout.ETC / 'glance/glance-api.conf',
+    'nova.conf': layout.ETC / 'nova/nova.conf',
+    'neutron.conf': layout.ETC / 'neutron/neutron.conf',
+    'ml2.ini': layout.ETC / 'neutron/ml2.ini',
+    'dhcp.ini': layout.ETC / 'neutron/dhcp.ini',
+    'temporality.conf': layout.ETC / 'temporality/temporality.conf',
+    'rabbitmq.conf': layout.ETC / 'rabbitmq/rabbitmq.conf',
+    'libvirtd.conf': layout.ETC / 'libvirt/libvirtd.conf',
+    'virtlogd.conf': layout.ETC / 'libvirt/virtlogd.conf',
+    'qemu.conf': layout.ETC / 'libvirt/qemu.conf',
+    'openrc': layout.STATE / 'openrc',
+}
+
+DB_OPTIONS = 'max_pool_size = 5\nmax_overflow = 20'
+
+AUTH = '''www_authenticate_uri = {url}
+auth_url = {url}
+auth_type = password
+project_domain_id = default
+user_domain_id = default
+project_name = service
+password = {secret}
+region_name = {region}'''
+
+MESSAGING = '''[oslo_messaging_rabbit]
+heartbeat_in_pthread = false
+rabbit_quorum_queue = false
+
+[oslo_messaging_notifications]
+driver = noop'''
+
+DATABASES = ('keystone', 'placement', 'glance', 'nova_api', 'nova_cell0',
+             'nova_cell1', 'neutron')
+
+
+def values():
+    """What the templates may refer to."""
+    secret = layout.secret()
+    known = {
+        'address': layout.ADDRESS,
+        'auth': AUTH.format(url=layout.url('keystone', '/v3'), secret=secret,
+                            region=layout.REGION),
+        'compute_driver': layout.COMPUTE_DRIVER,
+        'controller': layout.CONTROLLER,
+        'db_options': DB_OPTIONS,
+        'etc': layout.ETC,
+        'host': layout.HOST,
+        'host_disk': layout.HOST_DISK,
+        'host_run': layout.HOST_RUN,
+        # Stays the same as long as the state directory does.
+        'host_uuid': uuid.uuid5(uuid.NAMESPACE_OID, secret),
+        'libvirt_uri': layout.LIBVIRT_URI,
+        'messaging': MESSAGING,
+        'ovsdb': layout.OVSDB,
+        'pool': layout.POOL,
+        'privsep_neutron': '%s/privsep-helper --config-file %s' % (
+            layout.BIN, FILES['neutron.conf']),
+        'region': layout.REGION,
+        'secret': secret,
+        'transport': 'rabbit://pocket:%s@%s:%d/' % (
+            secret, layout.ADDRESS, layout.PORTS['rabbitmq']),
+        'venv': layout.VENV,
+    }
+    for name in DATABASES:
+        known['db_' + name] = layout.database_url(name)
+    for name, port in layout.PORTS.items():
+        name = name.removesuffix('-api').replace('-', '_')
+        known['port_' + name] = port
+        known['url_' + name] = 'http://%s:%d' % (layout.ADDRESS, port)
+    return known
+
+
+def render():
+    """Write all configuration files; they hold the secret."""
+    known = values()
+    for name, target in FILES.items():
+        text = string.Template((TEMPLATES / name).read_text())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch(0o600)
+        target.write_text(text.substitute(known))

@@ -1,0 +1,146 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The compute host as a whole: its network, its power cut, its boot."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+
+from pocketcloud import disk
+from pocketcloud import layout
+from pocketcloud import process
+from pocketcloud import service
+from pocketcloud import services
+
+NETNS = pathlib.Path('/run/netns')
+QEMU = re.compile(rb'(^|/)qemu-system-[^/\0]*\0')
+
+
+def qemus():
+    """The pids of the QEMUs which this cloud's libvirt runs.
+
+    libvirt gives them an environment of its own, so they are known by the
+    files that they were told to use.
+    """
+    found = []
+    for pid in process.all_pids():
+        try:
+            command = pathlib.Path('/proc/%d/cmdline' % pid).read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if QEMU.search(command) and bytes(layout.HOST_DISK) in command:
+            found.append(pid)
+    return found
+
+
+def network_namespaces():
+    """The DHCP agent's namespaces, known by the networks it serves."""
+    networks = layout.HOST_DISK / 'neutron' / 'dhcp'
+    names = ['qdhcp-' + path.name for path in networks.glob('*')]
+    return [name for name in names if (NETNS / name).exists()]
+
+
+def remove_network(namespaces):
+    """Remove what the kernel still has of the host's virtual network."""
+    for name in namespaces:
+        subprocess.run(['ip', 'netns', 'delete', name], check=True)
+    for link in leftover_links():
+        subprocess.run(['ip', 'link', 'delete', link], check=True)
+
+
+def leftover_links():
+    """The network devices that were made for ports of our bridge."""
+    ports = layout.HOST_RUN / 'ports'
+    names = ports.read_text().split() if ports.exists() else []
+    return [name for name in names
+            if (pathlib.Path('/sys/class/net') / name).exists()]
+
+
+def kill_everything():
+    """SIGKILL every process of the host, the watchers before the watched."""
+    guests = qemus()
+    victims = []
+    for daemon in reversed(services.host()):
+        running = daemon.record.read()
+        if running:
+            victims += process.members(running.pid)
+    victims += set(process.ours(TEMPORALITY_GROUP='host')) - set(victims)
+    for pid in victims + guests:
+        process.kill(pid)
+    left = process.wait_gone(victims + guests, 10)
+    if left:
+        raise TimeoutError('processes survive SIGKILL: %s' % sorted(left))
+    return len(victims), len(guests)
+
+
+def power_cut():
+    """Cut the power of the compute host.
+
+    Everything that a power cut takes is gone afterwards: all processes,
+    what only the page cache held of the disk, /run, the network.  The
+    NVRAM stays, and so does the controller, which is another machine.
+
+    :return: what happened, in words
+    """
+    namespaces = network_namespaces()
+    daemons, guests = kill_everything()
+    disk.cut_host_disk()
+    disk.unmount_host_disk()
+    remove_network(namespaces)
+    for daemon in services.host():
+        daemon.record.remove()
+    shutil.rmtree(layout.HOST_RUN)
+    return ('%d processes and %d QEMUs killed, disk cut off, /run and the '
+            'network gone' % (daemons, guests))
+
+
+def tasks():
+    """The boot of the compute host, as tasks for the graph."""
+    found = {
+        'host-disk': ((), disk.mount_host_disk),
+        'nvram': ((), disk.mount_nvram),
+        'pool': (('nvram',), disk.create_pool),
+    }
+    for daemon in services.host():
+        found[daemon.name] = daemon.needs, daemon.start
+    return found
+
+
+def destroy_domains():
+    """Turn off the guests, as a host does that is shut down without care."""
+    virsh = 'virsh', '-q', '-c', layout.LIBVIRT_URI
+    names = subprocess.run([*virsh, 'list', '--name'], check=True, text=True,
+                           stdout=subprocess.PIPE).stdout.split()
+    for name in names:
+        subprocess.run([*virsh, 'destroy', name], check=True,
+                       stdout=subprocess.DEVNULL)
+    return 'guests: %d turned off' % len(names)
+
+
+def shut_down():
+    """Stop the compute host in an orderly way; yield what was done."""
+    table = {daemon.name: daemon for daemon in services.host()}
+    # First what would take note of the end of the others.
+    first = [table.pop(name) for name in
+             ('nova-compute', 'neutron-agent', 'dhcp-agent')]
+    yield from service.stop_all(first)
+    if table['libvirtd'].is_ready():
+        yield destroy_domains()
+    yield from service.stop_all(table.values())
+    namespaces = network_namespaces()
+    kill_everything()
+    remove_network(namespaces)
+    if disk.is_mounted(layout.HOST_DISK):
+        disk.unmount_host_disk()
+    shutil.rmtree(layout.HOST_RUN, ignore_errors=True)

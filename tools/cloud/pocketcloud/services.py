@@ -1,0 +1,262 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The services of the cloud, in the order in which people think of them."""
+
+import functools
+import pathlib
+import shutil
+import subprocess
+
+from pocketcloud import config
+from pocketcloud import database
+from pocketcloud import layout
+from pocketcloud.service import Service
+
+OVS_RUN = layout.HOST_RUN / 'openvswitch'
+LIBVIRT_RUN = layout.HOST_RUN / 'libvirt'
+HERE = pathlib.Path(__file__).parent
+LIBVIRT_NAMESPACE = HERE / 'libvirt-namespace.sh'
+LIBVIRT_HOOK = HERE / 'libvirt-hook.sh'
+NOVA_CONF = config.FILES['nova.conf']
+NEUTRON_CONF = config.FILES['neutron.conf']
+ML2_INI = config.FILES['ml2.ini']
+DHCP_INI = config.FILES['dhcp.ini']
+TEMPORALITY_CONF = config.FILES['temporality.conf']
+# Written by the installation; new when the project's code was new.
+PROJECT = layout.STAMPS / 'project'
+
+
+def with_files(command, *files):
+    """A command line with --config-file for each of the files."""
+    line = [layout.BIN / command]
+    for path in files:
+        line += ['--config-file', path]
+    return line
+
+
+def uwsgi(name, module, needs, files, **env):
+    """An API, run by one uwsgi."""
+    return Service(
+        name, 'controller', needs=needs, port=name, http=True, files=files,
+        env=env, command=[
+            layout.BIN / 'uwsgi', '--virtualenv', layout.VENV,
+            '--http-socket', '%s:%d' % (layout.ADDRESS, layout.PORTS[name]),
+            '--module', module + ':application', '--processes', '1',
+            '--threads', '4', '--enable-threads', '--buffer-size', '65535',
+            '--add-header', 'Connection: close', '--die-on-term',
+            '--need-app', '--disable-logging'])
+
+
+def mariadb():
+    data = database.DATA
+    return Service(
+        'mariadb', 'controller', port='mariadb',
+        prepare=database.create_data_directory,
+        finish=database.create_databases,
+        # The cloud may be lost with the machine: speed before durability.
+        command=['/usr/sbin/mariadbd', '--no-defaults', '--user=root',
+                 '--datadir=%s' % data, '--socket=%s' % database.SOCKET,
+                 '--pid-file=%s' % data.with_suffix('.pid'),
+                 '--bind-address=' + layout.ADDRESS,
+                 '--port=%d' % layout.PORTS['mariadb'],
+                 '--skip-name-resolve', '--skip-log-bin',
+                 '--innodb-flush-log-at-trx-commit=0',
+                 '--innodb-doublewrite=0', '--innodb-buffer-pool-size=64M',
+                 '--performance-schema=off', '--max-connections=300',
+                 '--character-set-server=utf8mb4'])
+
+
+def rabbitmq():
+    home = layout.CONTROLLER / 'rabbitmq'
+    configuration = config.FILES['rabbitmq.conf']
+    plugins = home / 'plugins'
+    binaries = sorted(pathlib.Path('/usr/lib/rabbitmq/lib').glob(
+        'rabbitmq_server-*/sbin/rabbitmq-server'))
+
+    def prepare():
+        (home / 'mnesia').mkdir(parents=True, exist_ok=True)
+        plugins.write_text('[].\n')
+
+    return Service(
+        'rabbitmq', 'controller', port='rabbitmq', files=(configuration,),
+        prepare=prepare, command=[binaries[-1] if binaries else '/nowhere'],
+        env={
+            'HOME': str(home),
+            'ERL_EPMD_ADDRESS': layout.ADDRESS,
+            'ERL_EPMD_PORT': str(layout.PORTS['epmd']),
+            'RABBITMQ_CONF_ENV_FILE': '/dev/null',
+            'RABBITMQ_NODENAME': 'pocket@localhost',
+            'RABBITMQ_DIST_PORT': str(layout.PORTS['rabbitmq-dist']),
+            'RABBITMQ_MNESIA_BASE': str(home / 'mnesia'),
+            'RABBITMQ_LOG_BASE': str(layout.LOG),
+            'RABBITMQ_LOGS': '-',
+            'RABBITMQ_ENABLED_PLUGINS_FILE': str(plugins),
+            'RABBITMQ_CONFIG_FILE': str(configuration),
+            'RABBITMQ_PID_FILE': str(home / 'pid'),
+            'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS':
+                '-kernel inet_dist_use_interface {127,0,0,1} '
+                '+S 1:1 +sbwt none +A 16',
+        })
+
+
+def controller():
+    """The services of the controller."""
+    nova_needs = 'nova-cell1', 'nova-cells-db', 'catalog', 'rabbitmq'
+    return [
+        mariadb(),
+        rabbitmq(),
+        uwsgi('keystone', 'keystone.wsgi.api', ('keystone-db',),
+              (config.FILES['keystone.conf'],),
+              OS_KEYSTONE_CONFIG_FILES=str(config.FILES['keystone.conf'])),
+        uwsgi('placement', 'placement.wsgi.api', ('placement-db', 'catalog'),
+              (config.FILES['placement.conf'],),
+              OS_PLACEMENT_CONFIG_DIR=str(layout.ETC / 'placement')),
+        uwsgi('glance', 'glance.wsgi.api', ('glance-db', 'catalog'),
+              (config.FILES['glance-api.conf'],),
+              OS_GLANCE_CONFIG_DIR=str(layout.ETC / 'glance')),
+        uwsgi('nova-api', 'nova.wsgi.osapi_compute', nova_needs,
+              (NOVA_CONF, PROJECT),
+              OS_NOVA_CONFIG_DIR=str(layout.ETC / 'nova'),
+              OS_NOVA_CONFIG_FILES='%s;nova.conf'
+              % (layout.VENV / 'etc/nova/api-paste.ini')),
+        Service('nova-conductor', 'controller', needs=nova_needs,
+                command=with_files('nova-conductor', NOVA_CONF),
+                files=(NOVA_CONF,), queue='conductor'),
+        Service('nova-scheduler', 'controller', needs=nova_needs,
+                command=with_files('nova-scheduler', NOVA_CONF,
+                                   TEMPORALITY_CONF),
+                files=(NOVA_CONF, TEMPORALITY_CONF, PROJECT),
+                queue='scheduler'),
+        uwsgi('neutron-api', 'neutron.wsgi.api', ('neutron-db', 'catalog'),
+              (NEUTRON_CONF, ML2_INI),
+              OS_NEUTRON_CONFIG_DIR=str(layout.ETC / 'neutron'),
+              OS_NEUTRON_CONFIG_FILES='neutron.conf;ml2.ini'),
+        Service('neutron-rpc', 'controller',
+                needs=('neutron-db', 'catalog', 'rabbitmq'),
+                command=with_files('neutron-rpc-server', NEUTRON_CONF,
+                                   ML2_INI),
+                files=(NEUTRON_CONF, ML2_INI), queue='q-plugin'),
+    ]
+
+
+def create_ovs_database():
+    """Open vSwitch's configuration is on the host's disk, its sockets not."""
+    OVS_RUN.mkdir(parents=True, exist_ok=True)
+    path = layout.HOST_DISK / 'openvswitch' / 'conf.db'
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        subprocess.run(['ovsdb-tool', 'create', path,
+                        '/usr/share/openvswitch/vswitch.ovsschema'],
+                       check=True)
+    # A stale socket makes ovsdb-server fail.
+    (OVS_RUN / 'db.sock').unlink(missing_ok=True)
+
+
+def ovs_vsctl(*arguments):
+    subprocess.run(['ovs-vsctl', '--timeout=20', *arguments], check=True,
+                   env=layout.environment())
+
+
+def create_integration_bridge():
+    ovs_vsctl('--may-exist', 'add-br', 'br-int', '--',
+              'set', 'bridge', 'br-int', 'datapath_type=netdev')
+
+
+def make_libvirt_directories():
+    """The directories that libvirt-namespace.sh puts over libvirt's own."""
+    for path in (LIBVIRT_RUN, layout.HOST_DISK / 'libvirt/lib',
+                 layout.HOST_DISK / 'libvirt/cache', layout.LOG / 'libvirt'):
+        path.mkdir(parents=True, exist_ok=True)
+    etc = layout.HOST_DISK / 'libvirt/etc'
+    if not etc.exists():
+        shutil.copytree('/etc/libvirt', etc)
+    for path in (layout.ETC / 'libvirt').iterdir():
+        shutil.copy(path, etc)
+    (etc / 'hooks').mkdir(exist_ok=True)
+    shutil.copy(LIBVIRT_HOOK, etc / 'hooks' / 'qemu')
+    for path in 'boot', 'images':
+        (layout.HOST_DISK / 'libvirt/lib' / path).mkdir(exist_ok=True)
+    qemu = layout.HOST_DISK / 'libvirt/lib/qemu'
+    if not qemu.exists():
+        qemu.mkdir(0o750)
+        shutil.chown(qemu, 'libvirt-qemu', 'libvirt-qemu')
+
+
+def make_nova_directories():
+    (layout.HOST_DISK / 'nova' / 'instances').mkdir(parents=True,
+                                                    exist_ok=True)
+
+
+def libvirt_service(name, needs, **kwargs):
+    """A daemon of libvirt, in a mount namespace with our directories."""
+    return Service(
+        name, 'host', needs=needs, prepare=make_libvirt_directories,
+        command=['unshare', '--mount', '--propagation', 'slave', 'sh',
+                 LIBVIRT_NAMESPACE, layout.STATE, '/usr/sbin/' + name,
+                 '--pid-file', LIBVIRT_RUN / (name + '.pid')],
+        files=(config.FILES[name + '.conf'], config.FILES['qemu.conf'],
+               LIBVIRT_NAMESPACE, LIBVIRT_HOOK),
+        socket=LIBVIRT_RUN / kwargs.pop('socket'), **kwargs)
+
+
+def host():
+    """The services of the compute host, in the order in which it boots."""
+    services = [
+        Service('ovsdb', 'host', needs=('host-disk',),
+                prepare=create_ovs_database,
+                finish=functools.partial(ovs_vsctl, '--no-wait', 'init'),
+                socket=OVS_RUN / 'db.sock', command=[
+                    'ovsdb-server',
+                    layout.HOST_DISK / 'openvswitch' / 'conf.db',
+                    '--remote=p' + layout.OVSDB, '--no-chdir',
+                    '--pidfile', '--unixctl=%s' % (OVS_RUN / 'ovsdb.ctl')]),
+        Service('ovs-vswitchd', 'host', needs=('ovsdb',),
+                finish=create_integration_bridge,
+                socket=OVS_RUN / 'vswitchd.ctl', command=[
+                    'ovs-vswitchd', layout.OVSDB, '--no-chdir', '--pidfile',
+                    '--unixctl=%s' % (OVS_RUN / 'vswitchd.ctl')]),
+    ]
+    if (layout.BIN / 'temporality-notifier').exists():
+        services.append(Service(
+            'notifier', 'host', needs=('pool',),
+            command=with_files('temporality-notifier', TEMPORALITY_CONF),
+            files=(TEMPORALITY_CONF, PROJECT)))
+    neutron_needs = 'libvirtd', 'neutron-rpc'
+    services += [
+        libvirt_service('virtlogd', ('host-disk',),
+                        socket='virtlogd-sock'),
+        libvirt_service('libvirtd', ('virtlogd', 'ovs-vswitchd', 'notifier'),
+                        socket='libvirt-sock'),
+        Service('nova-compute', 'host', prepare=make_nova_directories,
+                needs=('libvirtd', 'nova-conductor', 'placement'),
+                command=with_files('nova-compute', NOVA_CONF,
+                                   TEMPORALITY_CONF),
+                files=(NOVA_CONF, TEMPORALITY_CONF, PROJECT),
+                queue='compute.' + layout.HOST),
+        Service('neutron-agent', 'host', needs=neutron_needs,
+                command=with_files('neutron-openvswitch-agent', NEUTRON_CONF,
+                                   ML2_INI),
+                files=(NEUTRON_CONF, ML2_INI),
+                ready_line='rpc_loop - iteration'),
+        Service('dhcp-agent', 'host', needs=neutron_needs,
+                command=with_files('neutron-dhcp-agent', NEUTRON_CONF,
+                                   ML2_INI, DHCP_INI),
+                files=(NEUTRON_CONF, ML2_INI, DHCP_INI),
+                ready_line='DHCP agent started'),
+    ]
+    return services
+
+
+def table():
+    """All services."""
+    return controller() + host()

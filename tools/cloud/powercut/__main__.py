@@ -1,0 +1,48 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""python -m powercut: the demonstration."""
+
+import argparse
+import sys
+
+from pocketcloud import graph
+from pocketcloud import layout
+
+from powercut import scenario
+from powercut import timeline
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='powercut', description=__doc__)
+    parser.add_argument('--keys', type=int, default=100000,
+                        help='keys in each Redis (default: %(default)s)')
+    args = parser.parse_args()
+    layout.require_state()
+    print('The NVDIMM is emulated by a tmpfs (%s); all else is real.'
+          % layout.NVRAM)
+    story = timeline.Timeline(lambda line: print(line, flush=True))
+    cut = scenario.PowerCut(args.keys, story)
+    try:
+        cut.run()
+    except (scenario.Failed, RuntimeError, OSError, graph.Failed) as exc:
+        sys.exit('\nFAILED: %s\nThe logs are in %s.' % (exc, layout.LOG))
+    story.chapter('The whole story')
+    story.tell()
+    print()
+    print('\n'.join(cut.summary()))
+    print('\nThe persistent server survived. The cloud is still up: make '
+          'cloud-status; make cloud-down.')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,143 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the world outside knows of a guest: its Redis, over the network."""
+
+import dataclasses
+import hashlib
+import threading
+import time
+
+import redis
+
+from powercut import namespace
+
+_CHUNK = 1000
+_TIMEOUT = 10
+
+
+class _Connection(redis.Connection):
+    """A connection from within the network of the servers."""
+
+    def __init__(self, netns, **kwargs):
+        self._netns = netns
+        super().__init__(**kwargs)
+
+    def _connect(self):
+        return namespace.call(self._netns, super()._connect)
+
+
+@dataclasses.dataclass(frozen=True)
+class Life:
+    """Who a guest says it is.
+
+    :ivar boot_id: of its kernel; a new one with every boot
+    :ivar uptime: seconds
+    :ivar fsync: last number that it wrote to its disk with fsync
+    """
+
+    boot_id: str
+    uptime: float
+    fsync: int
+
+
+def value(key):
+    """The value that belongs to a key; any other one is wrong."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class Guest:
+    """A guest with a Redis, reached over the servers' network.
+
+    :param netns: name of a network namespace on that network
+    """
+
+    def __init__(self, netns, address):
+        self._redis = redis.Redis(connection_pool=redis.ConnectionPool(
+            connection_class=_Connection, netns=netns, host=address,
+            port=6379, socket_timeout=_TIMEOUT,
+            socket_connect_timeout=2, decode_responses=True))
+
+    def wait(self, patience):
+        """Wait until its Redis answers and its witness has reported.
+
+        :param patience: seconds
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return self.life()
+            except (redis.RedisError, TypeError):
+                if time.monotonic() > deadline:
+                    raise TimeoutError('no answer from the guest within %d s'
+                                       % patience)
+            time.sleep(0.2)
+
+    def life(self):
+        """The guest's Life; TypeError before it reported any."""
+        boot_id, uptime, fsync = self._redis.mget(
+            'guest:boot_id', 'guest:uptime', 'fsync:last')
+        return Life(boot_id, float(uptime), int(fsync))
+
+    def fill(self, count):
+        """Store *count* keys with their values."""
+        for start in range(0, count, _CHUNK):
+            keys = _keys(start, min(start + _CHUNK, count))
+            self._redis.mset({key: value(key) for key in keys})
+
+    def count(self, count):
+        """How many of the keys are there, each with its own value."""
+        found = 0
+        for start in range(0, count, _CHUNK):
+            keys = _keys(start, min(start + _CHUNK, count))
+            found += sum(value(key) == stored for key, stored in
+                         zip(keys, self._redis.mget(keys)))
+        return found
+
+    def write(self, key, number):
+        """Store a number; acknowledged by Redis on return."""
+        self._redis.set(key, number)
+
+    def read(self, key):
+        """A stored number; None if there is none."""
+        stored = self._redis.get(key)
+        return None if stored is None else int(stored)
+
+
+def _keys(start, stop):
+    return ['key:%d' % number for number in range(start, stop)]
+
+
+class Writer:
+    """Writes increasing numbers steadily until nobody answers any more."""
+
+    KEY = 'writer'
+
+    def __init__(self, guest):
+        self.acknowledged = 0
+        self._guest = guest
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def _write(self):
+        try:
+            while True:
+                self._guest.write(self.KEY, self.acknowledged + 1)
+                self.acknowledged += 1
+                time.sleep(0.005)
+        except redis.RedisError:
+            pass  # the power is gone
+
+    def join(self):
+        """Wait for its end; return the last number that was acknowledged."""
+        self._thread.join()
+        return self.acknowledged
