@@ -40,6 +40,7 @@ LINK_FLAGS = {
 WITHOUT = {
     'test_collision': ['hash.c'],
     'test_cpuflush': ['cpuflush.c'],
+    'test_persist': ['cpuflush.c'],
 }
 
 

@@ -71,20 +71,27 @@ static pid_t start_waiter(int *done)
     return pid;
 }
 
-/* Blocked on the lock, says the kernel. */
+/* "1: -> FLOCK ADVISORY WRITE 4711 00:2a:1 0 EOF": pid 4711 waits. */
+static int waits_for_lock(pid_t pid)
+{
+    FILE *file = fopen("/proc/locks", "r");
+    char line[256];
+    int found, waits = 0;
+
+    CHECK(file);
+    while (fgets(line, sizeof(line), file))
+        if (sscanf(line, "%*s -> FLOCK %*s %*s %d", &found) == 1)
+            waits |= found == pid;
+    fclose(file);
+    return waits;
+}
+
 static void until_it_waits(pid_t pid)
 {
-    char path[64], state[64];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "/proc/%d/wchan", pid);
-    do {
-        file = fopen(path, "r");
-        CHECK(file);
-        CHECK(fscanf(file, "%63s", state) == 1);
-        fclose(file);
+    while (!waits_for_lock(pid)) {
+        CHECK(waitpid(pid, NULL, WNOHANG) == 0);
         usleep(1000);
-    } while (!strstr(state, "lock_inode_wait"));
+    }
 }
 
 static void kill_owner(pid_t owner)

@@ -80,13 +80,18 @@ static ino_t inode_of(int fd)
     return st.st_ino;
 }
 
-static void dirty_file(int fd)
+static void dirty_inode(ino_t inode)
 {
-    int i = find_inode(inode_of(fd));
+    int i = find_inode(inode);
 
     CHECK(i < MOST);
-    inodes[i] = inode_of(fd);
+    inodes[i] = inode;
     inode_count += i == inode_count;
+}
+
+static void dirty_file(int fd)
+{
+    dirty_inode(inode_of(fd));
 }
 
 static void clean_inode(ino_t inode)
@@ -166,8 +171,13 @@ static int watch_fence(const struct vpm_map *map, uint64_t offset,
 
 static int watch_mkdir(int dir, const char *name, mode_t mode)
 {
+    struct stat parent;
+
     lines_durable("mkdir");
-    if (dir != AT_FDCWD)
+    CHECK(stat(FS, &parent) == 0);
+    if (dir == AT_FDCWD)
+        dirty_inode(parent.st_ino);
+    else
         dirty_file(dir);
     return vpm_persist_real.mkdir(dir, name, mode);
 }

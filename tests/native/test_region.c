@@ -378,6 +378,26 @@ static void unknown_files_stop_free_before_it_starts(void)
     vpm_pool_close(pool);
 }
 
+static void lost_directories_can_be_freed(void)
+{
+    struct vpm_pool *pool = new_pool();
+    struct vpm_region_info info = alloc(pool, "a", 4096);
+    struct vpm_state_info state;
+
+    CHECK(system("rm -r " POOL "/regions/*") == 0);
+    CHECK(check_pool(3) == 3);
+    EXPECT(VPM_EUNPROVEN, vpm_state_verify(pool, info.id, &state, &err));
+    EXPECT(VPM_ESYS, vpm_region_begin_epoch(pool, info.id, &err));
+    SAYS("cannot lock regions/");
+    EXPECT(VPM_ESYS, vpm_region_scrub(pool, info.id, &err));
+    vpm_pool_close(pool);
+    pool = open_pool();
+    OK(nvfree(pool, "a", 0, &err));
+    alloc(pool, "a", MIB);
+    CHECK(check_pool(0) == 0);
+    vpm_pool_close(pool);
+}
+
 /* What cannot be repaired is no reason to keep other servers down. */
 static void unrepairable_regions_do_not_stop_others(void)
 {
@@ -452,6 +472,7 @@ int main(void)
     RUN(unknown_ids);
     RUN(unknown_directories_are_left_alone);
     RUN(unknown_files_stop_free_before_it_starts);
+    RUN(lost_directories_can_be_freed);
     RUN(unrepairable_regions_do_not_stop_others);
     RUN(check_sees_wrong_files);
     return 0;

@@ -192,10 +192,6 @@ static int wait_readable(const struct vpm_fixation *fixation, int fd,
         }
         rc = ppoll(&ready, 1, timeout, NULL);
     } while (rc == 0 || (rc < 0 && errno == EINTR));
-    if (rc > 0 && ready.revents & POLLNVAL) {
-        errno = EBADF;
-        rc = -1;
-    }
     if (rc < 0)
         return vpm_fail_errno(err, "cannot wait for the stream of region "
                               "%016" PRIx64, fixation->body.id);

@@ -123,8 +123,6 @@ int vpm_poolfile_create(int dir_fd, const struct vpm_pool_params *params,
     if (fd < 0)
         return vpm_fail_errno(err, "cannot create the pool file");
     rc = fill(fd, params, err);
-    if (rc == VPM_OK && vpm_persist->sync(fd) < 0)
-        rc = vpm_fail_errno(err, "cannot write the pool file");
     close(fd);
     if (rc < 0) {
         vpm_persist->unlink(dir_fd, VPM_POOL_FILE_NEW, 0);

@@ -59,15 +59,22 @@ static int find_entry(struct vpm_pool *pool, uint64_t id,
                     pool->path, id);
 }
 
+static int check_live(const struct vpm_pool *pool,
+                      const struct vpm_slot *slot, struct vpm_error *err)
+{
+    if (slot->tag == VPM_TOC_LIVE)
+        return VPM_OK;
+    return vpm_fail(err, VPM_ENOENT, "region %016" PRIx64 " of '%s' in pool "
+                    "%s is being allocated or freed", slot->body.id,
+                    slot->body.name, pool->path);
+}
+
 int vpm_region_find(struct vpm_pool *pool, uint64_t id,
                     struct vpm_slot *slot, struct vpm_error *err)
 {
     int rc = find_entry(pool, id, slot, err);
 
-    if (rc == VPM_OK && slot->tag != VPM_TOC_LIVE)
-        rc = vpm_fail(err, VPM_ENOENT, "region %016" PRIx64 " of pool %s is "
-                      "being allocated or freed", id, pool->path);
-    return rc;
+    return rc < 0 ? rc : check_live(pool, slot, err);
 }
 
 int vpm_region_again(struct vpm_pool *pool, const struct vpm_toc_body *body,
@@ -111,7 +118,7 @@ int vpm_region_lookup(struct vpm_pool *pool, const char *name,
     int rc = find_name(pool, name, sequence, &slot, err);
 
     if (rc == VPM_OK)
-        rc = vpm_region_find(pool, slot.body.id, &slot, err);
+        rc = check_live(pool, &slot, err);
     if (rc == VPM_OK)
         describe(pool, &slot, info);
     return rc;
@@ -398,19 +405,29 @@ int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
 
 /* -- nvfree -------------------------------------------------------------- */
 
-static int begin_freeing(struct vpm_pool *pool, struct vpm_slot *slot,
-                       struct vpm_error *err)
+static int mark_freeing(struct vpm_pool *pool, struct vpm_slot *slot,
+                        struct vpm_error *err)
 {
-    int fd = lock_region(pool, slot, err);
-    int rc;
+    slot->tag = VPM_TOC_FREEING;
+    return vpm_toc_commit(&pool->file, &slot->body, slot->tag, err);
+}
 
+/* A region whose directory somebody removed can be freed, too. */
+static int begin_freeing(struct vpm_pool *pool, struct vpm_slot *slot,
+                         struct vpm_error *err)
+{
+    int fd, rc;
+
+    if (faccessat(pool->regions_fd, vpm_dir_name(slot->body.id).text, F_OK,
+                  AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+        return mark_freeing(pool, slot, err);
+    fd = lock_region(pool, slot, err);
     if (fd < 0)
         return fd;
     rc = vpm_files_known(pool->regions_fd, slot->body.id, err);
     if (rc == VPM_OK)
-        rc = vpm_toc_commit(&pool->file, &slot->body, VPM_TOC_FREEING, err);
+        rc = mark_freeing(pool, slot, err);
     close(fd);
-    slot->tag = VPM_TOC_FREEING;
     return rc;
 }
 
@@ -422,6 +439,7 @@ static int free_locked(struct vpm_pool *pool, const char *name,
     struct vpm_slot slot;
     int rc;
 
+    /* What cannot be repaired is no obstacle, unless it is what is meant. */
     vpm_pool_repair(pool, err);
     rc = find_name(pool, name, sequence, &slot, err);
     if (rc == VPM_OK && slot.tag == VPM_TOC_LIVE)
