@@ -24,16 +24,20 @@ class NotPossible(exception.InvalidInput):
     msg_fmt = '%(reason)s'
 
 
+# Nova keeps 255 characters of a fault, so the reason comes early in these.
+
 class RecoveryFailed(exception.NovaException):
-    """A proven state could not be brought back; it is kept."""
-    msg_fmt = ('The server was fixated when power failed, but could not be '
-               'recovered: %(reason)s. Its state is kept; remove the cause '
-               'and restart nova-compute, or give the state up by a hard '
-               'reboot.')
+    """A proven state could not be brought back; it is kept.
+
+    Restarting nova-compute tries again, a hard reboot gives the state up.
+    """
+    msg_fmt = 'Fixated, but not recovered: %(reason)s (the state is kept)'
 
 
 class StateUnproven(exception.NovaException):
-    """There is no state that a server may be resumed from."""
-    msg_fmt = ('The server ran when the host went down and has no proven '
-               'state to resume from: %(reason)s. Its memory is given up; a '
-               'hard reboot boots it afresh.')
+    """There is no state that a server may be resumed from.
+
+    A hard reboot boots it afresh.
+    """
+    msg_fmt = ('No proven state to resume from after the host went down: '
+               '%(reason)s')

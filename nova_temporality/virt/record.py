@@ -15,8 +15,13 @@
 Device state only fits a machine with the very same devices at the very same
 addresses. Nova makes a domain's XML anew whenever it needs one, so the XML
 that libvirt actually runs is recorded durably beside the server's disks.
+
+The disks need the same care. Nova writes kernels, base images and overlays
+without fsync(2), and a guest whose memory survives has no use for a machine
+whose disk was still in the page cache.
 """
 
+import ctypes
 import os
 
 from nova.virt.libvirt import utils as libvirt_utils
@@ -25,13 +30,18 @@ from nova_temporality.virt import guest as pvm_guest
 
 _NAME = 'temporality-domain.xml'
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
 
 def _path(instance):
     return os.path.join(libvirt_utils.get_instance_path(instance), _NAME)
 
 
 def write(instance, guest, recover_socket):
-    """Record a running domain; durable on return.
+    """Record a running domain.
+
+    The record, and all that was written to the file system of the server's
+    disks so far, is durable on return.
 
     :param guest: nova.virt.libvirt.guest.Guest
     """
@@ -46,11 +56,17 @@ def write(instance, guest, recover_socket):
         stream.flush()
         os.fsync(stream.fileno())
     os.rename(new, path)
-    directory = os.open(os.path.dirname(path), os.O_RDONLY)
+    _sync_file_system(os.path.dirname(path))
+
+
+def _sync_file_system(path):
+    fd = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        if _libc.syncfs(fd) < 0:
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error), path)
     finally:
-        os.close(directory)
+        os.close(fd)
 
 
 def read(instance):

@@ -202,11 +202,11 @@ def _end_run(name):
 
 def _refuse_if_in_use(region):
     # Never two QEMUs on one memory, not even if libvirt lost track of one.
-    # The kernel grants a write lease on files only that nobody else has
-    # open (fcntl(2), F_SETLEASE).
-    fd = os.open(region.ram_path, os.O_RDWR | os.O_CLOEXEC)
+    # The kernel grants a read lease on files only that nobody has open for
+    # writing (fcntl(2), F_SETLEASE).
+    fd = os.open(region.ram_path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as exc:
         if exc.errno != errno.EAGAIN:
             raise

@@ -80,7 +80,7 @@ def test_damaged_and_old_states(servers, tmp_path):
     client.wait_status('sound', 'ACTIVE', 60)
     for name, reason in REASONS.items():
         fault = helpers.wait_error(name)
-        assert 'no proven state' in fault, (name, fault)
+        assert 'No proven state' in fault, (name, fault)
         assert re.search(reason, fault), (name, fault)
         region = helpers.regions()[uuids[name]]
         assert helpers.qemu_pids(region) == []

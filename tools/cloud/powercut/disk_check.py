@@ -41,7 +41,8 @@ def copy_and_check(disk):
     with tempfile.TemporaryDirectory(dir=layout.STATE) as directory:
         copy = os.path.join(directory, 'disk.raw')
         _run('qemu-img', 'convert', '-U', '-O', 'raw', disk, copy)
-        _run('e2fsck', '-E', 'journal_only', copy, good=_AFTER_REPLAY)
+        _run('e2fsck', '-y', '-E', 'journal_only', copy,
+             good=_AFTER_REPLAY)
         _run('e2fsck', '-f', '-n', copy)
         log = _run('debugfs', '-R', 'cat /data/fsync.log', copy)
     return _last_number(log)
