@@ -250,12 +250,15 @@ def assert_refused(guest):
     guest.kill()
 
 
-def test_qemu_that_differs_does_not_load(host):
+# It gives up at the first bytes, or at the last ones.
+@pytest.mark.parametrize('machine_type, vga', [('q35', False), ('pc', True)])
+def test_qemu_that_differs_does_not_load(host, machine_type, vga):
     guest = fixated(host)
-    guest.start('-incoming', 'defer', '-device', 'virtio-rng-pci', vga=True)
+    guest.start('-incoming', 'defer', '-machine', machine_type, vga=vga)
     with pytest.raises(recovery.RecoveryError) as e:
         guest.load()
     assert 'QEMU cannot load' in str(e.value)
+    assert guest.proven()
     guest.kill()
 
     # The state is still good for the right QEMU.
@@ -294,6 +297,29 @@ def test_guest_started_by_hand_invalidates_its_state(host):
 
     machine.wait_for(lambda: not guest.proven(), 'the state is invalidated')
     assert notifier.state(guest) == 'armed'
+
+
+def test_guest_started_by_hand_just_before_power_fails(host):
+    host.configure(scan_ms=60000)
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    stale = guest.counter()
+    with guest.monitor() as monitor:
+        monitor.command('cont')
+    guest.wait_counting()
+
+    report = notifier.power_fails()
+
+    assert machine.outcome(report, guest)['fixated_ms']
+    assert guest.runstate() == 'postmigrate'
+    host.power_cut()
+    before = guest.counter()
+    assert before > stale
+    guest.recover()
+    guest.wait_counting()
+    assert guest.counter() > before
 
 
 def test_qemu_on_other_memory_is_not_armed(host):
@@ -358,7 +384,7 @@ def test_late_answer_does_not_prove_a_state(host):
     host.configure(timeout_ms=500)
     guest = host.booted()
     notifier = host.notifier(
-        ['tests/functional/notifier_at.py', 'hang-qemu-at-migrate'])
+        [machine.NOTIFIER_AT, 'hang-qemu-at-first-migrate'])
     notifier.protect(guest)
 
     report = notifier.power_fails()
@@ -369,6 +395,25 @@ def test_late_answer_does_not_prove_a_state(host):
     assert not guest.proven()
     assert guest.capabilities() == set()
     assert notifier.call('resume')[0]['result'] == 'resumed'
+    guest.wait_counting()
+
+
+def test_second_attempt_knows_that_guest_ran(host):
+    host.configure(timeout_ms=500)
+    guest = host.booted()
+    notifier = host.notifier(
+        [machine.NOTIFIER_AT, 'hang-qemu-at-first-migrate'])
+    notifier.protect(guest)
+    notifier.power_fails()
+    guest.wake()
+    machine.wait_for(lambda: notifier.state(guest) == 'stopped', 'reconnect')
+    assert guest.runstate() == 'paused'
+
+    report = notifier.power_fails()
+
+    assert machine.outcome(report, guest)['result'] == 'fixated'
+    host.power_cut()
+    assert guest.recover().meta.runstate == 'running'
     guest.wait_counting()
 
 
