@@ -31,7 +31,7 @@ lint() {
     doc8 README.rst doc/source releasenotes
     git ls-files '*.sh' .ci/run tools/cloud/guest/init \
         tools/cloud/guest/initramfs-init tools/cloud/guest/dhcp-event |
-        xargs shellcheck
+        xargs shellcheck -x -S warning
     reno -q lint
 }
 
