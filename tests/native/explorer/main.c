@@ -169,7 +169,11 @@ static void print_calls(const struct site *site)
     calls = popen(command, "r");
     CHECK(calls);
     while (fgets(line, sizeof(line), calls)) {
+        char *more = strstr(line, " (discriminator");
+
         line[strcspn(line, "\n")] = 0;
+        if (more)
+            *more = 0;
         if (strncmp(line, "do_step", strlen("do_step")) == 0)
             break;
         printf("%s%s", separator, line);
