@@ -24,8 +24,11 @@ from oslo_log import log as logging
 from nova_temporality.conf import opts
 from nova_temporality.notifier import control
 from nova_temporality.notifier import daemon
+from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
+from nova_temporality.notifier.sources import signals
 from nova_temporality.notifier import systemd
+from nova_temporality.notifier import watch
 from nova_temporality import paths
 from nova_temporality import version
 from nova_temporality import vpm
@@ -39,8 +42,9 @@ class _CannotStart(Exception):
 
 def main():
     """Run until SIGTERM; return the exit code."""
-    # First of all: the signal would end a process that is not ready for it.
-    sources.block_signal()
+    # First of all: the signals would end a process that is not ready for
+    # them.
+    signals.block()
     conf = cfg.ConfigOpts()
     opts.register_opts(conf)
     logging.register_options(conf)
@@ -50,7 +54,8 @@ def main():
     try:
         _run(conf)
         return 0
-    except (_CannotStart, vpm.VpmError) as e:
+    except (_CannotStart, cfg.ConfigFileValueError, sources.SourceError,
+            vpm.VpmError) as e:
         problem = str(e)
     # In the handler, oslo.log would append the exception once more.
     LOG.error('The notifier cannot start: %s', problem)
@@ -70,15 +75,15 @@ def _run(conf):
                         pool.path, info.medium)
         notifier = daemon.Notifier(pool, conf)
         notifier.refresh()
-        threading.Thread(target=sources.SignalSource().run,
-                         args=(notifier.on_power_event,), daemon=True,
-                         name='signal').start()
+        notifier.take_over()
+        watching = watch.Watch(sources.load(conf), notifier, conf)
+        watching.start()
         control.ControlServer(
             paths.control_socket(conf.temporality.run_dir), {
                 'status': notifier.status,
                 'refresh': notifier.refresh,
                 'fixate': lambda: notifier.fixate(
-                    sources.PowerEvent.now('temporality fixate')),
+                    power.PowerEvent.now('temporality fixate')),
                 'resume': notifier.resume})
         systemd.notify('READY=1')
         LOG.info('Ready: %s', notifier.describe())

@@ -57,13 +57,14 @@ class Host:
         self._made = []
         self.configure()
 
-    def configure(self, timeout_ms=20000, scan_ms=50):
+    def configure(self, timeout_ms=20000, scan_ms=50, **options):
         """What notifiers that are started from now on go by."""
         self.config_file = self._tmp_path / 'temporality.conf'
         self.config_file.write_text(
             '[temporality]\npool_path = %s\nrun_dir = %s\n'
             'scan_interval_ms = %d\nfixation_timeout_ms = %d\n'
-            % (self.pool.path, self.run_dir, scan_ms, timeout_ms))
+            % (self.pool.path, self.run_dir, scan_ms, timeout_ms) +
+            ''.join('%s = %s\n' % option for option in options.items()))
 
     def guest(self, *args, **kwargs):
         guest = machine.Guest(self.pool, self.run_dir, self._tmp_path, *args,

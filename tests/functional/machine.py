@@ -253,9 +253,9 @@ class Notifier:
     def start(self):
         """Start it and wait until it answers."""
         self.launch()
-        wait_for(self._answers, 'the notifier')
+        wait_for(self.answers, 'the notifier')
 
-    def _answers(self):
+    def answers(self):
         assert self.process.poll() is None, 'the notifier ended'
         try:
             return self.call('status')
