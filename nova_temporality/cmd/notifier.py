@@ -24,6 +24,8 @@ from oslo_log import log as logging
 from nova_temporality.conf import opts
 from nova_temporality.notifier import control
 from nova_temporality.notifier import daemon
+from nova_temporality.notifier import events
+from nova_temporality.notifier import metrics
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
 from nova_temporality.notifier.sources import signals
@@ -54,8 +56,8 @@ def main():
     try:
         _run(conf)
         return 0
-    except (_CannotStart, cfg.ConfigFileValueError, sources.SourceError,
-            vpm.VpmError) as e:
+    except (_CannotStart, cfg.ConfigFileValueError, metrics.MetricsError,
+            sources.SourceError, vpm.VpmError) as e:
         problem = str(e)
     # In the handler, oslo.log would append the exception once more.
     LOG.error('The notifier cannot start: %s', problem)
@@ -73,7 +75,9 @@ def _run(conf):
             LOG.warning('The pool %s lies on %s, which emulates NVRAM: its '
                         'contents do not survive a real power cut',
                         pool.path, info.medium)
-        notifier = daemon.Notifier(pool, conf)
+        happening = events.Events()
+        notifier = daemon.Notifier(pool, conf, happening.tell)
+        _tell_others(conf, notifier, happening)
         notifier.refresh()
         notifier.take_over()
         watching = watch.Watch(sources.load(conf), notifier, conf)
@@ -91,6 +95,18 @@ def _run(conf):
         systemd.notify('STOPPING=1')
         notifier.close()
         LOG.info('Ended; the pVMs run on, unprotected')
+
+
+def _tell_others(conf, notifier, happening):
+    opts = conf.temporality
+    if opts.metrics_port:
+        served = metrics.Metrics(notifier)
+        happening.subscribe(served.on_event)
+        served.serve(opts.metrics_port)
+    if opts.notification_url:
+        # The bus is for those who want it.
+        from nova_temporality.notifier import notifications
+        happening.subscribe(notifications.Notifications(conf).on_event)
 
 
 def _loop(conf, notifier, stop):

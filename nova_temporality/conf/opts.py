@@ -251,6 +251,30 @@ Whether the line is active when it is low.
 """),
 ]
 
+_TELLING_OPTS = [
+    cfg.PortOpt(
+        'metrics_port',
+        default=0,
+        help="""
+TCP port on 127.0.0.1 on which the notifier serves metrics for Prometheus; 0
+is off.
+"""),
+    cfg.StrOpt(
+        'notification_url',
+        secret=True,
+        help="""
+Message bus to which the notifier sends notifications when a server becomes
+armed or ceases to be, and when power fails and returns, as oslo.messaging's
+transport_url. Unset: none are sent.
+"""),
+    cfg.StrOpt(
+        'notification_topic',
+        default='versioned_notifications',
+        help="""
+Topic of the notifications.
+"""),
+]
+
 
 def register_opts(conf):
     """Register all options of [temporality] on an oslo.config object."""
@@ -261,4 +285,4 @@ def register_opts(conf):
 def list_opts():
     """All options, for oslo-config-generator: [(group, options)]."""
     return [(GROUP, _POOL_OPTS + _COMPUTE_OPTS + _REQUEST_OPTS +
-             _NOTIFIER_OPTS + _POWER_OPTS)]
+             _NOTIFIER_OPTS + _POWER_OPTS + _TELLING_OPTS)]

@@ -23,6 +23,7 @@ import time
 
 from oslo_log import log as logging
 
+from nova_temporality.notifier import events
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import outage
 from nova_temporality.notifier import platform
@@ -44,16 +45,20 @@ class Notifier:
 
     :param pool: vpm.Pool
     :param conf: with group [temporality]
+    :param tell: events.Events.tell
     """
 
-    def __init__(self, pool, conf):
+    def __init__(self, pool, conf, tell):
         self._pool = pool
+        self._tell = tell
         self._platform_problem = platform.problem(pool.path,
                                                   pool.info().medium)
         self._run_dir = conf.temporality.run_dir
         self._check_interval = conf.temporality.scan_interval_ms / 1000
         self._timeout_ns = conf.temporality.fixation_timeout_ms * 1000000
         self._pvms = {}
+        # Names of those that others were told to be armed, or not to be.
+        self._told = {}
         # No job is given to a pVM that is being dropped; held briefly.
         self._pvms_lock = threading.Lock()
         self._scan_lock = threading.Lock()
@@ -109,6 +114,7 @@ class Notifier:
                 found.setdefault(region.name, region)
             with self._pvms_lock:
                 self._replace(found)
+                self._tell_changes()
 
     def _replace(self, found):
         for name, known in list(self._pvms.items()):
@@ -119,6 +125,19 @@ class Notifier:
                 self._pvms[name] = pvm.Pvm(self._pool, region, self._run_dir,
                                            self._check_interval,
                                            self._platform_problem)
+
+    def _tell_changes(self):
+        told, self._told = self._told, {}
+        for name, one in self._pvms.items():
+            condition = one.condition
+            # Who is off or stands still needs no attention.
+            kind = {pvm.ARMED: events.PVM_ARMED,
+                    pvm.NOT_ARMED: events.PVM_UNARMED,
+                    pvm.STOPPED: events.PVM_UNARMED}.get(condition.state)
+            self._told[name] = kind
+            if kind and kind != told.get(name):
+                self._tell(kind, dict(dataclasses.asdict(condition),
+                                      name=name))
 
     def fixate(self, event):
         """Fixate all pVMs; return the report of the outage.
@@ -140,6 +159,7 @@ class Notifier:
             outcomes = [self._verified(pvms[one.name].region, one)
                         for one in outcomes]
             report = outage.report(event, outcomes, self.acknowledged_ns)
+            self._tell(events.OUTAGE_FIXATED, report)
             if self._raised_by and self._reports_this_outage():
                 report = outage.merge(self._outage, report)
             self._raised_by = tuple(sorted({*self._raised_by,
@@ -180,8 +200,9 @@ class Notifier:
         with self._pvms_lock:
             futures = {name: one.resume() for name, one in self._pvms.items()}
         self._raised_by = ()
-        if self._outage is not None:
+        if self._outage is not None and not self._outage['called_off']:
             self._set_outage(outage.call_off(self._outage, time.time_ns()))
+            self._tell(events.OUTAGE_CALLED_OFF, self._outage)
         return futures
 
     @staticmethod

@@ -15,8 +15,6 @@
 
 import json
 import os
-import pathlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -47,37 +45,6 @@ for line in sys.stdin:
 '''
 
 
-def free_port():
-    with socket.create_server(('127.0.0.1', 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def accepts(port):
-    try:
-        socket.create_connection(('127.0.0.1', port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
-@pytest.fixture
-def spawn():
-    """Start daemons in process groups of their own; end them afterwards."""
-    started = []
-
-    def start(*args, **kwargs):
-        started.append(subprocess.Popen(*args, start_new_session=True,
-                                        **kwargs))
-        return started[-1]
-    yield start
-    for process in reversed(started):
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.wait()
-
-
 class Ups:
     """upsd with a UPS of which a file tells how it is."""
 
@@ -87,7 +54,7 @@ class Ups:
         (directory / 'ups.conf').write_text(
             '[rack]\n driver = dummy-ups\n mode = dummy-loop\n'
             ' pollinterval = 1\n port = %s\n' % self._file)
-        self.port = free_port()
+        self.port = machine.free_port()
         (directory / 'upsd.conf').write_text(
             'LISTEN 127.0.0.1 %d\nSTATEPATH %s\n' % (self.port, directory))
         (directory / 'upsd.users').write_text(
@@ -103,7 +70,7 @@ class Ups:
 
     def start_upsd(self):
         self.upsd = self._start('upsd')
-        machine.wait_for(lambda: accepts(self.port), 'upsd')
+        machine.wait_for(lambda: machine.accepts(self.port), 'upsd')
 
     def _start(self, program, *args):
         return self._spawn(['/lib/nut/' + program, *args, '-u', 'root', '-F'],
@@ -242,50 +209,13 @@ class Detector:
 
 class TestMessaging:
 
-    @pytest.fixture
-    def url(self, tmp_path, spawn):
-        servers = sorted(pathlib.Path('/usr/lib/rabbitmq/lib').glob(
-            'rabbitmq_server-*/sbin/rabbitmq-server'))
-        if not servers:
-            pytest.skip('rabbitmq-server is not installed')
-        home = tmp_path / 'rabbitmq'
-        home.mkdir()
-        port, epmd_port = free_port(), str(free_port())
-        (home / 'plugins').write_text('[].\n')
-        (home / 'rabbitmq.conf').write_text(
-            'listeners.tcp.1 = 127.0.0.1:%d\ndefault_user = pod\n'
-            'default_pass = secret\n' % port)
-        server = spawn([servers[-1]], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, cwd='/', env=dict(
-            os.environ, HOME=str(home), ERL_EPMD_ADDRESS='127.0.0.1',
-            ERL_EPMD_PORT=epmd_port,
-            RABBITMQ_CONF_ENV_FILE='/dev/null',
-            RABBITMQ_NODENAME='temporality-test-%d@localhost' % port,
-            RABBITMQ_DIST_PORT=str(free_port()),
-            RABBITMQ_MNESIA_BASE=str(home / 'mnesia'),
-            RABBITMQ_LOG_BASE=str(home), RABBITMQ_LOGS='-',
-            RABBITMQ_ENABLED_PLUGINS_FILE=str(home / 'plugins'),
-            RABBITMQ_CONFIG_FILE=str(home / 'rabbitmq.conf'),
-            RABBITMQ_PID_FILE=str(home / 'pid'),
-            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel '
-            'inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none'))
-        machine.wait_for(lambda: accepts(port), 'RabbitMQ')
-        yield 'rabbit://pod:secret@127.0.0.1:%d/' % port
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-        # Its port mapper left for a session of its own.
-        machine.wait_for(lambda: subprocess.run(
-            ['epmd', '-port', epmd_port, '-kill'], stdout=subprocess.PIPE,
-            check=False).stdout.startswith(b'Killed'), 'the end of epmd')
-        shutil.rmtree(home, ignore_errors=True)
-
-    def test_fan_out(self, host, url, spawn, capfd):
-        host.configure(pod_sources='messaging', messaging_url=url,
+    def test_fan_out(self, host, bus_url, spawn, capfd):
+        host.configure(pod_sources='messaging', messaging_url=bus_url,
                        messaging_site='room 1', grace_ms=GRACE_MS)
         guest = host.booted()
         notifier = host.notifier()
         notifier.protect(guest)
-        detector = Detector(url, spawn)
+        detector = Detector(bus_url, spawn)
         log = []
 
         def logged(words):

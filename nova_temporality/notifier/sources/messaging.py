@@ -24,20 +24,14 @@ clients of oslo.messaging need it)::
 old, from the future or about another site does nothing but a line in the log.
 """
 
-import socket
 import threading
 import time
 
 from oslo_log import log as logging
-from oslo_service import backend
 
+from nova_temporality.notifier import bus
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
-
-# Native threads; the default would be eventlet's.
-backend.init_backend(backend.BackendType.THREADING)
-
-import oslo_messaging  # noqa: E402
 
 LOG = logging.getLogger(__name__)
 
@@ -104,15 +98,8 @@ class MessagingSource(sources.Source):
         self._opts = opts
 
     def run(self, report):
-        transport = oslo_messaging.get_rpc_transport(
-            self._conf, url=self._opts.messaging_url)
-        endpoint = Endpoint(self._opts.messaging_site,
-                            self._opts.messaging_max_age_ms, report)
-        server = oslo_messaging.get_rpc_server(
-            transport, oslo_messaging.Target(
-                exchange=self._opts.messaging_exchange,
-                topic=self._opts.messaging_topic,
-                server=socket.gethostname()),
-            [endpoint], executor='threading')
-        server.start()
+        opts = self._opts
+        bus.serve(self._conf, opts.messaging_url, opts.messaging_exchange,
+                  opts.messaging_topic, Endpoint(
+                      opts.messaging_site, opts.messaging_max_age_ms, report))
         threading.Event().wait()
