@@ -24,8 +24,13 @@ from oslo_log import log as logging
 from nova_temporality.conf import opts
 from nova_temporality.notifier import control
 from nova_temporality.notifier import daemon
+from nova_temporality.notifier import events
+from nova_temporality.notifier import metrics
+from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
+from nova_temporality.notifier.sources import signals
 from nova_temporality.notifier import systemd
+from nova_temporality.notifier import watch
 from nova_temporality import paths
 from nova_temporality import version
 from nova_temporality import vpm
@@ -39,8 +44,9 @@ class _CannotStart(Exception):
 
 def main():
     """Run until SIGTERM; return the exit code."""
-    # First of all: the signal would end a process that is not ready for it.
-    sources.block_signal()
+    # First of all: the signals would end a process that is not ready for
+    # them.
+    signals.block()
     conf = cfg.ConfigOpts()
     opts.register_opts(conf)
     logging.register_options(conf)
@@ -50,7 +56,8 @@ def main():
     try:
         _run(conf)
         return 0
-    except (_CannotStart, vpm.VpmError) as e:
+    except (_CannotStart, cfg.ConfigFileValueError, metrics.MetricsError,
+            sources.SourceError, vpm.VpmError) as e:
         problem = str(e)
     # In the handler, oslo.log would append the exception once more.
     LOG.error('The notifier cannot start: %s', problem)
@@ -68,17 +75,19 @@ def _run(conf):
             LOG.warning('The pool %s lies on %s, which emulates NVRAM: its '
                         'contents do not survive a real power cut',
                         pool.path, info.medium)
-        notifier = daemon.Notifier(pool, conf)
+        happening = events.Events()
+        notifier = daemon.Notifier(pool, conf, happening.tell)
+        _tell_others(conf, notifier, happening)
         notifier.refresh()
-        threading.Thread(target=sources.SignalSource().run,
-                         args=(notifier.on_power_event,), daemon=True,
-                         name='signal').start()
+        notifier.take_over()
+        watching = watch.Watch(sources.load(conf), notifier, conf)
+        watching.start()
         control.ControlServer(
             paths.control_socket(conf.temporality.run_dir), {
                 'status': notifier.status,
                 'refresh': notifier.refresh,
                 'fixate': lambda: notifier.fixate(
-                    sources.PowerEvent.now('temporality fixate')),
+                    power.PowerEvent.now('temporality fixate')),
                 'resume': notifier.resume})
         systemd.notify('READY=1')
         LOG.info('Ready: %s', notifier.describe())
@@ -86,6 +95,18 @@ def _run(conf):
         systemd.notify('STOPPING=1')
         notifier.close()
         LOG.info('Ended; the pVMs run on, unprotected')
+
+
+def _tell_others(conf, notifier, happening):
+    opts = conf.temporality
+    if opts.metrics_port:
+        served = metrics.Metrics(notifier)
+        happening.subscribe(served.on_event)
+        served.serve(opts.metrics_port)
+    if opts.notification_url:
+        # The bus is for those who want it.
+        from nova_temporality.notifier import notifications
+        happening.subscribe(notifications.Notifications(conf).on_event)
 
 
 def _loop(conf, notifier, stop):

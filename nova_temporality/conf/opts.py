@@ -13,6 +13,7 @@
 """Configuration options of the group [temporality]."""
 
 from oslo_config import cfg
+from oslo_config import types
 
 GROUP = 'temporality'
 
@@ -107,6 +108,173 @@ up and reported. Its state stays unproven.
 """),
 ]
 
+_POWER_OPTS = [
+    cfg.ListOpt(
+        'pod_sources',
+        default=['signal'],
+        help="""
+Where the news that power fails comes from: names of installed sources
+(entry point group ``temporality.pod_source``), several at once if need be.
+
+* ``signal``: real-time signal 44, as the POD driver sends it
+* ``sigpwr``: SIGPWR
+* ``nut``: a UPS, asked through upsd of Network UPS Tools
+* ``messaging``: messages of a detector for a rack or a room
+* ``gpio``: a line of a GPIO chip
+
+``temporality fixate`` works with any of them.
+"""),
+    cfg.Opt(
+        'pod_confidence',
+        type=types.Dict(types.Integer(1, 100)),
+        default={},
+        help="""
+How much the word of a source is worth, in percent, as ``source:percent``
+pairs; 100 for those that are not named.
+"""),
+    cfg.IntOpt(
+        'pod_min_confidence',
+        default=100,
+        min=1,
+        help="""
+Servers are fixated when the worth of all sources that say at the same time
+that power fails adds up to so many percent.
+"""),
+    cfg.IntOpt(
+        'pod_debounce_ms',
+        default=0,
+        min=0,
+        help="""
+Milliseconds for which a source must say without interruption that power
+fails. Time that is spent here lacks later. Signals are not debounced.
+"""),
+    cfg.IntOpt(
+        'grace_ms',
+        default=5000,
+        min=0,
+        help="""
+Milliseconds for which power must be good again before servers run on by
+themselves.
+
+Only a source that told of the failure can tell of the return, which signals
+cannot; then, and after ``temporality fixate``, the servers wait for
+``temporality resume``. The time is doubled with every return, up to 256 times,
+until no source raised an alarm for ten minutes.
+"""),
+    cfg.HostAddressOpt(
+        'nut_host',
+        default='127.0.0.1',
+        help="""
+Host on which upsd runs, for the source ``nut``.
+"""),
+    cfg.PortOpt(
+        'nut_port',
+        default=3493,
+        help="""
+TCP port of upsd.
+"""),
+    cfg.StrOpt(
+        'nut_ups',
+        help="""
+Name of the UPS, as ``upsc -l`` lists it.
+
+On battery is a warning; on battery with the battery low, and a forced
+shutdown, are a power failure.
+"""),
+    cfg.StrOpt(
+        'nut_user',
+        help="""
+User of upsd (``upsmon secondary`` in upsd.users), so that upsd counts this
+host among those that depend on the UPS. Unset: ask without logging in.
+"""),
+    cfg.StrOpt(
+        'nut_password',
+        secret=True,
+        help="""
+Password of nut_user.
+"""),
+    cfg.IntOpt(
+        'nut_poll_interval_ms',
+        default=1000,
+        min=10,
+        help="""
+Milliseconds between two questions to upsd, and between two attempts to reach
+it.
+"""),
+    cfg.StrOpt(
+        'messaging_url',
+        secret=True,
+        help="""
+Message bus for the source ``messaging``, as oslo.messaging's transport_url.
+"""),
+    cfg.StrOpt(
+        'messaging_site',
+        help="""
+Site whose power this host depends on. Messages about others do nothing.
+"""),
+    cfg.StrOpt(
+        'messaging_exchange',
+        default='temporality',
+        help="""
+Exchange of the detector's messages.
+"""),
+    cfg.StrOpt(
+        'messaging_topic',
+        default='temporality-power',
+        help="""
+Topic of the detector's messages.
+"""),
+    cfg.IntOpt(
+        'messaging_max_age_ms',
+        default=5000,
+        min=1,
+        help="""
+Milliseconds after which a message is stale, even if it says that it is valid
+for longer. The clocks of detector and host may differ by no more than that.
+"""),
+    cfg.StrOpt(
+        'gpio_chip',
+        help="""
+Device of the GPIO chip for the source ``gpio``, like ``/dev/gpiochip0``.
+"""),
+    cfg.IntOpt(
+        'gpio_line',
+        min=0,
+        help="""
+Offset of the line, which is active while power is good.
+"""),
+    cfg.BoolOpt(
+        'gpio_active_low',
+        default=False,
+        help="""
+Whether the line is active when it is low.
+"""),
+]
+
+_TELLING_OPTS = [
+    cfg.PortOpt(
+        'metrics_port',
+        default=0,
+        help="""
+TCP port on 127.0.0.1 on which the notifier serves metrics for Prometheus; 0
+is off.
+"""),
+    cfg.StrOpt(
+        'notification_url',
+        secret=True,
+        help="""
+Message bus to which the notifier sends notifications when a server becomes
+armed or ceases to be, and when power fails and returns, as oslo.messaging's
+transport_url. Unset: none are sent.
+"""),
+    cfg.StrOpt(
+        'notification_topic',
+        default='versioned_notifications',
+        help="""
+Topic of the notifications.
+"""),
+]
+
 
 def register_opts(conf):
     """Register all options of [temporality] on an oslo.config object."""
@@ -117,4 +285,4 @@ def register_opts(conf):
 def list_opts():
     """All options, for oslo-config-generator: [(group, options)]."""
     return [(GROUP, _POOL_OPTS + _COMPUTE_OPTS + _REQUEST_OPTS +
-             _NOTIFIER_OPTS)]
+             _NOTIFIER_OPTS + _POWER_OPTS + _TELLING_OPTS)]

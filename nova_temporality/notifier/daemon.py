@@ -23,9 +23,11 @@ import time
 
 from oslo_log import log as logging
 
+from nova_temporality.notifier import events
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import outage
 from nova_temporality.notifier import platform
+from nova_temporality.notifier import power
 from nova_temporality.notifier import pvm
 from nova_temporality.notifier import systemd
 from nova_temporality import paths
@@ -43,16 +45,20 @@ class Notifier:
 
     :param pool: vpm.Pool
     :param conf: with group [temporality]
+    :param tell: events.Events.tell
     """
 
-    def __init__(self, pool, conf):
+    def __init__(self, pool, conf, tell):
         self._pool = pool
+        self._tell = tell
         self._platform_problem = platform.problem(pool.path,
                                                   pool.info().medium)
         self._run_dir = conf.temporality.run_dir
         self._check_interval = conf.temporality.scan_interval_ms / 1000
         self._timeout_ns = conf.temporality.fixation_timeout_ms * 1000000
         self._pvms = {}
+        # Names of those that others were told to be armed, or not to be.
+        self._told = {}
         # No job is given to a pVM that is being dropped; held briefly.
         self._pvms_lock = threading.Lock()
         self._scan_lock = threading.Lock()
@@ -61,8 +67,31 @@ class Notifier:
         # report, too.
         self._event_lock = threading.Lock()
         self._outage = outage.load(paths.last_outage(self._run_dir))
-        # Whether self._outage was not called off since we handled it.
-        self._in_outage = False
+        # Who raised the outage that is on.
+        self._raised_by = ()
+        # CLOCK_MONOTONIC when the latest fixation had ended.
+        self.acknowledged_ns = 0
+
+    def take_over(self):
+        """Go on with what an earlier notifier was in the midst of.
+
+        To be called when the pVMs are known: that one of them stands still
+        tells that an outage is on, whatever the last report says.
+        """
+        with self._event_lock, self._pvms_lock:
+            raised_by = set()
+            for one in self._pvms.values():
+                raised_by.update(one.raised_by)
+            if raised_by and self._reports_this_outage():
+                raised_by.update(self._outage['event']['raised_by'])
+            self._raised_by = tuple(sorted(raised_by))
+
+    def outage_raised_by(self):
+        """Return who raised the outage that is on, empty when none is."""
+        return self._raised_by
+
+    def _reports_this_outage(self):
+        return self._outage is not None and not self._outage['called_off']
 
     def scan(self):
         """Look for regions that came or went.
@@ -85,6 +114,7 @@ class Notifier:
                 found.setdefault(region.name, region)
             with self._pvms_lock:
                 self._replace(found)
+                self._tell_changes()
 
     def _replace(self, found):
         for name, known in list(self._pvms.items()):
@@ -96,12 +126,18 @@ class Notifier:
                                            self._check_interval,
                                            self._platform_problem)
 
-    def on_power_event(self, event):
-        """Fixate all pVMs, in a thread that must live on whatever happens."""
-        try:
-            self.fixate(event)
-        except Exception:
-            LOG.exception('Handling a power failure failed')
+    def _tell_changes(self):
+        told, self._told = self._told, {}
+        for name, one in self._pvms.items():
+            condition = one.condition
+            # Who is off or stands still needs no attention.
+            kind = {pvm.ARMED: events.PVM_ARMED,
+                    pvm.NOT_ARMED: events.PVM_UNARMED,
+                    pvm.STOPPED: events.PVM_UNARMED}.get(condition.state)
+            self._told[name] = kind
+            if kind and kind != told.get(name):
+                self._tell(kind, dict(dataclasses.asdict(condition),
+                                      name=name))
 
     def fixate(self, event):
         """Fixate all pVMs; return the report of the outage.
@@ -110,7 +146,7 @@ class Notifier:
         fixation_timeout_ms after the event at the latest. Until then nothing
         is logged and nobody outside is waited for.
 
-        :param event: sources.PowerEvent
+        :param event: power.PowerEvent
         """
         with self._event_lock:
             deadline_ns = event.monotonic_ns + self._timeout_ns
@@ -119,13 +155,15 @@ class Notifier:
                 attempts = [one.fixate(event, deadline_ns)
                             for one in pvms.values()]
             outcomes = [attempt.outcome() for attempt in attempts]
-            acknowledged_ns = time.monotonic_ns()
+            self.acknowledged_ns = time.monotonic_ns()
             outcomes = [self._verified(pvms[one.name].region, one)
                         for one in outcomes]
-            report = outage.report(event, outcomes, acknowledged_ns)
-            if self._in_outage:
+            report = outage.report(event, outcomes, self.acknowledged_ns)
+            self._tell(events.OUTAGE_FIXATED, report)
+            if self._raised_by and self._reports_this_outage():
                 report = outage.merge(self._outage, report)
-            self._in_outage = True
+            self._raised_by = tuple(sorted({*self._raised_by,
+                                            *event.raised_by}))
             self._set_outage(report)
         LOG.warning('%s', outage.summary(report))
         for failure in outage.failures(report):
@@ -138,14 +176,38 @@ class Notifier:
         :returns: a list of dicts: name, result, reason
         """
         with self._event_lock:
-            with self._pvms_lock:
-                futures = {name: one.resume()
-                           for name, one in self._pvms.items()}
-            self._in_outage = False
-            if self._outage is not None:
-                self._set_outage(outage.call_off(self._outage,
-                                                 time.time_ns()))
-        # Power may fail again meanwhile: pVMs do one thing after the other.
+            futures = self._call_off()
+        return self._resumed(futures)
+
+    def power_returned(self):
+        """Call the outage off unless an operator asked for it.
+
+        Returns without waiting for the pVMs: power may fail again.
+        """
+        with self._event_lock:
+            if power.OPERATOR in self._raised_by:
+                return
+            futures = self._call_off()
+        threading.Thread(target=self._resumed, args=(futures,), daemon=True,
+                         name='resume').start()
+
+    def alert(self):
+        """Power may fail soon: see to it that all pVMs are armed."""
+        threading.Thread(target=self.refresh, daemon=True,
+                         name='alert').start()
+
+    def _call_off(self):
+        with self._pvms_lock:
+            futures = {name: one.resume() for name, one in self._pvms.items()}
+        self._raised_by = ()
+        if self._outage is not None and not self._outage['called_off']:
+            self._set_outage(outage.call_off(self._outage, time.time_ns()))
+            self._tell(events.OUTAGE_CALLED_OFF, self._outage)
+        return futures
+
+    @staticmethod
+    def _resumed(futures):
+        """Wait for pVMs, a while; return what resume() returns."""
         concurrent.futures.wait(futures.values(), _RESUME_PATIENCE)
         results = []
         for name, future in sorted(futures.items()):

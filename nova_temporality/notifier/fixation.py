@@ -58,7 +58,7 @@ class Attempt:
     """The fixation of one pVM, settled once: by its worker or at a deadline.
 
     :ivar name: of the pVM
-    :ivar event: sources.PowerEvent
+    :ivar event: power.PowerEvent
     :ivar deadline_ns: CLOCK_MONOTONIC
     """
 

@@ -17,10 +17,25 @@ paused pVM ran until the notifier stopped it. The note is as volatile as the
 QEMU process that it is about.
 """
 
+import dataclasses
 import json
 import os
 
 from nova_temporality import paths
+
+
+@dataclasses.dataclass(frozen=True)
+class Stopped:
+    """What is noted.
+
+    :ivar pid: of the QEMU that was stopped
+    :ivar runstate: its run state before
+    :ivar raised_by: who wanted it, as in power.PowerEvent
+    """
+
+    pid: int
+    runstate: str
+    raised_by: tuple
 
 
 class StoppedNote:
@@ -33,21 +48,23 @@ class StoppedNote:
     def __init__(self, run_dir, name):
         self._path = paths.stopped_note(run_dir, name)
 
-    def write(self, pid, runstate):
-        """Note that QEMU *pid* was in *runstate* before the stop."""
+    def write(self, stopped):
+        """Note a Stopped, as a whole or not at all."""
         temporary = self._path + '.new'
         with open(temporary, 'w') as note:
-            json.dump({'pid': pid, 'runstate': runstate}, note)
+            json.dump(dataclasses.asdict(stopped), note)
         os.rename(temporary, self._path)
 
     def read(self, pid):
-        """Return the run state of QEMU *pid* before the stop, or None."""
+        """Return the Stopped if it is about QEMU *pid*, or None."""
         try:
             with open(self._path) as note:
                 content = json.load(note)
-            return content['runstate'] if content['pid'] == pid else None
+            stopped = Stopped(content['pid'], content['runstate'],
+                              tuple(content['raised_by']))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
+        return stopped if stopped.pid == pid else None
 
     def remove(self):
         """Forget it; harmless when there is none."""

@@ -14,7 +14,8 @@
 
 It informs people; what may be resumed is proven by the pool alone.
 
-    {"event": {"source": "signal 44 from process 1", "time": <ISO 8601>},
+    {"event": {"source": "signal 44 from process 1", "time": <ISO 8601>,
+               "raised_by": [names of sources or "operator", ...]},
      "acknowledged_ms": 7.9,       since the event
      "called_off": <ISO 8601>,     null while nobody did
      "pvms": [fixation.Outcome as a dict, ...]}
@@ -28,17 +29,19 @@ import os
 from nova_temporality.notifier import fixation
 
 _KEYS = {'event', 'acknowledged_ms', 'called_off', 'pvms'}
+_EVENT_KEYS = {'source', 'time', 'raised_by'}
 
 
 def report(event, outcomes, acknowledged_ns):
     """Make the report of one event.
 
-    :param event: sources.PowerEvent
+    :param event: power.PowerEvent
     :param outcomes: list of fixation.Outcome
     :param acknowledged_ns: CLOCK_MONOTONIC when all of them were settled
     """
     return {
-        'event': {'source': event.source, 'time': _iso(event.wall_ns)},
+        'event': {'source': event.source, 'time': _iso(event.wall_ns),
+                  'raised_by': list(event.raised_by)},
         'acknowledged_ms': round(
             (acknowledged_ns - event.monotonic_ns) / 1e6, 3),
         'called_off': None,
@@ -50,8 +53,8 @@ def report(event, outcomes, acknowledged_ns):
 def merge(earlier, later):
     """Report an outage in which power failed again before it was called off.
 
-    The event stays the first one. A pVM that was found fixated by an earlier
-    event keeps that outcome.
+    The event stays the first one, raised by all. A pVM that was found fixated
+    by an earlier event keeps that outcome.
     """
     pvms = {pvm['name']: pvm for pvm in earlier['pvms']}
     for pvm in later['pvms']:
@@ -61,7 +64,11 @@ def merge(earlier, later):
             pvm['result'] == fixation.FIXATED and pvm['fixated_ms'] is None)
         if not fixated_before:
             pvms[pvm['name']] = pvm
-    return dict(earlier, pvms=[pvms[name] for name in sorted(pvms)])
+    event = dict(earlier['event'], raised_by=sorted(
+        {*earlier['event']['raised_by'],
+         *later['event']['raised_by']}))
+    return dict(earlier, event=event,
+                pvms=[pvms[name] for name in sorted(pvms)])
 
 
 def call_off(outage, wall_ns):
@@ -106,7 +113,9 @@ def load(path):
     except (FileNotFoundError, ValueError):
         return None
     # One of another version is of no use either.
-    if not isinstance(stored, dict) or set(stored) != _KEYS:
+    if (not isinstance(stored, dict) or set(stored) != _KEYS or
+            not isinstance(stored['event'], dict) or
+            set(stored['event']) != _EVENT_KEYS):
         return None
     return stored
 

@@ -72,6 +72,13 @@ class _NotArmed(Exception):
         super().__init__(self.condition.reason)
 
 
+class PowerFailedAgain(Exception):
+    """A call-off was not begun, because the next fixation waits already."""
+
+    def __init__(self):
+        super().__init__('power failed again')
+
+
 class Pvm:
     """One pVM. The public methods return at once.
 
@@ -100,6 +107,10 @@ class Pvm:
         self._prepared = False
         # Whether the vCPUs were seen to run since the last stop.
         self._seen_live = False
+        # Fixations asked for so far.
+        self._fixations = 0
+        # Of the note, while it stands still.
+        self._raised_by = ()
         threading.Thread(target=self._work, daemon=True,
                          name='pvm-' + region.name).start()
 
@@ -110,6 +121,11 @@ class Pvm:
         """The latest Condition."""
         return self._condition
 
+    @property
+    def raised_by(self):
+        """Who wanted it to stand still, as far as that is known."""
+        return self._raised_by
+
     def check(self):
         """Look at QEMU now; return a Future."""
         return self._submit(self._check)
@@ -117,6 +133,7 @@ class Pvm:
     def fixate(self, event, deadline_ns):
         """Fixate it; return an Attempt."""
         attempt = fixation.Attempt(self.name, event, deadline_ns)
+        self._fixations += 1
         self._submit(self._fixate, attempt)
         return attempt
 
@@ -124,9 +141,10 @@ class Pvm:
         """Call the fixation off.
 
         :returns: a Future of what was done in words, None when nothing; it
-                  raises what went wrong
+                  raises what went wrong, PowerFailedAgain if a later
+                  fixate() came before its turn
         """
-        return self._submit(self._resume)
+        return self._submit(self._resume, self._fixations)
 
     def close(self):
         """Let go of QEMU as it is, and end the thread."""
@@ -219,6 +237,7 @@ class Pvm:
 
     def _examine(self):
         """Return the Condition that QEMU is in."""
+        self._raised_by = ()
         runstate = self._reach(_PATIENCE)
         if runstate in _NOTHING_TO_SAVE:
             return Condition(NOT_ARMED, _NOTHING_TO_SAVE[runstate])
@@ -283,16 +302,20 @@ class Pvm:
 
     def _runstate_before_stop(self, runstate):
         """Return its run state before a notifier stopped it, or None."""
-        before = self._note.read(self._qmp.pid)
-        if before is None and runstate == 'postmigrate':
+        stopped = self._note.read(self._qmp.pid)
+        if stopped:
+            return stopped.runstate
+        if runstate == 'postmigrate':
             # A pVM that was paused anyway needs nobody to resume it.
             state = self._proven()
             if state and state.meta.runstate in migration.LIVE_RUNSTATES:
-                before = state.meta.runstate
-        return before
+                return state.meta.runstate
+        return None
 
     def _stand_still(self, before):
         """Keep what an earlier notifier stopped from being started."""
+        stopped = self._note.read(self._qmp.pid)
+        self._raised_by = stopped.raised_by if stopped else ()
         try:
             self._run_lock.acquire(0)
         except runlock.RunLockTimeout:
@@ -333,10 +356,11 @@ class Pvm:
             return
         if not self._prepared:
             self._prepare()
-        if runstate in migration.LIVE_RUNSTATES:
-            before = runstate
-        else:
-            before = self._note.read(self._qmp.pid) or runstate
+        before, raised_by = runstate, attempt.event.raised_by
+        stopped = self._note.read(self._qmp.pid)
+        if stopped and runstate not in migration.LIVE_RUNSTATES:
+            before = stopped.runstate
+            raised_by = tuple(sorted({*raised_by, *stopped.raised_by}))
         try:
             self._fixation.begin()
         except vpm.AlreadyFixated:
@@ -348,7 +372,7 @@ class Pvm:
             self._pool.begin_epoch(self.region.id)
             self._fixation.begin()
         migration.prepare_save(self._qmp, attempt.left())
-        self._note.write(self._qmp.pid, before)
+        self._note.write(note.Stopped(self._qmp.pid, before, raised_by))
         self._seen_live = False
         fixation.save(self._qmp, self._fixation, attempt, before)
 
@@ -360,7 +384,8 @@ class Pvm:
             # If a migration is under way, then it is libvirt's.
             migration.set_ignore_shared(self._qmp, False, _PATIENCE)
 
-    def _resume(self):
+    def _resume(self, fixations):
+        self._check_latest(fixations)
         try:
             runstate = self._reach(_PATIENCE)
         except _NotArmed as e:
@@ -375,6 +400,7 @@ class Pvm:
             done = 'left %s' % before
             if before in migration.LIVE_RUNSTATES:
                 self._run_lock.acquire(_PATIENCE)
+                self._check_latest(fixations)
                 self._pool.begin_epoch(self.region.id)
                 self._qmp.command('cont', timeout=_PATIENCE)
                 done = 'resumed'
@@ -382,3 +408,8 @@ class Pvm:
         self._run_lock.release()
         self._check()
         return done
+
+    def _check_latest(self, fixations):
+        # A proven state is not given up while power fails.
+        if fixations != self._fixations:
+            raise PowerFailedAgain()

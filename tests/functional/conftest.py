@@ -14,6 +14,8 @@
 import os
 import pathlib
 import shutil
+import signal
+import subprocess
 import tempfile
 
 import pytest
@@ -57,13 +59,14 @@ class Host:
         self._made = []
         self.configure()
 
-    def configure(self, timeout_ms=20000, scan_ms=50):
+    def configure(self, timeout_ms=20000, scan_ms=50, **options):
         """What notifiers that are started from now on go by."""
         self.config_file = self._tmp_path / 'temporality.conf'
         self.config_file.write_text(
             '[temporality]\npool_path = %s\nrun_dir = %s\n'
             'scan_interval_ms = %d\nfixation_timeout_ms = %d\n'
-            % (self.pool.path, self.run_dir, scan_ms, timeout_ms))
+            % (self.pool.path, self.run_dir, scan_ms, timeout_ms) +
+            ''.join('%s = %s\n' % option for option in options.items()))
 
     def guest(self, *args, **kwargs):
         guest = machine.Guest(self.pool, self.run_dir, self._tmp_path, *args,
@@ -110,3 +113,60 @@ def make_host(nvram):
 @pytest.fixture
 def host(pool, make_host):
     return make_host(pool)
+
+
+@pytest.fixture
+def spawn():
+    """Start daemons in process groups of their own; end them afterwards."""
+    started = []
+
+    def start(*args, **kwargs):
+        started.append(subprocess.Popen(*args, start_new_session=True,
+                                        **kwargs))
+        return started[-1]
+    yield start
+    for process in reversed(started):
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+@pytest.fixture
+def bus_url(tmp_path, spawn):
+    """URL of a RabbitMQ of the test's own."""
+    servers = sorted(pathlib.Path('/usr/lib/rabbitmq/lib').glob(
+        'rabbitmq_server-*/sbin/rabbitmq-server'))
+    if not servers:
+        pytest.skip('rabbitmq-server is not installed')
+    home = tmp_path / 'rabbitmq'
+    home.mkdir()
+    port, epmd_port = machine.free_port(), str(machine.free_port())
+    (home / 'plugins').write_text('[].\n')
+    (home / 'rabbitmq.conf').write_text(
+        'listeners.tcp.1 = 127.0.0.1:%d\ndefault_user = pod\n'
+        'default_pass = secret\n' % port)
+    server = spawn([servers[-1]], stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, cwd='/', env=dict(
+        os.environ, HOME=str(home), ERL_EPMD_ADDRESS='127.0.0.1',
+        ERL_EPMD_PORT=epmd_port,
+        RABBITMQ_CONF_ENV_FILE='/dev/null',
+        RABBITMQ_NODENAME='temporality-test-%d@localhost' % port,
+        RABBITMQ_DIST_PORT=str(machine.free_port()),
+        RABBITMQ_MNESIA_BASE=str(home / 'mnesia'),
+        RABBITMQ_LOG_BASE=str(home), RABBITMQ_LOGS='-',
+        RABBITMQ_ENABLED_PLUGINS_FILE=str(home / 'plugins'),
+        RABBITMQ_CONFIG_FILE=str(home / 'rabbitmq.conf'),
+        RABBITMQ_PID_FILE=str(home / 'pid'),
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel '
+        'inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none'))
+    machine.wait_for(lambda: machine.accepts(port), 'RabbitMQ')
+    yield 'rabbit://pod:secret@127.0.0.1:%d/' % port
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+    # Its port mapper left for a session of its own.
+    machine.wait_for(lambda: subprocess.run(
+        ['epmd', '-port', epmd_port, '-kill'], stdout=subprocess.PIPE,
+        check=False).stdout.startswith(b'Killed'), 'the end of epmd')
+    shutil.rmtree(home, ignore_errors=True)

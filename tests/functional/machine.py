@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -71,6 +72,19 @@ def wait_for(condition, what):
             return value
         assert time.monotonic() < deadline, 'timed out: %s' % what
         time.sleep(0.005)
+
+
+def free_port():
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def accepts(port):
+    try:
+        socket.create_connection(('127.0.0.1', port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 class Guest:
@@ -253,9 +267,9 @@ class Notifier:
     def start(self):
         """Start it and wait until it answers."""
         self.launch()
-        wait_for(self._answers, 'the notifier')
+        wait_for(self.answers, 'the notifier')
 
-    def _answers(self):
+    def answers(self):
         assert self.process.poll() is None, 'the notifier ended'
         try:
             return self.call('status')

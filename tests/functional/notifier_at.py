@@ -88,7 +88,11 @@ POINTS = {
         fixation.Attempt, 'begin_commit', lambda self: die()),
     'after-commit': lambda: after(
         vpm.Fixation, 'commit', lambda self: die()),
+    'before-epoch': lambda: before(
+        vpm.Pool, 'begin_epoch', lambda self: die()),
     'before-cont': lambda: before(
+        qmp.QmpClient, 'command', lambda self: die(), is_command('cont')),
+    'after-cont': lambda: after(
         qmp.QmpClient, 'command', lambda self: die(), is_command('cont')),
     'hang-qemu-at-first-migrate': lambda: before(
         qmp.QmpClient, 'command', hang, once(is_command('migrate'))),

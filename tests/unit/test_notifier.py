@@ -14,7 +14,6 @@
 import dataclasses
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from nova_temporality import migration
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import note
 from nova_temporality.notifier import outage
-from nova_temporality.notifier import sources
+from nova_temporality.notifier import power
 from nova_temporality.notifier import systemd
 from nova_temporality import paths
 from nova_temporality import qmp
@@ -35,11 +34,11 @@ from nova_temporality import runlock
 
 pytestmark = pytest.mark.native_threads
 
-EVENT = sources.PowerEvent('test', 10**18, 5 * 10**9)
+EVENT = power.PowerEvent('test', 10**18, 5 * 10**9)
 
 
 def attempt(seconds=60):
-    return fixation.Attempt('pvm', sources.PowerEvent.now('test'),
+    return fixation.Attempt('pvm', power.PowerEvent.now('test'),
                             time.monotonic_ns() + int(seconds * 1e9))
 
 
@@ -145,8 +144,9 @@ class TestOutage:
             fixation.Outcome('b', fixation.FIXATED, fixated_ms=5.0),
             fixation.Outcome('a', fixation.FAILED, reason='why'))
         assert report['acknowledged_ms'] == 7.9
-        assert report['event'] == {'source': 'test', 'time':
-                                   '2001-09-09T01:46:40.000+00:00'}
+        assert report['event'] == {
+            'source': 'test', 'time': '2001-09-09T01:46:40.000+00:00',
+            'raised_by': ['operator']}
         assert [pvm['name'] for pvm in report['pvms']] == ['a', 'b']
         assert [pvm['name'] for pvm in outage.failures(report)] == ['a']
         assert json.loads(json.dumps(report)) == report
@@ -166,6 +166,11 @@ class TestOutage:
                                   self.report(second, event=later))
             assert merged['pvms'] == [dataclasses.asdict(expected)]
             assert merged['event']['source'] == 'test'
+
+    def test_merge_is_raised_by_all(self):
+        by_nut = dataclasses.replace(EVENT, raised_by=('nut',))
+        merged = outage.merge(self.report(event=by_nut), self.report())
+        assert merged['event']['raised_by'] == ['nut', 'operator']
 
     def test_merge_keeps_who_was_in_one_event_only(self):
         merged = outage.merge(
@@ -187,7 +192,10 @@ class TestOutage:
         assert outage.load(path) == report
         assert os.listdir(tmp_path) == ['last']
 
-    @pytest.mark.parametrize('content', ['', '{', '[]', '{"event": 1}'])
+    @pytest.mark.parametrize('content', ['', '{', '[]', '{"event": 1}',
+                                         '{"event": {}, "pvms": [],'
+                                         ' "acknowledged_ms": 1,'
+                                         ' "called_off": null}'])
     def test_damaged_report_is_ignored(self, tmp_path, content):
         path = tmp_path / 'last'
         path.write_text(content)
@@ -203,17 +211,19 @@ class TestNote:
 
     def test_is_about_one_process(self, one):
         assert one.read(7) is None
-        one.write(7, 'running')
-        assert one.read(7) == 'running'
+        stopped = note.Stopped(7, 'running', ('nut', 'operator'))
+        one.write(stopped)
+        assert one.read(7) == stopped
         assert one.read(8) is None
 
     def test_remove(self, one):
-        one.write(7, 'running')
+        one.write(note.Stopped(7, 'running', ()))
         one.remove()
         one.remove()
         assert one.read(7) is None
 
-    @pytest.mark.parametrize('content', ['', '{', '[]', '{"pid": 7}'])
+    @pytest.mark.parametrize('content', ['', '{', '[]', '{"pid": 7}',
+                                         '{"pid": 7, "runstate": "running"}'])
     def test_damaged_note_is_none(self, one, tmp_path, content):
         with open(paths.stopped_note(str(tmp_path), 'pvm'), 'w') as f:
             f.write(content)
@@ -301,50 +311,6 @@ class TestSystemd:
         assert systemd.watchdog_interval() == 1.5
         monkeypatch.setenv('WATCHDOG_PID', '1')
         assert systemd.watchdog_interval() is None
-
-
-class TestSignalSource:
-
-    def test_signals_during_callback_are_the_same_event(self):
-        code = (
-            'import os, sys\n'
-            'from nova_temporality.notifier import sources\n'
-            'sources.block_signal()\n'
-            'count = 0\n'
-            'def callback(event):\n'
-            '    global count\n'
-            '    count += 1\n'
-            '    if count == 3:\n'
-            '        sys.exit(7)\n'
-            '    for _ in range(50):\n'
-            '        os.kill(os.getpid(), 44)\n'
-            '    print(event.source, flush=True)\n'
-            'os.kill(os.getpid(), 44)\n'
-            'sources.SignalSource().run(callback)\n')
-        process = subprocess.Popen(
-            [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True,
-            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
-        with process:
-            for _ in range(2):
-                assert process.stdout.readline().startswith('signal 44 from')
-                # Idle again, it blocks in sigwaitinfo until the next one.
-                wait_until_asleep(process)
-                process.send_signal(sources.POD_SIGNAL)
-            assert process.wait(60) == 7
-
-    def test_number(self):
-        assert sources.POD_SIGNAL == signal.SIGRTMIN + 10
-
-
-def wait_until_asleep(process):
-    path = '/proc/%d/wchan' % process.pid
-    deadline = time.monotonic() + 60
-    while True:
-        with open(path) as wchan:
-            if 'sigtimedwait' in wchan.read():
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_qmp_errors_are_told_apart():

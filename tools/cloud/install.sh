@@ -72,7 +72,7 @@ apt_install() {
     comm -13 <(echo "$before") <(echo "$after") | while read -r unit; do
         case ${unit##*/} in
             mariadb*|mysql*|rabbitmq*|epmd*|openvswitch*|ovs*|libvirt*|virt*|\
-            netfilter-persistent*|dnsmasq*)
+            netfilter-persistent*|dnsmasq*|nut*)
                 rm "$unit" ;;
         esac
     done

@@ -1,0 +1,44 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The message bus: oslo.messaging with native threads.
+
+To be imported by what is configured to use the bus only: oslo.messaging takes
+its time, and imports eventlet where that is installed.
+"""
+
+import socket
+
+from oslo_service import backend
+
+# The default would be eventlet's.
+backend.init_backend(backend.BackendType.THREADING)
+
+import oslo_messaging  # noqa: E402
+
+
+def serve(conf, url, exchange, topic, endpoint):
+    """Have messages of a fan-out handled, in threads of the server."""
+    server = oslo_messaging.get_rpc_server(
+        oslo_messaging.get_rpc_transport(conf, url=url),
+        oslo_messaging.Target(exchange=exchange, topic=topic,
+                              server=socket.gethostname()),
+        [endpoint], executor='threading')
+    server.start()
+
+
+def notifier(conf, url, topic, publisher_id):
+    """Return an oslo_messaging.Notifier that does not insist."""
+    return oslo_messaging.Notifier(
+        oslo_messaging.get_notification_transport(conf, url=url),
+        publisher_id=publisher_id, driver='messagingv2', topics=[topic],
+        retry=0)

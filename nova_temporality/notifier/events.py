@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What happened, for those who want to know; they hold nobody up."""
+
+import queue
+import threading
+
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
+
+# A pVM's condition changed: {"name", "state", "reason", "remedy"}.
+PVM_ARMED = 'pvm.armed'
+PVM_UNARMED = 'pvm.unarmed'
+# All pVMs were fixated or given up: the report, see the module outage.
+OUTAGE_FIXATED = 'outage.fixated'
+# An outage was called off: the report.
+OUTAGE_CALLED_OFF = 'outage.called_off'
+
+
+class Events:
+    """Hands events on, in a thread of its own."""
+
+    def __init__(self):
+        self._queue = queue.SimpleQueue()
+        self._subscribers = []
+        threading.Thread(target=self._work, daemon=True,
+                         name='events').start()
+
+    def subscribe(self, function):
+        """Have function(kind, data) called for every event from now on."""
+        self._subscribers.append(function)
+
+    def tell(self, kind, data):
+        """Tell an event; returns at once."""
+        self._queue.put((kind, data))
+
+    def _work(self):
+        while True:
+            kind, data = self._queue.get()
+            for function in self._subscribers:
+                try:
+                    function(kind, data)
+                except Exception:
+                    LOG.exception('%s could not be told', kind)

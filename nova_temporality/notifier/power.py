@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is said about the power supply, and when."""
+
+import dataclasses
+import time
+
+# What a source says. LOST: it cannot see the supply any more.
+LOST = 'lost'
+GOOD = 'good'
+WARN = 'warn'
+COMMIT = 'commit'
+
+# Raisers of an outage that are no source.
+OPERATOR = 'operator'
+
+
+@dataclasses.dataclass(frozen=True)
+class News:
+    """What a source reports about the power supply.
+
+    :ivar level: LOST, GOOD, WARN (power may fail soon) or COMMIT (it fails)
+    :ivar detail: in words
+    :ivar wall_ns: CLOCK_REALTIME of the change, as near as can be known
+    :ivar monotonic_ns: CLOCK_MONOTONIC of it
+    """
+
+    level: str
+    detail: str
+    wall_ns: int
+    monotonic_ns: int
+
+    @classmethod
+    def now(cls, level, detail):
+        return cls(level, detail, time.time_ns(), time.monotonic_ns())
+
+
+@dataclasses.dataclass(frozen=True)
+class PowerEvent:
+    """The instant from which a fixation's time is measured.
+
+    :ivar source: in words
+    :ivar wall_ns: CLOCK_REALTIME
+    :ivar monotonic_ns: CLOCK_MONOTONIC
+    :ivar raised_by: names of the sources that agreed, or OPERATOR
+    """
+
+    source: str
+    wall_ns: int
+    monotonic_ns: int
+    raised_by: tuple = (OPERATOR,)
+
+    @classmethod
+    def now(cls, source):
+        return cls(source, time.time_ns(), time.monotonic_ns())

@@ -1,0 +1,78 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A line of a GPIO chip: PWR_OK of a power supply, AC_OK of a UPS."""
+
+import datetime
+import time
+
+import gpiod
+from gpiod import line
+
+from nova_temporality.notifier import power
+from nova_temporality.notifier import sources
+
+# Seconds after which the line is read even if nothing came.
+_LOOK_AGAIN = 1.0
+
+
+class GpioSource(sources.Source):
+    """Power is good while the line is active."""
+
+    def __init__(self, conf):
+        opts = conf.temporality
+        self._chip = opts.gpio_chip
+        self._line = opts.gpio_line
+        self._active_low = opts.gpio_active_low
+        if not self._chip:
+            raise sources.SourceError(
+                '[temporality] gpio_chip is not set; give a path that '
+                '"gpiodetect" knows, like /dev/gpiochip0')
+        if self._line is None:
+            raise sources.SourceError(
+                '[temporality] gpio_line is not set; give the offset of the '
+                'line, as "gpioinfo" lists it')
+        self._said = None
+
+    def run(self, report):
+        settings = gpiod.LineSettings(
+            direction=line.Direction.INPUT, edge_detection=line.Edge.BOTH,
+            active_low=self._active_low, event_clock=line.Clock.MONOTONIC)
+        with gpiod.request_lines(self._chip, {self._line: settings},
+                                 consumer='temporality') as request:
+            while True:
+                self._look(request, report)
+                if request.wait_edge_events(
+                        datetime.timedelta(seconds=_LOOK_AGAIN)):
+                    for event in request.read_edge_events():
+                        self._on_edge(event, report)
+
+    def _look(self, request, report):
+        """Say what the line is: events may have been lost."""
+        good = request.get_value(self._line) == line.Value.ACTIVE
+        self._say(report, good, time.monotonic_ns())
+
+    def _on_edge(self, event, report):
+        self._say(report,
+                  event.event_type is gpiod.EdgeEvent.Type.RISING_EDGE,
+                  event.timestamp_ns)
+
+    def _say(self, report, good, monotonic_ns):
+        if good == self._said:
+            return
+        self._said = good
+        age_ns = time.monotonic_ns() - monotonic_ns
+        report(power.News(
+            power.GOOD if good else power.COMMIT,
+            '%s line %d is %s' % (self._chip, self._line,
+                                  'active' if good else 'inactive'),
+            time.time_ns() - age_ns, monotonic_ns))

@@ -1,0 +1,159 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What the notifier tells others."""
+
+import json
+import socket
+import subprocess
+import sys
+import urllib.request
+
+from prometheus_client import parser
+import pytest
+
+from tests.functional import machine
+
+# Prints the notifications that come, a line of JSON each.
+LISTENER = '''
+import json, sys
+from oslo_config import cfg
+from oslo_service import backend
+backend.init_backend(backend.BackendType.THREADING)
+import oslo_messaging
+class Endpoint:
+    def info(self, _context, publisher, kind, payload, _metadata):
+        print(json.dumps([publisher, kind, payload]), flush=True)
+    error = info
+listener = oslo_messaging.get_notification_listener(
+    oslo_messaging.get_notification_transport(cfg.CONF, sys.argv[1]),
+    [oslo_messaging.Target(topic='versioned_notifications')], [Endpoint()],
+    executor='threading')
+listener.start()
+listener.wait()
+'''
+
+
+class TestMetrics:
+
+    @pytest.fixture
+    def port(self):
+        return machine.free_port()
+
+    @pytest.fixture
+    def notifier(self, host, port):
+        host.configure(metrics_port=port)
+        return host.notifier()
+
+    @pytest.fixture
+    def metrics(self, port):
+        """Scrape; return values by name and labels."""
+        def scrape():
+            with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % port,
+                                        timeout=machine.PATIENCE) as reply:
+                families = parser.text_string_to_metric_families(
+                    reply.read().decode())
+            return {(sample.name,) + tuple(
+                value for _name, value in sorted(sample.labels.items())):
+                sample.value for family in families
+                for sample in family.samples}
+        return scrape
+
+    def test_life_of_a_guest(self, host, notifier, metrics):
+        guest = host.booted()
+        notifier.protect(guest)
+        before = metrics()
+        assert before['temporality_pvm_armed', guest.name] == 1
+        assert before['temporality_pvm_state', guest.name, 'armed'] == 1
+        assert before['temporality_power_failures_total',] == 0
+        assert before['temporality_outage',] == 0
+
+        report = notifier.power_fails()
+        machine.wait_for(
+            lambda: metrics()['temporality_power_failures_total',] == 1,
+            'it is counted')
+        seen = metrics()
+        assert seen['temporality_outage',] == 1
+        assert seen['temporality_fixations_total', 'fixated'] == 1
+        outcome = machine.outcome(report, guest)
+        for phase in ('stopped', 'saved', 'fixated'):
+            assert seen[
+                'temporality_pvm_last_fixation_seconds', phase, guest.name
+            ] == pytest.approx(outcome[phase + '_ms'] / 1000)
+        notifier.state(guest)
+        assert metrics()['temporality_pvm_armed', guest.name] == 0
+
+        notifier.call('resume')
+        machine.wait_for(
+            lambda: metrics()['temporality_call_offs_total',] == 1,
+            'it is counted')
+        assert metrics()['temporality_outage',] == 0
+        notifier.call('resume')
+        assert metrics()['temporality_call_offs_total',] == 1
+
+    def test_guest_that_is_not_armed(self, host, notifier, metrics):
+        guest = host.guest()
+        guest.start('-device', 'piix3-usb-uhci', '-device',
+                    'usb-mtp,rootdir=/,readonly=on')
+        notifier.start()
+        notifier.state(guest)
+        assert metrics()['temporality_pvm_armed', guest.name] == 0
+        assert metrics()['temporality_pvm_state', guest.name,
+                         'not armed'] == 1
+
+    def test_port_that_is_taken(self, notifier, port, capfd):
+        with socket.create_server(('127.0.0.1', port)):
+            notifier.launch()
+            assert notifier.process.wait(machine.PATIENCE) == 1
+        error = ''.join(capfd.readouterr())
+        assert 'metrics_port' in error
+        assert 'Traceback' not in error
+
+
+class TestNotifications:
+
+    def test_armed_outage_and_call_off(self, host, bus_url, spawn):
+        host.configure(notification_url=bus_url)
+        listener = spawn([sys.executable, '-W', 'ignore', '-c', LISTENER,
+                          bus_url], stdout=subprocess.PIPE, text=True)
+
+        def heard():
+            publisher, kind, payload = json.loads(listener.stdout.readline())
+            assert publisher == 'temporality:' + socket.gethostname()
+            assert payload['nova_object.version'] == '1.0'
+            return kind, payload['nova_object.data']
+
+        guest = host.booted()
+        notifier = host.notifier()
+        notifier.protect(guest)
+        kind, pvm = heard()
+        assert kind == 'temporality.pvm.armed'
+        assert (pvm['name'], pvm['state']) == (guest.name, 'armed')
+
+        notifier.power_fails()
+        kind, outage = heard()
+        assert kind == 'temporality.outage.fixated'
+        assert machine.outcome(outage, guest)['result'] == 'fixated'
+        notifier.call('resume')
+        kind, outage = heard()
+        assert kind == 'temporality.outage.called_off'
+        assert outage['called_off']
+
+    def test_bus_that_is_down_stops_nothing(self, host):
+        host.configure(notification_url='rabbit://a:b@127.0.0.1:1/')
+        guest = host.booted()
+        notifier = host.notifier()
+        notifier.protect(guest)
+        report = notifier.power_fails()
+        assert machine.outcome(report, guest)['result'] == 'fixated'
+        assert notifier.end() == 0

@@ -1,0 +1,253 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The notifier and what tells it that power fails, the real ones."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.functional import machine
+
+GRACE_MS = 300
+
+# What a detector does, in its own process: levels are lines of its input.
+DETECTOR = '''
+import json, sys, time
+from oslo_config import cfg
+from oslo_service import backend
+backend.init_backend(backend.BackendType.THREADING)
+import oslo_messaging
+transport = oslo_messaging.get_rpc_transport(cfg.CONF, sys.argv[1])
+client = oslo_messaging.get_rpc_client(transport, oslo_messaging.Target(
+    exchange='temporality', topic='temporality-power', fanout=True))
+for line in sys.stdin:
+    message = dict(site='room 1', issued_at=time.time(), valid_ms=5000)
+    message.update(json.loads(line))
+    client.cast({}, 'power', **message)
+    print('sent', flush=True)
+'''
+
+
+class Ups:
+    """upsd with a UPS of which a file tells how it is."""
+
+    def __init__(self, directory, spawn):
+        self._file = directory / 'rack.dev'
+        self.set('OL')
+        (directory / 'ups.conf').write_text(
+            '[rack]\n driver = dummy-ups\n mode = dummy-loop\n'
+            ' pollinterval = 1\n port = %s\n' % self._file)
+        self.port = machine.free_port()
+        (directory / 'upsd.conf').write_text(
+            'LISTEN 127.0.0.1 %d\nSTATEPATH %s\n' % (self.port, directory))
+        (directory / 'upsd.users').write_text(
+            '[pod]\n password = secret\n upsmon secondary\n')
+        directory.chmod(0o700)
+        self._spawn = spawn
+        self._env = dict(os.environ, NUT_CONFPATH=str(directory),
+                         NUT_STATEPATH=str(directory),
+                         NUT_ALTPIDPATH=str(directory))
+        self._start('dummy-ups', '-a', 'rack')
+        machine.wait_for((directory / 'dummy-ups-rack').exists, 'the driver')
+        self.start_upsd()
+
+    def start_upsd(self):
+        self.upsd = self._start('upsd')
+        machine.wait_for(lambda: machine.accepts(self.port), 'upsd')
+
+    def _start(self, program, *args):
+        return self._spawn(['/lib/nut/' + program, *args, '-u', 'root', '-F'],
+                           env=self._env, stderr=subprocess.DEVNULL)
+
+    def set(self, status):
+        new = self._file.with_suffix('.new')
+        new.write_text('ups.status: %s\n' % status)
+        new.rename(self._file)
+
+
+class TestNut:
+
+    @pytest.fixture
+    def ups(self, tmp_path, spawn):
+        if not os.path.exists('/lib/nut/upsd'):
+            pytest.skip('nut-server is not installed')
+        directory = tmp_path / 'nut'
+        directory.mkdir()
+        return Ups(directory, spawn)
+
+    @pytest.fixture
+    def notifier(self, host, ups):
+        host.configure(pod_sources='signal,nut', nut_ups='rack',
+                       nut_port=ups.port, nut_user='pod',
+                       nut_password='secret', nut_poll_interval_ms=50,
+                       grace_ms=GRACE_MS)
+        return host.notifier()
+
+    def test_brown_out(self, host, ups, notifier, capfd):
+        guest = host.booted()
+        notifier.protect(guest)
+        logged_in(ups)
+        ups.set('OB')
+        machine.wait_for(lambda: 'warn' in read_log(capfd), 'the warning')
+        guest.wait_counting()
+
+        ups.set('OB LB')
+        machine.wait_for(guest.proven, 'fixated')
+        assert guest.stands_still()
+        outage = machine.wait_for(
+            lambda: notifier.call('status')['last_outage'], 'the report')
+        assert outage['event']['raised_by'] == ['nut']
+        assert 'OB LB' in outage['event']['source']
+
+        ups.set('OL')
+        machine.wait_for(lambda: not guest.proven(), 'called off')
+        guest.wait_counting()
+        assert guest.capabilities() == set()
+        assert notifier.call('status')['last_outage']['called_off']
+        assert notifier.state(guest) == 'armed'
+
+    def test_upsd_dies_in_an_outage(self, host, ups, notifier, capfd):
+        guest = host.booted()
+        notifier.protect(guest)
+        logged_in(ups)
+        ups.set('FSD OB')
+        machine.wait_for(guest.proven, 'fixated')
+        ups.upsd.kill()
+        ups.upsd.wait()
+        machine.wait_for(lambda: 'lost' in read_log(capfd), 'noticed')
+        ups.set('OL')
+        assert guest.stands_still()
+        assert guest.proven()
+
+        ups.start_upsd()
+        machine.wait_for(lambda: not guest.proven(), 'called off')
+        guest.wait_counting()
+
+
+def read_log(capfd):
+    """What was logged since the last time."""
+    return ''.join(capfd.readouterr())
+
+
+def logged_in(ups):
+    """Wait until upsd counts the notifier."""
+    def clients():
+        with socket.create_connection(('127.0.0.1', ups.port), 5) as sock:
+            sock.sendall(b'GET NUMLOGINS rack\n')
+            return sock.recv(100) == b'NUMLOGINS rack 1\n'
+    machine.wait_for(clients, 'login')
+
+
+class TestSignals:
+
+    def test_sigpwr(self, host):
+        host.configure(pod_sources='sigpwr')
+        guest = host.booted()
+        notifier = host.notifier()
+        notifier.protect(guest)
+        notifier.process.send_signal(44)  # not among the sources
+        notifier.process.send_signal(signal.SIGPWR)
+        machine.wait_for(guest.proven, 'fixated')
+        report = machine.wait_for(
+            lambda: notifier.call('status')['last_outage'], 'the report')
+        assert report['event']['raised_by'] == ['sigpwr']
+
+    def test_unused_signals_kill_nobody(self, host):
+        host.configure(pod_sources='')
+        guest = host.booted()
+        notifier = host.notifier()
+        notifier.protect(guest)
+        notifier.process.send_signal(signal.SIGPWR)
+        notifier.process.send_signal(44)
+        assert notifier.state(guest) == 'armed'
+        assert not guest.proven()
+        notifier.call('fixate')
+        assert guest.proven()
+
+    @pytest.mark.parametrize('option, value', [
+        ('pod_sources', 'sun'), ('pod_confidence', 'signal:sun')])
+    def test_bad_option(self, host, capfd, option, value):
+        host.configure(**{option: value})
+        notifier = host.notifier()
+        notifier.launch()
+        assert notifier.process.wait(machine.PATIENCE) == 1
+        error = read_log(capfd)
+        assert option in error
+        assert 'sun' in error
+        assert 'Traceback' not in error
+
+
+class Detector:
+    """Tells of power on the bus."""
+
+    def __init__(self, url, spawn):
+        self._process = spawn([sys.executable, '-W', 'ignore', '-c', DETECTOR,
+                               url], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+
+    def say(self, **message):
+        print(json.dumps(message), file=self._process.stdin, flush=True)
+        assert self._process.stdout.readline() == 'sent\n'
+
+
+class TestMessaging:
+
+    def test_fan_out(self, host, bus_url, spawn, capfd):
+        host.configure(pod_sources='messaging', messaging_url=bus_url,
+                       messaging_site='room 1', grace_ms=GRACE_MS)
+        guest = host.booted()
+        notifier = host.notifier()
+        notifier.protect(guest)
+        detector = Detector(bus_url, spawn)
+        log = []
+
+        def logged(words):
+            log.append(read_log(capfd))
+            return words in ''.join(log)
+
+        def until_warned():
+            # Nobody listens until the notifier has made its queue.
+            detector.say(level='warn')
+            return logged('says: warn')
+        machine.wait_for(until_warned, 'the warning')
+        detector.say(level='commit', site='room 2')
+        machine.wait_for(lambda: logged("'room 2' is not"), 'ignored')
+        detector.say(level='commit', issued_at=time.time() - 60)
+        machine.wait_for(lambda: logged('ms ago, and counts'), 'ignored')
+        assert not guest.proven()
+        guest.wait_counting()
+
+        detector.say(level='commit')
+        machine.wait_for(guest.proven, 'fixated')
+        detector.say(level='good', site='room 2')
+        assert guest.stands_still()
+        detector.say(level='good')
+        machine.wait_for(lambda: not guest.proven(), 'called off')
+        guest.wait_counting()
+
+    def test_bus_that_is_down_stops_nothing(self, host):
+        host.configure(pod_sources='messaging,signal', messaging_site='a',
+                       messaging_url='rabbit://a:b@127.0.0.1:1/')
+        guest = host.booted()
+        notifier = host.notifier()
+        notifier.protect(guest)
+        report = notifier.power_fails()
+        assert machine.outcome(report, guest)['result'] == 'fixated'
+        assert notifier.end() == 0
