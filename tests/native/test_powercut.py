@@ -70,7 +70,7 @@ def fs(request, tmp_path):
 def own_mounts():
     CLONE_NEWNS = 0x20000
     assert ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) == 0
-    build.run(['mount', '--make-rprivate', '/'])
+    build.run(['mount', '--make-rslave', '/'])
 
 
 def mounted(test):

@@ -18,7 +18,7 @@
  *     ppt            the persistent page table: where every page is
  *     virtual        an empty file of the memory's size, which QEMU is given
  *                    in ram's place; the pager that is preloaded into QEMU
- *                    knows it again by it (see vpm-pager.h)
+ *                    knows it again by it (see pager.h)
  *     swap           a symbolic link to the swap file, in a directory on a
  *                    disk; all its space is reserved, too
  *

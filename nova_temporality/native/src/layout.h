@@ -180,7 +180,8 @@ static_assert(sizeof(struct vpm_ppt_status) == VPM_BLOCK, "media format");
 #define VPM_PPT_INDEX_BITS 28
 #define VPM_PPT_INDEX_MAX (((uint64_t)1 << VPM_PPT_INDEX_BITS) - 2)
 
-/* Word of a slot: page << 32 | crc32c(region id, incarnation, page, data). */
+/* Word of a slot: the digest (crc32c.h) of what it holds, seeded with region
+ * id, incarnation and page. */
 
 /* -- state file ---------------------------------------------------------- */
 

@@ -216,10 +216,9 @@ uint64_t vpm_ppt_slot_word(const struct vpm_ppt *ppt, uint32_t page,
     const uint64_t bound[] = {
         ppt->header.region_id, ppt->header.incarnation, page,
     };
-    uint32_t crc = vpm_crc32c(0, bound, sizeof(bound));
 
-    return (uint64_t)page << 32 |
-        vpm_crc32c(crc, data, ppt->shape.page_size);
+    return vpm_digest(vpm_digest(0, bound, sizeof(bound)), data,
+                      ppt->shape.page_size);
 }
 
 static uint64_t slot_at(const struct vpm_ppt *ppt, uint32_t slot)
@@ -247,17 +246,13 @@ int vpm_ppt_fence_slots(const struct vpm_ppt *ppt)
 
 /* -- scanning ------------------------------------------------------------ */
 
-static const char *own(const struct vpm_ppt *ppt, uint32_t page,
-                       struct vpm_ppt_entry entry, uint64_t *frames,
+static const char *own(struct vpm_ppt_entry entry, uint64_t *frames,
                        uint64_t *slots)
 {
     if (entry.frame != VPM_NONE && vpm_bit_get(frames, entry.frame))
         return "another page owns its frame, too";
     if (entry.slot != VPM_NONE && vpm_bit_get(slots, entry.slot))
         return "another page owns its slot, too";
-    if (entry.slot != VPM_NONE &&
-        vpm_ppt_get_slot(ppt, entry.slot) >> 32 != page)
-        return "its slot holds another page";
     if (entry.frame != VPM_NONE)
         vpm_bit_set(frames, entry.frame);
     if (entry.slot != VPM_NONE)
@@ -276,7 +271,7 @@ int vpm_ppt_scan(const struct vpm_ppt *ppt, const char *path,
         const char *fault = vpm_ppt_get(ppt, page, &entry);
 
         if (!fault)
-            fault = own(ppt, page, entry, frames, slots);
+            fault = own(entry, frames, slots);
         if (fault)
             return vpm_fail(err, VPM_ECORRUPT, "%s is damaged: entry of page "
                             "%" PRIu32 " (offset %" PRIu64 ", 0x%016" PRIx64

@@ -61,7 +61,7 @@ void vpm_ppt_set(const struct vpm_ppt *ppt, uint32_t page,
                  struct vpm_ppt_entry entry);
 int vpm_ppt_fence_entries(const struct vpm_ppt *ppt);
 
-/* The same for the word of a slot. */
+/* The same for the word of a slot: what it is for a page with this data. */
 uint64_t vpm_ppt_slot_word(const struct vpm_ppt *ppt, uint32_t page,
                            const void *data);
 uint64_t vpm_ppt_get_slot(const struct vpm_ppt *ppt, uint32_t slot);
