@@ -19,6 +19,7 @@ what was found, where, and what to do.
 """
 
 import dataclasses
+from importlib.machinery import EXTENSION_SUFFIXES
 import os
 import uuid
 
@@ -28,6 +29,12 @@ _ffi = _vpm.ffi
 _lib = _vpm.lib
 
 NAME_MAX = _lib.VPM_NAME_MAX
+
+# What LD_PRELOAD puts the pager into a QEMU with; the variable names the
+# region's directory.
+PRELOAD_PATH = os.path.join(os.path.dirname(_vpm.__file__),
+                            'libvpm-preload' + EXTENSION_SUFFIXES[0])
+PRELOAD_VARIABLE = 'TEMPORALITY_VPM'
 
 # Which page leaves NVRAM when room is needed.
 POLICIES = {'fifo': _lib.VPM_POLICY_FIFO, 's3fifo': _lib.VPM_POLICY_S3FIFO}
@@ -160,6 +167,16 @@ class RegionInfo:
     policy: str | None
     virtual_path: str
     swap_path: str
+
+    @property
+    def directory(self):
+        """Where its files are."""
+        return os.path.dirname(self.ram_path)
+
+    @property
+    def memory_path(self):
+        """The file that QEMU is given as its memory."""
+        return self.virtual_path or self.ram_path
 
     @property
     def is_vpm(self):
