@@ -26,8 +26,8 @@ def test_life_of_a_persistent_server(servers):
     from tests.cloud import helpers
     helpers.create(servers, 'pvm', '--property', 'persistent=true')
     uuid = client.wait_status('pvm', 'ACTIVE', 120)['id']
-    assert helpers.allocations(uuid) == {'VCPU': 1, 'DISK_GB': 1,
-                                  'CUSTOM_NVRAM_MB': 256}
+    assert helpers.allocations(uuid) == {
+        'VCPU': 1, 'DISK_GB': 1, 'CUSTOM_NVRAM_MB': 256}
     region = helpers.regions()[uuid]
     assert region.size == 256 << 20
 

@@ -93,11 +93,10 @@ class ClaimNvramTest(base.NovaTestCase):
         self.assertNotIn('MEMORY_MB', resources)
 
     def test_paged_server_claims_its_nvram_only(self):
+        self.new_server(persistent='true')
         for specs, wanted in (({'temporality:mrr': '60'}, 307),
                               ({'temporality:nvram_mb': '100'}, 100)):
-            self.spec.flavor.extra_specs = dict(
-                specs, **{intent.FLAVOR_EXTRA_SPEC: 'true'})
-            self.new_server()
+            self.spec.flavor.extra_specs = specs
             _ran, resources, _traits = self.claim()
             self.assertEqual(wanted, resources['CUSTOM_NVRAM_MB'])
             self.assertNotIn('MEMORY_MB', resources)
