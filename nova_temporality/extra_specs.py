@@ -15,6 +15,7 @@
 from nova.api.validation.extra_specs import base
 
 from nova_temporality import intent
+from nova_temporality import sizing
 
 
 def register():
@@ -27,4 +28,19 @@ def register():
                 'a power cut of their host. Needs hosts whose compute driver '
                 'is ``temporality.TemporalityDriver``.'),
             value={'type': bool}),
+        base.ExtraSpecValidator(
+            name=sizing.MRR_EXTRA_SPEC,
+            description=(
+                'Percent of the memory of a persistent server that is in '
+                'NVRAM; the rest is swapped. Excludes '
+                '``temporality:nvram_mb``.'),
+            value={'type': int, 'min': sizing.MRR_MIN,
+                   'max': sizing.MRR_MAX}),
+        base.ExtraSpecValidator(
+            name=sizing.NVRAM_EXTRA_SPEC,
+            description=(
+                'MiB of NVRAM that a persistent server gets; the rest of its '
+                'memory is swapped. At least 10 percent of its memory. '
+                'Excludes ``temporality:mrr``.'),
+            value={'type': int, 'min': 1}),
     ]

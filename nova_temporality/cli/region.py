@@ -12,20 +12,43 @@
 
 """temporality region ..."""
 
+import time
+
 from cliff import lister
 
 from nova_temporality.cli import columns
 from nova_temporality import vpm
 
+# Seconds over which faults are counted.
+_RATE_SECONDS = 0.5
+
 
 class RegionList(lister.Lister):
-    """List the regions: which server's memory, and is its state proven?"""
+    """List the regions: which server's memory, and is its state proven?
+
+    Regions with less NVRAM than memory also show how much of what was touched
+    is where, and how busy their pagers are.
+    """
 
     def take_action(self, parsed_args):
         with vpm.Pool(self.app.conf.temporality.pool_path) as pool:
-            rows = [_row(pool, region) for region in pool.regions()]
-        return ('ID', 'Server', 'Sequence', 'Size', 'Epoch', 'Descriptor',
-                'User ID', 'State', 'Reason'), rows
+            regions = pool.regions()
+            before = _stats(pool, regions)
+            if before:
+                time.sleep(_RATE_SECONDS)
+            stats = _stats(pool, regions)
+            rows = [_row(pool, region) + _paging(
+                before.get(region.id), stats.get(region.id))
+                for region in regions]
+        return ('ID', 'Server', 'Sequence', 'Size', 'NVRAM', 'Epoch',
+                'Descriptor', 'User ID', 'State', 'Reason', 'In Memory',
+                'In Swap', 'MRR', 'Faults/s', 'Swap-ins', 'Swap-outs',
+                'Error'), rows
+
+
+def _stats(pool, regions):
+    return {region.id: pool.stats(region.id)
+            for region in regions if region.is_vpm}
 
 
 def _row(pool, region):
@@ -34,6 +57,16 @@ def _row(pool, region):
         state, reason = 'proven', None
     except vpm.Unproven as e:
         state, reason = 'unproven', str(e)
+    size = region.virtual_size if region.is_vpm else region.size
     return ('%016x' % region.id, region.name, region.sequence,
-            columns.Size(region.size), region.epoch, region.descriptor,
-            region.uid, state, reason)
+            columns.Size(size), columns.Size(region.size), region.epoch,
+            region.descriptor, region.uid, state, reason)
+
+
+def _paging(before, stats):
+    if before is None or stats is None:
+        return (None,) * 7
+    return (columns.Size(stats.in_memory), columns.Size(stats.in_swap),
+            round(stats.mrr, 1),
+            round((stats.faults - before.faults) / _RATE_SECONDS),
+            stats.swap_ins, stats.swap_outs, stats.error)

@@ -51,6 +51,39 @@ open its memory, and under this group, so that it can enter libvirt's
 directories. Debian: ``libvirt-qemu``; Red Hat: ``qemu``.
 """),
     cfg.StrOpt(
+        'swap_dir',
+        default='/var/lib/temporality/swap',
+        help="""
+Directory of the swap files of servers that have less NVRAM than memory.
+
+It lies on a disk whose completed and flushed writes are durable, and has to
+be there before such a server is created. All space that a server may need
+there is reserved when it is created.
+"""),
+    cfg.IntOpt(
+        'vpm_page_size_kb',
+        default=0,
+        min=0,
+        max=2048,
+        help="""
+KiB that are moved at once between NVRAM and swap, a power of two from 4 to
+2048, for servers that have less NVRAM than memory.
+
+0 takes the smallest with which the server, at worst, stays below half of
+vm.max_map_count. It is recorded with each server when it is created.
+"""),
+    cfg.StrOpt(
+        'vpm_policy',
+        default='s3fifo',
+        choices=[
+            ('s3fifo', 'pages that were needed again soon stay longer'),
+            ('fifo', "the oldest page goes first, as in the papers"),
+        ],
+        help="""
+Which pages of a server leave NVRAM first. Recorded with each server when it
+is created.
+"""),
+    cfg.StrOpt(
         'on_unproven_state',
         default='stop',
         choices=[

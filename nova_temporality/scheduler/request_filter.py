@@ -20,6 +20,7 @@ from nova.scheduler import request_filter
 from nova_temporality import conf
 from nova_temporality import intent
 from nova_temporality import resources
+from nova_temporality import sizing
 
 
 def _is_or_becomes_pvm(ctxt, request_spec):
@@ -53,20 +54,22 @@ def _extra_specs(flavor):
 def claim_nvram(ctxt, request_spec):
     """Let a pVM claim NVRAM instead of ordinary memory.
 
-    :raises nova.exception.RequestFilterFailed: with the text of a wish that
-        can't be understood; Nova puts it into the server's fault
+    :raises nova.exception.RequestFilterFailed: with the text of a wish or
+        size that can't be understood; Nova puts it into the server's fault
     """
     try:
         persistent = _is_or_becomes_pvm(ctxt, request_spec)
-    except intent.BadWish as exc:
+        if not persistent:
+            return False
+        nvram_mb = sizing.nvram_mb(request_spec.flavor.memory_mb,
+                                   _extra_specs(request_spec.flavor))
+    except (intent.BadWish, sizing.BadSize) as exc:
         raise exception.RequestFilterFailed(reason=str(exc))
-    if not persistent:
-        return False
     # The scheduler's copy of the request spec is never saved, so this
     # neither reaches the flavor nor the next request.
     flavor = request_spec.flavor
     flavor.extra_specs = dict(_extra_specs(flavor), **{
-        'resources:%s' % resources.NVRAM_MB: str(flavor.memory_mb),
+        'resources:%s' % resources.NVRAM_MB: str(nvram_mb),
         'resources:MEMORY_MB': '0',
         'trait:%s' % resources.TRAIT: 'required',
     })

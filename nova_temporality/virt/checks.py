@@ -26,6 +26,10 @@ from nova_temporality import exception
 # page cache, which a power cut empties while the guest's memory survives.
 SAFE_CACHE_MODES = ('none', 'directsync')
 
+# O_DIRECT pins pages of the guest, which a pager must be able to take away;
+# this one flushes every write instead.
+SAFE_CACHE_MODES_PAGED = ('writethrough',)
+
 _REFUSED_EXTRA_SPECS = {
     'hw:mem_page_size': 'huge pages',
     'hw:locked_memory': 'locked memory',
@@ -89,10 +93,11 @@ def check_request(instance, image_meta, network_info, block_device_info,
                     'use a network back end that connects taps')
 
 
-def check_guest(guest):
+def check_guest(guest, paged=False):
     """Refuse a guest configuration that could corrupt or lose data.
 
     :param guest: nova.virt.libvirt.config.LibvirtConfigGuest
+    :param paged: whether it has less NVRAM than memory
     :raises NotPossible: naming the value and the remedy
     """
     if guest.membacking is not None or guest.numatune is not None or (
@@ -104,10 +109,10 @@ def check_guest(guest):
     if guest.launch_security is not None:
         _refuse('memory encryption', 'use a flavor and image without it')
     for device in guest.devices:
-        _check_device(device)
+        _check_device(device, paged)
 
 
-def _check_device(device):
+def _check_device(device, paged):
     if isinstance(device, vconfig.LibvirtConfigGuestHostdev):
         _refuse('host devices', 'use a flavor and ports without them')
     if isinstance(device, vconfig.LibvirtConfigGuestFilesys):
@@ -117,15 +122,16 @@ def _check_device(device):
         _refuse('vhost-user ports', 'use a network back end that connects '
                 'taps')
     if isinstance(device, vconfig.LibvirtConfigGuestDisk):
-        _check_disk(device)
+        _check_disk(device, SAFE_CACHE_MODES_PAGED if paged else
+                    SAFE_CACHE_MODES)
 
 
-def _check_disk(disk):
+def _check_disk(disk, safe_modes):
     if disk.shareable:
         _refuse("shareable disks (%s)" % disk.target_dev, 'detach them')
     if disk.readonly:
         return
-    if disk.driver_cache not in SAFE_CACHE_MODES:
+    if disk.driver_cache not in safe_modes:
         _refuse(
             "disk cache mode '%s' (disk %s): writes that were completed "
             "could be lost while its memory survives" %

@@ -34,6 +34,7 @@ from nova_temporality import exception
 from nova_temporality import intent
 from nova_temporality import paths
 from nova_temporality import resources
+from nova_temporality import sizing
 from nova_temporality.virt import checks
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import record
@@ -133,8 +134,7 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
             checks.check_request(instance, image_meta, network_info,
                                  block_device_info, CONF.libvirt.virt_type)
             try:
-                regions.ensure(PCONF.temporality.pool_path, instance.uuid,
-                               instance.flavor.memory_mb * units.Mi)
+                self._ensure_region(instance)
             except vpm.PoolFull as exc:
                 # Placement was out of step; another host may have room.
                 raise nova_exception.ComputeResourcesUnavailable(
@@ -177,12 +177,27 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
             old_guest)
         if not intent.is_pvm(instance):
             return guest
-        size = instance.flavor.memory_mb * units.Mi
-        region = regions.ensure(PCONF.temporality.pool_path, instance.uuid,
-                                size)
+        region = self._ensure_region(instance)
         return pvm_guest.PersistentGuest(
-            guest, region['ram_path'], size, region['uid'], self._qemu_gid(),
-            paths.fixate_socket(PCONF.temporality.run_dir, instance.uuid))
+            guest, region['memory_path'],
+            instance.flavor.memory_mb * units.Mi, region['uid'],
+            self._qemu_gid(),
+            paths.fixate_socket(PCONF.temporality.run_dir, instance.uuid),
+            paged_in=region['directory'] if region['is_vpm'] else None)
+
+    @staticmethod
+    def _ensure_region(instance):
+        flavor = instance.flavor
+        try:
+            nvram_mb = sizing.nvram_mb(flavor.memory_mb, flavor.extra_specs)
+        except sizing.BadSize as exc:
+            raise exception.NotPossible(reason=str(exc))
+        return regions.ensure(
+            PCONF.temporality.pool_path, instance.uuid,
+            flavor.memory_mb * units.Mi, nvram_mb * units.Mi,
+            PCONF.temporality.swap_dir,
+            PCONF.temporality.vpm_page_size_kb * units.Ki,
+            PCONF.temporality.vpm_policy)
 
     @staticmethod
     def _run_guest(domain):

@@ -22,6 +22,9 @@ from lxml import etree
 from nova.virt.libvirt import config as vconfig
 
 from nova_temporality.virt import checks
+from nova_temporality import vpm
+
+PRELOAD_ENV = 'LD_PRELOAD'
 
 _QEMU_NS = 'http://libvirt.org/schemas/domain/qemu/1.0'
 _QEMU = '{%s}' % _QEMU_NS
@@ -41,21 +44,26 @@ def _escape(path):
 class PersistentGuest(vconfig.LibvirtConfigGuest):
     """A guest configuration made by Nova, turned into a pVM's."""
 
-    def __init__(self, guest, ram_path, size, uid, gid, fixate_socket):
+    def __init__(self, guest, memory_path, size, uid, gid, fixate_socket,
+                 paged_in=None):
         """Take over a configuration.
 
         :param guest: LibvirtConfigGuest as Nova made it
-        :param ram_path: the region's memory file
+        :param memory_path: the region's memory file
         :param size: bytes of it, equal to the guest's memory
         :param uid: user id that QEMU shall run under; 0 leaves libvirt's
         :param gid: group id that QEMU shall run under
         :param fixate_socket: path of the notifier's monitor socket
+        :param paged_in: directory of the region if it is paged, else None
         :raises NotPossible: if the configuration is unsafe for a pVM
         """
         super().__init__()
-        checks.check_guest(guest)
+        if paged_in:
+            set_right_for_paging(guest)
+        checks.check_guest(guest, paged=bool(paged_in))
         self.__dict__.update(guest.__dict__)
-        self._ram_path = ram_path
+        self._memory_path = memory_path
+        self._paged_in = paged_in
         self._size = size
         self._uid = uid
         self._gid = gid
@@ -90,9 +98,31 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         add_args(root, [
             '-object',
             'memory-backend-file,id=nvram,size=%d,mem-path=%s,share=on' % (
-                self._size, _escape(self._ram_path)),
+                self._size, _escape(self._memory_path)),
             '-machine', 'memory-backend=nvram',
         ] + _monitor_args('temporality-fixate', self._fixate_socket))
+        if self._paged_in:
+            commandline = root.find(_QEMU + 'commandline')
+            for name, value in ((PRELOAD_ENV, vpm.PRELOAD_PATH),
+                                (vpm.PRELOAD_VARIABLE, self._paged_in)):
+                etree.SubElement(commandline, _QEMU + 'env', name=name,
+                                 value=value)
+
+
+def set_right_for_paging(guest):
+    """Make a configuration use buffered I/O and no kernel threads.
+
+    O_DIRECT and vhost pin a guest's pages or write to them behind the pager's
+    back; a page that has left NVRAM would get, or supply, the wrong data.
+    """
+    for device in guest.devices:
+        if isinstance(device, vconfig.LibvirtConfigGuestDisk) and (
+                not device.readonly):
+            device.driver_cache = 'writethrough'
+            device.driver_io = 'threads'
+        elif isinstance(device, vconfig.LibvirtConfigGuestInterface) and (
+                device.model == 'virtio'):
+            device.driver_name = 'qemu'
 
 
 def add_args(root, args):

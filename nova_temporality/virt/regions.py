@@ -61,22 +61,33 @@ def names(pool_path):
 
 
 @pool_pctxt.entrypoint
-def ensure(pool_path, name, size):
+def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
     """Allocate a pVM's region unless it is there; returns it as a dict.
 
-    :param size: bytes
+    :param size: bytes of memory
+    :param nvram_size: bytes of NVRAM; if less, the region is paged and what
+                       follows counts
+    :param swap_dir: directory of its swap file
+    :param page_size: bytes; 0 to have it chosen
+    :param policy: a key of vpm.POLICIES
     :raises vpm.InvalidArgument: it is there with another size
     """
     with vpm.Pool(pool_path) as pool:
         try:
             region = pool.lookup(name)
         except vpm.NotFound:
-            region = pool.alloc(name, size)
-    if region.size != size:
+            if nvram_size < size:
+                region = pool.alloc_vpm(name, size, nvram_size, swap_dir,
+                                        page_size=page_size, policy=policy)
+            else:
+                region = pool.alloc(name, size)
+    memory = region.virtual_size if region.is_vpm else region.size
+    if memory != size:
         raise vpm.InvalidArgument(
             'region of %s has %d bytes, but the server has %d bytes of '
-            'memory' % (name, region.size, size))
-    return dataclasses.asdict(region)
+            'memory' % (name, memory, size))
+    return dict(dataclasses.asdict(region), directory=region.directory,
+                memory_path=region.memory_path, is_vpm=region.is_vpm)
 
 
 @pool_pctxt.entrypoint

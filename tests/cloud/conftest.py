@@ -38,3 +38,18 @@ def servers(cloud):
     names = []
     yield names
     client.delete(*names)
+
+
+@pytest.fixture
+def flavors(cloud):
+    """Make flavors; they are deleted at the end of the test."""
+    from powercut import client
+    names = []
+
+    def create(name, *options):
+        names.append(name)
+        client.run('openstack', 'flavor', 'create', '--vcpus', '1',
+                   '--disk', '1', *options, name)
+
+    yield create
+    client.run('openstack', 'flavor', 'delete', *names)

@@ -51,6 +51,17 @@ def wait_healed(name, patience=60):
         time.sleep(1)
 
 
+def allocations(uuid):
+    """A server's allocations in Placement, {resource class: amount}."""
+    reply = tenant.connect().session.get(
+        layout.url('placement', '/allocations/' + uuid),
+        headers={'OpenStack-API-Version': 'placement 1.28'}).json()
+    found = {}
+    for provider in reply['allocations'].values():
+        found.update(provider['resources'])
+    return found
+
+
 def service(name):
     """One of the compute host's services."""
     [found] = [one for one in services.host() if one.name == name]

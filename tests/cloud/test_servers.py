@@ -20,42 +20,14 @@ import pytest
 from nova_temporality import vpm
 
 
-def _allocations(uuid):
-    """A server's allocations in Placement, {resource class: amount}."""
-    from pocketcloud import layout
-    from pocketcloud import tenant
-    reply = tenant.connect().session.get(
-        layout.url('placement', '/allocations/' + uuid),
-        headers={'OpenStack-API-Version': 'placement 1.28'}).json()
-    found = {}
-    for provider in reply['allocations'].values():
-        found.update(provider['resources'])
-    return found
-
-
-@pytest.fixture
-def flavors(cloud):
-    """Make flavors; they are deleted at the end of the test."""
-    from powercut import client
-    names = []
-
-    def create(name, *options):
-        names.append(name)
-        client.run('openstack', 'flavor', 'create', '--vcpus', '1',
-                   '--disk', '1', *options, name)
-
-    yield create
-    client.run('openstack', 'flavor', 'delete', *names)
-
-
 def test_life_of_a_persistent_server(servers):
     from pocketcloud import layout
     from powercut import client
     from tests.cloud import helpers
     helpers.create(servers, 'pvm', '--property', 'persistent=true')
     uuid = client.wait_status('pvm', 'ACTIVE', 120)['id']
-    assert _allocations(uuid) == {'VCPU': 1, 'DISK_GB': 1,
-                                  'CUSTOM_NVRAM_MB': 256}
+    assert helpers.allocations(uuid) == {
+        'VCPU': 1, 'DISK_GB': 1, 'CUSTOM_NVRAM_MB': 256}
     region = helpers.regions()[uuid]
     assert region.size == 256 << 20
 
@@ -87,7 +59,7 @@ def test_life_of_a_persistent_server(servers):
 
     client.delete('pvm')
     assert uuid not in helpers.regions()
-    assert _allocations(uuid) == {}
+    assert helpers.allocations(uuid) == {}
     assert not os.path.exists(region.ram_path)
     assert vpm.check(str(layout.POOL)) == []
 
@@ -99,7 +71,7 @@ def test_flavor_and_its_validation(servers, flavors):
             '--property', 'temporality:persistent=true')
     helpers.create(servers, 'by-flavor', flavor='tp.persistent')
     uuid = client.wait_status('by-flavor', 'ACTIVE', 120)['id']
-    assert _allocations(uuid)['CUSTOM_NVRAM_MB'] == 128
+    assert helpers.allocations(uuid)['CUSTOM_NVRAM_MB'] == 128
     assert helpers.regions()[uuid].size == 128 << 20
     with pytest.raises(RuntimeError, match='maybe'):
         client.run('openstack', '--os-compute-api-version', '2.86', 'flavor',

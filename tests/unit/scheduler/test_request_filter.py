@@ -92,6 +92,30 @@ class ClaimNvramTest(base.NovaTestCase):
         self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])
         self.assertNotIn('MEMORY_MB', resources)
 
+    def test_paged_server_claims_its_nvram_only(self):
+        self.new_server(persistent='true')
+        for specs, wanted in (({'temporality:mrr': '60'}, 307),
+                              ({'temporality:nvram_mb': '100'}, 100)):
+            self.spec.flavor.extra_specs = specs
+            _ran, resources, _traits = self.claim()
+            self.assertEqual(wanted, resources['CUSTOM_NVRAM_MB'])
+            self.assertNotIn('MEMORY_MB', resources)
+
+    def test_bad_size_becomes_the_fault(self):
+        self.spec.flavor.extra_specs = {'temporality:mrr': '200'}
+        self.new_server(persistent='true')
+        exc = self.assertRaises(
+            exception.RequestFilterFailed, request_filter.claim_nvram,
+            self.context, self.spec)
+        self.assertIn("'200'", exc.format_message())
+
+    def test_sizes_of_others_are_no_business_of_ours(self):
+        self.spec.flavor.extra_specs = {'temporality:mrr': '200'}
+        self.new_server()
+        ran, resources, _traits = self.claim()
+        self.assertFalse(ran)
+        self.assertEqual(512, resources['MEMORY_MB'])
+
     def test_others_are_left_alone(self):
         self.new_server(colour='blue')
         ran, resources, traits = self.claim()

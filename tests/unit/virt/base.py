@@ -71,8 +71,11 @@ class DriverTestCase(base.NovaTestCase):
         self.run_dir = os.path.join(top, 'run')
         vpm.Pool.create(self.pool_path, total_size=64 * MIB,
                         state_size=MIB, descriptors=8, uid_base=0).close()
+        self.swap_dir = os.path.join(top, 'swap')
+        os.mkdir(self.swap_dir, 0o711)
         for name, value in (('pool_path', self.pool_path),
                             ('run_dir', self.run_dir),
+                            ('swap_dir', self.swap_dir),
                             ('qemu_group', grp.getgrgid(os.getgid()).gr_name)):
             conf.CONF.set_override(name, value, group='temporality')
             self.addCleanup(conf.CONF.clear_override, name,

@@ -13,6 +13,7 @@
 """The domain of a pVM, and that of everybody else."""
 
 import copy
+import os
 
 from lxml import etree
 from nova.tests.unit.virt.libvirt import test_driver as nova_test_driver
@@ -22,7 +23,9 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import exception
 from nova_temporality import paths
+from nova_temporality.virt import checks
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality import vpm
 from tests.unit.virt import base
 
 QEMU = '{http://libvirt.org/schemas/domain/qemu/1.0}'
@@ -112,6 +115,91 @@ class GuestTest(base.DriverTestCase):
         self.assertEqual(
             args_of(xml),
             args_of(pvm_guest.without_incoming(xml, '/run/r.sock')))
+
+
+class PagedGuestTest(base.DriverTestCase):
+    """A server with less NVRAM than memory."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.make_server(
+            persistent=True, extra_specs={'temporality:mrr': '25'})
+
+    def test_memory_is_what_the_pager_makes_of_it(self):
+        args = args_of(self.guest_xml(self.driver, self.server))
+        region = self.pool().lookup(self.server.uuid)
+        self.assertEqual(16 << 20, region.virtual_size)
+        self.assertEqual(4 << 20, region.size)
+        self.assertIn(
+            'memory-backend-file,id=nvram,size=16777216,mem-path=%s,share=on'
+            % region.virtual_path, args)
+
+    def test_pager_is_loaded_into_this_qemu(self):
+        root = etree.fromstring(self.guest_xml(self.driver, self.server))
+        env = {node.get('name'): node.get('value')
+               for node in root.iter(QEMU + 'env')}
+        region = self.pool().lookup(self.server.uuid)
+        self.assertEqual({'LD_PRELOAD': vpm.PRELOAD_PATH,
+                          'TEMPORALITY_VPM': region.directory}, env)
+        self.assertTrue(os.path.exists(vpm.PRELOAD_PATH))
+
+    def test_fully_resident_servers_have_no_pager(self):
+        for specs in ({}, {'temporality:mrr': '100'}):
+            server = self.make_server(persistent=True, extra_specs=specs)
+            self.assertNotIn('LD_PRELOAD',
+                             self.guest_xml(self.driver, server))
+            self.pool().free(server.uuid)
+
+    def test_disks_are_set_to_buffered_and_flushed(self):
+        for mode in ('none', 'directsync', 'writeback', 'unsafe'):
+            self.driver.disk_cachemodes = {'file': mode}
+            drivers = etree.fromstring(self.guest_xml(
+                self.driver, self.server)).findall('devices/disk/driver')
+            self.assertNotEqual([], drivers)
+            for driver in drivers:
+                self.assertEqual('writethrough', driver.get('cache'))
+                self.assertEqual('threads', driver.get('io'))
+                self.assertEqual('stop', driver.get('error_policy'))
+
+    def test_no_kernel_thread_writes_into_its_memory(self):
+        port = vconfig.LibvirtConfigGuestInterface()
+        port.model = 'virtio'
+        port.driver_name = 'vhost'
+        guest = vconfig.LibvirtConfigGuest()
+        guest.add_device(port)
+        pvm_guest.set_right_for_paging(guest)
+        self.assertEqual('qemu', port.driver_name)
+
+    def test_no_balloon(self):
+        root = etree.fromstring(self.guest_xml(self.driver, self.server))
+        self.assertEqual(['none'], [
+            node.get('model') for node in root.iter('memballoon')])
+
+    def test_what_pins_pages_is_refused(self):
+        vhostuser = vconfig.LibvirtConfigGuestInterface()
+        vhostuser.net_type = 'vhostuser'
+        for pattern, device in (
+                ('host devices', vconfig.LibvirtConfigGuestHostdevPCI()),
+                ('vhost-user', vhostuser)):
+            guest = vconfig.LibvirtConfigGuest()
+            guest.add_device(device)
+            exc = self.assertRaises(
+                exception.NotPossible, pvm_guest.PersistentGuest, guest,
+                '/virtual', 4096, 0, 0, '/sock', paged_in='/region')
+            self.assertRegex(exc.format_message(), pattern)
+
+    def test_direct_io_is_refused_wherever_it_comes_from(self):
+        guest = vconfig.LibvirtConfigGuest()
+        disk = vconfig.LibvirtConfigGuestDisk()
+        disk.target_dev = 'vda'
+        guest.add_device(disk)
+        for mode in ('none', 'directsync', 'writeback', 'unsafe', None):
+            disk.driver_cache = mode
+            self.assertRaises(exception.NotPossible, checks.check_guest,
+                              guest, paged=True)
+        disk.driver_cache = 'writethrough'
+        checks.check_guest(guest, paged=True)
+        self.assertRaises(exception.NotPossible, checks.check_guest, guest)
 
 
 class RefusedGuestTest(base.DriverTestCase):
@@ -225,6 +313,14 @@ class RefusedRequestTest(base.DriverTestCase):
     def test_volumes(self):
         self.refused('volumes', self.wish(), block_device_info={
             'block_device_mapping': [{'mount_device': '/dev/vda'}]})
+
+    def test_sizes(self):
+        for specs, pattern in (
+                ({'temporality__mrr': '5'}, "mrr' is '5'.*10 to 100"),
+                ({'temporality__nvram_mb': '17'}, "nvram_mb' is '17'"),
+                ({'temporality__mrr': '50', 'temporality__nvram_mb': '8'},
+                 'exclude each other')):
+            self.refused(pattern, self.wish(**specs))
 
     def test_virt_type(self):
         self.flags(virt_type='lxc', group='libvirt')

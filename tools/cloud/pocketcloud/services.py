@@ -205,6 +205,8 @@ def make_libvirt_directories():
 def make_nova_directories():
     (layout.HOST_DISK / 'nova' / 'instances').mkdir(parents=True,
                                                     exist_ok=True)
+    # Entered by the servers' user ids, each to its own swap file.
+    (layout.HOST_DISK / 'swap').mkdir(0o711, exist_ok=True)
 
 
 def libvirt_service(name, needs, **kwargs):

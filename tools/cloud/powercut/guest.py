@@ -50,18 +50,20 @@ class Life:
     fsync: int
 
 
-def value(key):
+def value(key, length=64):
     """The value that belongs to a key; any other one is wrong."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.shake_128(key.encode()).hexdigest(length // 2)
 
 
 class Guest:
     """A guest with a Redis, reached over the servers' network.
 
     :param netns: name of a network namespace on that network
+    :param length: characters of a value
     """
 
-    def __init__(self, netns, address):
+    def __init__(self, netns, address, length=64):
+        self._length = length
         self._redis = redis.Redis(connection_pool=redis.ConnectionPool(
             connection_class=_Connection, netns=netns, host=address,
             port=6379, socket_timeout=_TIMEOUT,
@@ -92,14 +94,16 @@ class Guest:
         """Store *count* keys with their values."""
         for start in range(0, count, _CHUNK):
             keys = _keys(start, min(start + _CHUNK, count))
-            self._redis.mset({key: value(key) for key in keys})
+            self._redis.mset({key: value(key, self._length)
+                              for key in keys})
 
     def count(self, count):
         """How many of the keys are there, each with its own value."""
         found = 0
         for start in range(0, count, _CHUNK):
             keys = _keys(start, min(start + _CHUNK, count))
-            found += sum(value(key) == stored for key, stored in
+            found += sum(value(key, self._length) == stored
+                         for key, stored in
                          zip(keys, self._redis.mget(keys)))
         return found
 
