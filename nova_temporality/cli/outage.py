@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""temporality status, fixate and resume."""
+"""temporality status, fixate, resume and drill."""
 
 from cliff import columns
 from cliff import lister
@@ -39,6 +39,17 @@ class _LastOutage(columns.FormattableColumn):
         return outage.summary(self._value) if self._value else 'none'
 
 
+class _LastDrill(columns.FormattableColumn):
+    """The report of the last drill; a line for people."""
+
+    def human_readable(self):
+        if not self._value:
+            return 'none'
+        return '%s: %s, all after %.1f ms' % (
+            self._value['event']['time'], outage.counts(self._value),
+            self._value['acknowledged_ms'])
+
+
 class Status(show.ShowOne):
     """Show whether this host's servers would survive a power cut.
 
@@ -56,15 +67,17 @@ class Status(show.ShowOne):
             status = client.call(conf.run_dir, 'status')
             notifier = 'up'
         except client.NotifierDown as e:
-            status = {'pvms': [], 'pool_error': None, 'last_outage': None}
+            status = {'pvms': [], 'pool_error': None, 'last_outage': None,
+                      'last_drill': None}
             notifier = 'down: %s' % e
         pool = status['pool_error'] or self._pool(conf.pool_path)
         self.sound = notifier == 'up' and not status['pool_error'] and all(
             pvm['state'] not in ('not armed', 'stopped')
             for pvm in status['pvms'])
-        return (('notifier', 'pool', 'pvms', 'last_outage'),
+        return (('notifier', 'pool', 'pvms', 'last_outage', 'last_drill'),
                 (notifier, pool, _Pvms(status['pvms']),
-                 _LastOutage(status['last_outage'])))
+                 _LastOutage(status['last_outage']),
+                 _LastDrill(status['last_drill'])))
 
     @staticmethod
     def _pool(path):
@@ -118,3 +131,25 @@ class Resume(lister.Lister):
         return ('Server', 'Result', 'Reason'), [
             (result['name'], result['result'], result['reason'])
             for result in self.results]
+
+
+class Drill(lister.Lister):
+    """Fixate all servers that run, verify their states, and resume them.
+
+    They stand still for some milliseconds. Refused while an outage is on or
+    power may fail. Exits with 1 if a server could not be fixated or does not
+    run on; the notifier goes on trying to resume it. Times are milliseconds
+    since the beginning.
+    """
+
+    def run(self, parsed_args):
+        self.report = client.call(self.app.conf.temporality.run_dir, 'drill')
+        super().run(parsed_args)
+        return 1 if outage.failures(self.report) else 0
+
+    def take_action(self, parsed_args):
+        return ('Server', 'Result', 'Stopped ms', 'Saved ms', 'Fixated ms',
+                'State Size', 'Resumed', 'Reason'), [
+            (pvm['name'], pvm['result'], pvm['stopped_ms'], pvm['saved_ms'],
+             pvm['fixated_ms'], pvm['state_size'], pvm['resumed'],
+             pvm['reason']) for pvm in self.report['pvms']]

@@ -88,7 +88,8 @@ def _run(conf):
                 'refresh': notifier.refresh,
                 'fixate': lambda: notifier.fixate(
                     power.PowerEvent.now('temporality fixate')),
-                'resume': notifier.resume})
+                'resume': notifier.resume,
+                'drill': watching.drill})
         systemd.notify('READY=1')
         LOG.info('Ready: %s', notifier.describe())
         _loop(conf, notifier, stop)

@@ -139,6 +139,15 @@ Milliseconds between two looks at the pool for pVMs that came or went.
 Milliseconds after the event at which a pVM that is not fixated yet is given
 up and reported. Its state stays unproven.
 """),
+    cfg.IntOpt(
+        'drill_interval',
+        default=0,
+        min=0,
+        help="""
+Seconds between two drills, in which every server is fixated, its state
+verified, and the server resumed: it stands still for some milliseconds. 0: no
+drills but those of ``temporality drill``.
+"""),
 ]
 
 _POWER_OPTS = [

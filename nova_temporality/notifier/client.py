@@ -30,7 +30,7 @@ def call(run_dir, operation, timeout=30.0):
     """Have the notifier do something; return its result.
 
     :param run_dir: [temporality] run_dir
-    :param operation: "status", "refresh", "fixate" or "resume"
+    :param operation: "status", "refresh", "fixate", "resume" or "drill"
     :param timeout: seconds
     :raises: NotifierDown, NotifierError
     """

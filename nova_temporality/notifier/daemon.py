@@ -40,6 +40,10 @@ _REFRESH_PATIENCE = 5.0
 _RESUME_PATIENCE = 15.0
 
 
+class DrillRefused(Exception):
+    """This is no time for a drill."""
+
+
 class Notifier:
     """All pVMs of one pool.
 
@@ -69,6 +73,7 @@ class Notifier:
         self._outage = outage.load(paths.last_outage(self._run_dir))
         # Who raised the outage that is on.
         self._raised_by = ()
+        self._last_drill = None
         # CLOCK_MONOTONIC when the latest fixation had ended.
         self.acknowledged_ns = 0
 
@@ -82,6 +87,8 @@ class Notifier:
             raised_by = set()
             for one in self._pvms.values():
                 raised_by.update(one.raised_by)
+            # A drill is ended by every pVM itself.
+            raised_by.discard(power.DRILL)
             if raised_by and self._reports_this_outage():
                 raised_by.update(self._outage['event']['raised_by'])
             self._raised_by = tuple(sorted(raised_by))
@@ -191,6 +198,44 @@ class Notifier:
         threading.Thread(target=self._resumed, args=(futures,), daemon=True,
                          name='resume').start()
 
+    def drill(self):
+        """Fixate all pVMs that run, verify their states, and resume them.
+
+        Every pVM does so for itself, so one that hangs keeps no other from
+        running on; and a power failure meanwhile finds fixated what is
+        fixated already.
+
+        :returns: a report as of an outage; pVMs have the key "resumed" too,
+                  whether they run on
+        :raises: DrillRefused
+        """
+        event = power.PowerEvent.now('drill', (power.DRILL,))
+        deadline_ns = event.monotonic_ns + self._timeout_ns
+        with self._event_lock:
+            if self._raised_by:
+                raise DrillRefused(
+                    'an outage is on (raised by %s); "temporality resume" '
+                    'calls it off' % ', '.join(self._raised_by))
+            with self._pvms_lock:
+                drills = [one.drill(event, deadline_ns)
+                          for one in self._pvms.values()]
+        outcomes = [attempt.outcome() for attempt, _future in drills]
+        acknowledged_ns = time.monotonic_ns()
+        futures = [future for _attempt, future in drills]
+        concurrent.futures.wait(futures, _RESUME_PATIENCE)
+        results = [_drill_result(outcome, future)
+                   for outcome, future in zip(outcomes, futures)]
+        report = outage.report(event, [one for one, _resumed in results],
+                               acknowledged_ns)
+        resumed = {one.name: runs for one, runs in results}
+        report['pvms'] = [dict(one, resumed=resumed[one['name']])
+                          for one in report['pvms']]
+        self._last_drill = report
+        self._tell(events.DRILL_ENDED, report)
+        for failure in outage.failures(report):
+            LOG.error('Drill: %(name)s: %(reason)s', failure)
+        return report
+
     def alert(self):
         """Power may fail soon: see to it that all pVMs are armed."""
         threading.Thread(target=self.refresh, daemon=True,
@@ -236,6 +281,7 @@ class Notifier:
             'pool_error': self._scan_error,
             'pvms': pvms,
             'last_outage': self._outage,
+            'last_drill': self._last_drill,
         }
 
     def describe(self):
@@ -285,3 +331,18 @@ def _resume_result(name, future):
     if error is not None:
         return {'name': name, 'result': 'failed', 'reason': str(error)}
     return {'name': name, 'result': future.result(), 'reason': ''}
+
+
+def _drill_result(outcome, future):
+    """Return the Outcome, as verified, and whether the pVM runs on."""
+    if outcome.result == fixation.SKIPPED:
+        return outcome, None
+    resumed = _resume_result(outcome.name, future)
+    if resumed['result'] == 'failed':
+        return dataclasses.replace(
+            outcome, result=fixation.FAILED,
+            reason=outcome.reason or resumed['reason']), False
+    state, done = resumed['result']
+    if state:
+        outcome = dataclasses.replace(outcome, state_size=state.length)
+    return outcome, done == 'resumed'

@@ -27,6 +27,9 @@ OUTAGE_FIXATED = 'outage.fixated'
 # An outage was called off: the report.
 OUTAGE_CALLED_OFF = 'outage.called_off'
 
+# A drill has ended: its report, see Notifier.drill().
+DRILL_ENDED = 'drill.ended'
+
 
 class Events:
     """Hands events on, in a thread of its own."""

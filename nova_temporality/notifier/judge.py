@@ -84,6 +84,8 @@ class Judge:
     :param grace_ns: that GOOD must stand
     :param raised_by: names of the sources that raised an outage before which
                       is still on
+    :ivar alerted: whether a source says WARN or COMMIT, as of when no outage
+                   was on last
     """
 
     def __init__(self, momentary, confidence, min_confidence, debounce_ns,
@@ -97,7 +99,7 @@ class Judge:
         self._doublings = 0
         # When a source last said WARN or COMMIT.
         self._alarm_ns = 0
-        self._alerted = False
+        self.alerted = False
         self._handled_ns = 0
         for name in raised_by:
             if name in self._voices:
@@ -188,8 +190,8 @@ class Judge:
 
     def _alert(self):
         """Say ALERT once when a first source warns."""
-        before = self._alerted
-        self._alerted = any(voice.level in (power.WARN, power.COMMIT)
-                            for voice in self._voices.values()
-                            if not voice.momentary)
-        return ALERT if self._alerted and not before else NOTHING
+        before = self.alerted
+        self.alerted = any(voice.level in (power.WARN, power.COMMIT)
+                           for voice in self._voices.values()
+                           if not voice.momentary)
+        return ALERT if self.alerted and not before else NOTHING

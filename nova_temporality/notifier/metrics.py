@@ -80,6 +80,9 @@ class Metrics:
         self._fixations = prometheus_client.Counter(
             'temporality_fixations', 'What became of pVMs in all outages',
             ['result'], registry=self.registry)
+        self._drills = prometheus_client.Counter(
+            'temporality_drilled', 'What became of pVMs in all drills',
+            ['result'], registry=self.registry)
 
     def on_event(self, kind, data):
         """Count it; to be subscribed to events.Events."""
@@ -89,6 +92,9 @@ class Metrics:
                 self._fixations.labels(one['result']).inc()
         elif kind == events.OUTAGE_CALLED_OFF:
             self._call_offs.inc()
+        elif kind == events.DRILL_ENDED:
+            for one in data['pvms']:
+                self._drills.labels(one['result']).inc()
 
     def serve(self, port):
         """Serve them over HTTP, in a thread of its own.

@@ -25,6 +25,7 @@ _PAYLOADS = {
     events.PVM_UNARMED: 'PvmConditionPayload',
     events.OUTAGE_FIXATED: 'OutagePayload',
     events.OUTAGE_CALLED_OFF: 'OutagePayload',
+    events.DRILL_ENDED: 'DrillPayload',
 }
 _VERSION = '1.0'
 

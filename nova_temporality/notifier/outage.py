@@ -84,14 +84,18 @@ def failures(outage):
             if pvm['result'] == fixation.FAILED]
 
 
-def summary(outage):
-    """Say in a line what a report says."""
-    counts = ', '.join(
+def counts(outage):
+    """Say how many pVMs had which result."""
+    return ', '.join(
         '%d %s' % (sum(pvm['result'] == result for pvm in outage['pvms']),
                    result)
         for result in (fixation.FIXATED, fixation.FAILED, fixation.SKIPPED))
+
+
+def summary(outage):
+    """Say in a line what a report says."""
     return 'power failed at %s (%s): %s; acknowledged after %.1f ms%s' % (
-        outage['event']['time'], outage['event']['source'], counts,
+        outage['event']['time'], outage['event']['source'], counts(outage),
         outage['acknowledged_ms'],
         ', called off' if outage['called_off'] else '')
 

@@ -21,8 +21,9 @@ GOOD = 'good'
 WARN = 'warn'
 COMMIT = 'commit'
 
-# Raisers of an outage that are no source.
+# Who has pVMs fixated without being a source.
 OPERATOR = 'operator'
+DRILL = 'drill'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class PowerEvent:
     :ivar source: in words
     :ivar wall_ns: CLOCK_REALTIME
     :ivar monotonic_ns: CLOCK_MONOTONIC
-    :ivar raised_by: names of the sources that agreed, or OPERATOR
+    :ivar raised_by: names of the sources that agreed, OPERATOR or DRILL
     """
 
     source: str
@@ -61,5 +62,5 @@ class PowerEvent:
     raised_by: tuple = (OPERATOR,)
 
     @classmethod
-    def now(cls, source):
-        return cls(source, time.time_ns(), time.monotonic_ns())
+    def now(cls, source, raised_by=(OPERATOR,)):
+        return cls(source, time.time_ns(), time.monotonic_ns(), raised_by)

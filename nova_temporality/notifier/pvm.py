@@ -27,6 +27,7 @@ from oslo_log import log as logging
 from nova_temporality import migration
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import note
+from nova_temporality.notifier import power
 from nova_temporality import paths
 from nova_temporality import qmp as qmp_module
 from nova_temporality import runlock
@@ -107,8 +108,13 @@ class Pvm:
         self._prepared = False
         # Whether the vCPUs were seen to run since the last stop.
         self._seen_live = False
-        # Fixations asked for so far.
-        self._fixations = 0
+        # Fixations asked for, and begun, so far.
+        self._asked = 0
+        self._begun = 0
+        # Whether it stands still for a drill only, which is over.
+        self._drilled = False
+        # Whether whoever raised an outage has to call it off first.
+        self._held = False
         # Of the note, while it stands still.
         self._raised_by = ()
         threading.Thread(target=self._work, daemon=True,
@@ -133,9 +139,20 @@ class Pvm:
     def fixate(self, event, deadline_ns):
         """Fixate it; return an Attempt."""
         attempt = fixation.Attempt(self.name, event, deadline_ns)
-        self._fixations += 1
-        self._submit(self._fixate, attempt)
+        self._asked += 1
+        self._submit(self._on_fixate, attempt)
         return attempt
+
+    def drill(self, event, deadline_ns):
+        """Fixate it, verify the state and let it run on.
+
+        :returns: the Attempt, and a Future of (StateInfo or None, what
+                  resume() would say), which raises like that of resume(), or
+                  vpm.Unproven when the state could not be verified
+        """
+        attempt = fixation.Attempt(self.name, event, deadline_ns)
+        self._asked += 1
+        return attempt, self._submit(self._drill, attempt)
 
     def resume(self):
         """Call the fixation off.
@@ -144,7 +161,7 @@ class Pvm:
                   raises what went wrong, PowerFailedAgain if a later
                   fixate() came before its turn
         """
-        return self._submit(self._resume, self._fixations)
+        return self._submit(self._resume)
 
     def close(self):
         """Let go of QEMU as it is, and end the thread."""
@@ -175,6 +192,13 @@ class Pvm:
         self._run_lock.release()
 
     def _check(self):
+        if self._drilled:
+            try:
+                self._resume()
+                return
+            except Exception as e:
+                LOG.error('%s does not run on after a drill: %s', self.name,
+                          e)
         try:
             condition = self._examine()
         except _NotArmed as e:
@@ -316,6 +340,9 @@ class Pvm:
         """Keep what an earlier notifier stopped from being started."""
         stopped = self._note.read(self._qmp.pid)
         self._raised_by = stopped.raised_by if stopped else ()
+        # Perhaps of a notifier that was killed in the midst of it.
+        self._drilled = (self._raised_by == (power.DRILL,) and
+                         not self._held)
         try:
             self._run_lock.acquire(0)
         except runlock.RunLockTimeout:
@@ -326,6 +353,12 @@ class Pvm:
         return Condition(STOPPED, 'its fixation failed; it was %s when power '
                          'failed' % before,
                          'when power is back: temporality resume')
+
+    def _on_fixate(self, attempt):
+        self._begun += 1
+        self._drilled = False
+        self._held = True
+        self._fixate(attempt)
 
     def _fixate(self, attempt):
         try:
@@ -365,6 +398,9 @@ class Pvm:
             self._fixation.begin()
         except vpm.AlreadyFixated:
             if runstate not in migration.LIVE_RUNSTATES:
+                if stopped:
+                    self._note.write(dataclasses.replace(
+                        stopped, raised_by=raised_by))
                 attempt.settle(fixation.FIXATED, runstate=before,
                                reason='it was fixated before')
                 return
@@ -384,14 +420,37 @@ class Pvm:
             # If a migration is under way, then it is libvirt's.
             migration.set_ignore_shared(self._qmp, False, _PATIENCE)
 
-    def _resume(self, fixations):
-        self._check_latest(fixations)
+    def _drill(self, attempt):
+        self._begun += 1
+        if self._condition.state != ARMED or self._held or not self._lives():
+            attempt.settle(fixation.SKIPPED, reason='it is not armed, or '
+                           'does not run')
+            return None, None
+        self._fixate(attempt)
+        try:
+            state = None
+            if attempt.outcome().result == fixation.FIXATED:
+                state = self._pool.verify_state(self.region.id)
+        finally:
+            self._drilled = True
+            done = self._resume()
+        return state, done
+
+    def _lives(self):
+        try:
+            return self._reach(_PATIENCE) in migration.LIVE_RUNSTATES
+        except (qmp_module.QmpError, _NotArmed):
+            return False
+
+    def _resume(self):
+        self._check_latest()
         try:
             runstate = self._reach(_PATIENCE)
         except _NotArmed as e:
             if e.condition.state != OFF:
                 raise
             self._run_lock.release()
+            self._drilled = self._held = False
             return None
         before = self._runstate_before_stop(runstate)
         done = None
@@ -400,16 +459,17 @@ class Pvm:
             done = 'left %s' % before
             if before in migration.LIVE_RUNSTATES:
                 self._run_lock.acquire(_PATIENCE)
-                self._check_latest(fixations)
+                self._check_latest()
                 self._pool.begin_epoch(self.region.id)
                 self._qmp.command('cont', timeout=_PATIENCE)
                 done = 'resumed'
             self._note.remove()
         self._run_lock.release()
+        self._drilled = self._held = False
         self._check()
         return done
 
-    def _check_latest(self, fixations):
+    def _check_latest(self):
         # A proven state is not given up while power fails.
-        if fixations != self._fixations:
+        if self._asked != self._begun:
             raise PowerFailedAgain()

@@ -18,6 +18,7 @@ import time
 
 from oslo_log import log as logging
 
+from nova_temporality.notifier import daemon
 from nova_temporality.notifier import judge
 from nova_temporality.notifier import power
 
@@ -45,6 +46,7 @@ class Watch:
             opts.pod_debounce_ms * 1000000, opts.grace_ms * 1000000,
             notifier.outage_raised_by())
         self._news = queue.SimpleQueue()
+        self._drill_interval = opts.drill_interval
 
     def start(self):
         """Start all threads; they end with the process."""
@@ -53,6 +55,31 @@ class Watch:
         for name, source in self._sources.items():
             threading.Thread(target=self._run, args=(name, source),
                              daemon=True, name='source-' + name).start()
+
+        if self._drill_interval:
+            threading.Thread(target=self._drill_for_ever, daemon=True,
+                             name='drills').start()
+
+    def drill(self):
+        """Have the notifier drill, unless a source warns.
+
+        :raises: daemon.DrillRefused
+        """
+        if self._judge.alerted:
+            raise daemon.DrillRefused(
+                'a source says that power may fail; wait until it says that '
+                'power is good')
+        return self._notifier.drill()
+
+    def _drill_for_ever(self):
+        while True:
+            time.sleep(self._drill_interval)
+            try:
+                self.drill()
+            except daemon.DrillRefused as e:
+                LOG.warning('No drill: %s', e)
+            except Exception:
+                LOG.exception('A drill failed')
 
     def _run(self, name, source):
         while True:

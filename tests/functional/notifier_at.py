@@ -19,6 +19,7 @@
 import os
 import signal
 import sys
+import time
 
 from nova_temporality.cmd import notifier
 from nova_temporality.notifier import fixation
@@ -69,8 +70,22 @@ def once(when):
     return wrapper
 
 
+def calls_of(name):
+    """Whether a function of this name is being executed."""
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_name != name:
+        frame = frame.f_back
+    return frame is not None
+
+
 def hang(client):
     os.kill(client.pid, signal.SIGSTOP)
+
+
+def fail_power(_pool):
+    """Signal 44, and time to take it."""
+    os.kill(os.getpid(), 44)
+    time.sleep(0.5)
 
 
 POINTS = {
@@ -94,6 +109,9 @@ POINTS = {
         qmp.QmpClient, 'command', lambda self: die(), is_command('cont')),
     'after-cont': lambda: after(
         qmp.QmpClient, 'command', lambda self: die(), is_command('cont')),
+    'power-fails-at-verify': lambda: before(
+        vpm.Pool, 'verify_state', fail_power,
+        once(lambda *args: calls_of('_drill'))),
     'hang-qemu-at-first-migrate': lambda: before(
         qmp.QmpClient, 'command', hang, once(is_command('migrate'))),
 }

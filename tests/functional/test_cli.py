@@ -72,7 +72,7 @@ def test_status_without_notifier(temporality):
     assert 'Traceback' not in result.stderr
 
 
-@pytest.mark.parametrize('command', ['fixate', 'resume'])
+@pytest.mark.parametrize('command', ['fixate', 'resume', 'drill'])
 def test_commands_without_notifier(temporality, command):
     result = temporality(command)
     assert result.returncode == 1
@@ -106,6 +106,36 @@ def test_fixate_and_resume(host, temporality):
     region, = json.loads(temporality('region', 'list', '-f', 'json').stdout)
     assert region['State'] == 'unproven'
     assert region['Reason']
+
+
+def test_drill(host, temporality):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+
+    result = temporality('drill', '-f', 'json')
+
+    assert result.returncode == 0, result.stderr
+    row, = json.loads(result.stdout)
+    assert (row['Server'], row['Result'], row['Resumed']) == (
+        guest.name, 'fixated', True)
+    guest.wait_counting()
+    assert '1 fixated' in temporality('status').stdout
+    notifier.call('fixate')
+    result = temporality('drill')
+    assert result.returncode == 1
+    assert 'an outage is on' in result.stderr
+
+
+def test_drill_tells_of_failures(host, temporality):
+    host.configure(timeout_ms=300)
+    guest = host.booted()
+    notifier = host.notifier(
+        [machine.NOTIFIER_AT, 'hang-qemu-at-first-migrate'])
+    notifier.protect(guest)
+    result = temporality('drill')
+    assert result.returncode == 1
+    assert 'failed' in result.stdout
 
 
 def test_fixate_tells_of_failures(host, temporality):
