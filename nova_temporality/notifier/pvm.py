@@ -79,9 +79,11 @@ class Pvm:
     :param region: vpm.RegionInfo of its memory
     :param run_dir: [temporality] run_dir
     :param check_interval: seconds between two looks at its QEMU
+    :param platform_problem: why this host protects no pVM at all, or None
     """
 
-    def __init__(self, pool, region, run_dir, check_interval):
+    def __init__(self, pool, region, run_dir, check_interval,
+                 platform_problem=None):
         self.region = region
         self.name = region.name
         self._pool = pool
@@ -89,6 +91,7 @@ class Pvm:
         self._note = note.StoppedNote(run_dir, region.name)
         self._run_lock = runlock.RunLock(region)
         self._check_interval = check_interval
+        self._platform_problem = platform_problem
         self._jobs = queue.SimpleQueue()
         self._condition = Condition(OFF)
         self._qmp = None
@@ -239,7 +242,11 @@ class Pvm:
         return Condition(ARMED)
 
     def _prepare(self):
-        """Check that QEMU's memory is the region's."""
+        """Check that its memory survives, and is the region's."""
+        if self._platform_problem:
+            # A fixation would not be worth its marker.
+            raise _NotArmed(NOT_ARMED, self._platform_problem,
+                            'use a platform with eADR or CXL GPF')
         memory = {name: self._qmp.command(
             'qom-get', {'path': _MEMORY_BACKEND, 'property': name},
             timeout=_PATIENCE) for name in ('mem-path', 'share')}

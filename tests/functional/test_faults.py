@@ -10,11 +10,15 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What is broken is reported, delays nobody and is never resumed."""
+
+import time
 
 import pytest
 
+from nova_temporality.notifier import fixation
+from nova_temporality.notifier import pvm
+from nova_temporality.notifier import sources
 from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
@@ -424,3 +428,22 @@ def test_disconnected_client_is_of_no_use(host):
         with pytest.raises(qmp.QmpConnectionError):
             monitor.command('query-status')
         assert not monitor.connected
+
+
+def test_host_that_loses_cpu_caches_protects_nobody(host):
+    guest = host.booted()
+    one = pvm.Pvm(host.pool, guest.region, host.run_dir, 60,
+                  platform_problem='no eADR here')
+    one.check().result()
+    assert one.condition.state == pvm.NOT_ARMED
+    assert one.condition.reason == 'no eADR here'
+    assert one.condition.remedy
+
+    deadline_ns = time.monotonic_ns() + 20 * 10**9
+    outcome = one.fixate(sources.PowerEvent.now('test'),
+                         deadline_ns).outcome()
+    assert outcome.result == fixation.FAILED
+    assert outcome.reason == 'no eADR here'
+    assert not guest.proven()
+    guest.wait_counting()
+    one.close()

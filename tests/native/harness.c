@@ -46,7 +46,7 @@ __attribute__((constructor))
 static void own_mounts(void)
 {
     CHECK(unshare(CLONE_NEWNS) == 0);
-    CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    CHECK(mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) == 0);
     setvbuf(stdout, NULL, _IOLBF, 0);
 }
 

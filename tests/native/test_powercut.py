@@ -70,14 +70,14 @@ def fs(request, tmp_path):
 def own_mounts():
     CLONE_NEWNS = 0x20000
     assert ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) == 0
-    build.run(['mount', '--make-rprivate', '/'])
+    build.run(['mount', '--make-rslave', '/'])
 
 
 def mounted(test):
     """Run a test in a child process with a mount namespace of its own.
 
     What it mounts goes with it, and no namespace that is made meanwhile, such
-    as those of QEMUs, gets a copy.
+    as those of QEMUs, gets a copy.  What others unmount goes here, too.
     """
     @functools.wraps(test)
     def in_child(fs, **fixtures):
