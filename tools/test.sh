@@ -32,6 +32,8 @@ lint() {
     git ls-files '*.sh' .ci/run tools/cloud/guest/init \
         tools/cloud/guest/initramfs-init tools/cloud/guest/dhcp-event |
         xargs shellcheck -x -S warning
+    shellcheck -x -S warning devstack/*
+    bashate devstack/* tests/devstack/harness.sh
     reno -q lint
 }
 

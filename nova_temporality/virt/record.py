@@ -24,6 +24,7 @@ whose disk was still in the page cache.
 import ctypes
 import os
 
+from nova import utils as nova_utils
 from nova.virt.libvirt import utils as libvirt_utils
 
 from nova_temporality.virt import guest as pvm_guest
@@ -56,7 +57,8 @@ def write(instance, guest, recover_socket):
         stream.flush()
         os.fsync(stream.fileno())
     os.rename(new, path)
-    _sync_file_system(os.path.dirname(path))
+    # It may take seconds, for which eventlet's only thread must not wait.
+    nova_utils.tpool_wrap(_sync_file_system)(os.path.dirname(path))
 
 
 def _sync_file_system(path):
