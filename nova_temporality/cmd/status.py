@@ -29,14 +29,11 @@ from nova_temporality import conf
 from nova_temporality.notifier import client
 from nova_temporality.virt import checks
 from nova_temporality.virt import regions
+from nova_temporality.virt import versions
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
 PCONF = conf.CONF
-
-# What everything was tested with; nobody knows what older ones do.
-MIN_LIBVIRT = (11, 3, 0)
-MIN_QEMU = (10, 0, 2)
 
 _NOTIFIER_TIMEOUT = 5.0
 
@@ -51,14 +48,6 @@ def _warning(details):
 
 def _failure(details):
     return upgradecheck.Result(upgradecheck.Code.FAILURE, details)
-
-
-def _dotted(version):
-    return '.'.join(str(part) for part in version)
-
-
-def _parts(number):
-    return number // 1000000, number // 1000 % 1000, number % 1000
 
 
 class Checks(upgradecheck.UpgradeCommands):
@@ -132,22 +121,18 @@ class Checks(upgradecheck.UpgradeCommands):
         except libvirt.libvirtError as exc:
             return _failure('libvirt does not answer on %s: %s' % (uri, exc))
         try:
-            found = [('libvirt', _parts(connection.getLibVersion()),
-                      MIN_LIBVIRT),
-                     ('QEMU', _parts(connection.getVersion()), MIN_QEMU)]
+            found = versions.found(connection)
         except libvirt.libvirtError as exc:
             return _failure('libvirt on %s does not tell its versions: %s' %
                             (uri, exc))
         finally:
             connection.close()
-        older = ['%s is %s, older than %s' % (
-            name, _dotted(version), _dotted(minimum))
-            for name, version, minimum in found if version < minimum]
-        if older:
-            return _failure('%s, which is the oldest that was tested; '
-                            'upgrade it' % ' and '.join(older))
-        return _success(', '.join('%s %s' % (name, _dotted(version))
-                                  for name, version, _minimum in found))
+        problem = versions.problem(found)
+        if problem:
+            return _failure(problem)
+        return _success(', '.join(
+            '%s %s' % (name, versions.dotted(version))
+            for name, version, _minimum in found))
 
     def check_notifier(self):
         """The notifier is up and every running server is armed."""

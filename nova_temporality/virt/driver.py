@@ -40,6 +40,7 @@ from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import record
 from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
+from nova_temporality.virt import versions
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
@@ -70,7 +71,8 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
     def init_host(self, host):
         """See ComputeDriver; refuses to start without a sound pool.
 
-        Without it pVMs could not be recovered, and Nova would take them for
+        Nor does it with a libvirt or QEMU older than what was tested. Without
+        the pool pVMs could not be recovered, and Nova would take them for
         servers that were shut down.
         """
         super().init_host(host)
@@ -84,12 +86,20 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
                 'stay as they are until nova-compute is started with its '
                 'pool in place; see "temporality pool check".' %
                 (pool_path, exc))
+        self._check_versions()
         LOG.info('NVRAM pool %(path)s on %(medium)s: %(used)d of %(total)d '
                  'MiB in use by %(count)d servers',
                  {'path': pool_path, 'medium': info['medium'],
                   'used': info['used_size'] // units.Mi,
                   'total': info['total_size'] // units.Mi,
                   'count': info['used_descriptors']})
+
+    def _check_versions(self):
+        problem = versions.problem(versions.found(
+            self._host.get_connection()))
+        if problem:
+            raise nova_exception.InvalidConfiguration(
+                'Persistent servers cannot be run: %s' % problem)
 
     def process_instances_at_startup(self, context, instances):
         """See ComputeDriver; brings fixated pVMs back first of all."""

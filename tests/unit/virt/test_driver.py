@@ -125,6 +125,25 @@ class HostTest(base.DriverTestCase):
                                     self.driver.init_host, 'host')
         self.assertIn('no-such-group', str(exc))
 
+    def test_refuses_older_versions(self):
+        connection = mock.Mock()
+        with mock.patch.object(libvirt_driver.LibvirtDriver, 'init_host'), \
+                mock.patch.object(self.driver._host, 'get_connection',
+                                  return_value=connection):
+            connection.getLibVersion.return_value = 11003000
+            connection.getVersion.return_value = 10000002
+            self.driver.init_host('host')
+            connection.getLibVersion.return_value = 9000000
+            exc = self.assertRaises(nova_exception.InvalidConfiguration,
+                                    self.driver.init_host, 'host')
+            self.assertIn('libvirt is 9.0.0', str(exc))
+            self.assertIn('11.3.0', str(exc))
+            connection.getLibVersion.return_value = 11003000
+            connection.getVersion.return_value = 10000001
+            exc = self.assertRaises(nova_exception.InvalidConfiguration,
+                                    self.driver.init_host, 'host')
+            self.assertIn('QEMU is 10.0.1', str(exc))
+
     def test_inventory(self):
         tree = provider_tree.ProviderTree()
         tree.new_root(NODE, uuids.node)
