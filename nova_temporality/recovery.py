@@ -70,12 +70,13 @@ def _load(qmp, pool, region, deadline):
         qmp.command('migrate-incoming',
                     {'uri': migration.URI, 'exit-on-error': False},
                     timeout=_left(deadline))
-        _send(qmp, pool, region, ours, deadline)
-    _wait_loaded(qmp, region, deadline)
+        problem = _send(pool, region, ours, deadline)
+    _wait_loaded(qmp, region, deadline, problem)
     migration.set_ignore_shared(qmp, False, _left(deadline))
 
 
-def _send(qmp, pool, region, sock, deadline):
+def _send(pool, region, sock, deadline):
+    """Send the state; return what went wrong with that, or None."""
     # Under eventlet a socket is non-blocking behind Python's back.
     os.set_blocking(sock.fileno(), True)
     # A QEMU that hangs must not make us hang. 'll' is struct timeval.
@@ -83,18 +84,22 @@ def _send(qmp, pool, region, sock, deadline):
                     struct.pack('ll', max(1, int(_left(deadline))), 0))
     try:
         pool.send_state(region.id, sock)
-    except vpm.VpmError:
-        # A load that QEMU gave up looks like a broken pipe from here.
-        _raise_if_failed(region, *migration.status(qmp, _left(deadline)))
-        raise
+    except vpm.SystemCallFailed as e:
+        # Mostly a broken pipe, for a reason that only QEMU can tell.
+        return e
+    return None
 
 
-def _wait_loaded(qmp, region, deadline):
+def _wait_loaded(qmp, region, deadline, problem):
     while True:
         status, reason = migration.status(qmp, _left(deadline))
         if status == 'completed':
             return
-        _raise_if_failed(region, status, reason)
+        if status == 'failed':
+            raise RecoveryError(
+                "QEMU cannot load the state of %s: %s%s; QEMU's own log "
+                'tells why' % (region.name, reason,
+                               ' (%s)' % problem if problem else ''))
         if _left(deadline) <= 0:
             raise RecoveryError('QEMU has not loaded the state of %s in '
                                 'time' % region.name)
@@ -103,9 +108,3 @@ def _wait_loaded(qmp, region, deadline):
 
 def _left(deadline):
     return deadline - time.monotonic()
-
-
-def _raise_if_failed(region, status, reason):
-    if status == 'failed':
-        raise RecoveryError('QEMU cannot load the state of %s: %s'
-                            % (region.name, reason))

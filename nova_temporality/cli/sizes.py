@@ -23,8 +23,11 @@ def parse(text):
     K, M, G and T are powers of 1024.
     """
     try:
-        return strutils.string_to_bytes(text.removesuffix('B') + 'B',
+        size = strutils.string_to_bytes(text.removesuffix('B') + 'B',
                                         return_int=True)
+        if size < 0:
+            raise ValueError()
+        return size
     except ValueError:
         raise argparse.ArgumentTypeError(
             '%r is not a size; give e.g. 4096, 16M or 1.5G' % text)

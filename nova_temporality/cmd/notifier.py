@@ -49,10 +49,12 @@ def main():
     logging.setup(conf, 'temporality')
     try:
         _run(conf)
+        return 0
     except (_CannotStart, vpm.VpmError) as e:
-        LOG.error('The notifier cannot start: %s', e)
-        return 1
-    return 0
+        problem = str(e)
+    # In the handler, oslo.log would append the exception once more.
+    LOG.error('The notifier cannot start: %s', problem)
+    return 1
 
 
 def _run(conf):

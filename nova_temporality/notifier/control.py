@@ -35,6 +35,7 @@ from oslo_log import log as logging
 LOG = logging.getLogger(__name__)
 
 _MAX_REQUEST = 4096
+_RECV_SIZE = 64 << 10
 _MAX_CLIENTS = 16
 _CLIENT_SECONDS = 5.0
 
@@ -83,9 +84,11 @@ class ControlServer:
         try:
             with client:
                 try:
+                    # Read first: closing a socket with data unread in it
+                    # would take the answer along.
+                    line = _receive_line(client)
                     _check_peer(client)
-                    operation = self._operation(_receive_line(client))
-                    reply = {'ok': True, 'result': operation()}
+                    reply = {'ok': True, 'result': self._operation(line)()}
                 except RequestError as e:
                     reply = {'ok': False, 'error': str(e)}
                 except Exception as e:
@@ -127,7 +130,7 @@ def _receive_line(client):
                                % _CLIENT_SECONDS)
         client.settimeout(left)
         try:
-            data = client.recv(_MAX_REQUEST)
+            data = client.recv(_RECV_SIZE)
         except socket.timeout:
             continue
         if not data:

@@ -25,6 +25,7 @@ from oslo_log import log as logging
 
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import outage
+from nova_temporality.notifier import platform
 from nova_temporality.notifier import pvm
 from nova_temporality.notifier import systemd
 from nova_temporality import paths
@@ -46,6 +47,8 @@ class Notifier:
 
     def __init__(self, pool, conf):
         self._pool = pool
+        self._platform_problem = platform.problem(pool.path,
+                                                  pool.info().medium)
         self._run_dir = conf.temporality.run_dir
         self._check_interval = conf.temporality.scan_interval_ms / 1000
         self._timeout_ns = conf.temporality.fixation_timeout_ms * 1000000
@@ -90,7 +93,8 @@ class Notifier:
         for name, region in found.items():
             if name not in self._pvms:
                 self._pvms[name] = pvm.Pvm(self._pool, region, self._run_dir,
-                                           self._check_interval)
+                                           self._check_interval,
+                                           self._platform_problem)
 
     def on_power_event(self, event):
         """Fixate all pVMs, in a thread that must live on whatever happens."""

@@ -111,7 +111,7 @@ class Attempt:
 def save(qmp, fixation, attempt, runstate):
     """Stop a pVM, save its state and prove it.
 
-    :param qmp: QmpClient of its QEMU, whose ignore-shared is set
+    :param qmp: QmpClient of its QEMU, after migration.prepare_save()
     :param fixation: vpm.Fixation that was begun
     :param attempt: Attempt; settled if all goes well
     :param runstate: before the event

@@ -45,9 +45,9 @@ class StoppedNote:
         try:
             with open(self._path) as note:
                 content = json.load(note)
-        except FileNotFoundError:
+            return content['runstate'] if content['pid'] == pid else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return content['runstate'] if content['pid'] == pid else None
 
     def remove(self):
         """Forget it; harmless when there is none."""

@@ -27,6 +27,8 @@ import os
 
 from nova_temporality.notifier import fixation
 
+_KEYS = {'event', 'acknowledged_ms', 'called_off', 'pvms'}
+
 
 def report(event, outcomes, acknowledged_ns):
     """Make the report of one event.
@@ -48,14 +50,16 @@ def report(event, outcomes, acknowledged_ns):
 def merge(earlier, later):
     """Report an outage in which power failed again before it was called off.
 
-    The event stays the first one. A pVM that was fixated by an earlier event
-    keeps that outcome.
+    The event stays the first one. A pVM that was found fixated by an earlier
+    event keeps that outcome.
     """
     pvms = {pvm['name']: pvm for pvm in earlier['pvms']}
     for pvm in later['pvms']:
         known = pvms.get(pvm['name'])
-        if known is None or not known['result'] == pvm['result'] == (
-                fixation.FIXATED):
+        fixated_before = (
+            known is not None and known['result'] == fixation.FIXATED and
+            pvm['result'] == fixation.FIXATED and pvm['fixated_ms'] is None)
+        if not fixated_before:
             pvms[pvm['name']] = pvm
     return dict(earlier, pvms=[pvms[name] for name in sorted(pvms)])
 
@@ -98,9 +102,13 @@ def load(path):
     """Read the report that an earlier notifier stored, or return None."""
     try:
         with open(path) as f:
-            return json.load(f)
-    except FileNotFoundError:
+            stored = json.load(f)
+    except (FileNotFoundError, ValueError):
         return None
+    # One of another version is of no use either.
+    if not isinstance(stored, dict) or set(stored) != _KEYS:
+        return None
+    return stored
 
 
 def _iso(wall_ns):

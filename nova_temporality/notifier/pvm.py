@@ -79,9 +79,11 @@ class Pvm:
     :param region: vpm.RegionInfo of its memory
     :param run_dir: [temporality] run_dir
     :param check_interval: seconds between two looks at its QEMU
+    :param platform_problem: why this host protects no pVM at all, or None
     """
 
-    def __init__(self, pool, region, run_dir, check_interval):
+    def __init__(self, pool, region, run_dir, check_interval,
+                 platform_problem=None):
         self.region = region
         self.name = region.name
         self._pool = pool
@@ -89,6 +91,7 @@ class Pvm:
         self._note = note.StoppedNote(run_dir, region.name)
         self._run_lock = runlock.RunLock(region)
         self._check_interval = check_interval
+        self._platform_problem = platform_problem
         self._jobs = queue.SimpleQueue()
         self._condition = Condition(OFF)
         self._qmp = None
@@ -239,7 +242,11 @@ class Pvm:
         return Condition(ARMED)
 
     def _prepare(self):
-        """Check that QEMU's memory is the region, and set what lasts."""
+        """Check that its memory survives, and is the region's."""
+        if self._platform_problem:
+            # A fixation would not be worth its marker.
+            raise _NotArmed(NOT_ARMED, self._platform_problem,
+                            'use a platform with eADR or CXL GPF')
         memory = {name: self._qmp.command(
             'qom-get', {'path': _MEMORY_BACKEND, 'property': name},
             timeout=_PATIENCE) for name in ('mem-path', 'share')}
@@ -252,10 +259,6 @@ class Pvm:
                 'reboot the server hard')
         # A notifier that was killed could have left its traces.
         self._clean_up()
-        # The default would pace the stream. libvirt sets this for each of
-        # its own migrations.
-        self._qmp.command('migrate-set-parameters', {'max-bandwidth': 0},
-                          timeout=_PATIENCE)
         self._prepared = True
 
     def _note_live(self):
@@ -330,14 +333,21 @@ class Pvm:
             return
         if not self._prepared:
             self._prepare()
-        before = self._note.read(self._qmp.pid) or runstate
+        if runstate in migration.LIVE_RUNSTATES:
+            before = runstate
+        else:
+            before = self._note.read(self._qmp.pid) or runstate
         try:
             self._fixation.begin()
         except vpm.AlreadyFixated:
-            attempt.settle(fixation.FIXATED, runstate=before,
-                           reason='it was fixated before')
-            return
-        migration.set_ignore_shared(self._qmp, True, attempt.left())
+            if runstate not in migration.LIVE_RUNSTATES:
+                attempt.settle(fixation.FIXATED, runstate=before,
+                               reason='it was fixated before')
+                return
+            # Started by hand, and not noticed yet: its memory is newer.
+            self._pool.begin_epoch(self.region.id)
+            self._fixation.begin()
+        migration.prepare_save(self._qmp, attempt.left())
         self._note.write(self._qmp.pid, before)
         self._seen_live = False
         fixation.save(self._qmp, self._fixation, attempt, before)

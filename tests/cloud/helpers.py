@@ -43,6 +43,14 @@ def wait_error(name, patience=120):
         time.sleep(1)
 
 
+def wait_healed(name, patience=60):
+    """Wait until a server that was in ERROR is ACTIVE."""
+    deadline = time.monotonic() + patience
+    while client.show(name)['status'] != 'ACTIVE':
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
 def service(name):
     """One of the compute host's services."""
     [found] = [one for one in services.host() if one.name == name]

@@ -87,5 +87,5 @@ def test_damaged_and_old_states(servers, tmp_path):
     assert len(helpers.qemu_pids(helpers.regions()[uuids['sound']])) == 1
 
     client.run('openstack', 'server', 'reboot', '--hard', 'flipped')
-    client.wait_status('flipped', 'ACTIVE', 60)
+    helpers.wait_healed('flipped')
     helpers.wait_pvms([uuids['flipped']], 'armed')

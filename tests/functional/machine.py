@@ -32,6 +32,9 @@ from nova_temporality import vpm
 
 MEMORY = 32 << 20
 
+# A notifier that something happens to at a chosen point.
+NOTIFIER_AT = os.path.join(os.path.dirname(__file__), 'notifier_at.py')
+
 # A generous bound for what takes milliseconds, on a machine under load.
 PATIENCE = 60
 
@@ -188,9 +191,19 @@ class Guest:
         return self._memory(_BOOTS)
 
     def _memory(self, offset):
+        return struct.unpack('<I', self.peek(offset, 4))[0]
+
+    def peek(self, offset, length):
+        """Read the guest's memory."""
         with open(self.region.ram_path, 'rb') as ram:
             ram.seek(offset)
-            return struct.unpack('<I', ram.read(4))[0]
+            return ram.read(length)
+
+    def poke(self, offset, data):
+        """Write to the guest's memory, as the guest might."""
+        with open(self.region.ram_path, 'r+b') as ram:
+            ram.seek(offset)
+            ram.write(data)
 
     def wait_counting(self):
         """Wait until the counter moves."""

@@ -57,6 +57,18 @@ def is_command(name):
     return lambda command, *args: command == name
 
 
+def once(when):
+    """True the first time only."""
+    seen = []
+
+    def wrapper(*args):
+        if seen or not when(*args):
+            return False
+        seen.append(True)
+        return True
+    return wrapper
+
+
 def hang(client):
     os.kill(client.pid, signal.SIGSTOP)
 
@@ -76,8 +88,10 @@ POINTS = {
         fixation.Attempt, 'begin_commit', lambda self: die()),
     'after-commit': lambda: after(
         vpm.Fixation, 'commit', lambda self: die()),
-    'hang-qemu-at-migrate': lambda: before(
-        qmp.QmpClient, 'command', hang, is_command('migrate')),
+    'before-cont': lambda: before(
+        qmp.QmpClient, 'command', lambda self: die(), is_command('cont')),
+    'hang-qemu-at-first-migrate': lambda: before(
+        qmp.QmpClient, 'command', hang, once(is_command('migrate'))),
 }
 
 

@@ -15,6 +15,7 @@
 
 import pytest
 
+from nova_temporality.notifier import client
 from nova_temporality import runlock
 from tests.functional import machine
 
@@ -113,7 +114,7 @@ class TestNotifierDies:
     @pytest.fixture
     def guest(self, host, point):
         guest = host.booted()
-        notifier = host.notifier(['tests/functional/notifier_at.py', point])
+        notifier = host.notifier([machine.NOTIFIER_AT, point])
         notifier.protect(guest)
         notifier.process.send_signal(44)
         notifier.process.wait(machine.PATIENCE)
@@ -137,7 +138,7 @@ class TestNotifierDies:
 
 def test_notifier_dies_after_the_marker(host):
     guest = host.booted()
-    notifier = host.notifier(['tests/functional/notifier_at.py',
+    notifier = host.notifier([machine.NOTIFIER_AT,
                               'after-commit'])
     notifier.protect(guest)
     notifier.process.send_signal(44)
@@ -148,6 +149,26 @@ def test_notifier_dies_after_the_marker(host):
     guest.recover()
     guest.wait_counting()
     assert guest.counter() > before
+
+
+def test_state_is_invalid_before_guest_runs(host):
+    guest = host.booted()
+    notifier = host.notifier([machine.NOTIFIER_AT,
+                              'before-cont'])
+    notifier.protect(guest)
+    notifier.power_fails()
+    assert guest.proven()
+
+    with pytest.raises(client.NotifierError):
+        notifier.call('resume')
+    notifier.process.wait(machine.PATIENCE)
+
+    assert guest.stands_still()
+    assert not guest.proven()
+    notifier = host.notifier()
+    notifier.start()
+    assert notifier.call('resume')[0]['result'] == 'resumed'
+    guest.wait_counting()
 
 
 def test_power_fails_again_before_call_off(host):

@@ -10,11 +10,15 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """What is broken is reported, delays nobody and is never resumed."""
+
+import time
 
 import pytest
 
+from nova_temporality.notifier import fixation
+from nova_temporality.notifier import pvm
+from nova_temporality.notifier import sources
 from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
@@ -250,12 +254,15 @@ def assert_refused(guest):
     guest.kill()
 
 
-def test_qemu_that_differs_does_not_load(host):
+# It gives up at the first bytes, or at the last ones.
+@pytest.mark.parametrize('machine_type, vga', [('q35', False), ('pc', True)])
+def test_qemu_that_differs_does_not_load(host, machine_type, vga):
     guest = fixated(host)
-    guest.start('-incoming', 'defer', '-device', 'virtio-rng-pci', vga=True)
+    guest.start('-incoming', 'defer', '-machine', machine_type, vga=vga)
     with pytest.raises(recovery.RecoveryError) as e:
         guest.load()
     assert 'QEMU cannot load' in str(e.value)
+    assert guest.proven()
     guest.kill()
 
     # The state is still good for the right QEMU.
@@ -294,6 +301,29 @@ def test_guest_started_by_hand_invalidates_its_state(host):
 
     machine.wait_for(lambda: not guest.proven(), 'the state is invalidated')
     assert notifier.state(guest) == 'armed'
+
+
+def test_guest_started_by_hand_just_before_power_fails(host):
+    host.configure(scan_ms=60000)
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    stale = guest.counter()
+    with guest.monitor() as monitor:
+        monitor.command('cont')
+    guest.wait_counting()
+
+    report = notifier.power_fails()
+
+    assert machine.outcome(report, guest)['fixated_ms']
+    assert guest.runstate() == 'postmigrate'
+    host.power_cut()
+    before = guest.counter()
+    assert before > stale
+    guest.recover()
+    guest.wait_counting()
+    assert guest.counter() > before
 
 
 def test_qemu_on_other_memory_is_not_armed(host):
@@ -358,7 +388,7 @@ def test_late_answer_does_not_prove_a_state(host):
     host.configure(timeout_ms=500)
     guest = host.booted()
     notifier = host.notifier(
-        ['tests/functional/notifier_at.py', 'hang-qemu-at-migrate'])
+        [machine.NOTIFIER_AT, 'hang-qemu-at-first-migrate'])
     notifier.protect(guest)
 
     report = notifier.power_fails()
@@ -372,6 +402,25 @@ def test_late_answer_does_not_prove_a_state(host):
     guest.wait_counting()
 
 
+def test_second_attempt_knows_that_guest_ran(host):
+    host.configure(timeout_ms=500)
+    guest = host.booted()
+    notifier = host.notifier(
+        [machine.NOTIFIER_AT, 'hang-qemu-at-first-migrate'])
+    notifier.protect(guest)
+    notifier.power_fails()
+    guest.wake()
+    machine.wait_for(lambda: notifier.state(guest) == 'stopped', 'reconnect')
+    assert guest.runstate() == 'paused'
+
+    report = notifier.power_fails()
+
+    assert machine.outcome(report, guest)['result'] == 'fixated'
+    host.power_cut()
+    assert guest.recover().meta.runstate == 'running'
+    guest.wait_counting()
+
+
 def test_disconnected_client_is_of_no_use(host):
     guest = host.booted()
     with guest.monitor() as monitor:
@@ -379,3 +428,22 @@ def test_disconnected_client_is_of_no_use(host):
         with pytest.raises(qmp.QmpConnectionError):
             monitor.command('query-status')
         assert not monitor.connected
+
+
+def test_host_that_loses_cpu_caches_protects_nobody(host):
+    guest = host.booted()
+    one = pvm.Pvm(host.pool, guest.region, host.run_dir, 60,
+                  platform_problem='no eADR here')
+    one.check().result()
+    assert one.condition.state == pvm.NOT_ARMED
+    assert one.condition.reason == 'no eADR here'
+    assert one.condition.remedy
+
+    deadline_ns = time.monotonic_ns() + 20 * 10**9
+    outcome = one.fixate(sources.PowerEvent.now('test'),
+                         deadline_ns).outcome()
+    assert outcome.result == fixation.FAILED
+    assert outcome.reason == 'no eADR here'
+    assert not guest.proven()
+    guest.wait_counting()
+    one.close()

@@ -13,6 +13,8 @@
 
 """From the signal to the recovered guest, with real QEMU."""
 
+import os
+
 import pytest
 
 from nova_temporality import vpm
@@ -21,6 +23,9 @@ from tests.functional import machine
 
 def test_guest_survives_power_cut(host, accel):
     guest = host.booted(accel)
+    # More than the state file could take.
+    content = os.urandom(8 << 20)
+    guest.poke(16 << 20, content)
     notifier = host.notifier()
     notifier.protect(guest)
 
@@ -38,6 +43,7 @@ def test_guest_survives_power_cut(host, accel):
     guest.wait_counting()
     assert guest.counter() > before > 0
     assert guest.boots() == 1
+    assert guest.peek(16 << 20, 8 << 20) == content
     assert guest.capabilities() == set()
 
 

@@ -77,7 +77,7 @@ def mounted(test):
     """Run a test in a child process with a mount namespace of its own.
 
     What it mounts goes with it, and no namespace that is made meanwhile, such
-    as those of QEMUs, gets a copy.
+    as those of QEMUs, gets a copy.  What others unmount goes here, too.
     """
     @functools.wraps(test)
     def in_child(fs, **fixtures):

@@ -15,6 +15,7 @@
 # Harmless to repeat: what is there already is left alone.
 
 set -eu -o pipefail
+# shellcheck source=/dev/null
 . "$(dirname "$0")/lib.sh"
 
 PREFERENCES=/etc/apt/preferences.d/temporality-backports
@@ -67,11 +68,12 @@ apt_install() {
     allow_service_starts
     trap - EXIT
     after=$(enabled_units)
+    # What "systemctl disable" does, where there may be no systemd yet.
     comm -13 <(echo "$before") <(echo "$after") | while read -r unit; do
         case ${unit##*/} in
             mariadb*|mysql*|rabbitmq*|epmd*|openvswitch*|ovs*|libvirt*|virt*|\
             netfilter-persistent*|dnsmasq*)
-                systemctl disable "${unit##*/}" ;;
+                rm "$unit" ;;
         esac
     done
 }
@@ -94,7 +96,7 @@ install_debian_packages() {
 # Backports rank below everything unless asked for; ask for QEMU and libvirt.
 enable_backports() {
     local release
-    release=$(. /etc/os-release; echo "$VERSION_CODENAME")
+    release=$(codename)
     /usr/bin/python3 "$HERE/apt_entry.py" "$release-backports" \
         /etc/apt/sources.list.d/temporality-backports
     cat >"$PREFERENCES" <<EOF
@@ -165,13 +167,11 @@ build_project() {
 }
 
 install_project() {
-    local hash version
+    local hash
     hash=$(content_hash "$TOP/nova_temporality" "$TOP/setup.cfg" \
         "$TOP/setup.py" "$TOP/pyproject.toml" "$STAMPS/venv")
     stamped project "$hash" && return
-    # INTERIM: the project is being written
-    (step project "building and installing Temporality" \
-        build_project) || return 0
+    step project "building and installing Temporality" build_project
     stamp project "$hash"
 }
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # read by those who source it
 # Licensed under the Apache License, Version 2.0 (the "License"); you may
 # not use this file except in compliance with the License. You may obtain
 # a copy of the License at
@@ -18,7 +19,7 @@ TOP=$(cd "$HERE/../.." && pwd)
 STATE=${STATE:-/var/tmp/temporality}
 MARKER=$STATE/.temporality-state
 VENV=$STATE/venv
-LOGS=$STATE/log/${LOG_SUBDIR:-install}
+LOGS=$STATE/log/install
 STAMPS=$STATE/stamps
 
 say() {
@@ -32,6 +33,11 @@ die() {
 
 need_root() {
     [ "$(id -u)" = 0 ] || die "this must run as root"
+}
+
+# The code name of this Debian, such as bookworm.
+codename() {
+    sed -n 's/^VERSION_CODENAME=//p' /etc/os-release
 }
 
 # Make the state directory ours, or refuse one that belongs to others.

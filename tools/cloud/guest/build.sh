@@ -15,7 +15,7 @@
 # root disk with Redis, into $STATE/guest.  Kept until its sources change.
 
 set -eu -o pipefail
-LOG_SUBDIR=guest
+# shellcheck source=/dev/null
 . "$(dirname "$0")/../lib.sh"
 
 SOURCES=$HERE/guest
@@ -41,18 +41,18 @@ get_kernel() {
 
 make_root() {
     local release entry
-    release=$(. /etc/os-release; echo "$VERSION_CODENAME")
+    release=$(codename)
     entry=$(/usr/bin/python3 "$HERE/apt_entry.py" "$release" "$WORK/debian")
-    # A proxy, for instance; removed from the image below.
+    # A proxy, for instance; not for the image.
     apt-config dump Acquire >"$WORK/apt.conf"
     mmdebstrap --mode=root --variant=minbase --include="$PACKAGES" \
         --aptopt="$WORK/apt.conf" \
         --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --customize-hook='rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap' \
-        --customize-hook='rm -f "$1"/etc/apt/sources.list.d/*' \
         "$release" "$ROOT" "$entry"
+    rm -f "$ROOT/etc/apt/apt.conf.d/99mmdebstrap" \
+        "$ROOT"/etc/apt/sources.list.d/*
     mkdir -p "$ROOT/data"
     gcc -O2 -Wall -Wextra -Werror -static -o "$WORK/witness" \
         "$SOURCES/witness.c"
@@ -94,10 +94,10 @@ main() {
     fi
     rm -rf "$WORK" "$OUT"
     mkdir -p "$WORK" "$OUT"
-    step kernel "fetching the guest's kernel" get_kernel
-    step root "building the guest's root file system" make_root
-    step disk "making the guest's disk" make_disk
-    step initramfs "making the guest's initial RAM disk" make_initramfs
+    step guest-kernel "fetching the guest's kernel" get_kernel
+    step guest-root "building the guest's root file system" make_root
+    step guest-disk "making the guest's disk" make_disk
+    step guest-initramfs "making the guest's initial RAM disk" make_initramfs
     mv "$WORK"/{vmlinuz,initramfs,root.img} "$OUT"
     rm -rf "$WORK"
     stamp guest "$hash"

@@ -21,6 +21,6 @@ service once.  The modules:
 * config: the configuration files, rendered from templates
 * graph: tasks in parallel, each as soon as what it needs is done
 * database, catalog, tenant: the contents of a usable cloud
-* disk, host: the compute host with its disk, its power cut and its boot
+* disk, network, host: the compute host, its power cut and its boot
 * cli: up, down, status
 """

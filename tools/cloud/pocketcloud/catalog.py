@@ -82,3 +82,15 @@ def create():
                 keystone.call('POST', '/endpoints', {'endpoint': {
                     'service_id': service, 'interface': interface,
                     'url': url, 'region_id': layout.REGION}})
+
+
+def wake_neutron():
+    """Have Neutron's API configure its database models.
+
+    It does so with the first query, unless that is one for ports, which
+    fails instead; nova-api's would be one.
+    """
+    request = urllib.request.Request(
+        layout.url('neutron-api', '/v2.0/networks'),
+        headers={'X-Auth-Token': Keystone().token})
+    urllib.request.urlopen(request, timeout=60).close()

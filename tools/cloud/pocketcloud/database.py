@@ -25,13 +25,16 @@ class CommandFailed(Exception):
     """A command failed; the message says where its output is."""
 
 
-def run(name, *command, stdin=None):
-    """Run a command with its output in a log of its own."""
+def run(name, *command, text=''):
+    """Run a command with its output in a log of its own.
+
+    :param text: what it finds on its standard input
+    """
     log = layout.LOG / ('%s.log' % name)
     with log.open('wb') as output:
-        done = subprocess.run([str(word) for word in command], stdin=stdin,
-                              stdout=output, stderr=output,
-                              env=layout.environment())
+        done = subprocess.run([str(word) for word in command],
+                              input=text.encode(), stdout=output,
+                              stderr=output, env=layout.environment())
     if done.returncode:
         raise CommandFailed('%s failed, see %s' % (command[0], log))
 
@@ -67,7 +70,7 @@ def create_databases():
         sql.append('CREATE DATABASE IF NOT EXISTS %s CHARACTER SET utf8mb3;'
                    % name)
     run('mariadb-create', 'mariadb', '--no-defaults', '-uroot',
-        '-S', SOCKET, '-e', '\n'.join(sql))
+        '-S', SOCKET, text='\n'.join(sql))
 
 
 def sync_keystone():

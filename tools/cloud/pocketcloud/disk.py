@@ -73,6 +73,10 @@ def cut_host_disk():
     """Stop the file system dead: what is not written is lost."""
     descriptor = os.open(layout.HOST_DISK, os.O_RDONLY)
     try:
+        # Never that of the machine itself.
+        if os.fstat(descriptor).st_dev == layout.STATE.stat().st_dev:
+            raise OSError(errno.EINVAL, 'the disk is not mounted',
+                          str(layout.HOST_DISK))
         fcntl.ioctl(descriptor, IOC_SHUTDOWN,
                     struct.pack('I', SHUTDOWN_NOLOGFLUSH))
     finally:

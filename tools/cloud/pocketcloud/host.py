@@ -19,11 +19,11 @@ import subprocess
 
 from pocketcloud import disk
 from pocketcloud import layout
+from pocketcloud import network
 from pocketcloud import process
 from pocketcloud import service
 from pocketcloud import services
 
-NETNS = pathlib.Path('/run/netns')
 QEMU = re.compile(rb'(^|/)qemu-system-[^/\0]*\0')
 
 
@@ -42,29 +42,6 @@ def qemus():
         if QEMU.search(command) and bytes(layout.HOST_DISK) in command:
             found.append(pid)
     return found
-
-
-def network_namespaces():
-    """The DHCP agent's namespaces, known by the networks it serves."""
-    networks = layout.HOST_DISK / 'neutron' / 'dhcp'
-    names = ['qdhcp-' + path.name for path in networks.glob('*')]
-    return [name for name in names if (NETNS / name).exists()]
-
-
-def remove_network(namespaces):
-    """Remove what the kernel still has of the host's virtual network."""
-    for name in namespaces:
-        subprocess.run(['ip', 'netns', 'delete', name], check=True)
-    for link in leftover_links():
-        subprocess.run(['ip', 'link', 'delete', link], check=True)
-
-
-def leftover_links():
-    """The network devices that were made for ports of our bridge."""
-    ports = layout.HOST_RUN / 'ports'
-    names = ports.read_text().split() if ports.exists() else []
-    return [name for name in names
-            if (pathlib.Path('/sys/class/net') / name).exists()]
 
 
 def kill_everything():
@@ -93,11 +70,11 @@ def power_cut():
 
     :return: what happened, in words
     """
-    namespaces = network_namespaces()
+    network.note_namespaces()
     daemons, guests = kill_everything()
     disk.cut_host_disk()
+    network.remove()
     disk.unmount_host_disk()
-    remove_network(namespaces)
     for daemon in services.host():
         daemon.record.remove()
     shutil.rmtree(layout.HOST_RUN)
@@ -138,9 +115,8 @@ def shut_down():
     if table['libvirtd'].is_ready():
         yield destroy_domains()
     yield from service.stop_all(table.values())
-    namespaces = network_namespaces()
     kill_everything()
-    remove_network(namespaces)
+    network.remove()
     if disk.is_mounted(layout.HOST_DISK):
         disk.unmount_host_disk()
     shutil.rmtree(layout.HOST_RUN, ignore_errors=True)

@@ -62,10 +62,8 @@ LIBVIRT_URI = ('qemu+unix:///system?socket=%s'
                % (HOST_RUN / 'libvirt' / 'libvirt-sock'))
 OVSDB = 'unix:%s' % (HOST_RUN / 'openvswitch' / 'db.sock')
 
-COMPUTE_DRIVER = os.environ.get(
-    'COMPUTE_DRIVER', 'temporality.TemporalityDriver'
-    # INTERIM: until the driver exists
-    if (BIN / 'temporality-notifier').exists() else 'libvirt.LibvirtDriver')
+COMPUTE_DRIVER = os.environ.get('COMPUTE_DRIVER',
+                                'temporality.TemporalityDriver')
 
 
 def require_state():

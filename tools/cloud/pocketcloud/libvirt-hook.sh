@@ -20,11 +20,9 @@
 # without network is better than none: this never fails.
 
 [ "$2" = started ] || exit 0
-PROMISC=0x100
-for tap in $(sed -n "s/.*<target dev='\(tap[^']*\)'.*/\1/p"); do
-    flags=/sys/class/net/$tap/flags
+sed -n "s/.*<target dev='\(tap[^']*\)'.*/\1/p" | while read -r tap; do
     tries=0
-    while [ $tries -lt 40 ] && [ $(($(cat "$flags") & PROMISC)) = 0 ]; do
+    until ip link show "$tap" | grep -q PROMISC || [ $tries = 40 ]; do
         tries=$((tries + 1))
         sleep 0.05
     done

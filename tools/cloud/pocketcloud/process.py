@@ -105,7 +105,7 @@ def kill(pid, number=signal.SIGKILL):
         pass
 
 
-def stop(pid, timeout=10):
+def stop(pid, timeout):
     """End a daemon and its process group: politely, then by force."""
     group = members(pid)
     for number, patience in (signal.SIGTERM, timeout), (signal.SIGKILL, 10):

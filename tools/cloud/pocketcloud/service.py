@@ -25,7 +25,7 @@ import amqp
 from pocketcloud import layout
 from pocketcloud import process
 
-PATIENCE_WITH_NEW = 90
+PATIENCE_WITH_NEW = 180
 PATIENCE_WITH_OLD = 15
 
 
@@ -45,6 +45,7 @@ class Service:
     :param queue: message queue that it consumes
     :param ready_line: text in its log that says it is ready
     :param files: the files a change of which makes a restart necessary
+    :param patience: seconds between asking it to end and making it
     :param prepare: called before the start
     :param finish: called after the start, when the service is ready
     """
@@ -62,6 +63,7 @@ class Service:
     files: tuple = ()
     prepare: callable = None
     finish: callable = None
+    patience: int = 4
 
     @property
     def log(self):
@@ -90,7 +92,7 @@ class Service:
         running = self.record.read()
         done = 'started'
         if running and running.fingerprint != self.fingerprint():
-            done = 'restarted, its configuration or code changed'
+            done = 'restarted, something it depends on changed'
         elif running and self.becomes_ready(PATIENCE_WITH_OLD):
             return 'up already'
         elif running:
@@ -139,7 +141,7 @@ class Service:
         """End it; return what was done about it."""
         running = self.record.read()
         if running:
-            process.stop(running.pid)
+            process.stop(running.pid, self.patience)
         # Helpers that left its process group, or a daemon without record.
         left = process.ours(TEMPORALITY_SERVICE=self.name)
         for pid in left:

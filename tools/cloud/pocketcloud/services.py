@@ -17,9 +17,12 @@ import pathlib
 import shutil
 import subprocess
 
+from pocketcloud import catalog
 from pocketcloud import config
 from pocketcloud import database
 from pocketcloud import layout
+from pocketcloud import network
+from pocketcloud import process
 from pocketcloud.service import Service
 
 OVS_RUN = layout.HOST_RUN / 'openvswitch'
@@ -44,11 +47,11 @@ def with_files(command, *files):
     return line
 
 
-def uwsgi(name, module, needs, files, **env):
+def uwsgi(name, module, needs, files, finish=None, **env):
     """An API, run by one uwsgi."""
     return Service(
         name, 'controller', needs=needs, port=name, http=True, files=files,
-        env=env, command=[
+        finish=finish, env=env, command=[
             layout.BIN / 'uwsgi', '--virtualenv', layout.VENV,
             '--http-socket', '%s:%d' % (layout.ADDRESS, layout.PORTS[name]),
             '--module', module + ':application', '--processes', '1',
@@ -60,7 +63,7 @@ def uwsgi(name, module, needs, files, **env):
 def mariadb():
     data = database.DATA
     return Service(
-        'mariadb', 'controller', port='mariadb',
+        'mariadb', 'controller', port='mariadb', patience=30,
         prepare=database.create_data_directory,
         finish=database.create_databases,
         # The cloud may be lost with the machine: speed before durability.
@@ -89,7 +92,8 @@ def rabbitmq():
 
     return Service(
         'rabbitmq', 'controller', port='rabbitmq', files=(configuration,),
-        prepare=prepare, command=[binaries[-1] if binaries else '/nowhere'],
+        patience=30, prepare=prepare,
+        command=[binaries[-1] if binaries else '/nowhere'],
         env={
             'HOME': str(home),
             'ERL_EPMD_ADDRESS': layout.ADDRESS,
@@ -138,7 +142,7 @@ def controller():
                 files=(NOVA_CONF, TEMPORALITY_CONF, PROJECT),
                 queue='scheduler'),
         uwsgi('neutron-api', 'neutron.wsgi.api', ('neutron-db', 'catalog'),
-              (NEUTRON_CONF, ML2_INI),
+              (NEUTRON_CONF, ML2_INI), catalog.wake_neutron,
               OS_NEUTRON_CONFIG_DIR=str(layout.ETC / 'neutron'),
               OS_NEUTRON_CONFIG_FILES='neutron.conf;ml2.ini'),
         Service('neutron-rpc', 'controller',
@@ -165,6 +169,12 @@ def create_ovs_database():
 def ovs_vsctl(*arguments):
     subprocess.run(['ovs-vsctl', '--timeout=20', *arguments], check=True,
                    env=layout.environment())
+
+
+def prepare_network():
+    """Remove what an Open vSwitch that was killed has left behind."""
+    network.remove()
+    network.claim()
 
 
 def create_integration_bridge():
@@ -211,7 +221,8 @@ def libvirt_service(name, needs, **kwargs):
 
 def host():
     """The services of the compute host, in the order in which it boots."""
-    services = [
+    neutron_needs = 'libvirtd', 'neutron-rpc'
+    return [
         Service('ovsdb', 'host', needs=('host-disk',),
                 prepare=create_ovs_database,
                 finish=functools.partial(ovs_vsctl, '--no-wait', 'init'),
@@ -221,18 +232,13 @@ def host():
                     '--remote=p' + layout.OVSDB, '--no-chdir',
                     '--pidfile', '--unixctl=%s' % (OVS_RUN / 'ovsdb.ctl')]),
         Service('ovs-vswitchd', 'host', needs=('ovsdb',),
-                finish=create_integration_bridge,
+                prepare=prepare_network, finish=create_integration_bridge,
                 socket=OVS_RUN / 'vswitchd.ctl', command=[
                     'ovs-vswitchd', layout.OVSDB, '--no-chdir', '--pidfile',
                     '--unixctl=%s' % (OVS_RUN / 'vswitchd.ctl')]),
-    ]
-    if (layout.BIN / 'temporality-notifier').exists():
-        services.append(Service(
-            'notifier', 'host', needs=('pool',),
-            command=with_files('temporality-notifier', TEMPORALITY_CONF),
-            files=(TEMPORALITY_CONF, PROJECT)))
-    neutron_needs = 'libvirtd', 'neutron-rpc'
-    services += [
+        Service('notifier', 'host', needs=('pool',),
+                command=with_files('temporality-notifier', TEMPORALITY_CONF),
+                files=(TEMPORALITY_CONF, PROJECT)),
         libvirt_service('virtlogd', ('host-disk',),
                         socket='virtlogd-sock'),
         libvirt_service('libvirtd', ('virtlogd', 'ovs-vswitchd', 'notifier'),
@@ -241,7 +247,10 @@ def host():
                 needs=('libvirtd', 'nova-conductor', 'placement'),
                 command=with_files('nova-compute', NOVA_CONF,
                                    TEMPORALITY_CONF),
-                files=(NOVA_CONF, TEMPORALITY_CONF, PROJECT),
+                # When libvirtd is new, nova-compute takes half a minute to
+                # find it and takes no servers meanwhile; a new one does not.
+                files=(NOVA_CONF, TEMPORALITY_CONF, PROJECT,
+                       process.Record('libvirtd').path),
                 queue='compute.' + layout.HOST),
         Service('neutron-agent', 'host', needs=neutron_needs,
                 command=with_files('neutron-openvswitch-agent', NEUTRON_CONF,
@@ -251,10 +260,11 @@ def host():
         Service('dhcp-agent', 'host', needs=neutron_needs,
                 command=with_files('neutron-dhcp-agent', NEUTRON_CONF,
                                    ML2_INI, DHCP_INI),
-                files=(NEUTRON_CONF, ML2_INI, DHCP_INI),
+                # Its devices are gone when Open vSwitch is new.
+                files=(NEUTRON_CONF, ML2_INI, DHCP_INI,
+                       process.Record('ovs-vswitchd').path),
                 ready_line='DHCP agent started'),
     ]
-    return services
 
 
 def table():

@@ -36,7 +36,6 @@ def main():
         cut.run()
     except (scenario.Failed, RuntimeError, OSError, graph.Failed) as exc:
         sys.exit('\nFAILED: %s\nThe logs are in %s.' % (exc, layout.LOG))
-    story.chapter('The whole story')
     story.tell()
     print()
     print('\n'.join(cut.summary()))

@@ -31,9 +31,12 @@ class Timeline:
 
     def chapter(self, title):
         """Begin a new part."""
+        self._heading(title)
+        self._events.append((None, title))
+
+    def _heading(self, title):
         self._say('')
         self._say('== %s %s' % (title, '=' * (WIDTH - 4 - len(title))))
-        self._events.append((None, title))
 
     def note(self, text, when=None):
         """Something happened, now or at a given time.time()."""
@@ -47,7 +50,7 @@ class Timeline:
 
     def tell(self):
         """Print the whole story, in seconds before and after the cut."""
-        self._say('')
+        self._heading('The whole story, in seconds from the power failure')
         for when, text in self._events:
             if when is None:
                 self._say('')

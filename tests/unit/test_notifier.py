@@ -1,0 +1,353 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from nova_temporality import migration
+from nova_temporality.notifier import fixation
+from nova_temporality.notifier import note
+from nova_temporality.notifier import outage
+from nova_temporality.notifier import sources
+from nova_temporality.notifier import systemd
+from nova_temporality import paths
+from nova_temporality import qmp
+from nova_temporality import runlock
+
+pytestmark = pytest.mark.native_threads
+
+EVENT = sources.PowerEvent('test', 10**18, 5 * 10**9)
+
+
+def attempt(seconds=60):
+    return fixation.Attempt('pvm', sources.PowerEvent.now('test'),
+                            time.monotonic_ns() + int(seconds * 1e9))
+
+
+class TestAttempt:
+
+    def test_first_outcome_counts(self):
+        one = attempt()
+        one.settle(fixation.FIXATED, runstate='running')
+        one.settle(fixation.FAILED)
+        assert one.outcome().result == fixation.FIXATED
+        assert one.outcome().runstate == 'running'
+
+    def test_given_up_at_deadline(self):
+        one = attempt(0)
+        assert one.outcome().result == fixation.FAILED
+        one.settle(fixation.FIXATED)
+        assert one.outcome().result == fixation.FAILED
+
+    def test_no_commit_after_deadline(self):
+        with pytest.raises(fixation.FixationError):
+            attempt(0).begin_commit()
+
+    def test_no_commit_after_giving_up(self):
+        one = attempt()
+        one.settle(fixation.FAILED)
+        with pytest.raises(fixation.FixationError):
+            one.begin_commit()
+
+    def test_commit_that_outlasts_deadline(self):
+        one = attempt()
+        one.begin_commit()
+        one.deadline_ns = 0
+        assert 'persisted' in one.outcome().reason
+
+    def test_outcome_waits_for_worker(self):
+        one = attempt()
+        threading.Timer(0.05, one.settle, [fixation.FIXATED]).start()
+        assert one.outcome().result == fixation.FIXATED
+
+
+class FakeQemu:
+    """Answers commands from lists, one answer after the other."""
+
+    def __init__(self, **answers):
+        self._answers = {name.replace('_', '-'): list(replies)
+                         for name, replies in answers.items()}
+        self.commands = []
+
+    def command(self, name, args=None, timeout=None):
+        self.commands.append(name)
+        replies = self._answers.get(name, [{}])
+        reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+class TestCleanUp:
+
+    def test_save_under_way_is_cancelled(self):
+        qemu = FakeQemu(
+            query_migrate=[{'status': 'active'}, {'status': 'cancelling'},
+                           {'status': 'cancelled'}],
+            query_status=[{'status': 'paused'}])
+        migration.clean_up(qemu, 10)
+        assert 'migrate_cancel' in qemu.commands
+        assert qemu.commands[-1] == 'migrate-set-capabilities'
+
+    @pytest.mark.parametrize('status', [{}, {'status': 'none'},
+                                        {'status': 'completed'},
+                                        {'status': 'failed'}])
+    def test_nothing_to_cancel(self, status):
+        qemu = FakeQemu(query_migrate=[status],
+                        query_status=[{'status': 'paused'}])
+        migration.clean_up(qemu, 10)
+        assert 'migrate_cancel' not in qemu.commands
+        assert qemu.commands[-1] == 'migrate-set-capabilities'
+
+    def test_completed_save_is_waited_for(self):
+        qemu = FakeQemu(query_migrate=[{'status': 'completed'}],
+                        query_status=[{'status': 'finish-migrate'},
+                                      {'status': 'finish-migrate'},
+                                      {'status': 'postmigrate'}])
+        migration.clean_up(qemu, 10)
+        assert qemu.commands.count('query-status') == 3
+
+    def test_stuck(self):
+        qemu = FakeQemu(query_migrate=[{'status': 'cancelling'}],
+                        query_status=[{'status': 'paused'}])
+        with pytest.raises(migration.MigrationStuck):
+            migration.clean_up(qemu, 0.01)
+        assert 'migrate-set-capabilities' not in qemu.commands
+
+
+class TestOutage:
+
+    @staticmethod
+    def report(*outcomes, event=EVENT):
+        return outage.report(event, outcomes, event.monotonic_ns + 7900000)
+
+    def test_report(self):
+        report = self.report(
+            fixation.Outcome('b', fixation.FIXATED, fixated_ms=5.0),
+            fixation.Outcome('a', fixation.FAILED, reason='why'))
+        assert report['acknowledged_ms'] == 7.9
+        assert report['event'] == {'source': 'test', 'time':
+                                   '2001-09-09T01:46:40.000+00:00'}
+        assert [pvm['name'] for pvm in report['pvms']] == ['a', 'b']
+        assert [pvm['name'] for pvm in outage.failures(report)] == ['a']
+        assert json.loads(json.dumps(report)) == report
+        assert '1 fixated, 1 failed, 0 skipped' in outage.summary(report)
+
+    def test_merge(self):
+        fixated = fixation.Outcome('x', fixation.FIXATED, fixated_ms=5.0)
+        known = dataclasses.replace(fixated, fixated_ms=None, reason='known')
+        failed = fixation.Outcome('x', fixation.FAILED)
+        later = dataclasses.replace(EVENT, source='later')
+        again = dataclasses.replace(fixated, fixated_ms=6.0)
+        for first, second, expected in (
+                (fixated, known, fixated), (failed, fixated, fixated),
+                (fixated, again, again),
+                (failed, known, known), (fixated, failed, failed)):
+            merged = outage.merge(self.report(first),
+                                  self.report(second, event=later))
+            assert merged['pvms'] == [dataclasses.asdict(expected)]
+            assert merged['event']['source'] == 'test'
+
+    def test_merge_keeps_who_was_in_one_event_only(self):
+        merged = outage.merge(
+            self.report(fixation.Outcome('b', fixation.FIXATED)),
+            self.report(fixation.Outcome('a', fixation.SKIPPED)))
+        assert [pvm['name'] for pvm in merged['pvms']] == ['a', 'b']
+
+    def test_call_off_is_noted_once(self):
+        called_off = outage.call_off(self.report(), 10**18)
+        assert called_off['called_off'] == '2001-09-09T01:46:40.000+00:00'
+        assert outage.call_off(called_off, 10**18 + 10**9) == called_off
+        assert 'called off' in outage.summary(called_off)
+
+    def test_store_and_load(self, tmp_path):
+        path = str(tmp_path / 'last')
+        assert outage.load(path) is None
+        report = self.report(fixation.Outcome('x', fixation.FIXATED))
+        outage.store(report, path)
+        assert outage.load(path) == report
+        assert os.listdir(tmp_path) == ['last']
+
+    @pytest.mark.parametrize('content', ['', '{', '[]', '{"event": 1}'])
+    def test_damaged_report_is_ignored(self, tmp_path, content):
+        path = tmp_path / 'last'
+        path.write_text(content)
+        assert outage.load(str(path)) is None
+
+
+class TestNote:
+
+    @pytest.fixture
+    def one(self, tmp_path):
+        (tmp_path / 'stopped').mkdir()
+        return note.StoppedNote(str(tmp_path), 'pvm')
+
+    def test_is_about_one_process(self, one):
+        assert one.read(7) is None
+        one.write(7, 'running')
+        assert one.read(7) == 'running'
+        assert one.read(8) is None
+
+    def test_remove(self, one):
+        one.write(7, 'running')
+        one.remove()
+        one.remove()
+        assert one.read(7) is None
+
+    @pytest.mark.parametrize('content', ['', '{', '[]', '{"pid": 7}'])
+    def test_damaged_note_is_none(self, one, tmp_path, content):
+        with open(paths.stopped_note(str(tmp_path), 'pvm'), 'w') as f:
+            f.write(content)
+        assert one.read(7) is None
+
+
+class TestRunLock:
+
+    @pytest.fixture
+    def region(self, tmp_path):
+        (tmp_path / 'state').touch()
+
+        class Region:
+            name = 'pvm'
+            ram_path = str(tmp_path / 'ram')
+        return Region
+
+    def test_excludes_threads_of_one_process_too(self, region):
+        with runlock.RunLock(region):
+            with pytest.raises(runlock.RunLockTimeout) as e:
+                runlock.RunLock(region).acquire(0)
+        assert 'temporality resume' in str(e.value)
+        with runlock.RunLock(region):
+            pass
+
+    def test_waits(self, region):
+        first, second = runlock.RunLock(region), runlock.RunLock(region)
+        first.acquire(0)
+        threading.Timer(0.05, first.release).start()
+        second.acquire(60)
+        second.release()
+
+    def test_acquire_twice_and_release_twice(self, region):
+        lock = runlock.RunLock(region)
+        lock.acquire(0)
+        lock.acquire(0)
+        lock.release()
+        lock.release()
+        with runlock.RunLock(region):
+            pass
+
+    def test_killed_owner_leaves_none(self, region):
+        code = ('from nova_temporality import runlock\n'
+                'class Region:\n'
+                '    name = "pvm"\n'
+                '    ram_path = %r\n'
+                'runlock.RunLock(Region).acquire(0)\n'
+                'print("locked", flush=True)\n'
+                'input()\n' % region.ram_path)
+        owner = subprocess.Popen(
+            [sys.executable, '-c', code], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+        with owner:
+            assert owner.stdout.readline() == b'locked\n'
+            with pytest.raises(runlock.RunLockTimeout):
+                runlock.RunLock(region).acquire(0)
+            owner.kill()
+            owner.wait()
+        runlock.RunLock(region).acquire(0)
+
+
+class TestSystemd:
+
+    @pytest.mark.parametrize('prefix', ['', '@'])
+    def test_notify(self, tmp_path, monkeypatch, prefix):
+        address = prefix + str(tmp_path / 'notify')
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.bind(address.replace('@', '\0'))
+            monkeypatch.setenv('NOTIFY_SOCKET', address)
+            systemd.notify('READY=1')
+            assert sock.recv(100) == b'READY=1'
+
+    def test_nobody_listens(self, tmp_path, monkeypatch):
+        monkeypatch.setenv('NOTIFY_SOCKET', str(tmp_path / 'nobody'))
+        systemd.notify('READY=1')
+        monkeypatch.delenv('NOTIFY_SOCKET')
+        systemd.notify('READY=1')
+
+    def test_watchdog_interval(self, monkeypatch):
+        monkeypatch.delenv('WATCHDOG_USEC', raising=False)
+        monkeypatch.delenv('WATCHDOG_PID', raising=False)
+        assert systemd.watchdog_interval() is None
+        monkeypatch.setenv('WATCHDOG_USEC', '3000000')
+        assert systemd.watchdog_interval() == 1.5
+        monkeypatch.setenv('WATCHDOG_PID', '1')
+        assert systemd.watchdog_interval() is None
+
+
+class TestSignalSource:
+
+    def test_signals_during_callback_are_the_same_event(self):
+        code = (
+            'import os, sys\n'
+            'from nova_temporality.notifier import sources\n'
+            'sources.block_signal()\n'
+            'count = 0\n'
+            'def callback(event):\n'
+            '    global count\n'
+            '    count += 1\n'
+            '    if count == 3:\n'
+            '        sys.exit(7)\n'
+            '    for _ in range(50):\n'
+            '        os.kill(os.getpid(), 44)\n'
+            '    print(event.source, flush=True)\n'
+            'os.kill(os.getpid(), 44)\n'
+            'sources.SignalSource().run(callback)\n')
+        process = subprocess.Popen(
+            [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True,
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+        with process:
+            for _ in range(2):
+                assert process.stdout.readline().startswith('signal 44 from')
+                # Idle again, it blocks in sigwaitinfo until the next one.
+                wait_until_asleep(process)
+                process.send_signal(sources.POD_SIGNAL)
+            assert process.wait(60) == 7
+
+    def test_number(self):
+        assert sources.POD_SIGNAL == signal.SIGRTMIN + 10
+
+
+def wait_until_asleep(process):
+    path = '/proc/%d/wchan' % process.pid
+    deadline = time.monotonic() + 60
+    while True:
+        with open(path) as wchan:
+            if 'sigtimedwait' in wchan.read():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_qmp_errors_are_told_apart():
+    assert issubclass(qmp.QmpTimeout, qmp.QmpConnectionError)
+    assert issubclass(qmp.QmpRefused, qmp.QmpConnectionError)
+    assert not issubclass(qmp.QmpCommandError, qmp.QmpConnectionError)

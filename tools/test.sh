@@ -1,0 +1,87 @@
+#!/bin/bash
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+# Linters, then all tests.  "make install" and "make guest" have run before.
+
+set -eu -o pipefail
+TOP=$(cd "$(dirname "$0")/.." && pwd)
+STATE=${STATE:-/var/tmp/temporality}
+PATH=$STATE/venv/bin:$PATH
+SCRATCH=$(mktemp -d)
+trap 'rm -rf "$SCRATCH"' EXIT
+cd "$TOP"
+
+say() {
+    printf '\n== %s\n' "$*"
+}
+
+lint() {
+    say "linters"
+    flake8
+    doc8 README.rst doc/source releasenotes
+    git ls-files '*.sh' .ci/run tools/cloud/guest/init \
+        tools/cloud/guest/initramfs-init tools/cloud/guest/dhcp-event |
+        xargs shellcheck -x -S warning
+    reno -q lint
+}
+
+# The sample must be what the options say.
+sample() {
+    say "sample of the configuration"
+    oslo-config-generator --config-file etc/temporality/config-generator.conf \
+        --output-file "$SCRATCH/sample"
+    diff -u etc/temporality/temporality.conf.sample "$SCRATCH/sample"
+}
+
+docs() {
+    say "documentation"
+    sphinx-build -q -W -b html -d "$SCRATCH/doctrees" doc/source "$SCRATCH/doc"
+}
+
+# The tests import the checkout, so its native library has to be there.
+native() {
+    say "native library"
+    python setup.py -q build_ext --inplace 2>"$SCRATCH/native.log" || {
+        cat "$SCRATCH/native.log"
+        return 1
+    }
+}
+
+pytest() {
+    python -m pytest -p no:cacheprovider -W ignore --timeout 1200 "$@"
+}
+
+tests() {
+    say "tests"
+    pytest --durations 10 "$@"
+}
+
+# Nova's tests of its libvirt driver, on ours.
+nova_unit() {
+    say "Nova's own tests"
+    pytest -q -p tests.nova_unit.plugin \
+        --pyargs nova.tests.unit.virt.libvirt.test_driver
+}
+
+eventlet() {
+    say "unit tests under eventlet"
+    OS_NOVA_DISABLE_EVENTLET_PATCHING=false pytest tests/unit
+}
+
+lint
+sample
+docs
+native
+nova_unit
+eventlet
+tests "${@:-tests}"
