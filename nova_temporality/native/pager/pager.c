@@ -52,13 +52,14 @@ enum {
 
 struct fault {
     uint32_t page;
+    uint32_t ahead;   /* nobody touched it; so many pages are read ahead */
     uint64_t since_ns;
 };
 
-/* Faults one after the other: what to read ahead. */
+/* Faults one after the other. */
 struct stream {
-    uint32_t next;
-    uint32_t window;
+    uint32_t next;    /* where the window ends */
+    uint32_t window;  /* pages brought in at once */
 };
 
 struct vpm_pager {
@@ -258,13 +259,13 @@ static void enter_zero(struct vpm_pager *pager, struct vpm_move *move,
 /* -- faults -------------------------------------------------------------- */
 
 /* Locked.  When there is no room, whoever waits tries again, later. */
-static bool enqueue(struct vpm_pager *pager, uint32_t page)
+static bool enqueue(struct vpm_pager *pager, uint32_t page, uint32_t ahead)
 {
     uint32_t at = (pager->queue_head + pager->queue_count) % QUEUE_LENGTH;
 
     if (pager->queue_count == QUEUE_LENGTH)
         return false;
-    pager->queue[at] = (struct fault){page, now_ns()};
+    pager->queue[at] = (struct fault){page, ahead, now_ns()};
     pager->queue_count++;
     pager->states[page] = QUEUED;
     if (pager->backing.free_frames > 0)
@@ -303,7 +304,7 @@ static void fault_absent(struct vpm_pager *pager, struct vpm_move *move)
         enter_zero(pager, move, zero);
         return;
     }
-    queued = enqueue(pager, move->page);
+    queued = enqueue(pager, move->page, 0);
     unlock(pager);
     if (!queued)
         wake(pager, move->page, 1);
@@ -365,38 +366,41 @@ static void *reader(void *opaque)
 
 /* -- workers ------------------------------------------------------------- */
 
-/* Locked.  The stream that a fault on *page* continues; its window says how
- * many pages to bring in. */
-static struct stream *find_stream(struct vpm_pager *pager, uint32_t page)
+/* Locked.  How many pages to bring in for a fault on *page*: more when faults
+ * come one after the other, in the window of a stream or right after it. */
+static uint32_t read_ahead(struct vpm_pager *pager, uint32_t page)
 {
     uint32_t most = READ_AHEAD_BYTES / (uint32_t)pager->page_size;
     struct stream *stream = pager->streams;
 
     if (most > READ_AHEAD_MOST)
         most = READ_AHEAD_MOST;
-    while (stream < pager->streams + STREAMS && stream->next != page)
+    while (stream < pager->streams + STREAMS &&
+           stream->next - page > stream->window)
         stream++;
     if (stream == pager->streams + STREAMS) {
         stream = &pager->streams[pager->oldest_stream++ % STREAMS];
         stream->window = 1;
     } else if (2 * stream->window <= most) {
-        stream->window *= 2;
+        stream->window = stream->window ? 2 * stream->window : 1;
     }
-    return stream;
+    stream->next = page + stream->window;
+    return stream->window;
 }
 
-/* Locked.  Whether a page can be read ahead as move number *number*. */
-static bool follows(struct vpm_pager *pager, const struct vpm_move *moves,
-                    int number)
+/* Locked.  Whether a page can be read ahead, and from which slot. */
+static bool can_read_ahead(struct vpm_pager *pager, uint32_t page,
+                           uint32_t *slot)
 {
-    uint32_t page = moves[0].page + (uint32_t)number;
     struct vpm_ppt_entry entry;
 
-    return page < pager->backing.ppt.shape.pages &&
-        pager->states[page] == ABSENT &&
-        pager->backing.free_frames > pager->low &&
-        !vpm_ppt_get(&pager->backing.ppt, page, &entry) &&
-        entry.slot == moves[0].slot + (uint32_t)number;
+    if (page >= pager->backing.ppt.shape.pages ||
+        pager->states[page] != ABSENT ||
+        pager->backing.free_frames <= pager->low ||
+        vpm_ppt_get(&pager->backing.ppt, page, &entry))
+        return false;
+    *slot = entry.slot;
+    return entry.slot != VPM_NONE;
 }
 
 /* Locked. */
@@ -408,29 +412,35 @@ static void take_move(struct vpm_pager *pager, struct vpm_move *move,
 }
 
 /* Locked.  Takes frames for a fault, and for the pages after it as long as
- * they lie in the slots after it; returns how many, 0 when its entry is
- * damaged. */
-static int take_run(struct vpm_pager *pager, uint32_t page,
+ * they lie in the slots after it.  What of the window lies elsewhere is left to
+ * another worker.  Returns how many, 0 when the fault's entry is damaged. */
+static int take_run(struct vpm_pager *pager, const struct fault *fault,
                     struct vpm_move *moves, bool *zero)
 {
-    struct stream *stream = find_stream(pager, page);
+    uint32_t window = fault->ahead;
+    uint32_t page = fault->page;
     struct vpm_ppt_entry entry;
-    int most = 1;
+    uint32_t most = 1, slot;
 
+    if (window == 0)
+        window = read_ahead(pager, page);
     moves[0] = (struct vpm_move){.page = page, .slot = VPM_NONE};
     if (vpm_ppt_get(&pager->backing.ppt, page, &entry))
         return 0;
     moves[0].slot = entry.slot;
     take_move(pager, &moves[0], wished_frame(pager, page), zero);
-    while (entry.slot != VPM_NONE && most < (int)stream->window &&
-           follows(pager, moves, most)) {
-        moves[most].page = page + (uint32_t)most;
-        moves[most].slot = entry.slot + (uint32_t)most;
+    if (entry.slot == VPM_NONE)
+        return 1;
+    while (most < window && can_read_ahead(pager, page + most, &slot) &&
+           slot == entry.slot + most) {
+        moves[most].page = page + most;
+        moves[most].slot = slot;
         take_move(pager, &moves[most], moves[most - 1].frame + 1, NULL);
         most++;
     }
-    stream->next = page + (uint32_t)most;
-    return most;
+    if (most < window && can_read_ahead(pager, page + most, &slot))
+        enqueue(pager, page + most, window - most);
+    return (int)most;
 }
 
 /* Frames of pages that were only read ahead. */
@@ -489,7 +499,7 @@ static void *worker(void *opaque)
         *working = pager->queue[pager->queue_head];
         pager->queue_head = (pager->queue_head + 1) % QUEUE_LENGTH;
         pager->queue_count--;
-        most = take_run(pager, working->page, moves, &zero);
+        most = take_run(pager, working, moves, &zero);
         unlock(pager);
         if (most == 0)
             give_up(pager, moves, VPM_REGION_BAD_ENTRY, 0);
@@ -774,7 +784,7 @@ static void *evictor(void *opaque)
 /* Locked. */
 static struct fault oldest_fault(const struct vpm_pager *pager)
 {
-    struct fault oldest = {VPM_NONE, UINT64_MAX};
+    struct fault oldest = {VPM_NONE, 0, UINT64_MAX};
 
     if (pager->queue_count > 0)
         oldest = pager->queue[pager->queue_head];
