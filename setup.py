@@ -20,6 +20,5 @@ BUILD_VPM = 'nova_temporality/native/build_vpm.py'
 setuptools.setup(
     setup_requires=['pbr>=6.0'],
     pbr=True,
-    ext_modules=[runpy.run_path(BUILD_VPM)['ffibuilder'].distutils_extension(
-        tmpdir='build')],
+    ext_modules=runpy.run_path(BUILD_VPM)['extensions'](),
 )

@@ -19,6 +19,7 @@ what was found, where, and what to do.
 """
 
 import dataclasses
+from importlib.machinery import EXTENSION_SUFFIXES
 import os
 import uuid
 
@@ -28,6 +29,27 @@ _ffi = _vpm.ffi
 _lib = _vpm.lib
 
 NAME_MAX = _lib.VPM_NAME_MAX
+
+# What LD_PRELOAD puts the pager into a QEMU with; the variable names the
+# region's directory.
+PRELOAD_PATH = os.path.join(os.path.dirname(_vpm.__file__),
+                            'libvpm-preload' + EXTENSION_SUFFIXES[0])
+PRELOAD_VARIABLE = 'TEMPORALITY_VPM'
+
+# Which page leaves NVRAM when room is needed.
+POLICIES = {'fifo': _lib.VPM_POLICY_FIFO, 's3fifo': _lib.VPM_POLICY_S3FIFO}
+_POLICY_NAMES = {number: name for name, number in POLICIES.items()}
+
+# Why a VPM region's guest is blocked (see vpm_region_error).
+_REGION_ERRORS = {
+    _lib.VPM_REGION_SOUND: None,
+    _lib.VPM_REGION_SWAP_IN: 'a page could not be read from the swap file',
+    _lib.VPM_REGION_BAD_SLOT: 'a page in the swap file is torn or foreign',
+    _lib.VPM_REGION_SWAP_OUT: 'a page could not be written to the swap file',
+    _lib.VPM_REGION_BAD_ENTRY: 'a page table entry is damaged',
+    _lib.VPM_REGION_MAPPING: 'a page could not be mapped',
+}
+_NO_PAGE = (1 << 32) - 1
 
 DEFAULT_STATE_SIZE = 32 << 20
 DEFAULT_PAGE_SIZE = 4096
@@ -140,6 +162,46 @@ class RegionInfo:
     descriptor: int
     uid: int
     ram_path: str
+    virtual_size: int
+    page_size: int
+    policy: str | None
+    virtual_path: str
+    swap_path: str
+
+    @property
+    def directory(self):
+        """Where its files are."""
+        return os.path.dirname(self.ram_path)
+
+    @property
+    def memory_path(self):
+        """The file that QEMU is given as its memory."""
+        return self.virtual_path or self.ram_path
+
+    @property
+    def is_vpm(self):
+        """Whether it has more memory than NVRAM."""
+        return self.page_size != 0
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionStats:
+    """What the pager of a region says (see vpm_region_stats)."""
+
+    in_memory: int
+    in_swap: int
+    faults: int
+    refaults: int
+    swap_ins: int
+    swap_outs: int
+    clean_outs: int
+    error: str | None
+
+    @property
+    def mrr(self):
+        """The memory residence ratio in percent."""
+        total = self.in_memory + self.in_swap
+        return 100 * self.in_memory / total if total else 100.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,6 +302,40 @@ class Pool:
                    _number('sequence', sequence, 32),
                    _number('size', size, 64), info)
         return _region(info)
+
+    def alloc_vpm(self, name, size, nvram_size, swap_dir, *, page_size=0,
+                  policy='s3fifo', sequence=0):
+        """Allocate a region with less NVRAM than memory.
+
+        :param swap_dir: where its swap file goes
+        :param page_size: 0 to have it chosen
+        :param policy: a key of POLICIES
+        :returns: its RegionInfo, which says what sizes were taken
+        """
+        if policy not in POLICIES:
+            raise InvalidArgument('policy is %r; it must be one of: %s' %
+                                  (policy, ', '.join(sorted(POLICIES))))
+        path = _ffi.new('char[]', os.fsencode(swap_dir))
+        params = _ffi.new('struct vpm_vpm_params *', {
+            'size': _number('size', size, 64),
+            'nvram_size': _number('nvram_size', nvram_size, 64),
+            'page_size': _number('page_size', page_size, 32),
+            'policy': POLICIES[policy],
+            'swap_dir': path,
+        })
+        info = _ffi.new('struct vpm_region_info *')
+        self._call(_lib.nvalloc_vpm, _name(name),
+                   _number('sequence', sequence, 32), params, info)
+        return _region(info)
+
+    def stats(self, id):
+        """Return the RegionStats of a region."""
+        stats = _ffi.new('struct vpm_region_stats *')
+        self._call(_lib.vpm_region_stats, _number('id', id, 64), stats)
+        return RegionStats(
+            error=_region_error(stats),
+            **_numbers(stats, 'in_memory', 'in_swap', 'faults', 'refaults',
+                       'swap_ins', 'swap_outs', 'clean_outs'))
 
     def free(self, name, sequence=0):
         """Scrub a region durably, then forget it."""
@@ -415,12 +511,31 @@ def _fileno(fd):
     return fd if isinstance(fd, int) else fd.fileno()
 
 
+def _path(chars):
+    return os.fsdecode(_ffi.string(chars))
+
+
 def _region(info):
     return RegionInfo(
-        name=_text(info.name), ram_path=os.fsdecode(
-            _ffi.string(info.ram_path)),
+        name=_text(info.name), ram_path=_path(info.ram_path),
+        virtual_path=_path(info.virtual_path),
+        swap_path=_path(info.swap_path),
+        policy=_POLICY_NAMES.get(info.policy),
         **_numbers(info, 'id', 'sequence', 'size', 'epoch', 'created_ns',
-                   'descriptor', 'uid'))
+                   'descriptor', 'uid', 'virtual_size', 'page_size'))
+
+
+def _region_error(stats):
+    reason = _REGION_ERRORS.get(stats.error, 'error %d' % stats.error)
+    if reason is None:
+        return None
+    if stats.error_page != _NO_PAGE:
+        reason += ': page %d' % stats.error_page
+    if stats.error_slot != _NO_PAGE:
+        reason += ', slot %d' % stats.error_slot
+    if stats.error_errno:
+        reason += ': ' + os.strerror(stats.error_errno)
+    return reason
 
 
 def _meta(meta):

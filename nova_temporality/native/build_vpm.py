@@ -12,16 +12,29 @@
 
 """Builds libvpm into the extension module nova_temporality.native._vpm.
 
-setup.py names ``ffibuilder`` here in cffi_modules. All paths are relative to
-the directory of setup.py, as setuptools wants them.
+Builds the pager that is preloaded into QEMU, too: it has the name of an
+extension module, because that is what setuptools can build and install, but is
+none. All paths are relative to the directory of setup.py, as setuptools wants
+them.
 """
 
 import pathlib
 
 import cffi
+import setuptools
 
 NATIVE = pathlib.Path('nova_temporality/native')
 HEADER = NATIVE / 'include' / 'vpm.h'
+PRELOAD = 'nova_temporality.native.libvpm-preload'
+
+COMMON = {
+    'depends': [str(path) for path in sorted(NATIVE.glob('*/*.h'))],
+    'include_dirs': [str(NATIVE / name)
+                     for name in ('include', 'src', 'pager')],
+    'extra_compile_args': ['-std=c11', '-Wall', '-Wextra',
+                           '-fvisibility=hidden', '-Wno-unused-parameter'],
+    'define_macros': [('_GNU_SOURCE', None)],
+}
 
 # Runs Python code (in nova_temporality/vpm.py) per finding of a check.
 CALLBACK = """
@@ -47,10 +60,16 @@ ffibuilder.set_source(
     'nova_temporality.native._vpm',
     '#include "vpm.h"',
     sources=[str(path) for path in sorted(NATIVE.glob('src/*.c'))],
-    depends=[str(path) for path in sorted(NATIVE.glob('src/*.h'))] +
-            [str(HEADER)],
-    include_dirs=[str(NATIVE / 'include'), str(NATIVE / 'src')],
-    extra_compile_args=['-std=c11', '-Wall', '-Wextra', '-fvisibility=hidden',
-                        '-Wno-unused-parameter'],
-    define_macros=[('_GNU_SOURCE', None)],
+    **COMMON,
 )
+
+
+def extensions():
+    """Return what setup.py builds."""
+    sources = list(NATIVE.glob('pager/*.c'))
+    sources += [NATIVE / 'src' / (name + '.c') for name in (
+        'cpuflush', 'crc32c', 'error', 'map', 'persist', 'ppt', 'shape')]
+    preload = setuptools.Extension(
+        PRELOAD, [str(path) for path in sorted(sources)],
+        extra_link_args=['-pthread', '-Wl,-z,defs'], **COMMON)
+    return [ffibuilder.distutils_extension(tmpdir='build'), preload]

@@ -251,11 +251,11 @@ class Pvm:
             'qom-get', {'path': _MEMORY_BACKEND, 'property': name},
             timeout=_PATIENCE) for name in ('mem-path', 'share')}
         if (os.path.realpath(memory['mem-path']) !=
-                os.path.realpath(self.region.ram_path) or
+                os.path.realpath(self.region.memory_path) or
                 memory['share'] is not True):
             raise _NotArmed(
                 NOT_ARMED, 'the memory of its QEMU is %s instead of %s, '
-                'shared' % (memory['mem-path'], self.region.ram_path),
+                'shared' % (memory['mem-path'], self.region.memory_path),
                 'reboot the server hard')
         # A notifier that was killed could have left its traces.
         self._clean_up()

@@ -20,6 +20,7 @@ import pytest
 
 from nova_temporality import vpm
 from tests.functional import machine
+from tests.functional import vpm_machine
 
 
 @pytest.fixture(params=['tcg', 'kvm'])
@@ -68,6 +69,12 @@ class Host:
     def guest(self, *args, **kwargs):
         guest = machine.Guest(self.pool, self.run_dir, self._tmp_path, *args,
                               **kwargs)
+        self._made.append(guest)
+        return guest
+
+    def vpm_guest(self, *args, **kwargs):
+        guest = vpm_machine.VpmGuest(self.pool, self.run_dir, self._tmp_path,
+                                     *args, **kwargs)
         self._made.append(guest)
         return guest
 

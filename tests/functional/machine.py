@@ -85,13 +85,19 @@ class Guest:
         self.run_dir = run_dir
         self.accel = accel
         self.name = name or str(uuid.uuid4())
-        self.region = pool.alloc(self.name, size)
+        self.region = self._alloc(size)
         self.disk_device = disk_device
         self.image = tmp_path / (self.name + '.img')
         # SeaBIOS does not boot from a disk of a single sector.
-        self.image.write_bytes(_BOOT_SECTOR.ljust(1 << 20, b'\0'))
+        self.image.write_bytes(self._boot_sector().ljust(1 << 20, b'\0'))
         self.disk = {'driver': 'file', 'filename': str(self.image)}
         self.process = None
+
+    def _alloc(self, size):
+        return self.pool.alloc(self.name, size)
+
+    def _boot_sector(self):
+        return _BOOT_SECTOR
 
     def start(self, *args, vga=False, paused=False, user=None):
         """Start QEMU, and wait until its QMP sockets are there."""
@@ -100,9 +106,10 @@ class Guest:
         command = [
             'qemu-system-x86_64', '-nodefaults', '-display', 'none',
             '-machine', 'pc,memory-backend=nvram', '-accel', self.accel,
-            '-m', '%dM' % (self.region.size >> 20),
+            '-m', '%dM' % (self.region.virtual_size >> 20),
             '-object', 'memory-backend-file,id=nvram,share=on,'
-            'mem-path=%s,size=%d' % (self.region.ram_path, self.region.size),
+            'mem-path=%s,size=%d' % (self.region.memory_path,
+                                     self.region.virtual_size),
             '-vga', 'std' if vga else 'none',
             '-blockdev', json.dumps({'driver': 'raw', 'node-name': 'disk',
                                      'file': self.disk}),
@@ -121,10 +128,13 @@ class Guest:
         if user is not None:
             for path in (directory, self.image):
                 os.chown(path, user, user)
-        self.process = subprocess.Popen(
-            command + list(args), user=user, group=user,
-            extra_groups=None if user is None else [])
+        self._launch(command + list(args), user)
         wait_for(lambda: self._listens(sockets), 'QMP sockets')
+
+    def _launch(self, command, user):
+        self.process = subprocess.Popen(
+            command, user=user, group=user,
+            extra_groups=None if user is None else [])
 
     def _listens(self, sockets):
         assert self.process.poll() is None, 'QEMU ended'

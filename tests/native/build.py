@@ -22,7 +22,8 @@ NATIVE = HERE.parents[1] / 'nova_temporality' / 'native'
 CRASHED = 77  # crash.h
 
 FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-g', '-Wall', '-Wextra', '-Werror',
-         '-pthread', '-I%s' % (NATIVE / 'include'), '-I%s' % (NATIVE / 'src')]
+         '-pthread', *['-I%s' % (NATIVE / name)
+                       for name in ('include', 'src', 'pager')]]
 
 VARIANTS = {
     # As it is shipped, but for -Werror.
@@ -30,12 +31,17 @@ VARIANTS = {
     'sanitized': ['-O1', '-fno-omit-frame-pointer',
                   '-fsanitize=address,undefined',
                   '-fno-sanitize-recover=all'],
+    # It does not know fences, of which only readers of the TOC have one.
+    'threads': ['-O1', '-fsanitize=thread', '-Wno-tsan'],
 }
 
 # The explorer tells sites in the code apart by the calls that lead to them.
 EXPLORER_FLAGS = ['-O1', '-fno-optimize-sibling-calls', '-no-pie',
                   '-Wl,--wrap=vpm_map_open,--wrap=vpm_map_close,'
                   '--wrap=vpm_map_medium,--wrap=getrandom']
+
+# Tests of code that has threads of its own.
+THREADED = ('test_pager',)
 
 # Tests that count or replace what libvpm calls.
 LINK_FLAGS = {
@@ -84,6 +90,8 @@ def program(name, variant, helpers):
     if not target.exists():
         sources = [source for source in sorted(NATIVE.glob('src/*.c'))
                    if source.name not in WITHOUT.get(name, [])]
+        sources += [source for source in sorted(NATIVE.glob('pager/*.c'))
+                    if source.name != 'preload.c']
         sources += [HERE / helper for helper in (name + '.c', *helpers)]
         run(['cc', *FLAGS, *VARIANTS[variant], *LINK_FLAGS.get(name, []),
              *[_object(source, variant) for source in sources],

@@ -118,6 +118,36 @@ static int crash_unlink(int dir, const char *name, int flags)
     return vpm_persist_real.unlink(dir, name, flags);
 }
 
+static int crash_symlink(const char *target, int dir, const char *name)
+{
+    step();
+    return vpm_persist_real.symlink(target, dir, name);
+}
+
+static int crash_truncate(int fd, uint64_t length)
+{
+    step();
+    return vpm_persist_real.truncate(fd, length);
+}
+
+static int crash_write(int fd, uint64_t offset, const struct iovec *iov,
+                       int count)
+{
+    if (last_step()) {
+        const struct iovec half = {iov[0].iov_base, iov[0].iov_len / 2};
+
+        vpm_persist_real.write(fd, offset, &half, 1);
+        _exit(CRASHED);
+    }
+    return vpm_persist_real.write(fd, offset, iov, count);
+}
+
+static int crash_datasync(int fd)
+{
+    step();
+    return vpm_persist_real.datasync(fd);
+}
+
 static const struct vpm_persist crash_persist = {
     .store = crash_store,
     .store_word = crash_store_word,
@@ -133,6 +163,10 @@ static const struct vpm_persist crash_persist = {
     .sync = crash_sync,
     .rename = crash_rename,
     .unlink = crash_unlink,
+    .symlink = crash_symlink,
+    .truncate = crash_truncate,
+    .write = crash_write,
+    .datasync = crash_datasync,
 };
 
 void crash_at(long step)

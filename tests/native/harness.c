@@ -100,6 +100,23 @@ struct vpm_region_info alloc(struct vpm_pool *pool, const char *name,
     return info;
 }
 
+const struct vpm_vpm_params small_vpm = {
+    .size = 512 << 10,
+    .nvram_size = 256 << 10,
+    .page_size = 4096,
+    .policy = VPM_POLICY_S3FIFO,
+    .swap_dir = SWAP,
+};
+
+struct vpm_region_info alloc_vpm(struct vpm_pool *pool, const char *name)
+{
+    struct vpm_region_info info;
+
+    mkdir(SWAP, 0711);
+    OK(nvalloc_vpm(pool, name, 0, &small_vpm, &info, &err));
+    return info;
+}
+
 const char *region_file(uint64_t id, const char *name)
 {
     static char path[128];

@@ -15,6 +15,7 @@
 
 #define FS "/mnt"
 #define POOL FS "/pool"
+#define SWAP FS "/swap"
 #define KIB ((uint64_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)
 #define UID_BASE 1900000000u
@@ -80,6 +81,12 @@ extern char last_finding[VPM_MESSAGE_MAX + 1];
 /* Allocates a region and returns its info. */
 struct vpm_region_info alloc(struct vpm_pool *pool, const char *name,
                              uint64_t size);
+
+/* 512 KiB of memory in 256 KiB of NVRAM, pages of 4 KiB, S3-FIFO; the swap
+ * file in SWAP, which is made if it is not there. */
+extern const struct vpm_vpm_params small_vpm;
+
+struct vpm_region_info alloc_vpm(struct vpm_pool *pool, const char *name);
 
 /* Path of a region's file. */
 const char *region_file(uint64_t id, const char *name);

@@ -64,11 +64,50 @@ static void region_id_is_stable(void)
     CHECK(vpm_region_id("", 0) != 0);
 }
 
+/* It is on the media: it may never change. */
+static void digest_known_values(void)
+{
+    const uint64_t words[] = {1, 2, 3};
+
+    CHECK(vpm_digest(0, words, 0) != vpm_digest(1, words, 0));
+    CHECK(vpm_digest(7, words, sizeof(words)) == 0x833a5147ba1e2c31);
+}
+
+static void digest_ways_agree(void)
+{
+    uint64_t data[64];
+
+    for (uint64_t i = 0; i < 64; i++)
+        data[i] = i * 0x0123456789abcdefu;
+    for (size_t words = 0; words <= 64; words++)
+        CHECK(vpm_digest(words, data, 8 * words) ==
+              vpm_digest_table(words, data, 8 * words));
+}
+
+/* Each half sees every single bit, so none is seen by one of them only. */
+static void digest_sees_every_bit(void)
+{
+    uint64_t data[8] = {0};
+    uint64_t before = vpm_digest(0, data, sizeof(data));
+
+    for (unsigned bit = 0; bit < 512; bit++) {
+        uint64_t after;
+
+        data[bit / 64] ^= (uint64_t)1 << bit % 64;
+        after = vpm_digest(0, data, sizeof(data)) ^ before;
+        CHECK((uint32_t)after != 0 && after >> 32 != 0);
+        data[bit / 64] ^= (uint64_t)1 << bit % 64;
+    }
+}
+
 int main(void)
 {
     RUN(crc32c_known_values);
     RUN(crc32c_ways_agree);
     RUN(crc32c_continues);
+    RUN(digest_known_values);
+    RUN(digest_ways_agree);
+    RUN(digest_sees_every_bit);
     RUN(siphash_known_values);
     RUN(region_id_is_stable);
     return 0;

@@ -4,7 +4,9 @@
  *
  * A region "other", with a proven state, is there all the time and must not
  * notice. */
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "crash.h"
@@ -196,6 +198,88 @@ static void judge_fixation(struct vpm_pool *pool)
     CHECK(proven(pool, "victim", NEW_STREAM));
 }
 
+/* -- the operations on a VPM region --------------------------------------- */
+
+static void prepare_vpm(void)
+{
+    struct vpm_pool *pool = new_pool();
+    struct vpm_region_info info;
+
+    add_fixated(pool, "other");
+    info = alloc_vpm(pool, "victim");
+    fill_file(info.ram_path, 0xaa);
+    fill_file(info.swap_path, 0xaa);
+    victim_ram = open(info.swap_path, O_RDONLY);
+    CHECK(victim_ram >= 0);
+    vpm_pool_close(pool);
+}
+
+static int swap_files(void)
+{
+    DIR *dir = opendir(SWAP);
+    int count = -2;
+
+    CHECK(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static void prepare_vpm_alloc(void)
+{
+    prepare_other();
+    CHECK(mkdir(SWAP, 0711) == 0);
+}
+
+static void operate_vpm_alloc(void)
+{
+    struct vpm_pool *pool = open_pool();
+
+    alloc_vpm(pool, "victim");
+}
+
+static void judge_vpm_alloc(struct vpm_pool *pool)
+{
+    struct vpm_region_info info;
+    int rc = vpm_region_lookup(pool, "victim", 0, &info, &err);
+
+    if (rc == VPM_ENOENT) {
+        CHECK(!exists(region_file(id_of("victim"), "")));
+        CHECK(swap_files() == 0);
+        info = alloc_vpm(pool, "victim");
+    }
+    CHECK(info.virtual_size == small_vpm.size);
+    CHECK(swap_files() == 1 && file_is(info.swap_path, 0));
+    CHECK(file_is(info.ram_path, 0));
+}
+
+static void judge_vpm_free(struct vpm_pool *pool)
+{
+    struct vpm_region_info info;
+    int rc = vpm_region_lookup(pool, "victim", 0, &info, &err);
+
+    if (rc == VPM_OK) {
+        CHECK(fd_is(victim_ram, 0xaa) && file_is(info.ram_path, 0xaa));
+        return;
+    }
+    EXPECT(VPM_ENOENT, rc);
+    CHECK(fd_is(victim_ram, 0) && swap_files() == 0);
+    CHECK(!exists(region_file(id_of("victim"), "")));
+}
+
+static void judge_vpm_scrub(struct vpm_pool *pool)
+{
+    struct vpm_region_info info;
+
+    OK(vpm_region_lookup(pool, "victim", 0, &info, &err));
+    CHECK(info.epoch == 0 || info.epoch == 1);
+    if (info.epoch == 0)
+        CHECK(fd_is(victim_ram, 0xaa) && file_is(info.ram_path, 0xaa));
+    OK(vpm_region_scrub(pool, info.id, &err));
+    CHECK(fd_is(victim_ram, 0) && file_is(info.ram_path, 0));
+}
+
 static void prepare_nothing(void)
 {
 }
@@ -210,6 +294,10 @@ static const struct scenario scenarios[] = {
     {"nvfree", prepare_victim, operate_free, judge_free, 12},
     {"scrub", prepare_victim, operate_scrub, judge_scrub, 8},
     {"begin_epoch", prepare_victim, operate_epoch, judge_epoch, 6},
+    {"nvalloc_vpm", prepare_vpm_alloc, operate_vpm_alloc, judge_vpm_alloc,
+     35},
+    {"nvfree of VPM", prepare_vpm, operate_free, judge_vpm_free, 20},
+    {"scrub of VPM", prepare_vpm, operate_scrub, judge_vpm_scrub, 18},
     {"fixation", prepare_fixation, operate_fixation, judge_fixation, 12},
 };
 

@@ -243,6 +243,19 @@ static int watch_unlink(int dir, const char *name, int flags)
     return vpm_persist_real.unlink(dir, name, flags);
 }
 
+static int watch_symlink(const char *target, int dir, const char *name)
+{
+    lines_durable("symlink");
+    dirty_file(dir);
+    return vpm_persist_real.symlink(target, dir, name);
+}
+
+static int watch_truncate(int fd, uint64_t length)
+{
+    dirty_file(fd);
+    return vpm_persist_real.truncate(fd, length);
+}
+
 static struct vpm_persist watching;
 
 static void start_watching(void)
@@ -261,6 +274,8 @@ static void start_watching(void)
     watching.sync = watch_sync;
     watching.rename = watch_rename;
     watching.unlink = watch_unlink;
+    watching.symlink = watch_symlink;
+    watching.truncate = watch_truncate;
     vpm_persist = &watching;
 }
 
@@ -295,6 +310,15 @@ static void every_operation(void)
     returned(0);
     fill_file(info.ram_path, 0xaa);
     OK(nvfree(pool, "a", 0, &err));
+    returned(2);
+    info = alloc_vpm(pool, "v");
+    returned(2);
+    fill_file(info.ram_path, 0xaa);
+    fill_file(info.swap_path, 0xaa);
+    OK(vpm_region_scrub(pool, info.id, &err));
+    returned(0);
+    fill_file(info.swap_path, 0xaa);
+    OK(nvfree(pool, "v", 0, &err));
     returned(2);
     vpm_pool_close(pool);
 }

@@ -12,9 +12,11 @@
 
 """The Python wrapper of libvpm, on a real pool in a temporary directory."""
 
+import errno
 import gc
 import os
 import pathlib
+import struct
 import threading
 import time
 import uuid
@@ -62,7 +64,7 @@ def test_info(pool):
     info = pool.info()
     assert isinstance(info.uuid, uuid.UUID) and info.uuid.version == 4
     assert info.total_size == info.free_size == 1 << 20
-    assert (info.version, info.page_size, info.uid_base) == (1, 4096, 0)
+    assert (info.version, info.page_size, info.uid_base) == (2, 4096, 0)
     assert (info.descriptors, info.used_descriptors) == (40, 0)
     assert info.medium in ('file', 'tmpfs', 'dax')
     pool.alloc('a', 5000)
@@ -341,3 +343,57 @@ def test_failed_opening_leaks_nothing(path):
             vpm.Pool(path)
         vpm.check(path)
     assert open_files() == before
+
+
+@pytest.fixture
+def swap_dir(tmp_path):
+    path = tmp_path / 'swap'
+    path.mkdir(mode=0o711)
+    return path
+
+
+def test_vpm_region(pool, swap_dir):
+    region = pool.alloc_vpm('a', 500 << 10, 256 << 10, swap_dir,
+                            policy='fifo', sequence=2)
+    assert (region.size, region.virtual_size) == (256 << 10, 500 << 10)
+    assert (region.page_size, region.policy) == (4096, 'fifo')
+    assert region.is_vpm
+    assert os.path.dirname(region.swap_path) == str(swap_dir)
+    assert os.stat(region.virtual_path).st_size == 500 << 10
+    assert pool.lookup('a', 2) == region
+    assert pool.info().used_size == 256 << 10
+    pool.free('a', 2)
+    assert os.listdir(swap_dir) == []
+
+
+def test_plain_region_has_no_swap(pool):
+    region = pool.alloc('a', 8192)
+    assert not region.is_vpm and region.policy is None
+    assert (region.virtual_size, region.swap_path) == (8192, '')
+    stats = pool.stats(region.id)
+    assert (stats.in_memory, stats.in_swap, stats.mrr) == (8192, 0, 100)
+
+
+def test_vpm_region_stats(pool, swap_dir):
+    region = pool.alloc_vpm('a', 512 << 10, 256 << 10, swap_dir)
+    assert region.policy == 's3fifo'
+    stats = pool.stats(region.id)
+    assert (stats.in_memory, stats.faults, stats.error) == (0, 0, None)
+    assert stats.mrr == 100
+    with open(os.path.join(os.path.dirname(region.ram_path), 'ppt'),
+              'r+b') as ppt:
+        ppt.seek(4096)
+        ppt.write(struct.pack('<5Q', 1 << 32 | errno.EIO, 7, 9, 30, 10))
+    stats = pool.stats(region.id)
+    assert (stats.in_memory, stats.in_swap) == (30 * 4096, 10 * 4096)
+    assert stats.mrr == 75
+    assert stats.error == ('a page could not be read from the swap file: '
+                           'page 7, slot 9: Input/output error')
+
+
+def test_bad_vpm_params_are_named(pool, swap_dir):
+    with pytest.raises(vpm.InvalidArgument, match="'lru'; it must be one of: "
+                       "fifo, s3fifo"):
+        pool.alloc_vpm('a', 2 << 20, 1 << 20, swap_dir, policy='lru')
+    with pytest.raises(vpm.InvalidArgument, match='no VPM is needed'):
+        pool.alloc_vpm('a', 1 << 20, 1 << 20, swap_dir)

@@ -12,8 +12,18 @@
  *     state          the virtual environment (vCPU and device state) of the
  *                    last fixation, readable by the owner of the pool only
  *
- * The words CONF, TOC, nvalloc, nvfree, region id and fixation are those of
- * Temporality (SRDS 2015, sections 3 and 4).
+ * A *VPM region* (virtual persistent memory) has more memory than NVRAM.  It
+ * has also, owned by the region's user id:
+ *
+ *     ppt            the persistent page table: where every page is
+ *     virtual        an empty file of the memory's size, which QEMU is given
+ *                    in ram's place; the pager that is preloaded into QEMU
+ *                    knows it again by it (see pager.h)
+ *     swap           a symbolic link to the swap file, in a directory on a
+ *                    disk; all its space is reserved, too
+ *
+ * The words CONF, TOC, PPT, nvalloc, nvfree, region id and fixation are those
+ * of Temporality (SRDS 2015, sections 3 and 4).
  *
  * Invariants, at every instant, whatever crashes:
  *
@@ -23,6 +33,12 @@
  *   - A state file proves itself: marker, checksums, pool, region, the very
  *     ram file and the epoch must all fit, or it is *unproven* and nothing
  *     may run from it.
+ *   - A page of a VPM region is in one frame of NVRAM, or in one slot of the
+ *     swap file, or was never touched.  It is in a slot only once the slot is
+ *     durable, and a frame is used again only after that.  No frame and no
+ *     slot has two owners.
+ *   - A slot proves itself: its checksum covers region, incarnation, page and
+ *     data.  What does not fit is never given to a guest.
  *   - The *epoch* of a region counts the times its vCPUs were allowed to run.
  *     It is advanced durably before they do, so a state of an earlier epoch
  *     (a stale or copied one) never fits again.
@@ -126,17 +142,30 @@ int vpm_pool_check(const char *dir,
 
 /* -- regions ------------------------------------------------------------ */
 
+/* Which page leaves NVRAM when room is needed. */
+enum vpm_policy {
+    VPM_POLICY_NONE = 0,    /* none does: a fully resident region */
+    VPM_POLICY_FIFO = 1,    /* the one that came first (SRDS 2015) */
+    VPM_POLICY_S3FIFO = 2,  /* one that was not used again since it came, if
+                             * there is one (S3-FIFO with faults as signal) */
+};
+
 struct vpm_region_info {
     uint64_t id;
     uint64_t size;         /* of the ram file: as asked for, rounded up to
                             * the pool's page size */
+    uint64_t virtual_size; /* of the server's memory; size, or more */
     uint64_t epoch;
     uint64_t created_ns;   /* CLOCK_REALTIME */
     uint32_t sequence;
     uint32_t descriptor;
     uint32_t uid;
+    uint32_t page_size;    /* of its page table; 0: fully resident */
+    uint32_t policy;       /* enum vpm_policy */
     char name[VPM_NAME_MAX + 1];
     char ram_path[VPM_PATH_MAX + 1];
+    char virtual_path[VPM_PATH_MAX + 1];  /* empty when fully resident, */
+    char swap_path[VPM_PATH_MAX + 1];     /* as is this */
 };
 
 /* id = hash(pVM name, allocation sequence number); never 0. */
@@ -147,6 +176,23 @@ uint64_t vpm_region_id(const char *name, uint32_t sequence);
 int nvalloc(struct vpm_pool *pool, const char *name, uint32_t sequence,
             uint64_t size, struct vpm_region_info *info,
             struct vpm_error *err);
+
+struct vpm_vpm_params {
+    uint64_t size;         /* of the server's memory */
+    uint64_t nvram_size;   /* less than that: what the pool is charged */
+    uint32_t page_size;    /* power of two from 4 KiB to 2 MiB; 0: the
+                            * smallest that needs, at worst, less than half of
+                            * vm.max_map_count mappings */
+    uint32_t policy;       /* VPM_POLICY_FIFO or VPM_POLICY_S3FIFO */
+    const char *swap_dir;  /* absolute; writable by its owner only */
+};
+
+/* Allocates a VPM region.  Sizes are rounded up to the page size, the NVRAM's
+ * to that of the pool as well; *info* says what was taken.  The swap file has
+ * room for more than all pages: VPM_ENOSPC when that does not fit. */
+int nvalloc_vpm(struct vpm_pool *pool, const char *name, uint32_t sequence,
+                const struct vpm_vpm_params *params,
+                struct vpm_region_info *info, struct vpm_error *err);
 
 /* Scrubs a region durably, then forgets it.  Nothing may have its ram mapped
  * any more.  An interrupted nvfree is finished by the next vpm_pool_open,
@@ -163,9 +209,10 @@ int vpm_region_lookup(struct vpm_pool *pool, const char *name,
 int vpm_region_list(struct vpm_pool *pool, struct vpm_region_info *infos,
                     uint32_t max, struct vpm_error *err);
 
-/* Zeroes a region's ram and drops its state, durably: a cold boot must not
- * find the memory of an earlier run.  Begins an epoch first, and gives files
- * that were cut off their size back.  The region stays allocated. */
+/* Zeroes a region's ram (and swap file) and drops its state, durably: a cold
+ * boot must not find the memory of an earlier run.  Begins an epoch first, and
+ * gives files that were cut off their size back.  The region stays allocated.
+ * Nothing may have its memory mapped.  */
 int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
                      struct vpm_error *err);
 
@@ -174,6 +221,39 @@ int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
  * clears the marker; both are durable on return. */
 int vpm_region_begin_epoch(struct vpm_pool *pool, uint64_t id,
                            struct vpm_error *err);
+
+/* Why a VPM region's guest is blocked, or soon will be. */
+enum vpm_region_error {
+    VPM_REGION_SOUND = 0,
+    VPM_REGION_SWAP_IN = 1,    /* a slot could not be read: errno */
+    VPM_REGION_BAD_SLOT = 2,   /* a slot is torn or foreign */
+    VPM_REGION_SWAP_OUT = 3,   /* a page could not be written: errno; it is
+                                * tried again, nothing is lost */
+    VPM_REGION_BAD_ENTRY = 4,  /* a page table entry is damaged */
+    VPM_REGION_MAPPING = 5,    /* no more mappings, or no memory: errno */
+};
+
+/* What the pager of a region says about itself; all zero before the first
+ * one ran.  Of a fully resident region only the first two are set. */
+struct vpm_region_stats {
+    uint64_t in_memory;        /* bytes in NVRAM */
+    uint64_t in_swap;          /* bytes in the swap file alone */
+    uint64_t faults;           /* all of them */
+    uint64_t refaults;         /* of pages whose frame was still intact */
+    uint64_t swap_ins;         /* pages read, those read ahead included */
+    uint64_t swap_outs;        /* pages written */
+    uint64_t clean_outs;       /* pages that left without being written */
+    uint32_t error;            /* enum vpm_region_error: the first since the
+                                * region was allocated or scrubbed */
+    int32_t error_errno;       /* 0: none */
+    uint64_t error_page;       /* number; UINT32_MAX: none in particular */
+    uint64_t error_slot;       /* likewise */
+};
+
+/* Reads them while the pager works.  MRR = in_memory / (in_memory + in_swap).
+ */
+int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
+                     struct vpm_region_stats *stats, struct vpm_error *err);
 
 /* -- fixation ------------------------------------------------------------ */
 

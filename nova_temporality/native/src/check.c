@@ -12,10 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bitmap.h"
 #include "device.h"
 #include "error.h"
 #include "files.h"
+#include "ppt.h"
 #include "state.h"
+#include "swap.h"
 
 struct check {
     const char *dir;
@@ -94,6 +97,7 @@ struct expected {
     const char *name;
     uint64_t size;
     uid_t uid;
+    bool sparse;
 };
 
 static void check_stat(struct check *check, const struct vpm_slot *slot,
@@ -114,18 +118,17 @@ static void check_stat(struct check *check, const struct vpm_slot *slot,
         find(check, "%s/%s/%s of '%s' has %lld bytes instead of %" PRIu64,
              VPM_REGIONS_DIR, dir.text, expected->name, slot->body.name,
              (long long)st->st_size, expected->size);
-    else if ((uint64_t)st->st_blocks * 512 < expected->size)
+    else if (!expected->sparse &&
+             (uint64_t)st->st_blocks * 512 < expected->size)
         find(check, "%s/%s/%s of '%s' has holes: only %" PRIu64 " of its %"
              PRIu64 " bytes are reserved", VPM_REGIONS_DIR, dir.text,
              expected->name, slot->body.name, (uint64_t)st->st_blocks * 512,
              expected->size);
 }
 
-static void check_file(struct check *check, const struct vpm_slot *slot,
-                       const struct expected *expected)
+static void check_open_file(struct check *check, const struct vpm_slot *slot,
+                            const struct expected *expected, int fd)
 {
-    int fd = vpm_files_open(check->regions_fd, slot->body.id, expected->name,
-                            O_RDONLY);
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0)
@@ -136,6 +139,14 @@ static void check_file(struct check *check, const struct vpm_slot *slot,
         check_stat(check, slot, expected, &st);
     if (fd >= 0)
         close(fd);
+}
+
+static void check_file(struct check *check, const struct vpm_slot *slot,
+                       const struct expected *expected)
+{
+    check_open_file(check, slot, expected,
+                    vpm_files_open(check->regions_fd, slot->body.id,
+                                   expected->name, O_RDONLY));
 }
 
 static bool has_marker(const struct vpm_map *map)
@@ -170,6 +181,74 @@ static void check_state(struct check *check, const struct vpm_slot *slot)
     vpm_map_close(&map);
 }
 
+static void scan_ppt(struct check *check, const struct vpm_ppt *ppt,
+                     const char *path)
+{
+    uint64_t *frames = calloc(VPM_BITMAP_WORDS(ppt->shape.frames), 8);
+    uint64_t *slots = calloc(VPM_BITMAP_WORDS(ppt->shape.slots), 8);
+    struct vpm_error why;
+
+    if (!frames || !slots)
+        find(check, "%s cannot be checked: %m", path);
+    else if (vpm_ppt_scan(ppt, path, frames, slots, NULL, NULL, &why) < 0)
+        find(check, "%s", why.message);
+    free(frames);
+    free(slots);
+}
+
+/* While a pager works on it, the table changes too much to be scanned. */
+static void check_ppt(struct check *check, const struct vpm_slot *slot)
+{
+    int fd = vpm_files_open(check->regions_fd, slot->body.id, VPM_PPT_FILE,
+                            O_RDONLY);
+    struct vpm_error why;
+    struct vpm_ppt ppt;
+    char path[64];
+
+    if (fd < 0)
+        return;  /* check_file told of it */
+    snprintf(path, sizeof(path), "%s/%s/%s", VPM_REGIONS_DIR,
+             vpm_dir_name(slot->body.id).text, VPM_PPT_FILE);
+    if (vpm_ppt_open(&ppt, fd, path, false, &why) < 0) {
+        find(check, "%s", why.message);
+    } else {
+        if (vpm_ppt_belongs(&ppt, &check->file.conf, &slot->body, path,
+                            &why) < 0)
+            find(check, "%s", why.message);
+        else if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+            scan_ppt(check, &ppt, path);
+        vpm_ppt_close(&ppt);
+    }
+    close(fd);
+}
+
+static void check_vpm(struct check *check, const struct vpm_slot *slot,
+                      uid_t uid)
+{
+    struct vpm_shape shape = vpm_body_shape(&slot->body);
+    const struct expected ppt = {
+        .name = VPM_PPT_FILE, .size = shape.length, .uid = uid,
+    };
+    const struct expected virtual = {
+        .name = VPM_VIRTUAL_FILE, .size = shape.virtual_size, .uid = uid,
+        .sparse = true,
+    };
+    const struct expected swap = {
+        .name = VPM_SWAP_LINK, .size = shape.slots * shape.page_size,
+        .uid = uid,
+    };
+    char path[VPM_PATH_MAX + 1];
+    int fd = -1;
+
+    check_file(check, slot, &ppt);
+    check_file(check, slot, &virtual);
+    if (vpm_swap_path(check->regions_fd, slot->body.id, path,
+                      sizeof(path)) == 0)
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    check_open_file(check, slot, &swap, fd);
+    check_ppt(check, slot);
+}
+
 static void check_region(struct check *check, const struct vpm_slot *slot)
 {
     const struct vpm_conf *conf = &check->file.conf;
@@ -185,10 +264,12 @@ static void check_region(struct check *check, const struct vpm_slot *slot)
     };
     struct vpm_error why;
 
-    if (vpm_files_known(check->regions_fd, slot->body.id, &why) < 0)
+    if (vpm_files_known(check->regions_fd, &slot->body, &why) < 0)
         find(check, "region of '%s': %s", slot->body.name, why.message);
     check_file(check, slot, &ram);
     check_file(check, slot, &state);
+    if (slot->body.virtual_size)
+        check_vpm(check, slot, ram.uid);
     check_state(check, slot);
 }
 

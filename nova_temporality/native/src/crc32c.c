@@ -18,6 +18,26 @@ uint32_t vpm_crc32c_table(uint32_t crc, const void *data, size_t length)
     return ~crc;
 }
 
+#define FACTOR 0x9e3779b97f4a7c15u  /* odd: no two words have one product */
+
+uint64_t vpm_digest_table(uint64_t seed, const void *data, size_t length)
+{
+    uint32_t low = vpm_crc32c_table(0, &seed, sizeof(seed));
+    uint32_t high = ~low;
+
+    for (size_t at = 0; at < length; at += 8) {
+        uint64_t word;
+
+        memcpy(&word, (const uint8_t *)data + at, sizeof(word));
+        low = vpm_crc32c_table(low, &word, sizeof(word));
+        word *= FACTOR;
+        high = vpm_crc32c_table(high, &word, sizeof(word));
+    }
+    return (uint64_t)high << 32 | low;
+}
+
+static uint64_t (*best_digest)(uint64_t, const void *, size_t) =
+    vpm_digest_table;
 static uint32_t (*best)(uint32_t, const void *, size_t) = vpm_crc32c_table;
 
 #if defined(__x86_64__)
@@ -40,11 +60,29 @@ static uint32_t crc32c_sse42(uint32_t crc, const void *data, size_t length)
     return ~(uint32_t)wide;
 }
 
+__attribute__((target("sse4.2")))
+static uint64_t digest_sse42(uint64_t seed, const void *data, size_t length)
+{
+    uint64_t low = (uint32_t)~crc32c_sse42(0, &seed, sizeof(seed));
+    uint64_t high = (uint32_t)~low;
+
+    for (size_t at = 0; at < length; at += 8) {
+        uint64_t word;
+
+        memcpy(&word, (const uint8_t *)data + at, sizeof(word));
+        low = _mm_crc32_u64(low, word);
+        high = _mm_crc32_u64(high, word * FACTOR);
+    }
+    return (uint64_t)(uint32_t)~high << 32 | (uint32_t)~low;
+}
+
 static void choose_best(void)
 {
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("sse4.2"))
+    if (__builtin_cpu_supports("sse4.2")) {
         best = crc32c_sse42;
+        best_digest = digest_sse42;
+    }
 }
 #else
 static void choose_best(void)
@@ -68,4 +106,9 @@ static void crc32c_init(void)
 uint32_t vpm_crc32c(uint32_t crc, const void *data, size_t length)
 {
     return best(crc, data, length);
+}
+
+uint64_t vpm_digest(uint64_t seed, const void *data, size_t length)
+{
+    return best_digest(seed, data, length);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "swap.h"
 
 struct vpm_dir_name vpm_dir_name(uint64_t id)
 {
@@ -29,7 +30,7 @@ static int failed(const char *what, const struct vpm_toc_body *body,
                           body->name);
 }
 
-static int open_dir(int regions_fd, uint64_t id)
+int vpm_files_open_dir(int regions_fd, uint64_t id)
 {
     return openat(regions_fd, vpm_dir_name(id).text,
                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -37,7 +38,7 @@ static int open_dir(int regions_fd, uint64_t id)
 
 int vpm_files_open(int regions_fd, uint64_t id, const char *name, int flags)
 {
-    int dir = open_dir(regions_fd, id);
+    int dir = vpm_files_open_dir(regions_fd, id);
     int fd, saved;
 
     if (dir < 0)
@@ -51,8 +52,8 @@ int vpm_files_open(int regions_fd, uint64_t id, const char *name, int flags)
 
 /* tmpfs has its pages then.  Elsewhere reserved extents become written ones,
  * so that a later fault changes no metadata. */
-static int reserve(const struct vpm_pool *pool, int fd, uint64_t from,
-                   uint64_t size)
+int vpm_files_reserve(const struct vpm_pool *pool, int fd, uint64_t from,
+                      uint64_t size)
 {
     if (vpm_persist->allocate(fd, size) < 0)
         return -1;
@@ -73,14 +74,14 @@ static int create_file(const struct vpm_pool *pool, int dir,
         return failed("create", body, name, err);
     if (uid && vpm_persist->chown(fd, uid) < 0)
         rc = failed("give its own user id to", body, name, err);
-    else if (reserve(pool, fd, 0, size) < 0)
+    else if (vpm_files_reserve(pool, fd, 0, size) < 0)
         rc = failed("reserve space for", body, name, err);
     close(fd);
     return rc;
 }
 
 int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
-                     struct vpm_error *err)
+                     const char *swap_dir, struct vpm_error *err)
 {
     uint32_t base = pool->file.conf.uid_base;
     uid_t uid = base ? base + body->descriptor : 0;
@@ -90,13 +91,15 @@ int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
                            0711) < 0 ||
         vpm_persist->sync(pool->regions_fd) < 0)
         return failed("create", body, "", err);
-    dir = open_dir(pool->regions_fd, body->id);
+    dir = vpm_files_open_dir(pool->regions_fd, body->id);
     if (dir < 0)
         return failed("open", body, "", err);
     rc = create_file(pool, dir, body, VPM_RAM_FILE, body->size, uid, err);
     if (rc == VPM_OK)
         rc = create_file(pool, dir, body, VPM_STATE_FILE,
                          pool->file.conf.state_size, 0, err);
+    if (rc == VPM_OK && body->virtual_size)
+        rc = vpm_swap_create(pool, dir, body, swap_dir, uid, err);
     if (rc == VPM_OK && vpm_persist->sync(dir) < 0)
         rc = failed("make durable", body, "", err);
     close(dir);
@@ -105,7 +108,7 @@ int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
 
 /* Zeroes what was ever written.  Holes, and extents that were reserved but
  * not written, hold nothing of the region. */
-static int zero_data(int fd)
+int vpm_files_zero_data(int fd)
 {
     off_t start = 0, end;
 
@@ -133,7 +136,7 @@ static int scrub_file(struct vpm_pool *pool, const struct vpm_toc_body *body,
         return VPM_OK;
     if (fd < 0)
         return failed("open", body, name, err);
-    if (zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
+    if (vpm_files_zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
         rc = failed("scrub", body, name, err);
     close(fd);
     return rc;
@@ -146,6 +149,8 @@ int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
 
     if (rc == VPM_OK)
         rc = scrub_file(pool, body, VPM_RAM_FILE, err);
+    if (rc == VPM_OK && body->virtual_size)
+        rc = vpm_swap_scrub(pool->regions_fd, body, err);
     return rc;
 }
 
@@ -161,7 +166,7 @@ static int restore_file(struct vpm_pool *pool,
         return failed("open", body, name, err);
     if (fstat(fd, &st) < 0 ||
         ((uint64_t)st.st_size < size &&
-         reserve(pool, fd, (uint64_t)st.st_size, size) < 0))
+         vpm_files_reserve(pool, fd, (uint64_t)st.st_size, size) < 0))
         rc = failed("restore the size of", body, name, err);
     close(fd);
     return rc;
@@ -176,6 +181,8 @@ int vpm_files_restore_size(struct vpm_pool *pool,
 
     if (rc == VPM_OK)
         rc = restore_file(pool, body, VPM_RAM_FILE, body->size, err);
+    if (rc == VPM_OK && body->virtual_size)
+        rc = vpm_swap_reset(pool, body, err);
     return rc;
 }
 
@@ -190,7 +197,7 @@ static int unlink_file(int dir, const struct vpm_toc_body *body,
 int vpm_files_remove(struct vpm_pool *pool, const struct vpm_toc_body *body,
                      struct vpm_error *err)
 {
-    int dir = open_dir(pool->regions_fd, body->id);
+    int dir = vpm_files_open_dir(pool->regions_fd, body->id);
     int rc;
 
     if (dir < 0 && errno == ENOENT)
@@ -198,6 +205,8 @@ int vpm_files_remove(struct vpm_pool *pool, const struct vpm_toc_body *body,
     if (dir < 0)
         return failed("open", body, "", err);
     rc = unlink_file(dir, body, VPM_RAM_FILE, err);
+    if (rc == VPM_OK && body->virtual_size)
+        rc = vpm_swap_remove(dir, body, err);
     if (rc == VPM_OK)
         rc = unlink_file(dir, body, VPM_STATE_FILE, err);
     close(dir);
@@ -210,16 +219,24 @@ int vpm_files_remove(struct vpm_pool *pool, const struct vpm_toc_body *body,
     return VPM_OK;
 }
 
-static bool known_name(const char *name)
+static bool known_name(const char *name, bool is_vpm)
 {
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-           strcmp(name, VPM_RAM_FILE) == 0 ||
-           strcmp(name, VPM_STATE_FILE) == 0;
+    static const char *const names[] = {
+        ".", "..", VPM_RAM_FILE, VPM_STATE_FILE,
+        VPM_PPT_FILE, VPM_VIRTUAL_FILE, VPM_SWAP_LINK,
+    };
+
+    for (int i = 0; i < (is_vpm ? 7 : 4); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
 }
 
-int vpm_files_known(int regions_fd, uint64_t id, struct vpm_error *err)
+int vpm_files_known(int regions_fd, const struct vpm_toc_body *body,
+                    struct vpm_error *err)
 {
-    int fd = open_dir(regions_fd, id);
+    uint64_t id = body->id;
+    int fd = vpm_files_open_dir(regions_fd, id);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     struct dirent *entry;
     int rc = VPM_OK;
@@ -232,7 +249,7 @@ int vpm_files_known(int regions_fd, uint64_t id, struct vpm_error *err)
         return rc;
     }
     while (rc == VPM_OK && (entry = readdir(dir)))
-        if (!known_name(entry->d_name))
+        if (!known_name(entry->d_name, body->virtual_size != 0))
             rc = vpm_fail(err, VPM_ECORRUPT, "%s/%s/%s was not made by "
                           "libvpm: move it away", VPM_REGIONS_DIR,
                           vpm_dir_name(id).text, entry->d_name);

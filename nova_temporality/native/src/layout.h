@@ -16,6 +16,9 @@
  * The epoch changes while the entry is live, so it is a word of its own with
  * its own check bits.
  *
+ * Page table file (PPT) of a VPM region: header, status, one entry per page,
+ * one word per slot of the swap file; entries and words begin at blocks.
+ *
  * State file: header, then the stream.  The marker is stored last.  It is
  * alone in its cache line, so that no write-back of other things takes it
  * along early. */
@@ -32,7 +35,7 @@
 #error "the media format is little-endian"
 #endif
 
-#define VPM_FORMAT_VERSION 1
+#define VPM_FORMAT_VERSION 2
 #define VPM_BLOCK 4096
 
 #define VPM_POOL_FILE "pool"
@@ -41,6 +44,9 @@
 #define VPM_REGIONS_DIR "regions"
 #define VPM_RAM_FILE "ram"
 #define VPM_STATE_FILE "state"
+#define VPM_PPT_FILE "ppt"
+#define VPM_VIRTUAL_FILE "virtual"
+#define VPM_SWAP_LINK "swap"
 
 /* -- CONF ---------------------------------------------------------------- */
 
@@ -101,7 +107,10 @@ struct vpm_toc_body {
     uint32_t sequence;
     uint32_t descriptor;       /* index of this entry */
     char name[VPM_NAME_MAX + 1];
-    uint8_t reserved[136];
+    uint64_t virtual_size;     /* 0: fully resident, as are the next two */
+    uint32_t vpm_page_size;
+    uint32_t policy;           /* enum vpm_policy */
+    uint8_t reserved[120];
 };
 
 struct vpm_toc_entry {
@@ -115,8 +124,64 @@ static_assert(sizeof(struct vpm_toc_entry) == 256, "media format");
 static_assert(offsetof(struct vpm_toc_entry, body) == 16, "media format");
 static_assert(offsetof(struct vpm_toc_body, sequence) == 32, "media format");
 static_assert(offsetof(struct vpm_toc_body, name) == 40, "media format");
+static_assert(offsetof(struct vpm_toc_body, virtual_size) == 104,
+              "media format");
 
 #define VPM_TOC_OFFSET sizeof(struct vpm_conf)
+
+/* -- page table file ----------------------------------------------------- */
+
+#define VPM_PPT_MAGIC "VPMPPTv"  /* and its NUL */
+
+/* Never changes while the region is live. */
+struct vpm_ppt_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t page_size;
+    uint8_t pool_uuid[16];
+    uint64_t region_id;
+    uint64_t incarnation;
+    uint64_t virtual_size;
+    uint64_t nvram_size;
+    uint64_t ram_inode;
+    uint64_t virtual_inode;
+    uint64_t swap_inode;
+    uint32_t policy;
+    uint8_t reserved[4000];
+    uint32_t crc;              /* crc32c of all before it */
+};
+
+/* What the pager tells other processes.  The counters are never flushed; the
+ * error is, *error* last. */
+struct vpm_ppt_status {
+    uint64_t error;            /* 0, or enum vpm_region_error << 32 | errno */
+    uint64_t error_page;
+    uint64_t error_slot;
+    uint64_t in_memory;        /* pages */
+    uint64_t in_swap;          /* pages */
+    uint64_t faults;
+    uint64_t refaults;
+    uint64_t swap_ins;         /* pages */
+    uint64_t swap_outs;        /* pages */
+    uint64_t clean_outs;       /* pages */
+    uint8_t reserved[4016];
+};
+
+static_assert(sizeof(struct vpm_ppt_header) == VPM_BLOCK, "media format");
+static_assert(offsetof(struct vpm_ppt_header, region_id) == 32,
+              "media format");
+static_assert(offsetof(struct vpm_ppt_header, policy) == 88, "media format");
+static_assert(offsetof(struct vpm_ppt_header, crc) == 4092, "media format");
+static_assert(sizeof(struct vpm_ppt_status) == VPM_BLOCK, "media format");
+
+/* Entry of a page: frame + 1, slot + 1 and check bits, or 0 when the page was
+ * never touched and reads as zeros.  A frame that is named is the page; a slot
+ * beside it is its page's own, but may be older than the frame. */
+#define VPM_PPT_INDEX_BITS 28
+#define VPM_PPT_INDEX_MAX (((uint64_t)1 << VPM_PPT_INDEX_BITS) - 2)
+
+/* Word of a slot: the digest (crc32c.h) of what it holds, seeded with region
+ * id, incarnation and page. */
 
 /* -- state file ---------------------------------------------------------- */
 

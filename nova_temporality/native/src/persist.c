@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "cpuflush.h"
@@ -133,6 +132,38 @@ static int real_unlink(int dir, const char *name, int flags)
     return unlinkat(dir, name, flags);
 }
 
+static int real_symlink(const char *target, int dir, const char *name)
+{
+    return symlinkat(target, dir, name);
+}
+
+static int real_truncate(int fd, uint64_t length)
+{
+    return ftruncate(fd, (off_t)length);
+}
+
+/* A short write to a file whose space is reserved is an error of the disk. */
+static int real_write(int fd, uint64_t offset, const struct iovec *iov,
+                      int count)
+{
+    ssize_t length = 0;
+    ssize_t done;
+
+    for (int i = 0; i < count; i++)
+        length += (ssize_t)iov[i].iov_len;
+    do {
+        done = pwritev(fd, iov, count, (off_t)offset);
+    } while (done < 0 && errno == EINTR);
+    if (done >= 0 && done != length)
+        errno = EIO;
+    return done == length ? 0 : -1;
+}
+
+static int real_datasync(int fd)
+{
+    return fdatasync(fd);
+}
+
 const struct vpm_persist vpm_persist_real = {
     .store = real_store,
     .store_word = real_store_word,
@@ -148,6 +179,10 @@ const struct vpm_persist vpm_persist_real = {
     .sync = real_sync,
     .rename = real_rename,
     .unlink = real_unlink,
+    .symlink = real_symlink,
+    .truncate = real_truncate,
+    .write = real_write,
+    .datasync = real_datasync,
 };
 
 const struct vpm_persist *vpm_persist = &vpm_persist_real;

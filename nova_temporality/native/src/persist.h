@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* A mapped file. */
 struct vpm_map {
@@ -48,6 +49,14 @@ struct vpm_persist {
     int (*sync)(int fd);
     int (*rename)(int dir, const char *from, const char *to);
     int (*unlink)(int dir, const char *name, int flags);  /* unlinkat's */
+    int (*symlink)(const char *target, int dir, const char *name);
+    int (*truncate)(int fd, uint64_t length);
+
+    /* The swap file.  Writes all of it, or fails; datasync makes written data
+     * durable. */
+    int (*write)(int fd, uint64_t offset, const struct iovec *iov,
+                 int count);
+    int (*datasync)(int fd);
 };
 
 /* The real one. */

@@ -14,7 +14,16 @@
 #include "error.h"
 #include "files.h"
 #include "lock.h"
+#include "ppt.h"
 #include "state.h"
+#include "swap.h"
+
+static void file_path(const struct vpm_pool *pool, uint64_t id,
+                      const char *name, char *path)
+{
+    snprintf(path, VPM_PATH_MAX + 1, "%.*s/%s/%s/%s", VPM_PATH_MAX - 40,
+             pool->path, VPM_REGIONS_DIR, vpm_dir_name(id).text, name);
+}
 
 static void describe(const struct vpm_pool *pool,
                      const struct vpm_slot *slot,
@@ -32,9 +41,16 @@ static void describe(const struct vpm_pool *pool,
     info->descriptor = body->descriptor;
     info->uid = base ? base + body->descriptor : (uint32_t)geteuid();
     memcpy(info->name, body->name, sizeof(info->name));
-    snprintf(info->ram_path, sizeof(info->ram_path), "%.*s/%s/%s/%s",
-             (int)(sizeof(info->ram_path) - 32), pool->path,
-             VPM_REGIONS_DIR, vpm_dir_name(body->id).text, VPM_RAM_FILE);
+    file_path(pool, body->id, VPM_RAM_FILE, info->ram_path);
+    info->virtual_size = body->size;
+    if (!body->virtual_size)
+        return;
+    info->virtual_size = body->virtual_size;
+    info->page_size = body->vpm_page_size;
+    info->policy = body->policy;
+    file_path(pool, body->id, VPM_VIRTUAL_FILE, info->virtual_path);
+    vpm_swap_path(pool->regions_fd, body->id, info->swap_path,
+                  sizeof(info->swap_path));
 }
 
 /* -- finding ------------------------------------------------------------- */
@@ -229,20 +245,47 @@ static int check_unused(const struct vpm_pool *pool, uint64_t id,
     return VPM_OK;
 }
 
-static int fill_body(const struct vpm_pool *pool, const char *name,
-                     uint32_t sequence, uint64_t size,
-                     struct vpm_toc_body *body, struct vpm_error *err)
+static int fill_size(const struct vpm_pool *pool, const char *name,
+                     uint64_t size, struct vpm_toc_body *body,
+                     struct vpm_error *err)
 {
     uint64_t page = pool->file.conf.page_size;
+
+    if (size == 0 || size > (uint64_t)INT64_MAX - page)
+        return vpm_fail(err, VPM_EINVAL, "size of '%s' is %" PRIu64 "; it "
+                        "must be from 1 to %" PRIu64, name, size,
+                        (uint64_t)INT64_MAX - page);
+    body->size = (size + page - 1) / page * page;
+    return VPM_OK;
+}
+
+static int fill_shape(const struct vpm_pool *pool, const char *name,
+                      const struct vpm_vpm_params *params,
+                      struct vpm_toc_body *body, struct vpm_error *err)
+{
+    struct vpm_shape shape;
+    int rc = vpm_swap_dir_check(params->swap_dir, err);
+
+    if (rc == VPM_OK)
+        rc = vpm_shape_choose(name, params, pool->file.conf.page_size,
+                              &shape, err);
+    if (rc < 0)
+        return rc;
+    body->size = shape.nvram_size;
+    body->virtual_size = shape.virtual_size;
+    body->vpm_page_size = shape.page_size;
+    body->policy = shape.policy;
+    return VPM_OK;
+}
+
+static int fill_body(const char *name, uint32_t sequence,
+                     struct vpm_toc_body *body, struct vpm_error *err)
+{
     struct timespec now;
     int rc = vpm_name_check(name, err);
 
     if (rc < 0)
         return rc;
-    if (size == 0 || size > (uint64_t)INT64_MAX - page)
-        return vpm_fail(err, VPM_EINVAL, "size of '%s' is %" PRIu64 "; it "
-                        "must be from 1 to %" PRIu64, name, size,
-                        (uint64_t)INT64_MAX - page);
     memset(body, 0, sizeof(*body));
     if (getrandom(&body->incarnation, sizeof(body->incarnation), 0) !=
         sizeof(body->incarnation))
@@ -251,7 +294,6 @@ static int fill_body(const struct vpm_pool *pool, const char *name,
     body->created_ns = (uint64_t)now.tv_sec * 1000000000u +
         (uint64_t)now.tv_nsec;
     body->id = vpm_region_id(name, sequence);
-    body->size = (size + page - 1) / page * page;
     body->sequence = sequence;
     memcpy(body->name, name, strlen(name));
     return VPM_OK;
@@ -259,7 +301,7 @@ static int fill_body(const struct vpm_pool *pool, const char *name,
 
 /* The error that is returned is the first, not one of the rollback. */
 static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
-                struct vpm_error *err)
+                const char *swap_dir, struct vpm_error *err)
 {
     const struct vpm_slot slot = {
         .index = body->descriptor,
@@ -273,7 +315,7 @@ static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
         return rc;
     rc = vpm_toc_commit(&pool->file, body, slot.tag, err);
     if (rc == VPM_OK)
-        rc = vpm_files_create(pool, body, err);
+        rc = vpm_files_create(pool, body, swap_dir, err);
     if (rc == VPM_OK)
         rc = vpm_toc_commit(&pool->file, body, VPM_TOC_LIVE, err);
     if (rc == VPM_OK)
@@ -285,7 +327,8 @@ static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
 }
 
 static int alloc_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
-                        struct vpm_region_info *info, struct vpm_error *err)
+                        const char *swap_dir, struct vpm_region_info *info,
+                        struct vpm_error *err)
 {
     struct vpm_slot slot;
     struct room room;
@@ -301,11 +344,25 @@ static int alloc_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
     if (rc < 0)
         return rc;
     body->descriptor = room.free_index;
-    rc = make(pool, body, err);
+    rc = make(pool, body, swap_dir, err);
     if (rc == VPM_OK)
         rc = vpm_region_again(pool, body, &slot, err);
     if (rc == VPM_OK)
         describe(pool, &slot, info);
+    return rc;
+}
+
+static int alloc(struct vpm_pool *pool, struct vpm_toc_body *body,
+                 const char *swap_dir, struct vpm_region_info *info,
+                 struct vpm_error *err)
+{
+    int fd = vpm_pool_lock(pool, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = alloc_locked(pool, body, swap_dir, info, err);
+    close(fd);
     return rc;
 }
 
@@ -314,17 +371,23 @@ int nvalloc(struct vpm_pool *pool, const char *name, uint32_t sequence,
             struct vpm_error *err)
 {
     struct vpm_toc_body body;
-    int fd;
-    int rc = fill_body(pool, name, sequence, size, &body, err);
+    int rc = fill_body(name, sequence, &body, err);
 
-    if (rc < 0)
-        return rc;
-    fd = vpm_pool_lock(pool, err);
-    if (fd < 0)
-        return fd;
-    rc = alloc_locked(pool, &body, info, err);
-    close(fd);
-    return rc;
+    if (rc == VPM_OK)
+        rc = fill_size(pool, name, size, &body, err);
+    return rc < 0 ? rc : alloc(pool, &body, NULL, info, err);
+}
+
+int nvalloc_vpm(struct vpm_pool *pool, const char *name, uint32_t sequence,
+                const struct vpm_vpm_params *params,
+                struct vpm_region_info *info, struct vpm_error *err)
+{
+    struct vpm_toc_body body;
+    int rc = fill_body(name, sequence, &body, err);
+
+    if (rc == VPM_OK)
+        rc = fill_shape(pool, name, params, &body, err);
+    return rc < 0 ? rc : alloc(pool, &body, params->swap_dir, info, err);
 }
 
 /* -- what changes one region --------------------------------------------- */
@@ -403,6 +466,53 @@ int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
     return rc;
 }
 
+/* -- what a pager says ---------------------------------------------------- */
+
+static uint64_t relaxed(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static void read_status(const struct vpm_ppt *ppt,
+                        struct vpm_region_stats *stats)
+{
+    const struct vpm_ppt_status *status = vpm_ppt_status(ppt);
+    uint64_t error = __atomic_load_n(&status->error, __ATOMIC_ACQUIRE);
+
+    stats->in_memory = relaxed(&status->in_memory) * ppt->shape.page_size;
+    stats->in_swap = relaxed(&status->in_swap) * ppt->shape.page_size;
+    stats->faults = relaxed(&status->faults);
+    stats->refaults = relaxed(&status->refaults);
+    stats->swap_ins = relaxed(&status->swap_ins);
+    stats->swap_outs = relaxed(&status->swap_outs);
+    stats->clean_outs = relaxed(&status->clean_outs);
+    stats->error = (uint32_t)(error >> 32);
+    stats->error_errno = (int32_t)error;
+    stats->error_page = status->error_page;
+    stats->error_slot = status->error_slot;
+}
+
+int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
+                     struct vpm_region_stats *stats, struct vpm_error *err)
+{
+    struct vpm_slot slot;
+    struct vpm_ppt ppt;
+    int rc = vpm_region_find(pool, id, &slot, err);
+
+    if (rc < 0)
+        return rc;
+    memset(stats, 0, sizeof(*stats));
+    stats->in_memory = slot.body.size;
+    if (!slot.body.virtual_size)
+        return VPM_OK;
+    rc = vpm_swap_open_ppt(pool, &slot.body, &ppt, err);
+    if (rc < 0)
+        return rc;
+    read_status(&ppt, stats);
+    vpm_ppt_close(&ppt);
+    return VPM_OK;
+}
+
 /* -- nvfree -------------------------------------------------------------- */
 
 static int mark_freeing(struct vpm_pool *pool, struct vpm_slot *slot,
@@ -424,7 +534,7 @@ static int begin_freeing(struct vpm_pool *pool, struct vpm_slot *slot,
     fd = lock_region(pool, slot, err);
     if (fd < 0)
         return fd;
-    rc = vpm_files_known(pool->regions_fd, slot->body.id, err);
+    rc = vpm_files_known(pool->regions_fd, &slot->body, err);
     if (rc == VPM_OK)
         rc = mark_freeing(pool, slot, err);
     close(fd);

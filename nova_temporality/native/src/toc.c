@@ -6,6 +6,7 @@
 #include "crc32c.h"
 #include "error.h"
 #include "poolfile.h"
+#include "shape.h"
 
 #define EPOCH_BITS 40
 #define EPOCH_MASK (((uint64_t)1 << EPOCH_BITS) - 1)
@@ -82,6 +83,11 @@ static const char *body_fault(const struct vpm_poolfile *file,
     if (body->size == 0 || body->size % file->conf.page_size ||
         body->size > file->conf.total_size)
         return "its size is impossible";
+    if (body->virtual_size)
+        return vpm_shape_fault(body->virtual_size, body->size,
+                               body->vpm_page_size, body->policy);
+    if (body->vpm_page_size || body->policy)
+        return "it is fully resident and has a page size or a policy";
     return NULL;
 }
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pager.h -- lets a process use a VPM region's memory as if all were there
+ *
+ * Four kinds of threads: the *reader* answers faults that need no I/O and
+ * queues the others; *workers* bring pages in; the *evictor* keeps frames
+ * free; the *watchdog* reports faults that wait too long.
+ *
+ * The reader never waits for any of them: it takes one lock, which nobody
+ * holds while moving mappings, doing I/O or making anything durable.
+ *
+ * A page that cannot be brought in is recorded in the region's status
+ * (vpm_region_stats) and on stderr, and whoever touches it waits for ever;
+ * wrong memory is never shown. */
+#ifndef VPM_PAGER_H
+#define VPM_PAGER_H
+
+#include "vpm.h"
+
+struct vpm_pager;
+
+/* Starts a pager for the region with directory *dir* on *length* bytes of
+ * anonymous memory at *base*, which it owns from then on.  Pages of earlier
+ * runs are found again.  NULL on failure; then *base* may not be used.  A
+ * pager ends with its process. */
+struct vpm_pager *vpm_pager_start(const char *dir, void *base,
+                                  uint64_t length, struct vpm_error *err);
+
+/* In the child after a fork(2): takes the memory away. */
+void vpm_pager_forget(struct vpm_pager *pager);
+
+#endif
