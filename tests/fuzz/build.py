@@ -31,7 +31,9 @@ def _link(name, sources, sanitizers):
     program = pathlib.Path(build.directory().name) / name
     if not program.exists():
         build.run(['clang', *build.FLAGS, *FLAGS, '-fsanitize=' + sanitizers,
-                   *sorted(build.NATIVE.glob('src/*.c')), *sources,
+                   *sorted(build.NATIVE.glob('src/*.c')),
+                   build.NATIVE / 'pager/backing.c',
+                   build.NATIVE / 'pager/move.c', *sources,
                    HERE / 'fuzz.c', build.HERE / 'harness.c', '-o', program])
     return program
 

@@ -52,4 +52,13 @@ uint64_t epoch_word(const struct vpm_toc_body *body, uint64_t epoch);
 #define STATE_RAW 0x80          /* the rest is the file, as it is */
 #define STATE_HEAD offsetof(struct vpm_state_header, reserved)
 
+/* -- page tables: flags, head of the header, entries ---------------------- */
+
+#define PPT_FIT_HEADER 0x01   /* checksum */
+#define PPT_FIT_SUBJECT 0x02  /* all of the header */
+#define PPT_FIT_ENTRIES 0x04  /* an entry is a byte for the frame and one for
+                               * the slot, plus 1; else as it is */
+#define PPT_RAW 0x80          /* the rest is the file, as it is */
+#define PPT_HEAD offsetof(struct vpm_ppt_header, reserved)
+
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* seeds.c -- inputs for the fuzzing targets, made by real operations
  *
- * seeds DIRECTORY: writes DIRECTORY/pool/NAME and DIRECTORY/state/NAME. */
+ * seeds DIRECTORY: writes DIRECTORY/TARGET/NAME. */
 #include <sys/stat.h>
 
+#include "backing.h"
 #include "crash.h"
 #include "fuzz.h"
 
@@ -58,6 +59,69 @@ static void keep_state(const char *name, uint64_t id)
     write_seed("state", name, seed, sizeof(seed));
 }
 
+/* -- page tables --------------------------------------------------------- */
+
+static void keep_table(const char *name, const struct vpm_ppt *ppt)
+{
+    uint8_t seed[1 + PPT_HEAD + 2 * 8] = {
+        PPT_FIT_HEADER | PPT_FIT_SUBJECT | PPT_FIT_ENTRIES,
+    };
+
+    memcpy(seed + 1, &ppt->header, PPT_HEAD);
+    for (uint32_t page = 0; page < 8; page++) {
+        struct vpm_ppt_entry entry;
+
+        CHECK(!vpm_ppt_get(ppt, page, &entry));
+        seed[1 + PPT_HEAD + 2 * page] = (uint8_t)(entry.frame + 1);
+        seed[2 + PPT_HEAD + 2 * page] = (uint8_t)(entry.slot + 1);
+    }
+    write_seed("ppt", name, seed, sizeof(seed));
+}
+
+/* Pages 0 to 5 come in, 1 and 3 go out, 3 comes back. */
+static void page(struct vpm_backing *backing)
+{
+    struct vpm_move moves[6];
+    int failed;
+
+    for (uint32_t i = 0; i < 6; i++)
+        moves[i] = (struct vpm_move){
+            .page = i, .slot = VPM_NONE, .old_slot = VPM_NONE,
+            .frame = vpm_frame_take(backing, VPM_NONE, NULL),
+        };
+    CHECK(vpm_move_in(backing, moves, 6) == 0);
+    keep_table("in", &backing->ppt);
+    for (int i = 1; i < 4; i += 2) {
+        vpm_move_digest(backing, &moves[i], 1);
+        moves[i].slot = vpm_slot_take(backing);
+        CHECK(vpm_move_write(backing, &moves[i], 1) == 0);
+        CHECK(vpm_move_out(backing, &moves[i], 1) == 0);
+    }
+    keep_table("out", &backing->ppt);
+    CHECK(vpm_move_read(backing, &moves[3], 1, &failed) == VPM_REGION_SOUND);
+    CHECK(vpm_move_in(backing, &moves[3], 1) == 0);
+    keep_table("back", &backing->ppt);
+}
+
+static void page_region(void)
+{
+    struct vpm_region_info region;
+    struct vpm_backing backing;
+    struct vpm_pool *pool;
+
+    fresh_fs(4);
+    pool = new_pool();
+    region = alloc_vpm(pool, "a");
+    OK(vpm_backing_open(&backing, region_file(region.id, ""), &err));
+    OK(vpm_backing_scan(&backing, NULL, NULL, &err));
+    keep_table("untouched", &backing.ppt);
+    page(&backing);
+    vpm_backing_close(&backing);
+    vpm_pool_close(pool);
+}
+
+/* -- pools and states ---------------------------------------------------- */
+
 static void stopped_alloc(void *pool)
 {
     crash_at(12);
@@ -98,5 +162,6 @@ int main(int argc, char **argv)
     CHECK(in_child(stopped_alloc, pool) == CRASHED);
     keep_pool("allocating");
     vpm_pool_close(pool);
+    page_region();
     return 0;
 }

@@ -39,7 +39,9 @@ VARIANTS = {
 THREADED = ('test_pager',)
 
 # The explorer tells sites in the code apart by the calls that lead to them.
-EXPLORER_FLAGS = ['-O1', '-fno-optimize-sibling-calls', '-no-pie',
+# Small regions make for small images.
+EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3', '-O1',
+                  '-fno-optimize-sibling-calls', '-no-pie',
                   '-Wl,--wrap=vpm_map_open,--wrap=vpm_map_close,'
                   '--wrap=vpm_map_medium,--wrap=getrandom']
 
@@ -110,6 +112,7 @@ def explorer():
     if not target.exists():
         run(['cc', *FLAGS, *EXPLORER_FLAGS, '-I%s' % HERE,
              *sorted(NATIVE.glob('src/*.c')),
+             NATIVE / 'pager/backing.c', NATIVE / 'pager/move.c',
              *sorted(HERE.glob('explorer/*.c')),
              HERE / 'harness.c', HERE / 'crash.c', '-o', target])
     return target

@@ -33,7 +33,7 @@ def test_no_crash_harms():
     status, _, result = explore('--exhaustive', '200', '--samples', '50',
                                 '--no-mutants')
     assert status == 0
-    assert result['states'] >= 4000
+    assert result['states'] >= 9000
     assert result['violations'] == 0
 
 
@@ -45,6 +45,17 @@ def test_mutants_of_a_fixation_are_killed():
     assert result['mutants'] >= 8
     assert result['mutants_survived'] == 0
     assert re.search('killed without this fence.*\n.*persist at fixation.c',
+                     output)
+
+
+def test_mutants_of_paging_are_killed():
+    """In particular a page that is named to be in a slot before it is."""
+    status, output, result = explore('--scenario', 'vpm-swap',
+                                     '--exhaustive', '50', '--samples', '20')
+    assert status == 0
+    assert result['mutants'] >= 14
+    assert result['mutants_survived'] == 0
+    assert re.search('killed without this sync.*\n.*vpm_move_write at',
                      output)
 
 

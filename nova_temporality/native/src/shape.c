@@ -10,12 +10,19 @@
 #define PAGE_SIZE_MIN 4096u
 #define PAGE_SIZE_MAX (2u << 20)
 
+/* The crash explorer, which has no instructions to run, makes do with less
+ * than the following two. */
+
 /* Fewer could not hold what one instruction and its devices touch. */
+#ifndef FRAMES_MIN
 #define FRAMES_MIN 64
+#endif
 
 /* More than a page each, so that some are free in a row, and a batch can be
  * written before what it replaces is free. */
+#ifndef SPARE_SLOTS
 #define SPARE_SLOTS(pages) ((pages) / 8 + 64)
+#endif
 
 #define BLOCKS(bytes) (((bytes) + VPM_BLOCK - 1) / VPM_BLOCK * VPM_BLOCK)
 

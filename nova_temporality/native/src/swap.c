@@ -297,18 +297,15 @@ static int file_inodes(int dir, struct vpm_ppt_files *files)
     return ram_inode(dir, &files->ram_inode);
 }
 
-/* Nothing of a half reset table may look damaged: entries go before the words
- * of slots, and the header stays. */
+/* Nothing of a half reset table looks damaged: the header stays, and the
+ * pages that are still named are zero or in slots that were scrubbed. */
 static int zero_tables(int fd, const struct vpm_shape *shape)
 {
     uint64_t from = sizeof(struct vpm_ppt_header);
 
     if (vpm_persist->truncate(fd, shape->length) < 0 ||
         vpm_persist->allocate(fd, shape->length) < 0 ||
-        vpm_persist->zero(fd, from, shape->slots_at - from) < 0 ||
-        vpm_persist->sync(fd) < 0 ||
-        vpm_persist->zero(fd, shape->slots_at,
-                          shape->length - shape->slots_at) < 0)
+        vpm_persist->zero(fd, from, shape->length - from) < 0)
         return -1;
     return vpm_persist->sync(fd);
 }

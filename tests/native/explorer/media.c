@@ -67,11 +67,16 @@ void media_fill(struct media *media, int index, const uint8_t *bytes,
     memcpy(inode->now, bytes, size);
 }
 
-/* A region's files hold a server's data, those of the pool none. */
+/* A region's files hold a server's data, but for its page table; those of the
+ * pool none. */
 static bool is_secret(const char *name)
 {
-    return strcmp(name, "lock") != 0 && strcmp(name, "pool") != 0 &&
-        strcmp(name, "pool.new") != 0;
+    static const char *const open[] = {"lock", "pool", "pool.new", "ppt"};
+
+    for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
+        if (strcmp(name, open[i]) == 0)
+            return false;
+    return true;
 }
 
 void media_name(struct media *media, int dir, const char *name, int inode)
@@ -83,7 +88,7 @@ void media_name(struct media *media, int dir, const char *name, int inode)
     strcpy(in->names[in->name_count].text, name);
     in->names[in->name_count++].inode = inode;
     media->inodes[inode].secret |= !media->inodes[inode].directory &&
-        is_secret(name);
+        !media->inodes[inode].symlink && is_secret(name);
 }
 
 void media_free(struct media *media)
@@ -155,8 +160,11 @@ static void make_inode(struct media *media, const struct event *event)
         media_add(media, false, 0, 0);
     CHECK(media_add(media, event->directory, event->value, 0) ==
           event->child);
+    media->inodes[event->child].symlink = event->bytes != NULL;
     media->inodes[event->child].secret = !event->directory &&
-        is_secret(event->name);
+        !event->bytes && is_secret(event->name);
+    if (event->bytes)
+        media_fill(media, event->child, event->bytes, event->length);
 }
 
 static void log_change(struct media *media, const struct event *event)

@@ -31,7 +31,7 @@
 
 #define MEDIA_INODES 64
 #define MEDIA_NAMES 16    /* in one directory */
-#define MEDIA_NAME 24     /* bytes of a name with its NUL */
+#define MEDIA_NAME 40     /* bytes of a name with its NUL */
 #define MEDIA_LOG 32      /* pending changes of one inode */
 #define MEDIA_LINE 64
 #define MEDIA_ROOT 0      /* inode of the directory above all */
@@ -56,7 +56,8 @@ struct event {
     int inode;                /* the file, or the directory of the name */
     int site;                 /* of the code; -1: none */
     uint64_t offset, length;  /* EVENT_SIZE: the new size is length */
-    uint8_t *bytes;           /* EVENT_WRITE */
+    uint8_t *bytes;           /* EVENT_WRITE; EVENT_LINK: where a symbolic
+                               * link leads to, or NULL */
     bool word;                /* EVENT_WRITE: one that may commit something */
     char name[MEDIA_NAME];
     char to[MEDIA_NAME];      /* EVENT_RENAME */
@@ -84,6 +85,7 @@ struct media_name {
 
 struct media_inode {
     bool directory;
+    bool symlink;             /* the contents say where to */
     bool secret;              /* a server's data is or was in it */
     uint32_t mode, uid;
     uint64_t size;

@@ -33,13 +33,15 @@ static int early(const struct trace *trace, int at)
     return durable ? at : -1;
 }
 
-/* The word, its flush and its fence. */
+/* The word, what the recorder added to its flush, that and its fence. */
+#define COMMIT 4
+
 static bool commits(const struct trace *trace, int at)
 {
-    return at + 2 < trace->count && trace->events[at].word &&
+    return at + COMMIT <= trace->count && trace->events[at].word &&
         trace->events[at].site >= 0 &&
-        trace->events[at + 1].kind == EVENT_FLUSH &&
-        trace->events[at + 2].kind == EVENT_FENCE;
+        trace->events[at + 2].kind == EVENT_FLUSH &&
+        trace->events[at + 3].kind == EVENT_FENCE;
 }
 
 bool mutant_possible(const struct trace *trace, int at,
@@ -64,10 +66,10 @@ static void move(struct trace *mutant, int at)
 {
     struct event *events = mutant->events;
     int to = early(mutant, at);
-    struct event words[3];
+    struct event words[COMMIT];
 
     memcpy(words, events + at, sizeof(words));
-    memmove(events + to + 3, events + to,
+    memmove(events + to + COMMIT, events + to,
             (size_t)(at - to) * sizeof(*events));
     memcpy(events + to, words, sizeof(words));
 }

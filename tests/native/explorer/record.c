@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -12,12 +13,14 @@
 #include "stage.h"
 
 #define SITES 1024
+#define STACK 64
 #define OWN_CALLS 3  /* of the recorder: find_site, add and its caller */
 
 static struct trace *into;
 static bool with_sites;
 static struct site sites[SITES];
 static int site_count;
+static int outer_calls;  /* that led to the operation */
 
 /* -- sites --------------------------------------------------------------- */
 
@@ -25,11 +28,11 @@ __attribute__((noinline))
 static int find_site(enum event_kind kind)
 {
     struct site site = {.kind = kind};
-    void *calls[OWN_CALLS + RECORD_DEPTH];
-    int depth = backtrace(calls, OWN_CALLS + RECORD_DEPTH);
+    void *calls[STACK];
+    int depth = backtrace(calls, STACK) - outer_calls;
     int i = 0;
 
-    for (int n = OWN_CALLS; n < depth; n++)
+    for (int n = OWN_CALLS; n < depth && n < OWN_CALLS + RECORD_DEPTH; n++)
         site.calls[n - OWN_CALLS] = calls[n];
     while (i < site_count && (sites[i].kind != kind ||
                               memcmp(sites[i].calls, site.calls,
@@ -105,6 +108,18 @@ static void add_link(int dir, const char *name, mode_t mode, bool directory)
     copy_name(event->name, name);
 }
 
+/* Of what is no code of libvpm. */
+static struct event *add_own(enum event_kind kind, int inode)
+{
+    bool with = with_sites;
+    struct event *event;
+
+    with_sites = false;
+    event = add(kind, inode);
+    with_sites = with;
+    return event;
+}
+
 /* -- the recording interface --------------------------------------------- */
 
 static void record_store(const struct vpm_map *map, uint64_t offset,
@@ -137,10 +152,16 @@ static ssize_t record_read(const struct vpm_map *map, uint64_t offset, int fd,
     return got;
 }
 
+/* Frames are filled without the interface (a server writes to them as well):
+ * what is flushed of them is taken as written just before. */
 static void record_flush(const struct vpm_map *map, uint64_t offset,
                          size_t length)
 {
-    struct event *event = add(EVENT_FLUSH, stage_mapped(map->addr));
+    int inode = stage_mapped(map->addr);
+    struct event *event = add_own(EVENT_WRITE, inode);
+
+    take_bytes(event, offset, map->addr + offset, length);
+    event = add(EVENT_FLUSH, inode);
 
     event->offset = offset;
     event->length = length;
@@ -174,12 +195,29 @@ static int record_create(int dir, const char *name, mode_t mode)
     return fd;
 }
 
+static void add_size(int fd)
+{
+    struct stat st;
+
+    CHECK(fstat(fd, &st) == 0);
+    add(EVENT_SIZE, stage_inode(fd))->length = (uint64_t)st.st_size;
+}
+
 static int record_allocate(int fd, uint64_t length)
 {
     int rc = vpm_persist_real.allocate(fd, length);
 
     if (rc == 0)
-        add(EVENT_SIZE, stage_inode(fd))->length = length;
+        add_size(fd);
+    return rc;
+}
+
+static int record_truncate(int fd, uint64_t length)
+{
+    int rc = vpm_persist_real.truncate(fd, length);
+
+    if (rc == 0)
+        add_size(fd);
     return rc;
 }
 
@@ -189,6 +227,19 @@ static int record_zero(int fd, uint64_t offset, uint64_t length)
 
     if (rc == 0)
         take_bytes(add(EVENT_WRITE, stage_inode(fd)), offset, NULL, length);
+    return rc;
+}
+
+static int record_write(int fd, uint64_t offset, const struct iovec *iov,
+                        int count)
+{
+    int rc = vpm_persist_real.write(fd, offset, iov, count);
+
+    for (int i = 0; rc == 0 && i < count; i++) {
+        take_bytes(add(EVENT_WRITE, stage_inode(fd)), offset,
+                   iov[i].iov_base, iov[i].iov_len);
+        offset += iov[i].iov_len;
+    }
     return rc;
 }
 
@@ -214,6 +265,24 @@ static int record_sync(int fd)
 {
     add(EVENT_SYNC, stage_inode(fd));
     return 0;
+}
+
+static int record_datasync(int fd)
+{
+    add(EVENT_SYNC, stage_inode(fd));
+    return 0;
+}
+
+static int record_symlink(const char *target, int dir, const char *name)
+{
+    int rc = vpm_persist_real.symlink(target, dir, name);
+
+    if (rc == 0) {
+        add_link(dir, name, 0777, false);
+        take_bytes(&into->events[into->count - 1], 0, target,
+                   strlen(target));
+    }
+    return rc;
 }
 
 static int record_rename(int dir, const char *from, const char *to)
@@ -253,6 +322,10 @@ static const struct vpm_persist recording = {
     .sync = record_sync,
     .rename = record_rename,
     .unlink = record_unlink,
+    .symlink = record_symlink,
+    .truncate = record_truncate,
+    .write = record_write,
+    .datasync = record_datasync,
 };
 
 /* -- control ------------------------------------------------------------- */
@@ -278,16 +351,12 @@ void record_stop(void)
     into = NULL;
 }
 
-/* Of what is no code of libvpm. */
-static struct event *add_own(enum event_kind kind, int inode)
+__attribute__((noinline))
+void record_operation(void)
 {
-    bool with = with_sites;
-    struct event *event;
+    void *calls[STACK];
 
-    with_sites = false;
-    event = add(kind, inode);
-    with_sites = with;
-    return event;
+    outer_calls = backtrace(calls, STACK) - 1;
 }
 
 void record_done(void)
@@ -307,6 +376,22 @@ void record_fill(const char *path, int byte)
     memset(event->bytes, byte, event->length);
     add_own(EVENT_SYNC, stage_inode(fd));
     close(fd);
+}
+
+void record_memory(uint8_t *addr, int byte, uint64_t length)
+{
+    int inode = stage_mapped(addr);
+    uint64_t offset = stage_offset(addr);
+    struct event *event;
+
+    memset(addr, byte, length);
+    for (int kind = EVENT_WRITE; kind <= EVENT_FENCE; kind++) {
+        event = add_own((enum event_kind)kind, inode);
+        if (kind == EVENT_WRITE)
+            take_bytes(event, offset, addr, length);
+        event->offset = offset;
+        event->length = length;
+    }
 }
 
 void trace_free(struct trace *trace)

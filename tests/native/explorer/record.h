@@ -21,12 +21,19 @@ struct trace {
 void record_start(struct trace *trace, bool sites);
 void record_stop(void);
 
+/* To be called in the function that calls an operation: those that led to it
+ * are not part of a site. */
+void record_operation(void);
+
 /* An operation has returned. */
 void record_done(void);
 
 /* A server writes its memory; how it becomes durable is not libvpm's affair,
  * so here it is at once. */
 void record_fill(const char *path, int byte);
+
+/* The same for a part of a mapping. */
+void record_memory(uint8_t *addr, int byte, uint64_t length);
 
 /* Where in the code an event came from: addresses of return, the innermost
  * first. */

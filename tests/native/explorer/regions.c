@@ -97,6 +97,7 @@ static void do_step(const struct step *step)
     struct vpm_region_info info;
     uint64_t ignored;
 
+    record_operation();
     if (step->kind == CREATE)
         OK(vpm_pool_create(POOL, &params, &err));
     if (!pool)

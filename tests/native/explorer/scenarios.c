@@ -2,6 +2,7 @@
 /* scenarios.c -- all scenarios */
 #include "scenario.h"
 
+#include "paging.h"
 #include "regions.h"
 
 #define DO(...) {.kind = __VA_ARGS__}
@@ -15,6 +16,21 @@
         .operate = regions_operate, .recover = regions_recover,          \
         .judge = regions_judge,                                          \
     }
+
+#define PAGING(name_, plan_)                                             \
+    {                                                                    \
+        .name = (name_), .plan = &(plan_), .prepare = paging_prepare,    \
+        .operate = paging_operate, .recover = paging_recover,            \
+        .judge = paging_judge,                                           \
+    }
+
+/* Page, and the byte that is written. */
+#define PAGE(kind_, page_) {.kind = PAGING_##kind_, .page = (page_), \
+                            .also = (page_)}
+#define FILL(page_, byte_) {.kind = PAGING_WRITE, .page = (page_), \
+                            .byte = (byte_)}
+#define BOTH_OUT(page_, also_) {.kind = PAGING_OUT, .page = (page_), \
+                                .also = (also_)}
 
 static const struct plan create_plan = {
     .steps = {DO(CREATE)},
@@ -89,6 +105,40 @@ static const struct plan life_plan = {
               DO(ALLOC)},
 };
 
+static const struct paging_plan vpm_alloc_plan = {
+    .steps = {PAGE(ALLOC, 0)},
+};
+
+static const struct paging_plan vpm_free_plan = {
+    .before = {PAGE(ALLOC, 0), PAGE(TOUCH, 0), FILL(0, 0x11), PAGE(TOUCH, 1),
+               FILL(1, 0x22), BOTH_OUT(0, 1), PAGE(TOUCH, 2), FILL(2, 0x33)},
+    .steps = {PAGE(FREE, 0)},
+};
+
+static const struct paging_plan vpm_scrub_plan = {
+    .before = {PAGE(ALLOC, 0), PAGE(TOUCH, 0), FILL(0, 0x11), PAGE(TOUCH, 1),
+               FILL(1, 0x22), BOTH_OUT(0, 1), PAGE(TOUCH, 2), FILL(2, 0x33)},
+    .steps = {PAGE(SCRUB, 0)},
+};
+
+static const struct paging_plan vpm_ruined_plan = {
+    .before = {PAGE(ALLOC, 0), PAGE(TOUCH, 0), FILL(0, 0x11), PAGE(OUT, 0),
+               PAGE(RUIN, 0)},
+    .steps = {PAGE(SCRUB, 0), PAGE(TOUCH, 0)},
+};
+
+/* Out in a batch, frames used again, in, out unchanged, changed and out to
+ * another slot, until the slots are used again. */
+static const struct paging_plan vpm_swap_plan = {
+    .before = {PAGE(ALLOC, 0)},
+    .steps = {PAGE(TOUCH, 0), FILL(0, 0x11), PAGE(TOUCH, 1), FILL(1, 0x22),
+              BOTH_OUT(0, 1), PAGE(TOUCH, 2), FILL(2, 0x33), PAGE(IN, 0),
+              PAGE(OUT, 0), PAGE(IN, 1), FILL(1, 0x44), BOTH_OUT(1, 2),
+              PAGE(TOUCH, 3), FILL(3, 0x55), PAGE(OUT, 3), PAGE(IN, 2),
+              FILL(2, 0x66), PAGE(IN, 0), FILL(0, 0x77), BOTH_OUT(2, 0),
+              PAGE(IN, 3), PAGE(IN, 1)},
+};
+
 const struct scenario scenarios[] = {
     SCENARIO("create", create_plan),
     SCENARIO("nvalloc", alloc_plan),
@@ -102,5 +152,10 @@ const struct scenario scenarios[] = {
     SCENARIO("repair-freeing", freeing_plan),
     SCENARIO("repair-allocating", allocating_plan),
     SCENARIO("life", life_plan),
+    PAGING("vpm-nvalloc", vpm_alloc_plan),
+    PAGING("vpm-nvfree", vpm_free_plan),
+    PAGING("vpm-scrub", vpm_scrub_plan),
+    PAGING("vpm-ruined", vpm_ruined_plan),
+    PAGING("vpm-swap", vpm_swap_plan),
     {.name = NULL},
 };

@@ -17,7 +17,7 @@
 
 struct actor {
     ino_t number;
-    int fd;             /* of a file, -1 for a directory */
+    int fd;             /* of a regular file, else -1 */
 };
 
 static struct actor actors[MEDIA_INODES];
@@ -71,14 +71,25 @@ const char *__wrap_vpm_map_medium(int fd)
     return "dax";
 }
 
+static int find_map(const uint8_t *addr)
+{
+    int i = 0;
+
+    while (i < MAPS && (!maps[i].addr || addr < maps[i].addr ||
+                        addr >= maps[i].addr + maps[i].length))
+        i++;
+    CHECK(i < MAPS);
+    return i;
+}
+
 int stage_mapped(const uint8_t *addr)
 {
-    for (int i = 0; i < MAPS; i++)
-        if (maps[i].addr && addr >= maps[i].addr &&
-            addr < maps[i].addr + maps[i].length)
-            return maps[i].inode;
-    CHECK(!"a mapping of the stage");
-    return -1;
+    return maps[find_map(addr)].inode;
+}
+
+uint64_t stage_offset(const uint8_t *addr)
+{
+    return (uint64_t)(addr - maps[find_map(addr)].addr);
 }
 
 /* -- chance -------------------------------------------------------------- */
@@ -214,7 +225,15 @@ static void describe_entry(struct media *media, int dir_fd, int parent,
         return;
     }
     CHECK((size_t)st.st_size <= sizeof(bytes));
-    CHECK(pread(actors[index].fd, bytes, sizeof(bytes), 0) == st.st_size);
+    if (S_ISLNK(st.st_mode)) {
+        media->inodes[index].symlink = true;
+        media->inodes[index].secret = false;
+        CHECK(readlinkat(dir_fd, name, (char *)bytes, sizeof(bytes)) ==
+              st.st_size);
+    } else {
+        CHECK(pread(actors[index].fd, bytes, sizeof(bytes), 0) ==
+              st.st_size);
+    }
     media_fill(media, index, bytes, (uint64_t)st.st_size);
 }
 
@@ -289,6 +308,17 @@ static void put_file(const struct media_inode *inode, int index, int dir_fd,
     CHECK(linkat(hidden_fd, hidden, dir_fd, name, 0) == 0);
 }
 
+static void put_symlink(const struct media_inode *inode, int dir_fd,
+                        const char *name)
+{
+    char target[256];
+
+    CHECK(inode->size < sizeof(target));
+    memcpy(target, inode->durable, inode->size);
+    target[inode->size] = 0;
+    CHECK(symlinkat(target, dir_fd, name) == 0);
+}
+
 static void put_dir(const struct media *image, int index, int dir_fd)
 {
     const struct media_inode *inode = &image->inodes[index];
@@ -299,6 +329,10 @@ static void put_dir(const struct media *image, int index, int dir_fd)
         struct stat st;
         int fd;
 
+        if (child->symlink) {
+            put_symlink(child, dir_fd, name->text);
+            continue;
+        }
         if (!child->directory) {
             put_file(child, name->inode, dir_fd, name->text);
             continue;

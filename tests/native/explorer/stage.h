@@ -24,6 +24,7 @@ void stage_put(const struct media *image);
  * has just been made; directory AT_FDCWD is FS. */
 int stage_inode(int fd);
 int stage_mapped(const uint8_t *addr);
+uint64_t stage_offset(const uint8_t *addr);  /* in that file */
 int stage_adopt(int dir_fd, const char *name);
 
 /* How many inodes there are; forgets those from *count* on. */
