@@ -18,7 +18,7 @@ import pytest
 
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import pvm
-from nova_temporality.notifier import sources
+from nova_temporality.notifier import power
 from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
@@ -440,7 +440,7 @@ def test_host_that_loses_cpu_caches_protects_nobody(host):
     assert one.condition.remedy
 
     deadline_ns = time.monotonic_ns() + 20 * 10**9
-    outcome = one.fixate(sources.PowerEvent.now('test'),
+    outcome = one.fixate(power.PowerEvent.now('test'),
                          deadline_ns).outcome()
     assert outcome.result == fixation.FAILED
     assert outcome.reason == 'no eADR here'
