@@ -4,7 +4,8 @@ export STATE ?= /var/tmp/temporality
 
 CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
 
-.PHONY: help demo test install guest cloud-up cloud-down cloud-status clean
+.PHONY: help demo test install guest cloud-up cloud-down cloud-status clean \
+	crash-explore fuzz
 
 help:
 	@echo 'make demo          the power cut in a real cloud, shown (Debian 12, as root)'
@@ -14,6 +15,8 @@ help:
 	@echo 'make cloud-up      bring up the pocket cloud, or repair it'
 	@echo 'make cloud-status  say how every service of it is'
 	@echo 'make cloud-down    stop it'
+	@echo 'make crash-explore cut the power wherever it hurts, in a model (as root)'
+	@echo 'make fuzz          fuzz what libvpm reads, FUZZ_SECONDS (60) each (as root)'
 	@echo 'make clean         stop it and remove $(STATE)'
 
 demo: cloud-up
@@ -36,6 +39,12 @@ cloud-down:
 
 cloud-status:
 	@$(CLOUD) status
+
+crash-explore: install
+	@$(STATE)/venv/bin/python -m tests.native.explorer
+
+fuzz: install
+	@$(STATE)/venv/bin/python -m tests.fuzz
 
 clean:
 	@tools/cloud/clean.sh

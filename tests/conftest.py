@@ -12,7 +12,8 @@
 
 """Nova's concurrency mode has to be chosen before Nova is imported.
 
-Native threads are what nova-compute runs by default.
+Native threads are what nova-compute runs by default. The other mode is
+chosen by OS_NOVA_DISABLE_EVENTLET_PATCHING=false, as Nova's own tests do.
 """
 
 import os
@@ -22,3 +23,20 @@ os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', 'true')
 from nova import monkey_patch  # noqa: E402
 
 monkey_patch.patch(backend='threading')
+
+import pytest  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        'markers', 'native_threads: of code that never runs in nova-compute '
+        'and relies on threads that block in C')
+
+
+def pytest_collection_modifyitems(items):
+    if not monkey_patch.is_patched():
+        return
+    for item in items:
+        if item.get_closest_marker('native_threads'):
+            item.add_marker(pytest.mark.skip(
+                reason='its code runs in a process without eventlet'))

@@ -57,14 +57,31 @@ native() {
     }
 }
 
+pytest() {
+    python -m pytest -p no:cacheprovider -W ignore --timeout 1200 "$@"
+}
+
 tests() {
     say "tests"
-    python -m pytest -p no:cacheprovider -W ignore --timeout 1200 \
-        --durations 10 "$@"
+    pytest --durations 10 "$@"
+}
+
+# Nova's tests of its libvirt driver, on ours.
+nova_unit() {
+    say "Nova's own tests"
+    pytest -q -p tests.nova_unit.plugin \
+        --pyargs nova.tests.unit.virt.libvirt.test_driver
+}
+
+eventlet() {
+    say "unit tests under eventlet"
+    OS_NOVA_DISABLE_EVENTLET_PATCHING=false pytest tests/unit
 }
 
 lint
 sample
 docs
 native
+nova_unit
+eventlet
 tests "${@:-tests}"

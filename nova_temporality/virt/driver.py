@@ -74,13 +74,7 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
         """
         super().init_host(host)
         pool_path = PCONF.temporality.pool_path
-        try:
-            grp.getgrnam(PCONF.temporality.qemu_group)
-        except KeyError:
-            raise nova_exception.InvalidConfiguration(
-                "There is no group '%s'; set [temporality] qemu_group to the "
-                "group under which libvirt runs QEMU" %
-                PCONF.temporality.qemu_group)
+        self._qemu_gid()
         try:
             info = regions.pool_info(pool_path)
         except vpm.VpmError as exc:
@@ -160,7 +154,10 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
         decided = intent.frozen(instance)
         if decided is None:
             intent.freeze(instance, wanted)
-            instance.save()
+            if wanted:
+                # Before NVRAM is taken. An ordinary server's is saved by
+                # Nova, like all that it notes on it.
+                instance.save()
         elif wanted and not decided:
             # a rebuild from an image that asks for it
             raise exception.NotPossible(
@@ -184,18 +181,24 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
         region = regions.ensure(PCONF.temporality.pool_path, instance.uuid,
                                 size)
         return pvm_guest.PersistentGuest(
-            guest, region['ram_path'], size, region['uid'], self.qemu_gid(),
+            guest, region['ram_path'], size, region['uid'], self._qemu_gid(),
             paths.fixate_socket(PCONF.temporality.run_dir, instance.uuid))
 
     @staticmethod
-    def run_guest(domain):
+    def _run_guest(domain):
         """The guest of a pVM's libvirt domain."""
         return RunGuest(domain)
 
     @staticmethod
-    def qemu_gid():
+    def _qemu_gid():
         """Group id that pVMs' QEMU processes run under."""
-        return grp.getgrnam(PCONF.temporality.qemu_group).gr_gid
+        try:
+            return grp.getgrnam(PCONF.temporality.qemu_group).gr_gid
+        except KeyError:
+            raise nova_exception.InvalidConfiguration(
+                "There is no group '%s'; set [temporality] qemu_group to the "
+                "group under which libvirt runs QEMU" %
+                PCONF.temporality.qemu_group)
 
     def _create_guest(self, context, xml, instance, power_on=True,
                       pause=False, post_xml_callback=None):
@@ -204,20 +207,20 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
                                          pause, post_xml_callback)
         regions.prepare_boot(PCONF.temporality.pool_path,
                              PCONF.temporality.run_dir, instance.uuid,
-                             self.qemu_gid())
+                             self._qemu_gid())
         # Started paused, so that no vCPU runs before its machine is on
         # record.
         guest = super()._create_guest(
             context, xml, instance, power_on, pause or power_on,
             post_xml_callback)
-        guest = self.run_guest(guest._domain)
+        guest = self._run_guest(guest._domain)
         if power_on or pause:
-            self.record_domain(instance)
+            self._record_domain(instance)
         if power_on and not pause:
             guest.resume()
         return guest
 
-    def record_domain(self, instance):
+    def _record_domain(self, instance):
         """Record the machine that a running pVM's state will fit."""
         record.write(instance, self._host.get_guest(instance),
                      paths.recover_socket(PCONF.temporality.run_dir,
@@ -264,7 +267,7 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
         """See ComputeDriver."""
         if not intent.is_pvm(instance):
             return super().unpause(instance)
-        guest = self.run_guest(self._host.get_guest(instance)._domain)
+        guest = self._run_guest(self._host.get_guest(instance)._domain)
         guest.resume()
         guest.sync_guest_time()
 
@@ -281,7 +284,7 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
     def _record_if_running(self, instance):
         if intent.is_pvm(instance) and (
                 self._host.get_guest(instance).is_active()):
-            self.record_domain(instance)
+            self._record_domain(instance)
 
     # -- what Nova gets to see ------------------------------------------------
 

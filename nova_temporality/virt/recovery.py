@@ -199,7 +199,7 @@ class _Recovery:
                 reason='the record of its machine cannot be read (%s)' % exc)
         self._driver.plug_vifs(instance, instance.get_network_info())
         regions.prepare_recovery(self._pool, self._run_dir, instance.uuid,
-                                 self._driver.qemu_gid())
+                                 self._driver._qemu_gid())
         xml = pvm_guest.with_incoming(
             xml, paths.recover_socket(self._run_dir, instance.uuid))
         try:
@@ -210,7 +210,7 @@ class _Recovery:
             regions.finish_recovery(self._run_dir, instance.uuid)
             raise exception.RecoveryFailed(
                 reason='libvirt does not start its domain: %s' % exc)
-        return self._driver.run_guest(domain)
+        return self._driver._run_guest(domain)
 
     def _ran_before(self, state):
         if self._instance.vm_state == vm_states.PAUSED:
@@ -223,7 +223,7 @@ class _Recovery:
         return True
 
     def _let_run(self):
-        guest = self._driver.run_guest(self._guest()._domain)
+        guest = self._driver._run_guest(self._guest()._domain)
         guest.resume()
         guest.sync_guest_time()
 

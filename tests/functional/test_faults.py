@@ -17,8 +17,8 @@ import time
 import pytest
 
 from nova_temporality.notifier import fixation
-from nova_temporality.notifier import pvm
 from nova_temporality.notifier import power
+from nova_temporality.notifier import pvm
 from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock

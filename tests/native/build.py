@@ -32,6 +32,11 @@ VARIANTS = {
                   '-fno-sanitize-recover=all'],
 }
 
+# The explorer tells sites in the code apart by the calls that lead to them.
+EXPLORER_FLAGS = ['-O1', '-fno-optimize-sibling-calls', '-no-pie',
+                  '-Wl,--wrap=vpm_map_open,--wrap=vpm_map_close,'
+                  '--wrap=vpm_map_medium,--wrap=getrandom']
+
 # Tests that count or replace what libvpm calls.
 LINK_FLAGS = {
     'test_fixation': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat,'
@@ -89,3 +94,14 @@ def program(name, variant, helpers):
 def crash_program():
     """Return the program that is stopped in the midst (vpm_crash.c)."""
     return program('vpm_crash', 'plain', ['crash.c'])
+
+
+def explorer():
+    """Return the crash explorer."""
+    target = pathlib.Path(directory().name) / 'explorer'
+    if not target.exists():
+        run(['cc', *FLAGS, *EXPLORER_FLAGS, '-I%s' % HERE,
+             *sorted(NATIVE.glob('src/*.c')),
+             *sorted(HERE.glob('explorer/*.c')),
+             HERE / 'harness.c', HERE / 'crash.c', '-o', target])
+    return target

@@ -188,8 +188,6 @@ static int watch_create(int dir, const char *name, mode_t mode)
 
     lines_durable("create");
     dirty_file(dir);
-    if (fd >= 0)
-        dirty_file(fd);
     return fd;
 }
 

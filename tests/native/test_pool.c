@@ -177,8 +177,9 @@ static void check_reports_all_findings(void)
     alloc(pool, "zero", 4096);
     alloc(pool, "one", 4096);
     vpm_pool_close(pool);
-    poke(POOL_FILE, VPM_BLOCK + 40, &bad, 1);
-    poke(POOL_FILE, VPM_BLOCK + 256 + 40, &bad, 1);
+    /* the names, which, unlike the incarnations, cannot be so already */
+    poke(POOL_FILE, VPM_BLOCK + 56, &bad, 1);
+    poke(POOL_FILE, VPM_BLOCK + 256 + 56, &bad, 1);
     /* two entries, and their directories, which nobody knows then */
     CHECK(check_pool(4) == 4);
     CHECK(strstr(last_finding, "unknown to the table of contents"));

@@ -12,19 +12,30 @@
 
 """Base of tests that need Nova's own fixtures."""
 
+import functools
+
 from nova import test
 
 
-class NovaTestCase(test.NoDBTestCase):
-    """Nova's base class, made to work with pytest."""
+def run_for_pytest(run):
+    """The method run() of Nova's test cases, made to work with pytest."""
 
-    def run(self, result=None):
+    @functools.wraps(run)
+    def wrapper(self, result=None):
         # Nova's clean-up deletes every attribute, the one too by which
         # pytest calls the test and which it expects to find again.
         name = self._testMethodName
         method = self.__dict__.get(name)
         try:
-            return super().run(result)
+            return run(self, result)
         finally:
             if method is not None:
                 setattr(self, name, method)
+
+    return wrapper
+
+
+class NovaTestCase(test.NoDBTestCase):
+    """Nova's base class, made to work with pytest."""
+
+    run = run_for_pytest(test.NoDBTestCase.run)

@@ -32,6 +32,8 @@ from nova_temporality import paths
 from nova_temporality import qmp
 from nova_temporality import runlock
 
+pytestmark = pytest.mark.native_threads
+
 EVENT = power.PowerEvent('test', 10**18, 5 * 10**9)
 
 

@@ -14,6 +14,7 @@
 import contextlib
 import json
 import os
+import select
 import socket
 import threading
 
@@ -47,6 +48,8 @@ class FakeQemu:
         connection, _address = self._listener.accept()
         connection.sendall(self._greeting)
         for answer in [ok] + self._answers:
+            # recvmsg(2) does not wait under eventlet
+            select.select([connection], [], [])
             data, fds, _flags, _from = socket.recv_fds(connection, 65536, 4)
             if not data:
                 break

@@ -227,6 +227,7 @@ def test_long_meta_is_refused(pool):
     assert pool.verify_state(region.id).meta == longest
 
 
+@pytest.mark.native_threads
 def test_receive_releases_the_gil(pool):
     """Else this thread could never write what the other waits for."""
     region = pool.alloc('a', 4096)
@@ -297,6 +298,7 @@ def test_fixation_outlives_the_closing_of_its_pool(pool):
     assert open_files() < before
 
 
+@pytest.mark.native_threads
 def test_closing_while_another_thread_is_inside(path):
     """The handle goes when the last call has returned, not under it."""
     pool = create(path)

@@ -135,16 +135,15 @@ static int create_locked(int dir_fd, const char *path,
     return rc;
 }
 
+/* It has no contents; its name becomes durable with that of the pool file. */
 static int make_lock_file(int dir_fd)
 {
     int fd = vpm_persist->create(dir_fd, VPM_LOCK_FILE, 0600);
-    int rc;
 
     if (fd < 0)
         return errno == EEXIST ? 0 : -1;
-    rc = vpm_persist->sync(fd);
     close(fd);
-    return rc;
+    return 0;
 }
 
 static int create_in(int dir_fd, const char *path,

@@ -1,0 +1,187 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""temporality-status: is this compute host ready for persistent servers?
+
+``temporality-status upgrade check`` exits as ``nova-status upgrade check``
+does: 0 if all is well, 1 after warnings, 2 after failures.
+"""
+
+import grp
+import sys
+
+import libvirt
+import nova.conf
+from nova.privsep import utils as nova_privsep_utils
+from oslo_config import cfg
+from oslo_upgradecheck import upgradecheck
+
+from nova_temporality import conf
+from nova_temporality.notifier import client
+from nova_temporality.virt import checks
+from nova_temporality.virt import regions
+from nova_temporality import vpm
+
+CONF = nova.conf.CONF
+PCONF = conf.CONF
+
+# What everything was tested with; nobody knows what older ones do.
+MIN_LIBVIRT = (11, 3, 0)
+MIN_QEMU = (10, 0, 2)
+
+_NOTIFIER_TIMEOUT = 5.0
+
+
+def _success(details=None):
+    return upgradecheck.Result(upgradecheck.Code.SUCCESS, details)
+
+
+def _warning(details):
+    return upgradecheck.Result(upgradecheck.Code.WARNING, details)
+
+
+def _failure(details):
+    return upgradecheck.Result(upgradecheck.Code.FAILURE, details)
+
+
+def _dotted(version):
+    return '.'.join(str(part) for part in version)
+
+
+def _parts(number):
+    return number // 1000000, number // 1000 % 1000, number % 1000
+
+
+class Checks(upgradecheck.UpgradeCommands):
+    """The checks, each of them independent of the others."""
+
+    display_title = 'Temporality Upgrade Check Results'
+
+    def check_pool(self):
+        """The pool can be opened by this version and is NVRAM."""
+        path = PCONF.temporality.pool_path
+        try:
+            with vpm.Pool(path) as pool:
+                info = pool.info()
+        except vpm.VpmError as exc:
+            return _failure('%s; see "temporality pool check"' % exc)
+        if info.medium != 'dax':
+            return _warning(
+                '%s lies on %s, which emulates NVRAM: its contents do not '
+                'survive a real power cut' % (path, info.medium))
+        return _success('%s, version %d' % (path, info.version))
+
+    def check_qemu_group(self):
+        """The group that servers' QEMU processes run under exists."""
+        name = PCONF.temporality.qemu_group
+        try:
+            grp.getgrnam(name)
+        except KeyError:
+            return _failure(
+                "There is no group '%s'; set [temporality] qemu_group to the "
+                'group under which libvirt runs QEMU' % name)
+        return _success()
+
+    def check_disk_cache_modes(self):
+        """Completed writes of servers do not sit in the page cache."""
+        modes = dict(mode.partition('=')[::2]
+                     for mode in CONF.libvirt.disk_cachemodes)
+        for kind, mode in sorted(modes.items()):
+            if mode not in checks.SAFE_CACHE_MODES:
+                return _failure(
+                    "[libvirt] disk_cachemodes has '%s=%s', with which "
+                    'persistent servers are refused: writes that were '
+                    'completed could be lost while their memory survives; '
+                    "set '%s=none' or '%s=directsync'" %
+                    (kind, mode, kind, kind))
+        if not nova_privsep_utils.supports_direct_io(CONF.instances_path):
+            return _failure(
+                'The file system of [DEFAULT] instances_path (%s) has no '
+                'O_DIRECT, or it cannot be written to; put it on storage '
+                'whose completed writes are durable' % CONF.instances_path)
+        return _success()
+
+    def check_privsep(self):
+        """nova-compute's privileged part starts and reaches the pool."""
+        try:
+            regions.pool_info(PCONF.temporality.pool_path)
+        except vpm.VpmError:
+            # it runs; what is wrong with the pool is told elsewhere
+            return _success()
+        except Exception as exc:
+            return _failure(
+                'The privileged helper does not work (%s: %s); see '
+                '[temporality_privileged] helper_command, and allow it in '
+                "sudo's configuration" % (type(exc).__name__, exc))
+        return _success()
+
+    def check_versions(self):
+        """libvirt and QEMU are not older than those that were tested."""
+        uri = CONF.libvirt.connection_uri or 'qemu:///system'
+        try:
+            connection = libvirt.openReadOnly(uri)
+        except libvirt.libvirtError as exc:
+            return _failure('libvirt does not answer on %s: %s' % (uri, exc))
+        try:
+            found = [('libvirt', _parts(connection.getLibVersion()),
+                      MIN_LIBVIRT),
+                     ('QEMU', _parts(connection.getVersion()), MIN_QEMU)]
+        except libvirt.libvirtError as exc:
+            return _failure('libvirt on %s does not tell its versions: %s' %
+                            (uri, exc))
+        finally:
+            connection.close()
+        older = ['%s is %s, older than %s' % (
+            name, _dotted(version), _dotted(minimum))
+            for name, version, minimum in found if version < minimum]
+        if older:
+            return _failure('%s, which is the oldest that was tested; '
+                            'upgrade it' % ' and '.join(older))
+        return _success(', '.join('%s %s' % (name, _dotted(version))
+                                  for name, version, _minimum in found))
+
+    def check_notifier(self):
+        """The notifier is up and every running server is armed."""
+        try:
+            status = client.call(PCONF.temporality.run_dir, 'status',
+                                 _NOTIFIER_TIMEOUT)
+        except client.NotifierDown as exc:
+            return _failure('Servers are not protected: %s' % exc)
+        except client.NotifierError as exc:
+            return _warning('Servers may be unprotected: %s' % exc)
+        bare = [pvm['name'] for pvm in status['pvms']
+                if pvm['state'] in ('not armed', 'stopped')]
+        if bare:
+            return _warning('Not protected: %s; see "temporality status"' %
+                            ', '.join(bare))
+        return _success()
+
+    _upgrade_checks = (
+        ('NVRAM pool', check_pool),
+        ('QEMU group', check_qemu_group),
+        ('Disk cache modes', check_disk_cache_modes),
+        ('Privileged helper', check_privsep),
+        ('libvirt and QEMU', check_versions),
+        ('Notifier', check_notifier),
+    )
+
+
+def main():
+    """Run; return the exit code."""
+    # what nova-compute reads, then what the notifier reads
+    files = (cfg.find_config_files(project='nova') +
+             cfg.find_config_files(project='temporality'))
+    return upgradecheck.main(CONF, 'nova', Checks(), sys.argv[1:], files)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* seeds.c -- inputs for the fuzzing targets, made by real operations
+ *
+ * seeds DIRECTORY: writes DIRECTORY/pool/NAME and DIRECTORY/state/NAME. */
+#include <sys/stat.h>
+
+#include "crash.h"
+#include "fuzz.h"
+
+#define ENTRIES 4
+
+static const char *directory;
+
+static const struct vpm_pool_params params = {
+    .total_size = 64 << 10,
+    .state_size = 8 << 10,
+    .page_size = 4096,
+    .descriptors = ENTRIES,
+};
+
+static void write_seed(const char *target, const char *name,
+                       const void *bytes, size_t length)
+{
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/%s", directory, target);
+    mkdir(path, 0755);
+    snprintf(path, sizeof(path), "%s/%s/%s", directory, target, name);
+    write_file(path, bytes, length);
+}
+
+static void keep_pool(const char *name)
+{
+    uint8_t seed[1 + POOL_CONF_HEAD +
+                 ENTRIES * sizeof(struct vpm_toc_entry)] = {0x7f};
+
+    peek(POOL "/" VPM_POOL_FILE, 0, seed + 1, POOL_CONF_HEAD);
+    peek(POOL "/" VPM_POOL_FILE, VPM_TOC_OFFSET, seed + 1 + POOL_CONF_HEAD,
+         ENTRIES * sizeof(struct vpm_toc_entry));
+    write_seed("pool", name, seed, sizeof(seed));
+}
+
+static void keep_state(const char *name, uint64_t id)
+{
+    struct vpm_state_header header;
+    uint8_t seed[1 + STATE_HEAD + sizeof(header.crc) +
+                 sizeof(header.marker) + 300] = {0x0f};
+    uint8_t *at = seed + 1;
+
+    peek(region_file(id, VPM_STATE_FILE), 0, &header, sizeof(header));
+    memcpy(at, &header, STATE_HEAD);
+    at += STATE_HEAD;
+    memcpy(at, &header.crc, sizeof(header.crc));
+    at += sizeof(header.crc);
+    memcpy(at, &header.marker, sizeof(header.marker));
+    at += sizeof(header.marker);
+    peek(region_file(id, VPM_STATE_FILE), sizeof(header), at, 300);
+    write_seed("state", name, seed, sizeof(seed));
+}
+
+static void stopped_alloc(void *pool)
+{
+    crash_at(12);
+    alloc(pool, "c", 4096);
+}
+
+static void stopped_free(void *pool)
+{
+    crash_at(3);
+    nvfree(pool, "b", 0, &err);
+}
+
+int main(int argc, char **argv)
+{
+    struct vpm_region_info region;
+    struct vpm_pool *pool;
+
+    CHECK(argc == 2);
+    directory = argv[1];
+    fresh_fs(4);
+    OK(vpm_pool_create(POOL, &params, &err));
+    keep_pool("empty");
+    pool = open_pool();
+    region = alloc(pool, "a", 4096);
+    alloc(pool, "b", 8192);
+    keep_pool("live");
+    keep_state("none", region.id);
+    OK(vpm_region_begin_epoch(pool, region.id, &err));
+    OK(fixate(pool, region.id, 'S', 300));
+    keep_pool("fixated");
+    keep_state("fixated", region.id);
+    OK(vpm_region_begin_epoch(pool, region.id, &err));
+    keep_state("called-off", region.id);
+    CHECK(in_child(stopped_free, pool) == CRASHED);
+    keep_pool("freeing");
+    vpm_pool_close(pool);
+    pool = open_pool();
+    CHECK(in_child(stopped_alloc, pool) == CRASHED);
+    keep_pool("allocating");
+    vpm_pool_close(pool);
+    return 0;
+}

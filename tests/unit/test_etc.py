@@ -1,0 +1,97 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Operators' files are what the programs that read them take."""
+
+import configparser
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).parents[2]
+ETC = TOP / 'etc'
+# build inputs, not for installation
+NOT_INSTALLED = {'etc/temporality/config-generator.conf'}
+
+
+def run(*command, **kwargs):
+    done = subprocess.run(command, capture_output=True, text=True,
+                          timeout=60, **kwargs)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_every_file_is_installed():
+    setup = configparser.ConfigParser()
+    setup.read(TOP / 'setup.cfg')
+    installed = {word for word in setup['files']['data_files'].split()
+                 if word.startswith('etc/') and (TOP / word).is_file()}
+    present = {str(path.relative_to(TOP)) for path in ETC.rglob('*')
+               if path.is_file()}
+    assert installed == present - NOT_INSTALLED
+
+
+@pytest.mark.skipif(not shutil.which('systemd-analyze'),
+                    reason='no systemd-analyze')
+@pytest.mark.parametrize('service', ['nova-compute', 'libvirtd', 'virtqemud'])
+def test_units_and_their_order(tmp_path, service):
+    units = tmp_path / 'units'
+    shutil.copytree(ETC / 'systemd', units)
+    notifier = units / 'temporality-notifier.service'
+    notifier.write_text(notifier.read_text().replace(
+        '/usr/bin/temporality-notifier', '/bin/true'))
+    (units / (service + '.service')).write_text(
+        '[Service]\nExecStart=/bin/true\n')
+    code, output = run(
+        'systemd-analyze', 'verify', '--man=no',
+        '%s/%s.service' % (units, service), str(notifier),
+        env=dict(os.environ, SYSTEMD_UNIT_PATH='%s:' % units))
+    ours = [line for line in output.splitlines()
+            if 'temporality' in line or service in line]
+    assert (code, ours) == (0, []), output
+
+
+@pytest.mark.skipif(not shutil.which('systemd-tmpfiles'),
+                    reason='no systemd-tmpfiles')
+def test_directories(tmp_path):
+    code, output = run('systemd-tmpfiles', '--create',
+                       '--root=%s' % tmp_path,
+                       str(ETC / 'tmpfiles.d' / 'temporality.conf'))
+    assert code == 0, output
+    for name in ('run/temporality', 'var/lib/temporality/nvram'):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o755
+
+
+def test_sysctl():
+    lines = [line for line in (
+        ETC / 'sysctl.d' / '60-temporality.conf').read_text().splitlines()
+        if line and not line.startswith('#')]
+    for line in lines:
+        name, _, value = line.partition(' = ')
+        path = pathlib.Path('/proc/sys', *name.split('.'))
+        assert path.exists(), line
+        assert int(value) > 65530
+
+
+def test_mac_profile_knows_the_real_paths():
+    from nova_temporality.conf import opts
+    from nova_temporality import paths
+    defaults = {opt.name: opt.default for _, group in opts.list_opts()
+                for opt in group}
+    profile = (ETC / 'apparmor.d' / 'temporality').read_text()
+    assert defaults['pool_path'] + '/regions/*/ram rw,' in profile
+    pattern = paths.qmp_dir(defaults['run_dir'], '*')
+    assert pattern + '/{fixate,recover}.sock rw,' in profile
+    assert os.path.basename(paths.fixate_socket('', '')) == 'fixate.sock'
+    assert os.path.basename(paths.recover_socket('', '')) == 'recover.sock'
