@@ -98,19 +98,34 @@ class Fixate(lister.Lister):
     could not be fixated. Times are milliseconds since the event.
     """
 
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--for-reboot', action='store_true',
+            help='then end the QEMUs of the servers that are fixated, so '
+                 'that nothing is in the way of a reboot or kexec; '
+                 'nova-compute must be stopped before, and recovers the '
+                 'servers when it starts again')
+        return parser
+
     def run(self, parsed_args):
-        self.report = client.call(self.app.conf.temporality.run_dir,
-                                  'fixate')
+        self.report = client.call(
+            self.app.conf.temporality.run_dir,
+            'fixate-for-reboot' if parsed_args.for_reboot else 'fixate')
         super().run(parsed_args)
         self.app.LOG.info('%s', outage.summary(self.report))
         return 1 if outage.failures(self.report) else 0
 
     def take_action(self, parsed_args):
-        return ('Server', 'Result', 'Run State', 'Stopped ms', 'Saved ms',
-                'Fixated ms', 'State Size', 'Reason'), [
-            (pvm['name'], pvm['result'], pvm['runstate'], pvm['stopped_ms'],
-             pvm['saved_ms'], pvm['fixated_ms'], pvm['state_size'],
-             pvm['reason']) for pvm in self.report['pvms']]
+        keys = ['name', 'result', 'runstate', 'stopped_ms', 'saved_ms',
+                'fixated_ms', 'state_size', 'reason']
+        columns = ['Server', 'Result', 'Run State', 'Stopped ms', 'Saved ms',
+                   'Fixated ms', 'State Size', 'Reason']
+        if parsed_args.for_reboot:
+            keys.append('ended')
+            columns.append('Ended')
+        return columns, [[pvm[key] for key in keys]
+                         for pvm in self.report['pvms']]
 
 
 class Resume(lister.Lister):

@@ -88,6 +88,7 @@ def _run(conf):
                 'refresh': notifier.refresh,
                 'fixate': lambda: notifier.fixate(
                     power.PowerEvent.now('temporality fixate')),
+                'fixate-for-reboot': notifier.fixate_for_reboot,
                 'resume': notifier.resume,
                 'drill': watching.drill})
         systemd.notify('READY=1')

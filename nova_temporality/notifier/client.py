@@ -30,7 +30,7 @@ def call(run_dir, operation, timeout=30.0):
     """Have the notifier do something; return its result.
 
     :param run_dir: [temporality] run_dir
-    :param operation: "status", "refresh", "fixate", "resume" or "drill"
+    :param operation: one of those that cmd.notifier gives the control server
     :param timeout: seconds
     :raises: NotifierDown, NotifierError
     """

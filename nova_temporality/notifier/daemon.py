@@ -177,6 +177,25 @@ class Notifier:
             LOG.error('%(name)s is not fixated: %(reason)s', failure)
         return report
 
+    def fixate_for_reboot(self):
+        """Fixate all pVMs, then end the QEMUs of those that are.
+
+        Whoever shuts the host down would otherwise wait for them to react,
+        or save them in ways of its own.
+
+        :returns: the report; its pVMs have the key "ended" too
+        """
+        report = self.fixate(power.PowerEvent.now(
+            'temporality fixate --for-reboot'))
+        with self._pvms_lock:
+            futures = {name: one.end() for name, one in self._pvms.items()}
+        concurrent.futures.wait(futures.values(), _RESUME_PATIENCE)
+        ended = {name for name, future in futures.items()
+                 if future.done() and not future.exception() and
+                 future.result()}
+        return dict(report, pvms=[dict(one, ended=one['name'] in ended)
+                                  for one in report['pvms']])
+
     def resume(self):
         """Call the outage off: let the pVMs run that ran before.
 

@@ -20,6 +20,7 @@ import concurrent.futures
 import dataclasses
 import os
 import queue
+import select
 import threading
 
 from oslo_log import log as logging
@@ -162,6 +163,13 @@ class Pvm:
                   fixate() came before its turn
         """
         return self._submit(self._resume)
+
+    def end(self):
+        """End its QEMU if that would lose nothing.
+
+        :returns: a Future of whether QEMU was fixated and has ended
+        """
+        return self._submit(self._end)
 
     def close(self):
         """Let go of QEMU as it is, and end the thread."""
@@ -468,6 +476,23 @@ class Pvm:
         self._drilled = self._held = False
         self._check()
         return done
+
+    def _end(self):
+        if (self._reach(_PATIENCE) != 'postmigrate' or not self._held or
+                not self._proven()):
+            return False
+        process = os.pidfd_open(self._qmp.pid)
+        try:
+            try:
+                self._qmp.command('quit', timeout=_PATIENCE)
+            except qmp_module.QmpConnectionError:
+                pass  # it may be gone before it has answered
+            self._disconnect()
+            ready, _, _ = select.select([process], [], [], _PATIENCE)
+        finally:
+            os.close(process)
+        self._check()
+        return bool(ready)
 
     def _check_latest(self):
         # A proven state is not given up while power fails.

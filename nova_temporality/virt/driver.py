@@ -240,10 +240,19 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
             post_xml_callback)
         guest = self._run_guest(guest._domain)
         if power_on or pause:
+            self._check_pager(instance, guest)
             self._record_domain(instance)
         if power_on and not pause:
             guest.resume()
         return guest
+
+    @staticmethod
+    def _check_pager(instance, guest):
+        try:
+            regions.check_pager(PCONF.temporality.pool_path, instance.uuid)
+        except regions.PagerMissing:
+            guest.poweroff()
+            raise
 
     def _record_domain(self, instance):
         """Record the machine that a running pVM's state will fit."""

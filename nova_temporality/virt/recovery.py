@@ -167,9 +167,11 @@ class _Recovery:
         guest = self._start_empty()
         started = time.monotonic()
         try:
+            regions.check_pager(self._pool, instance.uuid)
             regions.load(self._pool, self._run_dir, instance.uuid,
                          PCONF.temporality.recovery_timeout)
-        except (vpm.VpmError, recovery.RecoveryError) as exc:
+        except (vpm.VpmError, recovery.RecoveryError,
+                regions.PagerMissing) as exc:
             guest.poweroff()
             regions.finish_recovery(self._run_dir, instance.uuid)
             raise exception.RecoveryFailed(reason=str(exc))

@@ -35,6 +35,10 @@ from nova_temporality import vpm
 _LOCK_TIMEOUT = 10
 
 
+class PagerMissing(Exception):
+    """A QEMU has a paged region for memory, but no pager."""
+
+
 class RegionInUse(Exception):
     """Some process has a pVM's memory open that should not."""
 
@@ -209,6 +213,31 @@ def _end_run(name):
     with _held_guard:
         lock = _held.pop(name)
     lock.release()
+
+
+@pool_pctxt.entrypoint
+def check_pager(pool_path, name):
+    """Make sure that a pager serves a paged region, before vCPUs run.
+
+    A security policy may keep LD_PRELOAD from QEMU, which would then run on
+    space that nobody reserved.
+
+    :raises PagerMissing: nobody does
+    """
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+    if not region.is_vpm:
+        return
+    path = os.path.join(region.directory, 'ppt')
+    with open(path, 'rb') as page_table:
+        try:
+            fcntl.flock(page_table, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+    raise PagerMissing(
+        'no pager works for %s, though it has less NVRAM than memory; find '
+        'out what keeps LD_PRELOAD=%s from its QEMU (AppArmor, SELinux?)' %
+        (name, vpm.PRELOAD_PATH))
 
 
 def _refuse_if_in_use(region):

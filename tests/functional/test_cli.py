@@ -108,6 +108,55 @@ def test_fixate_and_resume(host, temporality):
     assert region['Reason']
 
 
+def test_fixate_for_reboot(host, temporality):
+    guest, unsound, off = host.booted(), host.guest(), host.guest()
+    unsound.start('-device', 'piix3-usb-uhci', '-device',
+                  'usb-mtp,rootdir=/,readonly=on')
+    notifier = host.notifier()
+    notifier.protect(guest)
+
+    result = temporality('fixate', '--for-reboot', '-f', 'json')
+
+    assert result.returncode == 1  # because of the one
+    rows = {row['Server']: row for row in json.loads(result.stdout)}
+    assert [(rows[one.name]['Result'], rows[one.name]['Ended'])
+            for one in (guest, unsound, off)] == [
+        ('fixated', True), ('failed', False), ('skipped', False)]
+    # It has ended when the command returns.
+    assert guest.process.wait(0) == 0
+    assert unsound.process.poll() is None
+    host.power_cut()
+    before = guest.counter()
+    guest.recover()
+    guest.wait_counting()
+    assert guest.counter() > before
+    assert guest.boots() == 1
+
+
+def test_reboot_that_is_cancelled(host, temporality):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    result = temporality('fixate', '--for-reboot')
+    assert result.returncode == 0, result.stderr
+    assert guest.proven()
+
+    assert temporality('resume').returncode == 0
+
+    # It lets nova-compute recover the server, and gives up no state.
+    assert guest.proven()
+    guest.recover()
+    guest.wait_counting()
+
+
+def test_fixate_alone_ends_no_qemu(host, temporality):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    assert temporality('fixate').returncode == 0
+    assert guest.runstate() == 'postmigrate'
+
+
 def test_drill(host, temporality):
     guest = host.booted()
     notifier = host.notifier()

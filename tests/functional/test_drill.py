@@ -187,6 +187,24 @@ def test_power_fails_in_the_midst_of_it(host):
     guest.wait_counting()
 
 
+def test_outage_keeps_what_a_drill_could_not_end(host):
+    host.configure(timeout_ms=500)
+    guest = host.booted()
+    notifier = host.notifier(
+        [machine.NOTIFIER_AT, 'hang-qemu-at-first-migrate'])
+    notifier.protect(guest)
+    notifier.call('drill')
+    report = notifier.power_fails()
+    assert machine.outcome(report, guest)['result'] == 'failed'
+
+    guest.wake()
+
+    machine.wait_for(lambda: notifier.state(guest) == 'stopped', 'reconnect')
+    assert guest.stands_still()
+    assert notifier.call('resume')[0]['result'] == 'resumed'
+    guest.wait_counting()
+
+
 def test_periodic(host):
     host.configure(drill_interval=1)
     guest = host.booted()

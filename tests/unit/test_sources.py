@@ -28,9 +28,10 @@ from nova_temporality.conf import opts
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
 from nova_temporality.notifier.sources import gpio
-from nova_temporality.notifier.sources import messaging
 from nova_temporality.notifier.sources import nut
 from nova_temporality.notifier.sources import signals
+
+pytestmark = pytest.mark.native_threads
 
 
 def make_conf(**values):
@@ -216,6 +217,8 @@ class TestMessages:
 
     @pytest.fixture
     def endpoint(self, heard):
+        # It chooses native threads for the whole process.
+        from nova_temporality.notifier.sources import messaging
         return messaging.Endpoint('room 1', 5000, heard.append)
 
     @staticmethod

@@ -12,6 +12,8 @@
 
 """What the driver does to pVMs beyond their XML."""
 
+import fcntl
+import os
 from unittest import mock
 
 import fixtures
@@ -256,6 +258,21 @@ class LifeTest(base.DriverTestCase):
         with open(self.region.ram_path, 'r+b'):
             exc = self.assertRaises(regions.RegionInUse, self.create_guest)
         self.assertIn('open in another process', str(exc))
+
+    def test_paged_server_without_pager_never_runs(self):
+        self.pool().free(self.server.uuid)
+        self.pool().alloc_vpm(self.server.uuid, 16 << 20, 8 << 20,
+                              self.swap_dir)
+        exc = self.assertRaises(regions.PagerMissing, self.create_guest)
+        self.assertIn('LD_PRELOAD', str(exc))
+        self.assertTrue(self.domain.destroy.called)
+        self.assertFalse(self.domain.resume.called)
+        region = self.pool().lookup(self.server.uuid)
+        # what a pager does
+        with open(os.path.join(region.directory, 'ppt'), 'rb') as page_table:
+            fcntl.flock(page_table, fcntl.LOCK_EX)
+            self.create_guest()
+        self.assertTrue(self.domain.resume.called)
 
     def test_delete_gives_nvram_back(self):
         with mock.patch.object(libvirt_driver.LibvirtDriver, 'destroy'):
