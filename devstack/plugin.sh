@@ -162,6 +162,7 @@ function configure_temporality_tempest {
 # What may be in real NVRAM is somebody's data, and stays.
 function clean_temporality {
     local source
+    # findmnt fails where nothing is mounted.
     source=$(findmnt -n -t tmpfs -o SOURCE -M "$TEMPORALITY_NVRAM_DIR" || true)
     if [[ "$source" == temporality ]]; then
         sudo umount "$TEMPORALITY_NVRAM_DIR"

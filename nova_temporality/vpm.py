@@ -179,6 +179,11 @@ class RegionInfo:
         return self.virtual_path or self.ram_path
 
     @property
+    def memory_size(self):
+        """Bytes of memory that it is to its server."""
+        return self.virtual_size if self.is_vpm else self.size
+
+    @property
     def is_vpm(self):
         """Whether it has more memory than NVRAM."""
         return self.page_size != 0

@@ -57,10 +57,9 @@ def _row(pool, region):
         state, reason = 'proven', None
     except vpm.Unproven as e:
         state, reason = 'unproven', str(e)
-    size = region.virtual_size if region.is_vpm else region.size
     return ('%016x' % region.id, region.name, region.sequence,
-            columns.Size(size), columns.Size(region.size), region.epoch,
-            region.descriptor, region.uid, state, reason)
+            columns.Size(region.memory_size), columns.Size(region.size),
+            region.epoch, region.descriptor, region.uid, state, reason)
 
 
 def _paging(before, stats):

@@ -25,7 +25,6 @@ import nova.conf
 from nova import exception as nova_exception
 from nova.virt import event as virtevent
 from nova.virt.libvirt import driver as libvirt_driver
-from nova.virt.libvirt import guest as libvirt_guest
 from oslo_log import log as logging
 from oslo_utils import units
 
@@ -40,21 +39,13 @@ from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import record
 from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
+from nova_temporality.virt import run_guest
 from nova_temporality.virt import versions
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
 PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
-
-
-class RunGuest(libvirt_guest.Guest):
-    """A pVM's guest, whose state becomes stale before its vCPUs run."""
-
-    def resume(self):
-        """Start the vCPUs."""
-        with regions.allowed_to_run(PCONF.temporality.pool_path, self.uuid):
-            super().resume()
 
 
 class TemporalityDriver(libvirt_driver.LibvirtDriver):
@@ -210,11 +201,6 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
             PCONF.temporality.vpm_policy)
 
     @staticmethod
-    def _run_guest(domain):
-        """The guest of a pVM's libvirt domain."""
-        return RunGuest(domain)
-
-    @staticmethod
     def _qemu_gid():
         """Group id that pVMs' QEMU processes run under."""
         try:
@@ -238,7 +224,7 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
         guest = super()._create_guest(
             context, xml, instance, power_on, pause or power_on,
             post_xml_callback)
-        guest = self._run_guest(guest._domain)
+        guest = run_guest.RunGuest(guest._domain)
         if power_on or pause:
             self._check_pager(instance, guest)
             self._record_domain(instance)
@@ -301,7 +287,7 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
         """See ComputeDriver."""
         if not intent.is_pvm(instance):
             return super().unpause(instance)
-        guest = self._run_guest(self._host.get_guest(instance)._domain)
+        guest = run_guest.RunGuest(self._host.get_guest(instance)._domain)
         guest.resume()
         guest.sync_guest_time()
 

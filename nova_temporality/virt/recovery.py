@@ -41,6 +41,7 @@ from nova_temporality import recovery
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import record
 from nova_temporality.virt import regions
+from nova_temporality.virt import run_guest
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
@@ -212,7 +213,7 @@ class _Recovery:
             regions.finish_recovery(self._run_dir, instance.uuid)
             raise exception.RecoveryFailed(
                 reason='libvirt does not start its domain: %s' % exc)
-        return self._driver._run_guest(domain)
+        return run_guest.RunGuest(domain)
 
     def _ran_before(self, state):
         if self._instance.vm_state == vm_states.PAUSED:
@@ -225,7 +226,7 @@ class _Recovery:
         return True
 
     def _let_run(self):
-        guest = self._driver._run_guest(self._guest()._domain)
+        guest = run_guest.RunGuest(self._guest()._domain)
         guest.resume()
         guest.sync_guest_time()
 

@@ -85,11 +85,10 @@ def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
                                         page_size=page_size, policy=policy)
             else:
                 region = pool.alloc(name, size)
-    memory = region.virtual_size if region.is_vpm else region.size
-    if memory != size:
+    if region.memory_size != size:
         raise vpm.InvalidArgument(
             'region of %s has %d bytes, but the server has %d bytes of '
-            'memory' % (name, memory, size))
+            'memory' % (name, region.memory_size, size))
     return dict(dataclasses.asdict(region), directory=region.directory,
                 memory_path=region.memory_path, is_vpm=region.is_vpm)
 
