@@ -93,6 +93,22 @@ def check_request(instance, image_meta, network_info, block_device_info,
                     'use a network back end that connects taps')
 
 
+def check_cache_mode(mode, source_type, disk, safe_modes=SAFE_CACHE_MODES):
+    """Refuse a disk cache mode that forgets what was written.
+
+    :param mode: of libvirt; None is its default
+    :param source_type: of the disk, a key of [libvirt] disk_cachemodes
+    :param disk: which disk, in words
+    :raises NotPossible: naming the value and the remedy
+    """
+    if mode not in safe_modes:
+        _refuse(
+            "disk cache mode '%s' (%s): writes that were completed could be "
+            "lost while its memory survives" % (mode or 'default', disk),
+            "set [libvirt] disk_cachemodes = %s=none, or =directsync, on "
+            "storage that supports O_DIRECT" % source_type)
+
+
 def check_guest(guest, paged=False):
     """Refuse a guest configuration that could corrupt or lose data.
 
@@ -131,10 +147,5 @@ def _check_disk(disk, safe_modes):
         _refuse("shareable disks (%s)" % disk.target_dev, 'detach them')
     if disk.readonly:
         return
-    if disk.driver_cache not in safe_modes:
-        _refuse(
-            "disk cache mode '%s' (disk %s): writes that were completed "
-            "could be lost while its memory survives" %
-            (disk.driver_cache or 'default', disk.target_dev),
-            "set [libvirt] disk_cachemodes = %s=none, or =directsync, on "
-            "storage that supports O_DIRECT" % disk.source_type)
+    check_cache_mode(disk.driver_cache, disk.source_type,
+                     'disk %s' % disk.target_dev, safe_modes)

@@ -48,6 +48,10 @@ PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 
+# What disks are to libvirt; all other types of images are files.
+_SOURCE_TYPES = {'lvm': 'block', 'rbd': 'network'}
+
+
 class TemporalityDriver(libvirt_driver.LibvirtDriver):
     """LibvirtDriver whose servers may be pVMs."""
 
@@ -134,6 +138,7 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
         if self._decide(instance):
             checks.check_request(instance, image_meta, network_info,
                                  block_device_info, CONF.libvirt.virt_type)
+            self._check_cache_mode(instance)
             try:
                 self._ensure_region(instance)
             except vpm.PoolFull as exc:
@@ -187,15 +192,27 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
             paged_in=region['directory'] if region['is_vpm'] else None)
 
     @staticmethod
-    def _ensure_region(instance):
-        flavor = instance.flavor
+    def _nvram_mb(instance):
         try:
-            nvram_mb = sizing.nvram_mb(flavor.memory_mb, flavor.extra_specs)
+            return sizing.nvram_mb(instance.flavor.memory_mb,
+                                   instance.flavor.extra_specs)
         except sizing.BadSize as exc:
             raise exception.NotPossible(reason=str(exc))
+
+    def _check_cache_mode(self, instance):
+        if self._nvram_mb(instance) < instance.flavor.memory_mb:
+            # Set right when the server's domain is made.
+            return
+        source_type = _SOURCE_TYPES.get(CONF.libvirt.images_type, 'file')
+        checks.check_cache_mode(
+            self.disk_cachemodes.get(source_type, self.disk_cachemode),
+            source_type, '%s disks of this host' % source_type)
+
+    def _ensure_region(self, instance):
         return regions.ensure(
             PCONF.temporality.pool_path, instance.uuid,
-            flavor.memory_mb * units.Mi, nvram_mb * units.Mi,
+            instance.flavor.memory_mb * units.Mi,
+            self._nvram_mb(instance) * units.Mi,
             PCONF.temporality.swap_dir,
             PCONF.temporality.vpm_page_size_kb * units.Ki,
             PCONF.temporality.vpm_policy)

@@ -322,6 +322,21 @@ class RefusedRequestTest(base.DriverTestCase):
                  'exclude each other')):
             self.refused(pattern, self.wish(**specs))
 
+    def test_cache_modes(self):
+        for mode in ('writeback', 'unsafe', 'writethrough'):
+            self.driver.disk_cachemodes = {'file': mode}
+            self.refused("cache mode '%s'.*disk_cachemodes = file=none" %
+                         mode, self.wish())
+
+    def test_storage_without_o_direct(self):
+        self.driver._disk_cachemode = 'writeback'
+        self.refused("cache mode 'writeback'", self.wish())
+
+    def test_cache_mode_of_the_images_that_are_used(self):
+        self.flags(images_type='rbd', group='libvirt')
+        self.driver.disk_cachemodes = {'file': 'none', 'network': 'unsafe'}
+        self.refused("'unsafe'.*disk_cachemodes = network=none", self.wish())
+
     def test_virt_type(self):
         self.flags(virt_type='lxc', group='libvirt')
         self.refused("virt_type 'lxc'", self.wish())
