@@ -75,6 +75,11 @@ nova_unit() {
         --pyargs nova.tests.unit.virt.libvirt.test_driver
 }
 
+nova33() {
+    say "Nova 33"
+    tools/nova33.sh
+}
+
 eventlet() {
     say "unit tests under eventlet"
     OS_NOVA_DISABLE_EVENTLET_PATCHING=false pytest tests/unit
@@ -85,5 +90,6 @@ sample
 docs
 native
 nova_unit
+nova33
 eventlet
 tests "${@:-tests}"

@@ -24,7 +24,6 @@ from nova.compute import vm_states
 import nova.conf
 from nova import exception as nova_exception
 from nova.virt import event as virtevent
-from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 from oslo_utils import units
 
@@ -37,9 +36,9 @@ from nova_temporality import sizing
 from nova_temporality.virt import checks
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import record
-from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
 from nova_temporality.virt import run_guest
+from nova_temporality.virt import startup
 from nova_temporality.virt import versions
 from nova_temporality import vpm
 
@@ -52,7 +51,7 @@ LOG = logging.getLogger(__name__)
 _SOURCE_TYPES = {'lvm': 'block', 'rbd': 'network'}
 
 
-class TemporalityDriver(libvirt_driver.LibvirtDriver):
+class TemporalityDriver(startup.Startup):
     """LibvirtDriver whose servers may be pVMs."""
 
     def __init__(self, virtapi, read_only=False):
@@ -95,16 +94,6 @@ class TemporalityDriver(libvirt_driver.LibvirtDriver):
         if problem:
             raise nova_exception.InvalidConfiguration(
                 'Persistent servers cannot be run: %s' % problem)
-
-    def process_instances_at_startup(self, context, instances):
-        """See ComputeDriver; brings fixated pVMs back first of all."""
-        instances = super().process_instances_at_startup(context, instances)
-        pvms = [instance for instance in instances
-                if intent.is_pvm(instance)]
-        self._pvms.update(instance.uuid for instance in pvms)
-        self._report_orphans(instances)
-        recovery.recover_all(self, pvms)
-        return instances
 
     @staticmethod
     def _report_orphans(instances):

@@ -10,9 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The versions of libvirt and QEMU that pVMs need."""
+"""The versions of Nova, libvirt and QEMU that pVMs need."""
 
-# What everything was tested with; nobody knows what older ones do.
+from nova import version as nova_version
+
+# The oldest that were tested; nobody knows what older ones do.
+MIN_NOVA = (33, 0, 0)
 MIN_LIBVIRT = (11, 3, 0)
 MIN_QEMU = (10, 0, 2)
 
@@ -33,7 +36,10 @@ def found(connection):
     :param connection: libvirt.virConnect
     :raises libvirt.libvirtError: libvirt does not answer
     """
-    return [('libvirt', _parts(connection.getLibVersion()), MIN_LIBVIRT),
+    nova = tuple(int(part) for part in
+                 nova_version.version_string().split('.')[:3])
+    return [('Nova', nova, MIN_NOVA),
+            ('libvirt', _parts(connection.getLibVersion()), MIN_LIBVIRT),
             ('QEMU', _parts(connection.getVersion()), MIN_QEMU)]
 
 

@@ -127,18 +127,8 @@ make_venv() {
         -c "$TOP/constraints.txt" uv
 }
 
-# uv does not read pip's configuration; hand over an index that it names.
-uv_pip() {
-    local index
-    index=$("$VENV/bin/pip" config get global.index-url 2>/dev/null) ||
-        index=  # pip fails when nothing is configured, the usual case
-    [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
-    UV_HTTP_TIMEOUT=180 UV_SYSTEM_CERTS=1 UV_CACHE_DIR=$STATE/uv-cache \
-        "$VENV/bin/uv" pip "$1" --python "$VENV/bin/python" "${@:2}"
-}
-
 install_requirements() {
-    uv_pip install --compile-bytecode -c "$TOP/constraints.txt" \
+    uv_pip "$VENV" install --compile-bytecode -c "$TOP/constraints.txt" \
         -r "$HERE/requirements.txt" -r "$TOP/test-requirements.txt"
 }
 
@@ -162,7 +152,7 @@ install_venv() {
 build_project() {
     rm -rf "$TOP/build"
     SKIP_GENERATE_AUTHORS=1 SKIP_WRITE_GIT_CHANGELOG=1 \
-        uv_pip install --compile-bytecode --no-deps --no-build-isolation \
+        uv_pip "$VENV" install --compile-bytecode --no-deps --no-build-isolation \
         --reinstall "$TOP"
 }
 

@@ -85,3 +85,14 @@ stamped() {
 stamp() {
     echo "$2" >"$STAMPS/$1"
 }
+
+# uv_pip VENV COMMAND...: uv's pip for a virtual environment.  It does not read
+# pip's configuration, so it is handed the index that stands there.
+uv_pip() {
+    local index
+    index=$("$VENV/bin/pip" config get global.index-url 2>/dev/null) ||
+        index=  # pip fails when nothing is configured, the usual case
+    [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
+    UV_HTTP_TIMEOUT=180 UV_SYSTEM_CERTS=1 UV_CACHE_DIR=$STATE/uv-cache \
+        "$VENV/bin/uv" pip "$2" --python "$1/bin/python" "${@:3}"
+}

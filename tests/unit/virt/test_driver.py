@@ -145,6 +145,14 @@ class HostTest(base.DriverTestCase):
             exc = self.assertRaises(nova_exception.InvalidConfiguration,
                                     self.driver.init_host, 'host')
             self.assertIn('QEMU is 10.0.1', str(exc))
+            connection.getVersion.return_value = 10000002
+            with mock.patch('nova.version.version_string',
+                            return_value='32.2.1'):
+                exc = self.assertRaises(
+                    nova_exception.InvalidConfiguration,
+                    self.driver.init_host, 'host')
+            self.assertIn('Nova is 32.2.1', str(exc))
+            self.assertIn('33.0.0', str(exc))
 
     def test_inventory(self):
         tree = provider_tree.ProviderTree()
@@ -165,11 +173,8 @@ class HostTest(base.DriverTestCase):
     def test_unknown_regions_are_kept(self):
         with self.pool() as pool:
             pool.alloc(uuids.gone, 4096)
-        with mock.patch.object(driver.LOG, 'warning') as warning, \
-                mock.patch.object(libvirt_driver.LibvirtDriver,
-                                  'process_instances_at_startup',
-                                  return_value=[]):
-            self.driver.process_instances_at_startup(self.context, [])
+        with mock.patch.object(driver.LOG, 'warning') as warning:
+            self.driver._report_orphans([])
         self.assertEqual(uuids.gone, warning.call_args[0][1])
         self.assertEqual(1, len(self.pool().regions()))
 

@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""When nova-compute starts: which servers are there to be recovered.
+
+Nova 34 has a hook for it, which hands over the servers that are still this
+host's. Nova 33 has none; there it is plug_vifs(), the driver's first work on
+each server that was not evacuated, one after the other.
+"""
+
+from nova.virt.libvirt import driver as libvirt_driver
+
+from nova_temporality import intent
+from nova_temporality.virt import recovery
+
+
+class _WithHook(libvirt_driver.LibvirtDriver):
+    """For Nova 34 and later."""
+
+    def process_instances_at_startup(self, context, instances):
+        """See ComputeDriver; brings fixated pVMs back first of all."""
+        instances = super().process_instances_at_startup(context, instances)
+        pvms = [instance for instance in instances
+                if intent.is_pvm(instance)]
+        self._pvms.update(instance.uuid for instance in pvms)
+        self._report_orphans(instances)
+        recovery.recover_all(self, pvms)
+        return instances
+
+
+class _WithoutHook(libvirt_driver.LibvirtDriver):
+    """For Nova 33.
+
+    Unlike with the hook, servers in ERROR are passed over by Nova, and
+    regions of servers that Nova does not know are not reported.
+    """
+
+    _starting = False
+
+    def init_host(self, host):
+        """See ComputeDriver."""
+        super().init_host(host)
+        self._starting = True
+
+    def plug_vifs(self, instance, network_info):
+        """See ComputeDriver; while Nova starts, recovers a pVM before."""
+        uuid = instance.uuid
+        if (self._starting and intent.is_pvm(instance) and
+                uuid not in self._pvms and uuid not in self._rebooting):
+            self._pvms.add(uuid)
+            recovery.recover_all(self, [instance])
+        super().plug_vifs(instance, network_info)
+
+    def get_available_resource(self, nodename):
+        """See ComputeDriver; Nova's first question once it has started."""
+        self._starting = False
+        return super().get_available_resource(nodename)
+
+
+Startup = (_WithHook if hasattr(libvirt_driver.LibvirtDriver,
+                                'process_instances_at_startup')
+           else _WithoutHook)
