@@ -10,16 +10,20 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What saving and loading a virtual environment over QMP have in common."""
+"""What goes before and after saving a virtual environment, over QMP.
+
+The save itself is the engine's affair.
+"""
 
 import time
+
+from nova_temporality import engine
 
 # Run states in which vCPUs run, or would if the guest did not sleep (S3):
 # after "cont" QEMU puts such a guest back to where it was.
 LIVE_RUNSTATES = ('running', 'suspended')
 
-FD_NAME = 'temporality-state'
-URI = 'fd:' + FD_NAME
+URI = 'fd:' + engine.STREAM_NAME
 
 # Between two questions whether QEMU got there.
 POLL_SECONDS = 0.001
@@ -43,16 +47,11 @@ def set_ignore_shared(qmp, enabled, timeout):
         timeout=timeout)
 
 
-def prepare_save(qmp, timeout):
-    """Set what a save needs, as late as possible.
-
-    Neither libvirt nor whoever looks at a running pVM shall meet it.
-    """
-    set_ignore_shared(qmp, True, timeout)
-    # Any limit would pace the stream, QEMU's default one among them. libvirt
-    # sets its own for every migration, and leaves that behind.
-    qmp.command('migrate-set-parameters', {'max-bandwidth': 0},
-                timeout=timeout)
+def clear_capabilities(qmp, timeout):
+    """Set what a save has set back, see set_ignore_shared()."""
+    qmp.command('migrate-set-capabilities', {'capabilities': [
+        {'capability': name, 'state': False} for name in
+        ('background-snapshot', 'x-ignore-shared')]}, timeout=timeout)
 
 
 def runstate(qmp, timeout):
@@ -86,4 +85,4 @@ def clean_up(qmp, timeout):
                                  % current)
         time.sleep(POLL_SECONDS)
         current, _reason = status(qmp, deadline - time.monotonic())
-    set_ignore_shared(qmp, False, deadline - time.monotonic())
+    clear_capabilities(qmp, deadline - time.monotonic())

@@ -41,8 +41,13 @@ def qmp_dir(run_dir, name):
 
 
 def fixate_socket(run_dir, name):
-    """QMP socket of a pVM that the notifier holds."""
+    """QMP socket of a pVM that is kept for the engine alone."""
     return os.path.join(qmp_dir(run_dir, name), 'fixate.sock')
+
+
+def watch_socket(run_dir, name):
+    """QMP socket of a pVM through which the notifier looks after it."""
+    return os.path.join(qmp_dir(run_dir, name), 'watch.sock')
 
 
 def recover_socket(run_dir, name):

@@ -122,6 +122,15 @@ class QmpClient:
         """Whether commands can be sent."""
         return self._sock is not None
 
+    @property
+    def unread(self):
+        """Whether something came that no command has taken note of."""
+        return bool(self._buffer)
+
+    def fileno(self):
+        """File descriptor of the connection."""
+        return self._sock.fileno()
+
     def close(self):
         """Close the connection; harmless when it is closed already."""
         if self._sock is not None:

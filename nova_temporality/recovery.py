@@ -17,6 +17,7 @@ import socket
 import struct
 import time
 
+from nova_temporality import engine
 from nova_temporality import migration
 from nova_temporality import qmp as qmp_module
 from nova_temporality import vpm
@@ -65,7 +66,7 @@ def _load(qmp, pool, region, deadline):
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            qmp.getfd(migration.FD_NAME, theirs.fileno(), _left(deadline))
+            qmp.getfd(engine.STREAM_NAME, theirs.fileno(), _left(deadline))
         # QEMU answers at once and then reads while we send.
         qmp.command('migrate-incoming',
                     {'uri': migration.URI, 'exit-on-error': False},

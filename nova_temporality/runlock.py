@@ -50,13 +50,24 @@ class RunLock:
         self._region = region
         self._timeout = timeout
         self._fd = None
+        self._held = False
 
     def __enter__(self):
         self.acquire(self._timeout)
         return self
 
     def __exit__(self, *exc_info):
-        self.release()
+        self.close()
+
+    def fileno(self):
+        """What flock(2) is to be called on, by whoever else acquires it.
+
+        :raises: OSError when the region is gone
+        """
+        if self._fd is None:
+            self._fd = os.open(os.path.join(os.path.dirname(
+                self._region.ram_path), 'state'), os.O_RDONLY)
+        return self._fd
 
     def acquire(self, timeout):
         """Take the lock; harmless when this object holds it already.
@@ -64,31 +75,31 @@ class RunLock:
         :param timeout: seconds to wait for it
         :raises: RunLockTimeout; OSError when the region is gone
         """
-        if self._fd is not None:
+        if self._held:
             return
         deadline = time.monotonic() + timeout
-        fd = os.open(os.path.join(os.path.dirname(self._region.ram_path),
-                                  'state'), os.O_RDONLY)
-        try:
-            while True:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise RunLockTimeout(
-                            'the vCPUs of %s may not be started or stopped '
-                            'now: it is fixated ("temporality resume" calls '
-                            'that off) or just being started'
-                            % self._region.name)
-                time.sleep(_POLL_SECONDS)
-        except BaseException:
-            os.close(fd)
-            raise
-        self._fd = fd
+        while True:
+            try:
+                fcntl.flock(self.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise RunLockTimeout(
+                        'the vCPUs of %s may not be started or stopped now: '
+                        'it is fixated ("temporality resume" calls that off) '
+                        'or just being started' % self._region.name)
+            time.sleep(_POLL_SECONDS)
+        self._held = True
 
     def release(self):
         """Give the lock back; harmless when it is not held."""
+        if self._held:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            self._held = False
+
+    def close(self):
+        """Give the lock and its file back."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+            self._held = False

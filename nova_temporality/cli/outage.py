@@ -10,15 +10,19 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""temporality status, fixate, resume and drill."""
+"""temporality status, fixate, resume, drill and outage show."""
+
+import datetime
 
 from cliff import columns
 from cliff import lister
 from cliff import show
 
 from nova_temporality.cli import sizes
+from nova_temporality import engine
 from nova_temporality.notifier import client
 from nova_temporality.notifier import outage
+from nova_temporality.notifier import power
 from nova_temporality import vpm
 
 
@@ -67,15 +71,16 @@ class Status(show.ShowOne):
             status = client.call(conf.run_dir, 'status')
             notifier = 'up'
         except client.NotifierDown as e:
-            status = {'pvms': [], 'pool_error': None, 'last_outage': None,
-                      'last_drill': None}
+            status = {'engine': 'down', 'pvms': [], 'pool_error': None,
+                      'last_outage': None, 'last_drill': None}
             notifier = 'down: %s' % e
         pool = status['pool_error'] or self._pool(conf.pool_path)
         self.sound = notifier == 'up' and not status['pool_error'] and all(
             pvm['state'] not in ('not armed', 'stopped')
             for pvm in status['pvms'])
-        return (('notifier', 'pool', 'pvms', 'last_outage', 'last_drill'),
-                (notifier, pool, _Pvms(status['pvms']),
+        return (('notifier', 'engine', 'pool', 'pvms', 'last_outage',
+                 'last_drill'),
+                (notifier, status['engine'], pool, _Pvms(status['pvms']),
                  _LastOutage(status['last_outage']),
                  _LastDrill(status['last_drill'])))
 
@@ -168,3 +173,50 @@ class Drill(lister.Lister):
             (pvm['name'], pvm['result'], pvm['stopped_ms'], pvm['saved_ms'],
              pvm['fixated_ms'], pvm['state_size'], pvm['resumed'],
              pvm['reason']) for pvm in self.report['pvms']]
+
+
+class OutageShow(lister.Lister):
+    """Show what became of servers in the last outage, from the pool's ring.
+
+    It survives the outage as the servers' states do. Times are milliseconds
+    since the event: the first command to QEMU, vCPUs stopped and disks
+    drained, the first bytes of the state, all of it, and the valid marker.
+    """
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--all', action='store_true',
+            help='show all outages and drills that the pool remembers')
+        return parser
+
+    def take_action(self, parsed_args):
+        with vpm.Pool(self.app.conf.temporality.pool_path) as pool:
+            found = engine.outcomes(pool)
+        if not parsed_args.all:
+            found = _latest_outage(found)
+        return ('Time', 'Raised By', 'Server', 'Result', 'Run State',
+                'Command ms', 'Stopped ms', 'Stream ms', 'Saved ms',
+                'Fixated ms', 'State Size', 'Route', 'Reason'), [
+            (_time(one), ', '.join(one.raised_by), one.name, one.result,
+             one.runstate, _since(one, one.command_ns),
+             _since(one, one.stopped_ns), _since(one, one.stream_ns),
+             _since(one, one.saved_ns), _since(one, one.fixated_ns),
+             one.length, one.route, one.reason) for one in found]
+
+
+def _latest_outage(outcomes):
+    outages = [one for one in outcomes if one.raised_by != (power.DRILL,)]
+    return [one for one in outages if one.wall_ns == outages[-1].wall_ns]
+
+
+def _time(outcome):
+    when = datetime.datetime.fromtimestamp(outcome.wall_ns / 1e9,
+                                           datetime.UTC)
+    return when.isoformat(timespec='milliseconds')
+
+
+def _since(outcome, instant_ns):
+    if not instant_ns:
+        return None
+    return round((instant_ns - outcome.signal_ns) / 1e6, 3)

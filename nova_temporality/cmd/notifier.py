@@ -22,6 +22,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_temporality.conf import opts
+from nova_temporality import engine
 from nova_temporality.notifier import control
 from nova_temporality.notifier import daemon
 from nova_temporality.notifier import events
@@ -76,7 +77,8 @@ def _run(conf):
                         'contents do not survive a real power cut',
                         pool.path, info.medium)
         happening = events.Events()
-        notifier = daemon.Notifier(pool, conf, happening.tell)
+        notifier = daemon.Notifier(pool, _engine(pool, conf), conf,
+                                   happening.tell)
         _tell_others(conf, notifier, happening)
         notifier.refresh()
         notifier.take_over()
@@ -97,6 +99,15 @@ def _run(conf):
         systemd.notify('STOPPING=1')
         notifier.close()
         LOG.info('Ended; the pVMs run on, unprotected')
+
+
+def _engine(pool, conf):
+    opts = conf.temporality
+    made = engine.Engine(pool, opts.engine_threads, opts.engine_priority,
+                         opts.engine_cpus, lock_memory=True)
+    if made.lost:
+        LOG.warning('The engine may be late: %s', made.lost)
+    return made
 
 
 def _tell_others(conf, notifier, happening):

@@ -140,6 +140,30 @@ Milliseconds after the event at which a pVM that is not fixated yet is given
 up and reported. Its state stays unproven.
 """),
     cfg.IntOpt(
+        'engine_threads',
+        default=2,
+        min=1,
+        max=64,
+        help="""
+Threads that fixate all servers when power fails. One serves many servers; more
+of them share the work of writing the states to NVRAM.
+"""),
+    cfg.IntOpt(
+        'engine_priority',
+        default=50,
+        min=0,
+        max=99,
+        help="""
+Priority of these threads, by SCHED_FIFO; 0: that of ordinary threads.
+"""),
+    cfg.ListOpt(
+        'engine_cpus',
+        item_type=types.Integer(min=0),
+        default=[],
+        help="""
+Numbers of the CPUs that these threads may run on; empty: all of them.
+"""),
+    cfg.IntOpt(
         'drill_interval',
         default=0,
         min=0,

@@ -30,7 +30,7 @@ PRELOAD = 'nova_temporality.native.libvpm-preload'
 COMMON = {
     'depends': [str(path) for path in sorted(NATIVE.glob('*/*.h'))],
     'include_dirs': [str(NATIVE / name)
-                     for name in ('include', 'src', 'pager')],
+                     for name in ('include', 'src', 'engine', 'pager')],
     'extra_compile_args': ['-std=c11', '-Wall', '-Wextra',
                            '-fvisibility=hidden', '-Wno-unused-parameter'],
     'define_macros': [('_GNU_SOURCE', None)],
@@ -43,13 +43,15 @@ extern "Python" void vpm_python_report(const char *finding, void *opaque);
 
 
 def declarations():
-    """What cffi's parser understands of vpm.h: no directives but numbers."""
+    """What cffi's parser understands of vpm.h: no directives but constants."""
     lines = []
     for line in HEADER.read_text().splitlines():
         words = line.split()
         if line.startswith('#') and not (
                 words[0] == '#define' and len(words) > 2):
             continue
+        if len(words) > 2 and words[0] == '#define' and words[2][0] == '"':
+            line = 'static char *const %s;' % words[1]
         lines.append(line)
     return '\n'.join(lines)
 
@@ -59,7 +61,9 @@ ffibuilder.cdef(declarations() + CALLBACK)
 ffibuilder.set_source(
     'nova_temporality.native._vpm',
     '#include "vpm.h"',
-    sources=[str(path) for path in sorted(NATIVE.glob('src/*.c'))],
+    sources=[str(path) for folder in ('src', 'engine')
+             for path in sorted(NATIVE.glob(folder + '/*.c'))],
+    extra_link_args=['-pthread'],
     **COMMON,
 )
 

@@ -48,12 +48,14 @@ class Notifier:
     """All pVMs of one pool.
 
     :param pool: vpm.Pool
+    :param engine: engine.Engine
     :param conf: with group [temporality]
     :param tell: events.Events.tell
     """
 
-    def __init__(self, pool, conf, tell):
+    def __init__(self, pool, engine, conf, tell):
         self._pool = pool
+        self._engine = engine
         self._tell = tell
         self._platform_problem = platform.problem(pool.path,
                                                   pool.info().medium)
@@ -129,9 +131,9 @@ class Notifier:
                 self._pvms.pop(name).close()
         for name, region in found.items():
             if name not in self._pvms:
-                self._pvms[name] = pvm.Pvm(self._pool, region, self._run_dir,
-                                           self._check_interval,
-                                           self._platform_problem)
+                self._pvms[name] = pvm.Pvm(
+                    self._pool, self._engine, region, self._run_dir,
+                    self._check_interval, self._platform_problem)
 
     def _tell_changes(self):
         told, self._told = self._told, {}
@@ -155,8 +157,10 @@ class Notifier:
 
         :param event: power.PowerEvent
         """
+        deadline_ns = event.monotonic_ns + self._timeout_ns
+        # First of all; what is fired already is not fired again.
+        self._engine.fire(event, deadline_ns)
         with self._event_lock:
-            deadline_ns = event.monotonic_ns + self._timeout_ns
             with self._pvms_lock:
                 pvms = dict(self._pvms)
                 attempts = [one.fixate(event, deadline_ns)
@@ -255,6 +259,16 @@ class Notifier:
             LOG.error('Drill: %(name)s: %(reason)s', failure)
         return report
 
+    def wait_signal(self, number, raised_by):
+        """Wait for a signal, at which all pVMs are fixated without delay.
+
+        fixate() is to be called then, with the same instant.
+
+        :param raised_by: name of a source whose word is enough
+        :returns: see engine.Engine.wait_signal()
+        """
+        return self._engine.wait_signal(number, raised_by, self._timeout_ns)
+
     def alert(self):
         """Power may fail soon: see to it that all pVMs are armed."""
         threading.Thread(target=self.refresh, daemon=True,
@@ -296,6 +310,7 @@ class Notifier:
             pvms = [dict(dataclasses.asdict(one.condition), name=name)
                     for name, one in sorted(self._pvms.items())]
         return {
+            'engine': self._engine.describe(),
             'pool': self._pool.path,
             'pool_error': self._scan_error,
             'pvms': pvms,

@@ -105,6 +105,11 @@ class Judge:
             if name in self._voices:
                 self._voices[name].alarmed = True
 
+    def suffices(self, name):
+        """Whether a single word of a source always begins a fixation."""
+        voice = self._voices[name]
+        return voice.momentary and voice.confidence >= self._min_confidence
+
     def hear(self, name, news):
         """Take news of the source *name*."""
         voice = self._voices[name]

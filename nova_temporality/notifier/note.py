@@ -14,28 +14,11 @@
 
 Between the stop and the valid marker nothing but this note tells that a
 paused pVM ran until the notifier stopped it. The note is as volatile as the
-QEMU process that it is about.
+QEMU process that it is about. At the event the engine writes it.
 """
 
-import dataclasses
-import json
-import os
-
+from nova_temporality import engine
 from nova_temporality import paths
-
-
-@dataclasses.dataclass(frozen=True)
-class Stopped:
-    """What is noted.
-
-    :ivar pid: of the QEMU that was stopped
-    :ivar runstate: its run state before
-    :ivar raised_by: who wanted it, as in power.PowerEvent
-    """
-
-    pid: int
-    runstate: str
-    raised_by: tuple
 
 
 class StoppedNote:
@@ -43,32 +26,21 @@ class StoppedNote:
 
     :param run_dir: [temporality] run_dir
     :param name: of the pVM
+    :ivar file: engine.Note, for the engine
     """
 
     def __init__(self, run_dir, name):
-        self._path = paths.stopped_note(run_dir, name)
+        self.file = engine.Note(paths.stopped_note(run_dir, name))
 
     def write(self, stopped):
-        """Note a Stopped, as a whole or not at all."""
-        temporary = self._path + '.new'
-        with open(temporary, 'w') as note:
-            json.dump(dataclasses.asdict(stopped), note)
-        os.rename(temporary, self._path)
+        """Note an engine.Stopped, as a whole or not at all."""
+        self.file.write(stopped)
 
     def read(self, pid):
-        """Return the Stopped if it is about QEMU *pid*, or None."""
-        try:
-            with open(self._path) as note:
-                content = json.load(note)
-            stopped = Stopped(content['pid'], content['runstate'],
-                              tuple(content['raised_by']))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return None
-        return stopped if stopped.pid == pid else None
+        """Return the engine.Stopped if it is about QEMU *pid*, or None."""
+        stopped = self.file.read()
+        return stopped if stopped and stopped.pid == pid else None
 
     def remove(self):
         """Forget it; harmless when there is none."""
-        try:
-            os.unlink(self._path)
-        except FileNotFoundError:
-            pass
+        self.file.write(None)

@@ -12,8 +12,11 @@
 
 """What the notifier knows about one pVM, and does with it.
 
-Every pVM has a thread of its own, and only that touches its QMP connection:
-a QEMU that hangs keeps nobody else waiting.
+Every pVM has a thread of its own, which looks after its QEMU while power is
+good and after the event: a QEMU that hangs keeps nobody else waiting. The
+event itself belongs to the engine, which a pVM is armed for. While it is armed
+the engine has a QMP connection of its own, and may be fired at any instant; so
+nothing that gets in its way is done before the pVM was disarmed.
 """
 
 import concurrent.futures
@@ -21,10 +24,12 @@ import dataclasses
 import os
 import queue
 import select
+import socket
 import threading
 
 from oslo_log import log as logging
 
+from nova_temporality import engine as native
 from nova_temporality import migration
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import note
@@ -56,6 +61,10 @@ _NOTHING_TO_SAVE = {
 # Seconds for an answer while power is good.
 _PATIENCE = 2.0
 
+# Room for a whole state between QEMU and the engine, so that neither waits.
+_STREAM_BUFFER = 4 << 20
+_SO_SNDBUFFORCE = 32  # asm-generic/socket.h; not in Python's module
+
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
@@ -85,18 +94,21 @@ class Pvm:
     """One pVM. The public methods return at once.
 
     :param pool: vpm.Pool
+    :param engine: engine.Engine
     :param region: vpm.RegionInfo of its memory
     :param run_dir: [temporality] run_dir
     :param check_interval: seconds between two looks at its QEMU
     :param platform_problem: why this host protects no pVM at all, or None
     """
 
-    def __init__(self, pool, region, run_dir, check_interval,
+    def __init__(self, pool, engine, region, run_dir, check_interval,
                  platform_problem=None):
         self.region = region
         self.name = region.name
         self._pool = pool
-        self._socket_path = paths.fixate_socket(run_dir, region.name)
+        self._engine = engine
+        self._watch_path = paths.watch_socket(run_dir, region.name)
+        self._fixate_path = paths.fixate_socket(run_dir, region.name)
         self._note = note.StoppedNote(run_dir, region.name)
         self._run_lock = runlock.RunLock(region)
         self._check_interval = check_interval
@@ -104,7 +116,7 @@ class Pvm:
         self._jobs = queue.SimpleQueue()
         self._condition = Condition(OFF)
         self._qmp = None
-        self._fixation = None
+        self._unit = None
         # Whether QEMU on this connection was checked and prepared.
         self._prepared = False
         # Whether the vCPUs were seen to run since the last stop.
@@ -138,7 +150,7 @@ class Pvm:
         return self._submit(self._check)
 
     def fixate(self, event, deadline_ns):
-        """Fixate it; return an Attempt."""
+        """Fixate it, unless the engine does already; return an Attempt."""
         attempt = fixation.Attempt(self.name, event, deadline_ns)
         self._asked += 1
         self._submit(self._on_fixate, attempt)
@@ -197,9 +209,13 @@ class Pvm:
             except Exception as e:
                 future.set_exception(e)
         self._disconnect()
-        self._run_lock.release()
+        if self._unit is not None:
+            self._unit.close()
+        self._run_lock.close()
 
     def _check(self):
+        if self._unit is not None and not self._is_calm():
+            return
         if self._drilled:
             try:
                 self._resume()
@@ -208,10 +224,11 @@ class Pvm:
                 LOG.error('%s does not run on after a drill: %s', self.name,
                           e)
         try:
-            condition = self._examine()
+            condition = self._look()
         except _NotArmed as e:
             condition = e.condition
         except qmp_module.QmpTimeout as e:
+            # If it was armed it stays so: it may answer in time.
             condition = Condition(
                 NOT_ARMED, str(e), 'if it stays like this, find out what '
                 'blocks QEMU (a hung disk?), or reboot the server hard')
@@ -219,12 +236,60 @@ class Pvm:
             # Also what a QEMU gone mad may answer: one pVM's trouble only.
             condition = Condition(NOT_ARMED, '%s: %s'
                                   % (type(e).__name__, e))
+        if condition is None:
+            return
         if condition != self._condition:
             self._condition = condition
             LOG.info('pVM %(name)s is %(state)s%(reason)s', {
                 'name': self.name, 'state': condition.state,
                 'reason': (': ' + condition.reason
                            if condition.reason else '')})
+
+    def _is_calm(self):
+        """Whether the engine is not at work on it.
+
+        If it was, and nobody asks for the outcome, then the outcome is
+        dropped: what is there to be seen, _look() sees.
+        """
+        if self._unit.armed or self._unit.disarm():
+            return True
+        if self._asked == self._begun:
+            try:
+                self._unit.wait(1)
+            except vpm.DeadlineExceeded:
+                return False
+            return True
+        return False
+
+    def _look(self):
+        """Return the Condition, None if power fails while we look."""
+        if self._unit is not None and self._unit.armed:
+            if self._stays_armed():
+                return self._condition
+            if not self._unit.disarm():
+                return None
+        condition = self._examine()
+        if condition.state == ARMED:
+            self._arm(_PATIENCE)
+        return condition
+
+    def _stays_armed(self):
+        """Whether an armed pVM is as it was; changes nothing."""
+        if self._condition.state != ARMED or self._qmp is None:
+            return False
+        try:
+            runstate = migration.runstate(self._qmp, _PATIENCE)
+            if self._seen_live != (runstate in migration.LIVE_RUNSTATES):
+                return False
+            return not self._blocked()
+        except qmp_module.QmpTimeout:
+            raise
+        except qmp_module.QmpConnectionError:
+            return False
+
+    def _blocked(self):
+        reply = self._qmp.command('query-migrate', timeout=_PATIENCE)
+        return reply.get('blocked-reasons')
 
     def _reach(self, timeout):
         """Connect if need be; return QEMU's run state."""
@@ -241,18 +306,11 @@ class Pvm:
 
     def _connect(self, timeout):
         """Connect to QEMU and open the state file ahead of need."""
+        qmp = self._open_qmp(self._watch_path, timeout)
         try:
-            qmp = qmp_module.QmpClient(self._socket_path, timeout)
-        except qmp_module.QmpRefused:
-            raise _NotArmed(OFF)
-        try:
-            # Its directory belongs to QEMU, which could put anything there.
-            if self.region.uid not in (0, qmp.uid):
-                raise _NotArmed(
-                    NOT_ARMED, '%s is served by user id %d instead of %d'
-                    % (self._socket_path, qmp.uid, self.region.uid),
-                    'look for an intruder; reboot the server hard')
-            self._fixation = self._pool.open_fixation(self.region.id)
+            if self._unit is None:
+                self._unit = native.Unit(self._engine, self.region.id,
+                                         self._note.file)
         except BaseException:
             qmp.close()
             raise
@@ -260,12 +318,56 @@ class Pvm:
         self._prepared = False
         self._seen_live = False
 
+    def _open_qmp(self, path, timeout):
+        try:
+            qmp = qmp_module.QmpClient(path, timeout)
+        except qmp_module.QmpRefused:
+            raise _NotArmed(OFF)
+        # Its directory belongs to QEMU, which could put anything there.
+        if self.region.uid not in (0, qmp.uid):
+            qmp.close()
+            raise _NotArmed(
+                NOT_ARMED, '%s is served by user id %d instead of %d'
+                % (path, qmp.uid, self.region.uid),
+                'look for an intruder; reboot the server hard')
+        return qmp
+
     def _disconnect(self):
         self._prepared = False
+        if self._unit is not None:
+            self._unit.disarm()
         if self._qmp is not None:
             self._qmp.close()
-            self._fixation.close()
             self._qmp = None
+
+    def _arm(self, timeout, before=''):
+        """Hand QEMU over to the engine, for one fixation.
+
+        :param before: its run state before it was stopped for an earlier
+                       event, if it was
+        """
+        qmp = self._open_qmp(self._fixate_path, timeout)
+        ours, theirs = socket.socketpair()
+        try:
+            if qmp.pid != self._qmp.pid:
+                raise _NotArmed(
+                    NOT_ARMED, '%s is served by process %d instead of %d'
+                    % (self._fixate_path, qmp.pid, self._qmp.pid),
+                    'look for an intruder; reboot the server hard')
+            _make_room(theirs)
+            qmp.getfd(native.STREAM_NAME, theirs.fileno(), timeout)
+            while True:
+                runstate = migration.runstate(qmp, timeout)
+                # The engine has to hear of whatever happens from now on.
+                if not qmp.unread:
+                    break
+            self._unit.arm(qmp=qmp, stream=ours, lock=self._run_lock,
+                           pid=qmp.pid, route='migrate', runstate=runstate,
+                           before=before, producer='qemu ' + qmp.version)
+        finally:
+            qmp.close()
+            ours.close()
+            theirs.close()
 
     def _examine(self):
         """Return the Condition that QEMU is in."""
@@ -285,8 +387,7 @@ class Pvm:
                 return Condition(
                     NOT_ARMED, 'it was saved before and has not run since, '
                     'so QEMU cannot save it again', 'unpause the server')
-        reply = self._qmp.command('query-migrate', timeout=_PATIENCE)
-        reasons = reply.get('blocked-reasons')
+        reasons = self._blocked()
         if reasons:
             return Condition(NOT_ARMED, '; '.join(reasons),
                              'remove what blocks migration from the server')
@@ -370,15 +471,23 @@ class Pvm:
 
     def _fixate(self, attempt):
         try:
-            self._try_to_fixate(attempt)
+            outcome = self._outcome()
+            if outcome is None or outcome.stale:
+                outcome = self._fixate_unarmed(attempt)
+            if outcome.result == fixation.SKIPPED:
+                outcome = dataclasses.replace(
+                    outcome, reason=_NOTHING_TO_SAVE[outcome.runstate])
+            attempt.settle_as(outcome)
         except _NotArmed as e:
             if e.condition.state == OFF:
                 attempt.settle(fixation.SKIPPED, reason='no QEMU runs it')
             else:
-                attempt.settle(fixation.FAILED, reason=e.condition.reason)
+                attempt.settle_as(self._failed(attempt, e.condition.reason))
         except Exception as e:
-            attempt.settle(fixation.FAILED, reason=str(e))
+            attempt.settle_as(self._failed(attempt, str(e)))
         # What follows may take its time.
+        self._adopt_lock()
+        self._seen_live = False
         if self._prepared:
             try:
                 self._clean_up()
@@ -386,39 +495,56 @@ class Pvm:
                 self._disconnect()  # tried again with the next connection
         self._check()
 
-    def _try_to_fixate(self, attempt):
+    def _outcome(self):
+        """Return what the engine achieved, None if it was not fired."""
+        return self._unit.wait() if self._unit is not None else None
+
+    def _without_engine(self, attempt, result, **details):
+        """Return an Outcome that the engine had no part in."""
+        outcome = native.Outcome(
+            self.name, result, region=self.region.id,
+            wall_ns=attempt.event.wall_ns,
+            signal_ns=attempt.event.monotonic_ns,
+            raised_by=attempt.event.raised_by, **details)
+        native.record(self._pool, outcome)
+        return outcome
+
+    def _failed(self, attempt, reason):
+        return self._without_engine(attempt, fixation.FAILED, reason=reason)
+
+    def _adopt_lock(self):
+        """Keep the run lock that the engine has taken on our behalf."""
+        try:
+            self._run_lock.acquire(0)
+        except runlock.RunLockTimeout:
+            pass  # it did not get it
+
+    def _fixate_unarmed(self, attempt):
+        """Make up for what was not done while power was good."""
         # Kept until the outage is called off, whatever happens here:
         # nothing shall start while power is failing.
         self._run_lock.acquire(attempt.left())
         runstate = self._reach(attempt.left())
         if runstate in _NOTHING_TO_SAVE:
-            attempt.settle(fixation.SKIPPED, runstate=runstate,
-                           reason=_NOTHING_TO_SAVE[runstate])
-            return
+            return self._without_engine(attempt, fixation.SKIPPED,
+                                        runstate=runstate)
         if not self._prepared:
             self._prepare()
-        before, raised_by = runstate, attempt.event.raised_by
+        event, before = attempt.event, ''
         stopped = self._note.read(self._qmp.pid)
         if stopped and runstate not in migration.LIVE_RUNSTATES:
             before = stopped.runstate
-            raised_by = tuple(sorted({*raised_by, *stopped.raised_by}))
-        try:
-            self._fixation.begin()
-        except vpm.AlreadyFixated:
-            if runstate not in migration.LIVE_RUNSTATES:
-                if stopped:
-                    self._note.write(dataclasses.replace(
-                        stopped, raised_by=raised_by))
-                attempt.settle(fixation.FIXATED, runstate=before,
-                               reason='it was fixated before')
-                return
+            event = dataclasses.replace(event, raised_by=tuple(sorted(
+                {*event.raised_by, *stopped.raised_by})))
+        if runstate in migration.LIVE_RUNSTATES and self._proven():
             # Started by hand, and not noticed yet: its memory is newer.
             self._pool.begin_epoch(self.region.id)
-            self._fixation.begin()
-        migration.prepare_save(self._qmp, attempt.left())
-        self._note.write(note.Stopped(self._qmp.pid, before, raised_by))
-        self._seen_live = False
-        fixation.save(self._qmp, self._fixation, attempt, before)
+        self._arm(attempt.left(), before)
+        self._unit.fire(event, attempt.deadline_ns)
+        outcome = self._outcome()
+        if outcome is None:
+            raise qmp_module.QmpConnectionError('QEMU has just ended')
+        return outcome
 
     def _clean_up(self):
         """Undo what an attempt set in QEMU, but for the stop."""
@@ -426,11 +552,13 @@ class Pvm:
             migration.clean_up(self._qmp, _PATIENCE)
         else:
             # If a migration is under way, then it is libvirt's.
-            migration.set_ignore_shared(self._qmp, False, _PATIENCE)
+            migration.clear_capabilities(self._qmp, _PATIENCE)
 
     def _drill(self, attempt):
         self._begun += 1
-        if self._condition.state != ARMED or self._held or not self._lives():
+        if (self._condition.state != ARMED or self._held or
+                not self._lives() or
+                not self._unit.fire(attempt.event, attempt.deadline_ns)):
             attempt.settle(fixation.SKIPPED, reason='it is not armed, or '
                            'does not run')
             return None, None
@@ -451,6 +579,8 @@ class Pvm:
             return False
 
     def _resume(self):
+        if self._unit is not None and not self._unit.disarm():
+            raise PowerFailedAgain()
         self._check_latest()
         try:
             runstate = self._reach(_PATIENCE)
@@ -498,3 +628,12 @@ class Pvm:
         # A proven state is not given up while power fails.
         if self._asked != self._begun:
             raise PowerFailedAgain()
+
+
+def _make_room(stream):
+    for option in (_SO_SNDBUFFORCE, socket.SO_SNDBUF):
+        try:
+            stream.setsockopt(socket.SOL_SOCKET, option, _STREAM_BUFFER)
+            return
+        except PermissionError:
+            pass  # that much is for CAP_NET_ADMIN

@@ -12,6 +12,7 @@
 
 """Watches the power supply, through all sources, and acts upon their news."""
 
+import functools
 import queue
 import threading
 import time
@@ -45,6 +46,10 @@ class Watch:
             opts.pod_confidence, opts.pod_min_confidence,
             opts.pod_debounce_ms * 1000000, opts.grace_ms * 1000000,
             notifier.outage_raised_by())
+        for name, source in sources.items():
+            if self._judge.suffices(name):
+                source.trigger = functools.partial(notifier.wait_signal,
+                                                   raised_by=name)
         self._news = queue.SimpleQueue()
         self._drill_interval = opts.drill_interval
 

@@ -178,6 +178,7 @@ class TemporalityDriver(startup.Startup):
             instance.flavor.memory_mb * units.Mi, region['uid'],
             self._qemu_gid(),
             paths.fixate_socket(PCONF.temporality.run_dir, instance.uuid),
+            paths.watch_socket(PCONF.temporality.run_dir, instance.uuid),
             paged_in=region['directory'] if region['is_vpm'] else None)
 
     @staticmethod

@@ -12,8 +12,8 @@
 
 """The libvirt domain of a pVM.
 
-Its memory is a file of ours, its QEMU runs under a user id of its own, and a
-monitor socket is there for the notifier. All of it is said in libvirt's own
+Its memory is a file of ours, its QEMU runs under a user id of its own, and
+monitor sockets are there for the notifier. All of it is said in libvirt's own
 XML and QEMU's documented options (docs: "memory-backend-file" in QEMU's
 invocation manual; "QEMU command-line passthrough" in libvirt's).
 """
@@ -45,7 +45,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
     """A guest configuration made by Nova, turned into a pVM's."""
 
     def __init__(self, guest, memory_path, size, uid, gid, fixate_socket,
-                 paged_in=None):
+                 watch_socket, paged_in=None):
         """Take over a configuration.
 
         :param guest: LibvirtConfigGuest as Nova made it
@@ -53,7 +53,8 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         :param size: bytes of it, equal to the guest's memory
         :param uid: user id that QEMU shall run under; 0 leaves libvirt's
         :param gid: group id that QEMU shall run under
-        :param fixate_socket: path of the notifier's monitor socket
+        :param fixate_socket: path of the monitor socket for the event
+        :param watch_socket: path of the one for the time before and after
         :param paged_in: directory of the region if it is paged, else None
         :raises NotPossible: if the configuration is unsafe for a pVM
         """
@@ -68,6 +69,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         self._uid = uid
         self._gid = gid
         self._fixate_socket = fixate_socket
+        self._watch_socket = watch_socket
         # A balloon, and free page reporting with it, would punch holes into
         # the memory file and give away space that is reserved.
         self.devices = [device for device in guest.devices if not isinstance(
@@ -100,7 +102,8 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
             'memory-backend-file,id=nvram,size=%d,mem-path=%s,share=on' % (
                 self._size, _escape(self._memory_path)),
             '-machine', 'memory-backend=nvram',
-        ] + _monitor_args('temporality-fixate', self._fixate_socket))
+        ] + _monitor_args('temporality-fixate', self._fixate_socket) +
+            _monitor_args('temporality-watch', self._watch_socket))
         if self._paged_in:
             commandline = root.find(_QEMU + 'commandline')
             for name, value in ((PRELOAD_ENV, vpm.PRELOAD_PATH),

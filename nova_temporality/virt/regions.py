@@ -201,7 +201,7 @@ def _begin_run(pool_path, name):
         try:
             pool.begin_epoch(region.id)
         except BaseException:
-            lock.release()
+            lock.close()
             raise
     with _held_guard:
         _held[name] = lock
@@ -211,7 +211,7 @@ def _begin_run(pool_path, name):
 def _end_run(name):
     with _held_guard:
         lock = _held.pop(name)
-    lock.release()
+    lock.close()
 
 
 @pool_pctxt.entrypoint

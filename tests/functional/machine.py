@@ -130,6 +130,7 @@ class Guest:
             '-device', self.disk_device +
             ',drive=disk,rerror=stop,werror=stop']
         sockets = (paths.fixate_socket(self.run_dir, self.name),
+                   paths.watch_socket(self.run_dir, self.name),
                    paths.recover_socket(self.run_dir, self.name))
         for number, path in enumerate(sockets):
             with contextlib.suppress(FileNotFoundError):
@@ -152,7 +153,10 @@ class Guest:
 
     def _listens(self, sockets):
         assert self.process.poll() is None, 'QEMU ended'
-        return all(map(os.path.exists, sockets))
+        # They are made one after the other, and listen only then.
+        with socket.socket(socket.AF_UNIX) as client:
+            return (os.path.exists(sockets[-1]) and
+                    client.connect_ex(sockets[-1]) == 0)
 
     def boot(self, wait=True, **kwargs):
         """Start QEMU from scratch and wait until the guest counts."""

@@ -22,7 +22,7 @@ import sys
 import time
 
 from nova_temporality.cmd import notifier
-from nova_temporality.notifier import fixation
+from nova_temporality.native import _vpm
 from nova_temporality import qmp
 from nova_temporality import vpm
 
@@ -78,8 +78,8 @@ def calls_of(name):
     return frame is not None
 
 
-def hang(client):
-    os.kill(client.pid, signal.SIGSTOP)
+def hang(pid):
+    os.kill(pid, signal.SIGSTOP)
 
 
 def fail_power(_pool):
@@ -88,21 +88,37 @@ def fail_power(_pool):
     time.sleep(0.5)
 
 
+_ffi, _lib = _vpm.ffi, _vpm.lib
+# Callbacks have to be kept.
+_probes = []
+
+
+def at_step(step, action, only_once=False):
+    """Do something with QEMU's pid after a step of the engine."""
+    done = []
+
+    @_ffi.callback('void(uint32_t, uint64_t, uint32_t)')
+    def probe(reached, _region, pid):
+        if reached == step and not (only_once and done):
+            done.append(True)
+            action(pid)
+    _probes.append(probe)
+    _lib.vpm_engine_set_probe(probe)
+
+
+def die_at_step(step):
+    return lambda: at_step(step, lambda _pid: die())
+
+
 POINTS = {
-    'after-begin': lambda: after(
-        vpm.Fixation, 'begin', lambda self: die()),
-    'before-stop': lambda: before(
-        qmp.QmpClient, 'command', lambda self: die(), is_command('stop')),
-    'after-stop': lambda: after(
-        qmp.QmpClient, 'command', lambda self: die(), is_command('stop')),
-    'after-migrate': lambda: after(
-        qmp.QmpClient, 'command', lambda self: die(), is_command('migrate')),
-    'after-receive': lambda: after(
-        vpm.Fixation, 'receive', lambda self: die()),
-    'before-commit': lambda: after(
-        fixation.Attempt, 'begin_commit', lambda self: die()),
-    'after-commit': lambda: after(
-        vpm.Fixation, 'commit', lambda self: die()),
+    'after-note': die_at_step(_lib.VPM_STEP_NOTED),
+    'after-fire': die_at_step(_lib.VPM_STEP_FIRED),
+    'after-begin': die_at_step(_lib.VPM_STEP_BEGUN),
+    'after-stop': die_at_step(_lib.VPM_STEP_STOPPED),
+    'after-migrate': die_at_step(_lib.VPM_STEP_SAVING),
+    'after-receive': die_at_step(_lib.VPM_STEP_RECEIVED),
+    'before-commit': die_at_step(_lib.VPM_STEP_SAVED),
+    'after-commit': die_at_step(_lib.VPM_STEP_FIXATED),
     'before-epoch': lambda: before(
         vpm.Pool, 'begin_epoch', lambda self: die()),
     'before-cont': lambda: before(
@@ -112,8 +128,8 @@ POINTS = {
     'power-fails-at-verify': lambda: before(
         vpm.Pool, 'verify_state', fail_power,
         once(lambda *args: calls_of('_drill'))),
-    'hang-qemu-at-first-migrate': lambda: before(
-        qmp.QmpClient, 'command', hang, once(is_command('migrate'))),
+    'hang-qemu-at-first-save': lambda: at_step(
+        _lib.VPM_STEP_STOPPED, hang, only_once=True),
 }
 
 

@@ -40,9 +40,9 @@ FAILING = 'OB LB'
 GOOD = 'OL'
 
 # Where the notifier is killed: at these points of what it does, or anyhow.
-POINTS = ['after-begin', 'after-stop', 'after-migrate', 'after-receive',
-          'before-commit', 'after-commit', 'before-epoch', 'before-cont',
-          'after-cont']
+POINTS = ['after-note', 'after-fire', 'after-begin', 'after-stop',
+          'after-migrate', 'after-receive', 'before-commit', 'after-commit',
+          'before-epoch', 'before-cont', 'after-cont']
 
 STEPS = st.lists(st.one_of(
     st.sampled_from(['fails', 'returns', 'kill notifier', 'kill QEMU',

@@ -105,9 +105,9 @@ def test_notifier_restarted_meanwhile(host, note):
     assert notifier.state(guest) == 'armed'
 
 
-@pytest.mark.parametrize('point', ['after-begin', 'before-stop', 'after-stop',
-                                   'after-migrate', 'after-receive',
-                                   'before-commit'])
+@pytest.mark.parametrize('point', ['after-note', 'after-fire', 'after-begin',
+                                   'after-stop', 'after-migrate',
+                                   'after-receive', 'before-commit'])
 class TestNotifierDies:
     """Its death leaves a state unproven at every point before the marker."""
 

@@ -180,7 +180,7 @@ def test_drill_tells_of_failures(host, temporality):
     host.configure(timeout_ms=300)
     guest = host.booted()
     notifier = host.notifier(
-        [machine.NOTIFIER_AT, 'hang-qemu-at-first-migrate'])
+        [machine.NOTIFIER_AT, 'hang-qemu-at-first-save'])
     notifier.protect(guest)
     result = temporality('drill')
     assert result.returncode == 1

@@ -104,7 +104,7 @@ def test_hung_qemu_runs_on_when_it_can(host):
     host.configure(timeout_ms=500)
     hung, sound = host.booted(), host.booted()
     notifier = host.notifier(
-        [machine.NOTIFIER_AT, 'hang-qemu-at-first-migrate'])
+        [machine.NOTIFIER_AT, 'hang-qemu-at-first-save'])
     notifier.protect(hung, sound)
 
     report = notifier.call('drill')
@@ -191,7 +191,7 @@ def test_outage_keeps_what_a_drill_could_not_end(host):
     host.configure(timeout_ms=500)
     guest = host.booted()
     notifier = host.notifier(
-        [machine.NOTIFIER_AT, 'hang-qemu-at-first-migrate'])
+        [machine.NOTIFIER_AT, 'hang-qemu-at-first-save'])
     notifier.protect(guest)
     notifier.call('drill')
     report = notifier.power_fails()

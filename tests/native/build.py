@@ -23,7 +23,7 @@ CRASHED = 77  # crash.h
 
 FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-g', '-Wall', '-Wextra', '-Werror',
          '-pthread', *['-I%s' % (NATIVE / name)
-                       for name in ('include', 'src', 'pager')]]
+                       for name in ('include', 'src', 'engine', 'pager')]]
 
 VARIANTS = {
     # As it is shipped, but for -Werror.
@@ -36,11 +36,12 @@ VARIANTS = {
 }
 
 # Tests of code that has threads of its own.
-THREADED = ('test_pager',)
+THREADED = ('test_engine', 'test_pager')
 
 # The explorer tells sites in the code apart by the calls that lead to them.
 # Small regions make for small images.
-EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3', '-O1',
+EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3',
+                  '-DVPM_RING_ENTRIES=2', '-O1',
                   '-fno-optimize-sibling-calls', '-no-pie',
                   '-Wl,--wrap=vpm_map_open,--wrap=vpm_map_close,'
                   '--wrap=vpm_map_medium,--wrap=getrandom']
@@ -49,6 +50,7 @@ EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3', '-O1',
 LINK_FLAGS = {
     'test_fixation': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat,'
                       '--wrap=mmap,--wrap=flock'],
+    'test_engine': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat'],
 }
 WITHOUT = {
     'test_collision': ['hash.c'],
@@ -92,7 +94,8 @@ def program(name, variant, helpers):
     if not target.exists():
         sources = [source for source in sorted(NATIVE.glob('src/*.c'))
                    if source.name not in WITHOUT.get(name, [])]
-        sources += [source for source in sorted(NATIVE.glob('pager/*.c'))
+        sources += [source for folder in ('engine', 'pager')
+                    for source in sorted(NATIVE.glob(folder + '/*.c'))
                     if source.name != 'preload.c']
         sources += [HERE / helper for helper in (name + '.c', *helpers)]
         run(['cc', *FLAGS, *VARIANTS[variant], *LINK_FLAGS.get(name, []),

@@ -27,7 +27,7 @@ static void create_sets_everything(void)
     struct stat st;
 
     OK(vpm_pool_info(pool, &info, &err));
-    CHECK(info.version == 2 && info.total_size == MIB);
+    CHECK(info.version == VPM_FORMAT_VERSION && info.total_size == MIB);
     CHECK(info.state_size == 16 * KIB && info.page_size == 4096);
     CHECK(info.descriptors == 8 && info.used_descriptors == 0);
     CHECK(info.used_size == 0 && info.uid_base == UID_BASE);
@@ -197,9 +197,9 @@ static void newer_version_is_refused(void)
 
     vpm_pool_close(new_pool());
     peek(POOL_FILE, 0, &conf, sizeof(conf));
-    conf.version = 3;
+    conf.version = VPM_FORMAT_VERSION + 1;
     write_conf(&conf);
-    refused(VPM_EVERSION, "format version 3, this libvpm knows up to 2");
+    refused(VPM_EVERSION, "format version 4, this libvpm knows up to 3");
     conf.version = 0;
     write_conf(&conf);
     refused(VPM_ECORRUPT, "impossible format version 0");

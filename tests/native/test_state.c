@@ -251,9 +251,9 @@ static void impossible_headers(void)
     header.length = 0;
     forge(&header);
     unproven(a.id, "its stream of 0 bytes cannot be");
-    header.version = 3;
+    header.version = VPM_FORMAT_VERSION + 1;
     forge(&header);
-    unproven(a.id, "it has format version 3");
+    unproven(a.id, "it has format version 4");
     header.magic[0] = 'X';
     forge(&header);
     unproven(a.id, "the magic at offset 0 is wrong");

@@ -92,6 +92,7 @@ def test_mac_profile_knows_the_real_paths():
     profile = (ETC / 'apparmor.d' / 'temporality').read_text()
     assert defaults['pool_path'] + '/regions/*/ram rw,' in profile
     pattern = paths.qmp_dir(defaults['run_dir'], '*')
-    assert pattern + '/{fixate,recover}.sock rw,' in profile
+    assert pattern + '/{fixate,watch,recover}.sock rw,' in profile
     assert os.path.basename(paths.fixate_socket('', '')) == 'fixate.sock'
+    assert os.path.basename(paths.watch_socket('', '')) == 'watch.sock'
     assert os.path.basename(paths.recover_socket('', '')) == 'recover.sock'

@@ -22,6 +22,7 @@ import time
 
 import pytest
 
+from nova_temporality import engine
 from nova_temporality import migration
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import note
@@ -57,21 +58,22 @@ class TestAttempt:
         one.settle(fixation.FIXATED)
         assert one.outcome().result == fixation.FAILED
 
-    def test_no_commit_after_deadline(self):
-        with pytest.raises(fixation.FixationError):
-            attempt(0).begin_commit()
-
-    def test_no_commit_after_giving_up(self):
+    def test_settled_as_the_engine_says(self):
         one = attempt()
-        one.settle(fixation.FAILED)
-        with pytest.raises(fixation.FixationError):
-            one.begin_commit()
+        start = one.event.monotonic_ns
+        one.settle_as(engine.Outcome(
+            'pvm', engine.FIXATED, runstate='running',
+            stopped_ns=start + 1500000, saved_ns=start + 2000000,
+            fixated_ns=start + 2500000))
+        assert one.outcome() == fixation.Outcome(
+            'pvm', fixation.FIXATED, runstate='running', stopped_ms=1.5,
+            saved_ms=2.0, fixated_ms=2.5)
 
-    def test_commit_that_outlasts_deadline(self):
+    def test_what_did_not_happen_has_no_time(self):
         one = attempt()
-        one.begin_commit()
-        one.deadline_ns = 0
-        assert 'persisted' in one.outcome().reason
+        one.settle_as(engine.Outcome('pvm', engine.FAILED, reason='why'))
+        assert one.outcome() == fixation.Outcome('pvm', fixation.FAILED,
+                                                 reason='why')
 
     def test_outcome_waits_for_worker(self):
         one = attempt()
@@ -205,29 +207,56 @@ class TestOutage:
 class TestNote:
 
     @pytest.fixture
-    def one(self, tmp_path):
+    def open_one(self, tmp_path):
         (tmp_path / 'stopped').mkdir()
-        return note.StoppedNote(str(tmp_path), 'pvm')
+        return lambda: note.StoppedNote(str(tmp_path), 'pvm')
 
-    def test_is_about_one_process(self, one):
+    def test_is_about_one_process(self, open_one):
+        one = open_one()
         assert one.read(7) is None
-        stopped = note.Stopped(7, 'running', ('nut', 'operator'))
+        stopped = engine.Stopped(7, 'running', ('nut', 'operator'))
         one.write(stopped)
         assert one.read(7) == stopped
         assert one.read(8) is None
 
-    def test_remove(self, one):
-        one.write(note.Stopped(7, 'running', ()))
-        one.remove()
-        one.remove()
-        assert one.read(7) is None
+    def test_outlives_the_notifier(self, open_one):
+        stopped = engine.Stopped(7, 'suspended', ())
+        open_one().write(stopped)
+        assert open_one().read(7) == stopped
 
-    @pytest.mark.parametrize('content', ['', '{', '[]', '{"pid": 7}',
-                                         '{"pid": 7, "runstate": "running"}'])
-    def test_damaged_note_is_none(self, one, tmp_path, content):
-        with open(paths.stopped_note(str(tmp_path), 'pvm'), 'w') as f:
-            f.write(content)
+    def test_remove(self, open_one):
+        one = open_one()
+        one.write(engine.Stopped(7, 'running', ()))
+        one.remove()
+        one.remove()
         assert one.read(7) is None
+        assert open_one().read(7) is None
+
+    def test_names_that_do_not_fit_are_left_out(self, open_one):
+        one = open_one()
+        one.write(engine.Stopped(7, 'running', ('a' * 90, 'nut', 'signal')))
+        assert one.read(7).raised_by == ('a' * 90, 'nut')
+
+    @pytest.mark.parametrize('size', [0, 10, 2 * 144, 10000])
+    def test_damaged_note_is_none(self, open_one, tmp_path, size):
+        with open(paths.stopped_note(str(tmp_path), 'pvm'), 'wb') as f:
+            f.write(b'\x01' * size)
+        one = open_one()
+        assert one.read(0x1010101) is None
+        one.write(engine.Stopped(7, 'running', ()))
+        assert one.read(7)
+
+    def test_torn_note_leaves_the_earlier_one(self, open_one, tmp_path):
+        one = open_one()
+        earlier = engine.Stopped(7, 'running', ('nut',))
+        one.write(earlier)
+        one.write(engine.Stopped(7, 'running', ('nut', 'signal')))
+        path = paths.stopped_note(str(tmp_path), 'pvm')
+        with open(path, 'r+b') as f:
+            at = f.read().index(b'nut,signal')
+            f.seek(at)
+            f.write(b'X')
+        assert open_one().read(7) == earlier
 
 
 class TestRunLock:

@@ -64,7 +64,7 @@ def test_info(pool):
     info = pool.info()
     assert isinstance(info.uuid, uuid.UUID) and info.uuid.version == 4
     assert info.total_size == info.free_size == 1 << 20
-    assert (info.version, info.page_size, info.uid_base) == (2, 4096, 0)
+    assert (info.version, info.page_size, info.uid_base) == (3, 4096, 0)
     assert (info.descriptors, info.used_descriptors) == (40, 0)
     assert info.medium in ('file', 'tmpfs', 'dax')
     pool.alloc('a', 5000)

@@ -62,6 +62,8 @@
 
 #define VPM_NAME_MAX 63         /* bytes of a pVM name, a server's UUID */
 #define VPM_RUNSTATE_MAX 31     /* bytes of a QEMU run state's name */
+#define VPM_RAISED_BY_MAX 95    /* bytes of names of sources, with commas */
+#define VPM_REASON_MAX 207
 #define VPM_MESSAGE_MAX 511
 #define VPM_PATH_MAX 1023
 
@@ -293,6 +295,205 @@ int vpm_fixation_receive(struct vpm_fixation *fixation, int fd,
 int vpm_fixation_commit(struct vpm_fixation *fixation,
                         const struct vpm_fixation_meta *meta,
                         uint64_t *persisted_ns, struct vpm_error *err);
+
+/* -- the engine ---------------------------------------------------------- */
+
+/* Fixates many regions' servers at once: a few threads of its own, each of
+ * which serves its share of *units*, one unit per pVM.  What a fixation needs
+ * is prepared by vpm_unit_arm, while power is good.  From vpm_engine_fire on
+ * nothing is allocated or logged, and no lock is taken that anybody holds for
+ * more than some microseconds.  No unit waits for another one.
+ *
+ * What is done for a unit: take the run lock, note what is going to be
+ * stopped, have QEMU stop and then save, receive the stream, and commit once
+ * QEMU says that it saved all, having flushed the disks. */
+struct vpm_engine;
+struct vpm_unit;
+struct vpm_note;
+
+struct vpm_engine_params {
+    uint32_t threads;      /* 1 to 64 */
+    uint32_t priority;     /* of SCHED_FIFO, 1 to 99; 0: as other threads */
+    const uint32_t *cpus;  /* that the threads may run on */
+    uint32_t cpu_count;    /* 0: on any */
+    bool lock_memory;      /* keep the process from being paged out */
+};
+
+/* NULL on failure.  Rights that lack are no failure: *lost* (never NULL) says
+ * in words what is done without, and is empty when nothing is. */
+struct vpm_engine *vpm_engine_open(struct vpm_pool *pool,
+                                   const struct vpm_engine_params *params,
+                                   struct vpm_error *lost,
+                                   struct vpm_error *err);
+
+/* Ends the threads.  All units must have been closed. */
+void vpm_engine_close(struct vpm_engine *engine);
+
+/* Why to fixate, and until when. */
+struct vpm_event {
+    uint64_t wall_ns;      /* CLOCK_REALTIME */
+    uint64_t monotonic_ns; /* the same instant, CLOCK_MONOTONIC */
+    uint64_t deadline_ns;  /* CLOCK_MONOTONIC: no marker is set later */
+    char raised_by[VPM_RAISED_BY_MAX + 1];
+};
+
+/* How QEMU is made to write its state. */
+enum vpm_route {
+    VPM_ROUTE_MIGRATE = 0,  /* QMP "migrate"; with KVM its cost grows with
+                             * RAM, because dirty logging is switched on */
+    VPM_ROUTE_SNAPSHOT = 1, /* the same with "background-snapshot", which
+                             * needs userfaultfd; its cost grows with the
+                             * memory that is not the server's RAM */
+};
+
+enum vpm_result {
+    VPM_RESULT_FIXATED = 1,
+    VPM_RESULT_SKIPPED = 2,  /* there was nothing to be saved */
+    VPM_RESULT_FAILED = 3,   /* the state is unproven */
+};
+
+/* What became of one pVM.  Instants are CLOCK_MONOTONIC, 0 if they did not
+ * come, but for wall_ns. */
+struct vpm_outcome {
+    uint64_t sequence;     /* counts all outcomes of a pool */
+    uint64_t wall_ns;      /* of the event, CLOCK_REALTIME */
+    uint64_t signal_ns;    /* of the event */
+    uint64_t command_ns;   /* the first command was handed to the kernel */
+    uint64_t stopped_ns;   /* vCPUs stopped and block I/O drained */
+    uint64_t stream_ns;    /* the first bytes of the stream */
+    uint64_t saved_ns;     /* stream complete, QEMU reports completion */
+    uint64_t fixated_ns;   /* the marker was durable */
+    uint64_t region;
+    uint64_t length;       /* of the stream, bytes */
+    uint32_t result;       /* enum vpm_result */
+    uint32_t route;        /* enum vpm_route */
+    int32_t code;          /* enum vpm_code of a failure */
+    uint32_t pid;          /* of QEMU */
+    char name[VPM_NAME_MAX + 1];
+    char runstate[VPM_RUNSTATE_MAX + 1];  /* before the stop; may be empty */
+    char raised_by[VPM_RAISED_BY_MAX + 1];
+    char reason[VPM_REASON_MAX + 1];
+};
+
+/* Prepares a unit for a region's server; it is not armed.  Maps the state
+ * file as vpm_fixation_open does.  NULL on failure. */
+struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
+                               struct vpm_note *note, struct vpm_error *err);
+
+/* Disarms the unit; a fixation under way is given up.  Note and run lock stay
+ * as they are. */
+void vpm_unit_close(struct vpm_unit *unit);
+
+/* What a unit needs of a QEMU, for one fixation. */
+struct vpm_arming {
+    int qmp_fd;            /* QMP connection, capabilities negotiated, no
+                            * command outstanding; nobody else may use it
+                            * until the unit was fired or disarmed */
+    int stream_fd;         /* a socket whose other end QEMU was given with
+                            * "getfd" under the name VPM_STREAM_NAME */
+    int lock_fd;           /* of the run lock (flock(2)), which is taken at
+                            * the event and then is the caller's affair */
+    uint32_t pid;          /* of QEMU */
+    uint32_t route;        /* enum vpm_route */
+    char runstate[VPM_RUNSTATE_MAX + 1];  /* of QEMU, as of now */
+    char before[VPM_RUNSTATE_MAX + 1];    /* if it stands still because it
+                            * was stopped for an earlier event: its run state
+                            * before that; else empty */
+    char producer[VPM_RUNSTATE_MAX + 1];  /* e.g. "qemu 10.0.2" */
+};
+
+#define VPM_STREAM_NAME "temporality-state"
+
+/* Arms a unit that is not; copies of the two sockets are kept, the run lock's
+ * descriptor must stay open. */
+int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
+                 struct vpm_error *err);
+
+/* Whether it is armed: an armed unit whose QEMU has closed the connection
+ * ceases to be. */
+bool vpm_unit_armed(struct vpm_unit *unit);
+
+/* Takes the arming back.  False when it is fired already. */
+bool vpm_unit_disarm(struct vpm_unit *unit);
+
+/* Fires all armed units; returns at once, with how many there were.  Those
+ * that are not armed (any more) are left alone. */
+uint32_t vpm_engine_fire(struct vpm_engine *engine,
+                         const struct vpm_event *event);
+
+/* The same for one unit; whether it was armed. */
+bool vpm_unit_fire(struct vpm_unit *unit, const struct vpm_event *event);
+
+/* Waits until a unit that was fired has ended, and forgets that it was fired.
+ * VPM_ENOENT when it was not fired, VPM_ETIMEDOUT at CLOCK_MONOTONIC
+ * *deadline_ns* (0: none).  A failure of the fixation is in *outcome*: with
+ * code VPM_EFIXATED, its vCPUs were started beside a proven state, which is
+ * to be made stale before it is tried again.  The outcome is in the pool's
+ * ring, unless it is that one. */
+int vpm_unit_wait(struct vpm_unit *unit, uint64_t deadline_ns,
+                  struct vpm_outcome *outcome, struct vpm_error *err);
+
+/* A signal that was waited for. */
+struct vpm_signal {
+    uint64_t wall_ns;
+    uint64_t monotonic_ns;
+    uint32_t pid;          /* of the sender; 0: the kernel */
+};
+
+/* Waits for a signal, which all threads must have blocked, and fires all
+ * units without delay if *raised_by* is not NULL; their deadline is
+ * *timeout_ns* after it. */
+int vpm_engine_wait_signal(struct vpm_engine *engine, int number,
+                           const char *raised_by, uint64_t timeout_ns,
+                           struct vpm_signal *signal, struct vpm_error *err);
+
+/* Steps of a unit's fixation, for tests: *probe* is called after each of them
+ * in the engine's threads.  Set it before any unit is armed. */
+enum vpm_step {
+    VPM_STEP_NOTED = 1,
+    VPM_STEP_FIRED = 2,    /* the first commands were sent */
+    VPM_STEP_BEGUN = 3,    /* the old marker is durably cleared */
+    VPM_STEP_STOPPED = 4,
+    VPM_STEP_SAVING = 5,   /* the commands for the save were sent */
+    VPM_STEP_RECEIVED = 6,
+    VPM_STEP_SAVED = 7,    /* QEMU says so */
+    VPM_STEP_FIXATED = 8,
+};
+void vpm_engine_set_probe(void (*probe)(uint32_t step, uint64_t region,
+                                        uint32_t pid));
+
+/* The note that a pVM was stopped, in a file of its own, which survives a
+ * notifier that is killed at any instant, and no host. */
+struct vpm_stopped {
+    uint32_t pid;          /* of QEMU; 0: there is no note */
+    char runstate[VPM_RUNSTATE_MAX + 1];  /* before */
+    char raised_by[VPM_RAISED_BY_MAX + 1];
+};
+
+/* Opens the note; the file is made if it is not there.  NULL on failure. */
+struct vpm_note *vpm_note_open(const char *path, struct vpm_error *err);
+void vpm_note_close(struct vpm_note *note);
+
+/* Whether there is a note. */
+bool vpm_note_read(struct vpm_note *note, struct vpm_stopped *stopped);
+
+/* Replaces the note in one piece.  No two threads may do so at a time; a unit
+ * does while it is fired. */
+void vpm_note_write(struct vpm_note *note, const struct vpm_stopped *stopped);
+
+/* -- outages ------------------------------------------------------------- */
+
+#define VPM_OUTCOMES_MAX 512  /* that a pool remembers */
+
+/* Adds what became of a pVM to the pool's ring, durably; the oldest is
+ * forgotten.  The sequence number is given to it. */
+int vpm_outcome_record(struct vpm_pool *pool, struct vpm_outcome *outcome,
+                       struct vpm_error *err);
+
+/* Copies the latest outcomes, at most *max*, the oldest of them first; returns
+ * how many there were. */
+uint32_t vpm_outcome_list(struct vpm_pool *pool,
+                          struct vpm_outcome *outcomes, uint32_t max);
 
 /* -- recovery ------------------------------------------------------------ */
 

@@ -18,6 +18,7 @@
 #include "crc32c.h"
 #include "error.h"
 #include "files.h"
+#include "fixation.h"
 #include "region.h"
 #include "state.h"
 
@@ -41,7 +42,7 @@ struct vpm_fixation {
     uint32_t stream_crc;
 };
 
-static uint64_t now_ns(void)
+uint64_t vpm_now_ns(void)
 {
     struct timespec now;
 
@@ -182,7 +183,7 @@ static int wait_readable(const struct vpm_fixation *fixation, int fd,
 
     do {
         if (deadline_ns) {
-            uint64_t now = now_ns();
+            uint64_t now = vpm_now_ns();
 
             if (now >= deadline_ns)
                 return late(fixation, err);
@@ -250,8 +251,18 @@ static int take(struct vpm_fixation *fixation, int fd, struct vpm_error *err)
     return 0;
 }
 
-int vpm_fixation_receive(struct vpm_fixation *fixation, int fd,
-                         uint64_t deadline_ns, struct vpm_error *err)
+static int end_of_stream(struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    if (fixation->length == 0)
+        return vpm_fail(err, VPM_EUNPROVEN, "the stream of region %016"
+                        PRIx64 " of '%s' was empty: nothing was saved",
+                        fixation->body.id, fixation->body.name);
+    fixation->phase = RECEIVED;
+    return VPM_OK;
+}
+
+int vpm_fixation_take(struct vpm_fixation *fixation, int fd, bool *ended,
+                      struct vpm_error *err)
 {
     int rc;
 
@@ -259,20 +270,35 @@ int vpm_fixation_receive(struct vpm_fixation *fixation, int fd,
         return vpm_fail(err, VPM_EINVAL, "the fixation of region %016" PRIx64
                         " has not begun: call begin first",
                         fixation->body.id);
-    fixation->phase = IDLE;
-    do {
-        rc = wait_readable(fixation, fd, deadline_ns, err);
-        if (rc == VPM_OK)
-            rc = take(fixation, fd, err);
-    } while (rc == 0);
+    rc = take(fixation, fd, err);
+    *ended = rc == 1;
     if (rc < 0)
-        return rc;
-    if (fixation->length == 0)
-        return vpm_fail(err, VPM_EUNPROVEN, "the stream of region %016"
-                        PRIx64 " of '%s' was empty: nothing was saved",
-                        fixation->body.id, fixation->body.name);
-    fixation->phase = RECEIVED;
-    return VPM_OK;
+        fixation->phase = IDLE;
+    return rc == 1 ? end_of_stream(fixation, err) : rc;
+}
+
+int vpm_fixation_receive(struct vpm_fixation *fixation, int fd,
+                         uint64_t deadline_ns, struct vpm_error *err)
+{
+    bool ended = false;
+    int rc = VPM_OK;
+
+    if (fixation->phase == BEGUN)
+        rc = wait_readable(fixation, fd, deadline_ns, err);
+    while (rc == VPM_OK) {
+        rc = vpm_fixation_take(fixation, fd, &ended, err);
+        if (rc < 0 || ended)
+            break;
+        rc = wait_readable(fixation, fd, deadline_ns, err);
+    }
+    if (rc < 0)
+        fixation->phase = IDLE;
+    return rc;
+}
+
+uint64_t vpm_fixation_length(const struct vpm_fixation *fixation)
+{
+    return fixation->length;
 }
 
 static void fill_header(const struct vpm_fixation *fixation,
@@ -292,7 +318,7 @@ static void fill_header(const struct vpm_fixation *fixation,
     header->ram_size = fixation->body.size;
     header->epoch = fixation->epoch;
     header->length = fixation->length;
-    header->persisted_ns = now_ns();
+    header->persisted_ns = vpm_now_ns();
     header->meta.wall_ns = meta->wall_ns;
     header->meta.signal_ns = meta->signal_ns;
     header->meta.stopped_ns = meta->stopped_ns;
@@ -344,6 +370,6 @@ int vpm_fixation_commit(struct vpm_fixation *fixation,
     if (persist(fixation, meta) < 0)
         return vpm_fail_errno(err, "cannot write the state of region %016"
                               PRIx64, fixation->body.id);
-    *persisted_ns = now_ns();
+    *persisted_ns = vpm_now_ns();
     return VPM_OK;
 }

@@ -6,7 +6,8 @@
  * version and crc of CONF stay for ever, so that any libvpm can tell a newer
  * pool from a damaged one.
  *
- * Pool file: CONF, then one TOC entry per descriptor.
+ * Pool file: CONF, then one TOC entry per descriptor, then, from the next
+ * block on, the ring of outcomes.
  *
  * A TOC entry is what its commit word says, a tag and the checksum of the
  * body, written in one piece after the body is durable:
@@ -35,7 +36,7 @@
 #error "the media format is little-endian"
 #endif
 
-#define VPM_FORMAT_VERSION 2
+#define VPM_FORMAT_VERSION 3
 #define VPM_BLOCK 4096
 
 #define VPM_POOL_FILE "pool"
@@ -128,6 +129,26 @@ static_assert(offsetof(struct vpm_toc_body, virtual_size) == 104,
               "media format");
 
 #define VPM_TOC_OFFSET sizeof(struct vpm_conf)
+
+/* -- ring ---------------------------------------------------------------- */
+
+/* Enough for some outages of a full host; tests have smaller ones. */
+#ifndef VPM_RING_ENTRIES
+#define VPM_RING_ENTRIES VPM_OUTCOMES_MAX
+#endif
+
+/* What became of a pVM in an outage.  The entry of sequence number n is number
+ * n modulo VPM_RING_ENTRIES.  One that is torn is none. */
+struct vpm_ring_entry {
+    struct vpm_outcome outcome;
+    uint8_t reserved[12];
+    uint32_t crc;              /* crc32c of all before it */
+};
+
+static_assert(sizeof(struct vpm_ring_entry) == 512, "media format");
+static_assert(offsetof(struct vpm_outcome, result) == 80, "media format");
+static_assert(offsetof(struct vpm_outcome, name) == 96, "media format");
+static_assert(offsetof(struct vpm_outcome, reason) == 288, "media format");
 
 /* -- page table file ----------------------------------------------------- */
 

@@ -18,6 +18,7 @@
 #include "error.h"
 #include "files.h"
 #include "lock.h"
+#include "ring.h"
 
 /* Room that the path of a region's file needs after the pool's. */
 #define PATH_TAIL sizeof("/regions/0123456789abcdef/state")
@@ -315,6 +316,7 @@ static int open_pool(struct vpm_pool *pool, const char *dir,
     if (pool->regions_fd < 0)
         return vpm_fail_errno(err, "cannot open %s/%s", pool->path,
                               VPM_REGIONS_DIR);
+    vpm_ring_open(pool);
     rc = check_toc(pool, err);
     if (rc == VPM_OK)
         rc = repair_if_idle(pool, err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool.h -- an open pool; all of it stays as it is until vpm_pool_close */
+/* pool.h -- an open pool; all of it but for ring_sequence stays as it is until
+ * vpm_pool_close */
 #ifndef VPM_POOL_H
 #define VPM_POOL_H
 
@@ -11,6 +12,7 @@ struct vpm_pool {
     struct vpm_poolfile file;
     char path[VPM_PATH_MAX + 1];  /* absolute */
     char medium[16];
+    uint64_t ring_sequence;       /* of the latest entry; atomic */
 };
 
 /* Takes the pool's lock: a file descriptor to close, or a vpm_code. */

@@ -20,12 +20,18 @@
 #define DESCRIPTORS_MAX 65536u
 #define UID_MAX_ 0xfffffffeu  /* (uid_t)-1 means "do not change" */
 
-uint64_t vpm_poolfile_length(uint32_t descriptors)
+uint64_t vpm_ring_offset(uint32_t descriptors)
 {
-    uint64_t length = VPM_TOC_OFFSET +
+    uint64_t end = VPM_TOC_OFFSET +
         (uint64_t)descriptors * sizeof(struct vpm_toc_entry);
 
-    return (length + VPM_BLOCK - 1) / VPM_BLOCK * VPM_BLOCK;
+    return (end + VPM_BLOCK - 1) / VPM_BLOCK * VPM_BLOCK;
+}
+
+uint64_t vpm_poolfile_length(uint32_t descriptors)
+{
+    return vpm_ring_offset(descriptors) +
+        VPM_RING_ENTRIES * sizeof(struct vpm_ring_entry);
 }
 
 int vpm_params_check(const struct vpm_pool_params *params,

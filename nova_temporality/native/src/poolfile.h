@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* poolfile.h -- the pool file: CONF and TOC */
+/* poolfile.h -- the pool file: CONF, TOC and the place of the ring */
 #ifndef VPM_POOLFILE_H
 #define VPM_POOLFILE_H
 
@@ -28,6 +28,9 @@ int vpm_name_check(const char *name, struct vpm_error *err);
 /* VPM_EINVAL unless a pool can be made so. */
 int vpm_params_check(const struct vpm_pool_params *params,
                      struct vpm_error *err);
+
+/* Where the ring begins in a pool file. */
+uint64_t vpm_ring_offset(uint32_t descriptors);
 
 /* Length of a pool file, in bytes. */
 uint64_t vpm_poolfile_length(uint32_t descriptors);

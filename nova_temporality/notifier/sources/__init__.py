@@ -34,9 +34,15 @@ class Source:
 
     :cvar momentary: whether its news are instants, not conditions: it can
                      say that power fails, but not that power is back
+    :ivar trigger: None, or, if a word of this source is enough to begin a
+                   fixation, a function which waits for a signal, fixates
+                   without delay, and returns what
+                   engine.Engine.wait_signal() does; the source has to report
+                   COMMIT then
     """
 
     momentary = False
+    trigger = None
 
     def __init__(self, conf):
         """Check the options, without touching anything outside.

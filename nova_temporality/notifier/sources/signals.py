@@ -13,6 +13,7 @@
 """Signals: the papers' real-time signal 44, and SIGPWR."""
 
 import signal
+import time
 
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
@@ -39,9 +40,15 @@ class SignalSource(sources.Source):
     def run(self, report):
         """Report every signal; block() was called before."""
         while True:
-            info = signal.sigwaitinfo({self.number})
-            report(power.News.now(power.COMMIT, 'signal %d from process %d'
-                                  % (self.number, info.si_pid)))
+            wall_ns, monotonic_ns, pid = self._wait()
+            report(power.News(power.COMMIT, 'signal %d from process %d'
+                              % (self.number, pid), wall_ns, monotonic_ns))
+
+    def _wait(self):
+        if self.trigger is not None:
+            return self.trigger(self.number)
+        info = signal.sigwaitinfo({self.number})
+        return time.time_ns(), time.monotonic_ns(), info.si_pid
 
 
 class SigpwrSource(SignalSource):

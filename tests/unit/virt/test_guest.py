@@ -63,6 +63,9 @@ class GuestTest(base.DriverTestCase):
         self.assertIn(
             'socket,id=temporality-fixate,path=%s,server=on,wait=off' %
             paths.fixate_socket(self.run_dir, server.uuid), args)
+        self.assertIn(
+            'socket,id=temporality-watch,path=%s,server=on,wait=off' %
+            paths.watch_socket(self.run_dir, server.uuid), args)
         self.assertNotIn('-incoming', args)
 
     def test_no_balloon_can_take_memory_away(self):
@@ -89,7 +92,8 @@ class GuestTest(base.DriverTestCase):
         guest = vconfig.LibvirtConfigGuest()
         guest.virt_type = 'qemu'
         xml = pvm_guest.PersistentGuest(
-            guest, '/ram', 4096, 2000000007, 64055, '/sock').to_xml()
+            guest, '/ram', 4096, 2000000007, 64055, '/sock',
+            '/watch').to_xml()
         seclabel = etree.fromstring(xml).find('seclabel')
         self.assertEqual(
             {'type': 'static', 'model': 'dac', 'relabel': 'yes'},
@@ -100,9 +104,10 @@ class GuestTest(base.DriverTestCase):
         guest = vconfig.LibvirtConfigGuest()
         guest.virt_type = 'qemu'
         xml = pvm_guest.PersistentGuest(
-            guest, '/a,b', 4096, 0, 0, '/c,d').to_xml()
+            guest, '/a,b', 4096, 0, 0, '/c,d', '/e,f').to_xml()
         self.assertIn('mem-path=/a,,b,share=on', xml)
         self.assertIn('path=/c,,d,server=on', xml)
+        self.assertIn('path=/e,,f,server=on', xml)
 
     def test_incoming_comes_and_goes(self):
         xml = self.guest_xml(self.driver, self.make_server(persistent=True))
@@ -185,7 +190,8 @@ class PagedGuestTest(base.DriverTestCase):
             guest.add_device(device)
             exc = self.assertRaises(
                 exception.NotPossible, pvm_guest.PersistentGuest, guest,
-                '/virtual', 4096, 0, 0, '/sock', paged_in='/region')
+                '/virtual', 4096, 0, 0, '/sock', '/watch',
+                paged_in='/region')
             self.assertRegex(exc.format_message(), pattern)
 
     def test_direct_io_is_refused_wherever_it_comes_from(self):
@@ -242,7 +248,7 @@ class RefusedGuestTest(base.DriverTestCase):
             setattr(guest, attribute, value)
             exc = self.assertRaises(
                 exception.NotPossible, pvm_guest.PersistentGuest, guest,
-                '/ram', 4096, 0, 0, '/sock')
+                '/ram', 4096, 0, 0, '/sock', '/watch')
             self.assertIn(pattern, exc.format_message())
 
     def test_foreign_memory_writers(self):
@@ -259,7 +265,7 @@ class RefusedGuestTest(base.DriverTestCase):
             guest.add_device(device)
             exc = self.assertRaises(
                 exception.NotPossible, pvm_guest.PersistentGuest, guest,
-                '/ram', 4096, 0, 0, '/sock')
+                '/ram', 4096, 0, 0, '/sock', '/watch')
             self.assertRegex(exc.format_message(), pattern)
 
 

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* unit.h -- the fixation of one pVM, a state machine without a thread
+ *
+ * A unit belongs to one worker of the engine.  Its state changes under that
+ * worker's lock; while it is BUSY, the worker alone uses all of it, without
+ * the lock.  */
+#ifndef VPM_UNIT_H
+#define VPM_UNIT_H
+
+#include "json.h"
+#include "vpm.h"
+
+struct worker;
+
+enum unit_state {
+    UNIT_IDLE,
+    UNIT_ARMED,
+    UNIT_FIRED,    /* its worker has not seen that yet */
+    UNIT_BUSY,
+    UNIT_SETTLED,  /* the outcome was not taken yet */
+};
+
+/* Where a fixation is. */
+enum unit_phase {
+    PHASE_LOCK,     /* somebody else has the run lock */
+    PHASE_STOP,     /* waits until QEMU has stopped */
+    PHASE_SAVE,     /* waits for the stream and the answer to "migrate" */
+    PHASE_CONFIRM,  /* waits until QEMU says that it is completed */
+    PHASE_RETRY,    /* will ask again whether it is */
+    PHASE_DONE,
+};
+
+/* Longest line of QMP that is looked at; what is longer is no answer to what
+ * we ask. */
+#define UNIT_LINE_MAX 16384
+
+struct vpm_unit {
+    struct worker *worker;
+    struct vpm_pool *pool;
+    struct vpm_fixation *fixation;
+    struct vpm_note *note;
+    uint64_t region;
+    char name[VPM_NAME_MAX + 1];
+
+    /* Under the worker's lock. */
+    struct vpm_unit *next;
+    enum unit_state state;
+    bool cancelled;            /* give up as soon as possible; atomic */
+    uint64_t serial;           /* changes with every arming */
+    struct vpm_arming arming;  /* with our own copies of the sockets */
+    struct vpm_event event;
+
+    /* The worker's, while BUSY. */
+    struct vpm_unit *next_busy;
+    enum unit_phase phase;
+    bool qmp_ready, stream_ready;
+    bool proven_before;        /* the state of this epoch was proven */
+    bool accepted;             /* QEMU took the command "migrate" */
+    bool ended;                /* the stream is complete */
+    uint64_t again_ns;         /* when PHASE_LOCK or _RETRY look again */
+    char after[VPM_RUNSTATE_MAX + 1];  /* run state after the stop */
+    struct vpm_outcome outcome;
+
+    /* Of the QMP connection, since it was armed. */
+    char line[UNIT_LINE_MAX];
+    size_t line_length;
+    bool line_too_long;
+};
+
+/* Reads what QMP says while the unit is armed.  False when QEMU has closed the
+ * connection.  Called under the worker's lock. */
+bool unit_listen(struct vpm_unit *unit);
+
+/* Begins; goes on with what is ready or due.  Afterwards its phase may be
+ * PHASE_DONE, and its outcome is complete. */
+void unit_start(struct vpm_unit *unit);
+void unit_step(struct vpm_unit *unit, uint64_t now_ns);
+
+/* When unit_step is due, even if nothing becomes ready. */
+uint64_t unit_due_ns(const struct vpm_unit *unit);
+
+#endif
