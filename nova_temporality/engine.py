@@ -25,7 +25,7 @@ from nova_temporality import vpm
 _ffi = _vpm.ffi
 _lib = _vpm.lib
 
-# The name under which QEMU is given the socket that it saves to.
+# The name under which QEMU is given what it saves to.
 STREAM_NAME = _ffi.string(_lib.VPM_STREAM_NAME).decode()
 
 ROUTES = {'migrate': _lib.VPM_ROUTE_MIGRATE,
@@ -191,7 +191,8 @@ class Unit:
         """Arm it for one fixation (see vpm_arming).
 
         :param qmp: socket of a QMP connection, or its file descriptor
-        :param stream: socket whose other end QEMU has as STREAM_NAME
+        :param stream: file descriptor of a pipe whose other end QEMU has as
+                       STREAM_NAME
         :param lock: file descriptor of the run lock, which stays open
         :param route: a key of ROUTES
         """

@@ -21,10 +21,10 @@ nothing that gets in its way is done before the pVM was disarmed.
 
 import concurrent.futures
 import dataclasses
+import fcntl
 import os
 import queue
 import select
-import socket
 import threading
 
 from oslo_log import log as logging
@@ -61,9 +61,9 @@ _NOTHING_TO_SAVE = {
 # Seconds for an answer while power is good.
 _PATIENCE = 2.0
 
-# Room for a whole state between QEMU and the engine, so that neither waits.
-_STREAM_BUFFER = 4 << 20
-_SO_SNDBUFFORCE = 32  # asm-generic/socket.h; not in Python's module
+# Room for a usual state between QEMU and the engine, so that neither waits:
+# the most that needs no privilege (/proc/sys/fs/pipe-max-size).
+_PIPE_SIZE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -347,15 +347,15 @@ class Pvm:
                        event, if it was
         """
         qmp = self._open_qmp(self._fixate_path, timeout)
-        ours, theirs = socket.socketpair()
+        ours, theirs = os.pipe()
         try:
             if qmp.pid != self._qmp.pid:
                 raise _NotArmed(
                     NOT_ARMED, '%s is served by process %d instead of %d'
                     % (self._fixate_path, qmp.pid, self._qmp.pid),
                     'look for an intruder; reboot the server hard')
-            _make_room(theirs)
-            qmp.getfd(native.STREAM_NAME, theirs.fileno(), timeout)
+            fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+            qmp.getfd(native.STREAM_NAME, theirs, timeout)
             while True:
                 runstate = migration.runstate(qmp, timeout)
                 # The engine has to hear of whatever happens from now on.
@@ -366,8 +366,8 @@ class Pvm:
                            before=before, producer='qemu ' + qmp.version)
         finally:
             qmp.close()
-            ours.close()
-            theirs.close()
+            os.close(ours)
+            os.close(theirs)
 
     def _examine(self):
         """Return the Condition that QEMU is in."""
@@ -628,12 +628,3 @@ class Pvm:
         # A proven state is not given up while power fails.
         if self._asked != self._begun:
             raise PowerFailedAgain()
-
-
-def _make_room(stream):
-    for option in (_SO_SNDBUFFORCE, socket.SO_SNDBUF):
-        try:
-            stream.setsockopt(socket.SOL_SOCKET, option, _STREAM_BUFFER)
-            return
-        except PermissionError:
-            pass  # that much is for CAP_NET_ADMIN

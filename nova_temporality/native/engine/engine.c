@@ -28,6 +28,10 @@
 #define WAKE 0
 #define STREAM_BIT 1
 
+/* Of a stream only its end is news (EPOLLHUP, which always comes): QEMU may
+ * write it in thousands of pieces, which the units read when it is time. */
+#define END_ONLY 0
+
 struct worker {
     struct vpm_engine *engine;
     pthread_t thread;
@@ -53,9 +57,10 @@ struct vpm_engine {
 
 /* -- sockets ------------------------------------------------------------- */
 
-static int watch(struct worker *worker, int fd, uint64_t data)
+static int watch(struct worker *worker, int fd, uint32_t events,
+                 uint64_t data)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = data};
+    struct epoll_event event = {.events = events, .data.u64 = data};
 
     return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
@@ -261,7 +266,7 @@ static int start_worker(struct worker *worker, struct vpm_error *err)
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (worker->epoll_fd < 0 || worker->wake_fd < 0 ||
-        watch(worker, worker->wake_fd, WAKE) < 0)
+        watch(worker, worker->wake_fd, EPOLLIN, WAKE) < 0)
         return vpm_fail_errno(err, "cannot prepare a thread of the engine");
     errno = start_thread(worker);
     if (errno)
@@ -465,8 +470,8 @@ static int arm(struct vpm_unit *unit, const struct vpm_arming *arming,
 
     if (qmp < 0 || stream < 0 || flags < 0 ||
         fcntl(stream, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        watch(worker, qmp, serial << 1) < 0 ||
-        watch(worker, stream, serial << 1 | STREAM_BIT) < 0) {
+        watch(worker, qmp, EPOLLIN, serial << 1) < 0 ||
+        watch(worker, stream, END_ONLY, serial << 1 | STREAM_BIT) < 0) {
         vpm_fail_errno(err, "cannot arm region %016" PRIx64, unit->region);
         /* Closing removes it from epoll, too, unless there are copies. */
         unwatch(worker, qmp);

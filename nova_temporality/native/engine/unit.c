@@ -24,6 +24,12 @@
 
 #define RETRY_NS 500000u
 
+/* Until a stream is read again: when there was little, and when much, to be
+ * read.  Much is what a pipe could become full with. */
+#define NAP_NS 1000000u
+#define SHORT_NAP_NS 100000u
+#define MUCH ((uint64_t)64 << 10)
+
 /* Ids of commands. */
 enum command {
     COMMAND_BEFORE = 1,
@@ -241,6 +247,7 @@ static void save(struct vpm_unit *unit)
         strcmp(unit->after, "paused") != 0)
         unit->outcome.route = VPM_ROUTE_MIGRATE;
     unit->phase = PHASE_SAVE;
+    unit->again_ns = vpm_now_ns() + NAP_NS;
     if (unit->outcome.route == VPM_ROUTE_SNAPSHOT
             ? SEND(unit, snapshot_commands) : SEND(unit, migrate_commands))
         reached(unit, VPM_STEP_SAVING);
@@ -451,18 +458,31 @@ bool unit_listen(struct vpm_unit *unit)
 
 static void read_stream(struct vpm_unit *unit)
 {
+    uint64_t length = vpm_fixation_length(unit->fixation);
+    uint64_t first = length, before;
     struct vpm_error err;
     int rc;
 
-    if (!unit->outcome.stream_ns)
+    do {
+        before = length;
+        rc = vpm_fixation_take(unit->fixation, unit->arming.stream_fd,
+                               &unit->ended, &err);
+        length = vpm_fixation_length(unit->fixation);
+    } while (rc == VPM_OK && !unit->ended && length > before);
+    if (length > 0 && !unit->outcome.stream_ns)
         unit->outcome.stream_ns = vpm_now_ns();
-    rc = vpm_fixation_take(unit->fixation, unit->arming.stream_fd,
-                           &unit->ended, &err);
+    unit->again_ns = vpm_now_ns() +
+        (length - first > MUCH ? SHORT_NAP_NS : NAP_NS);
     /* Why a stream is empty QEMU tells better. */
     if (rc < 0 && !unit->ended)
         fail(unit, &err);
     else if (unit->ended)
         reached(unit, VPM_STEP_RECEIVED);
+}
+
+static bool is_due(const struct vpm_unit *unit, uint64_t now_ns)
+{
+    return now_ns >= unit->again_ns;
 }
 
 void unit_step(struct vpm_unit *unit, uint64_t now_ns)
@@ -474,13 +494,14 @@ void unit_step(struct vpm_unit *unit, uint64_t now_ns)
                   waits_for(unit));
     if (unit->phase != PHASE_DONE && unit->qmp_ready && !read_qmp(unit))
         fail_with(unit, VPM_EUNPROVEN, "QEMU has closed the connection");
-    if (unit->phase == PHASE_SAVE && unit->stream_ready && !unit->ended)
+    if (unit->phase == PHASE_SAVE && !unit->ended &&
+        (unit->stream_ready || is_due(unit, now_ns)))
         read_stream(unit);
     if (unit->phase == PHASE_SAVE && unit->ended && unit->accepted)
         ask_whether_saved(unit);
-    else if (unit->phase == PHASE_LOCK && now_ns >= unit->again_ns)
+    else if (unit->phase == PHASE_LOCK && is_due(unit, now_ns))
         lock(unit, now_ns);
-    else if (unit->phase == PHASE_RETRY && now_ns >= unit->again_ns)
+    else if (unit->phase == PHASE_RETRY && is_due(unit, now_ns))
         ask_whether_saved(unit);
     unit->qmp_ready = unit->stream_ready = false;
 }
@@ -488,9 +509,9 @@ void unit_step(struct vpm_unit *unit, uint64_t now_ns)
 uint64_t unit_due_ns(const struct vpm_unit *unit)
 {
     uint64_t due = unit->event.deadline_ns;
+    bool looks_again = unit->phase == PHASE_LOCK ||
+        unit->phase == PHASE_RETRY ||
+        (unit->phase == PHASE_SAVE && !unit->ended);
 
-    if ((unit->phase == PHASE_LOCK || unit->phase == PHASE_RETRY) &&
-        unit->again_ns < due)
-        due = unit->again_ns;
-    return due;
+    return looks_again && unit->again_ns < due ? unit->again_ns : due;
 }

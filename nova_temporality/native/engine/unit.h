@@ -53,11 +53,13 @@ struct vpm_unit {
     /* The worker's, while BUSY. */
     struct vpm_unit *next_busy;
     enum unit_phase phase;
-    bool qmp_ready, stream_ready;
+    bool qmp_ready;            /* can be read */
+    bool stream_ready;         /* has no more writers */
     bool proven_before;        /* the state of this epoch was proven */
     bool accepted;             /* QEMU took the command "migrate" */
     bool ended;                /* the stream is complete */
-    uint64_t again_ns;         /* when PHASE_LOCK or _RETRY look again */
+    uint64_t again_ns;         /* when to look again, but in PHASE_STOP and
+                                * PHASE_CONFIRM */
     char after[VPM_RUNSTATE_MAX + 1];  /* run state after the stop */
     struct vpm_outcome outcome;
 

@@ -389,7 +389,7 @@ struct vpm_arming {
     int qmp_fd;            /* QMP connection, capabilities negotiated, no
                             * command outstanding; nobody else may use it
                             * until the unit was fired or disarmed */
-    int stream_fd;         /* a socket whose other end QEMU was given with
+    int stream_fd;         /* a pipe whose other end QEMU was given with
                             * "getfd" under the name VPM_STREAM_NAME */
     int lock_fd;           /* of the run lock (flock(2)), which is taken at
                             * the event and then is the caller's affair */
@@ -404,8 +404,8 @@ struct vpm_arming {
 
 #define VPM_STREAM_NAME "temporality-state"
 
-/* Arms a unit that is not; copies of the two sockets are kept, the run lock's
- * descriptor must stay open. */
+/* Arms a unit that is not; copies of connection and pipe are kept, the run
+ * lock's descriptor must stay open. */
 int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                  struct vpm_error *err);
 
