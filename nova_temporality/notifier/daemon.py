@@ -148,7 +148,7 @@ class Notifier:
                 self._tell(kind, dict(dataclasses.asdict(condition),
                                       name=name))
 
-    def fixate(self, event):
+    def fixate(self, event, settled=None):
         """Fixate all pVMs; return the report of the outage.
 
         Returns when each is fixated or given up, [temporality]
@@ -156,6 +156,7 @@ class Notifier:
         is logged and nobody outside is waited for.
 
         :param event: power.PowerEvent
+        :param settled: function to be called as soon as each is
         """
         deadline_ns = event.monotonic_ns + self._timeout_ns
         # First of all; what is fired already is not fired again.
@@ -167,6 +168,8 @@ class Notifier:
                             for one in pvms.values()]
             outcomes = [attempt.outcome() for attempt in attempts]
             self.acknowledged_ns = time.monotonic_ns()
+            if settled:
+                settled()
             outcomes = [self._verified(pvms[one.name].region, one)
                         for one in outcomes]
             report = outage.report(event, outcomes, self.acknowledged_ns)

@@ -15,13 +15,13 @@
 import re
 import socket
 import subprocess
-import time
 
 from nova_temporality import qmp
 from tests.pod import build
 
-# Seconds for booting and all tests on a busy machine.
-PATIENCE = 400
+# Seconds without a word after which the machine is taken for dead; booting it
+# and a test that hangs take less.
+SILENCE = 150
 _RESULT = re.compile(r'(not )?ok \d+ - (\w+)')
 
 
@@ -33,6 +33,7 @@ class Machine:
     :ivar passed: dict of bool by the name of the test
     :ivar said: all that came out of the second serial port
     :ivar kernel_log: all that came out of the first one
+    :ivar hung: whether it had to be killed
     """
 
     def __init__(self, arguments='', cpu='qemu64'):
@@ -41,6 +42,7 @@ class Machine:
         monitor = directory / 'qmp.sock'
         self.passed = {}
         self.said = []
+        self.hung = False
         ours, theirs = socket.socketpair()
         process = subprocess.Popen(
             ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-machine',
@@ -48,7 +50,7 @@ class Machine:
              '-display', 'none', '-no-reboot',
              '-kernel', build.kernel() / 'vmlinuz',
              '-initrd', build.initramfs(),
-             '-append', 'console=ttyS0 panic=-1 -- ' + arguments,
+             '-append', 'console=ttyS0 oops=panic panic=-1 -- ' + arguments,
              '-serial', 'file:%s' % log,
              '-chardev', 'socket,id=tap,fd=%d' % theirs.fileno(),
              '-serial', 'chardev:tap',
@@ -57,7 +59,6 @@ class Machine:
         theirs.close()
         try:
             self._listen(ours, monitor)
-            assert process.wait(PATIENCE) == 0
         finally:
             process.kill()
             process.wait()
@@ -65,16 +66,22 @@ class Machine:
         self.kernel_log = log.read_text(errors='replace')
 
     def _listen(self, tap, monitor):
-        deadline = time.monotonic() + PATIENCE
-        tap.settimeout(PATIENCE)
-        for line in tap.makefile(errors='replace'):
-            assert time.monotonic() < deadline, self.said
+        tap.settimeout(SILENCE)
+        lines = tap.makefile(errors='replace')
+        while True:
+            try:
+                line = lines.readline()
+            except TimeoutError:
+                self.hung = True
+                return
+            if not line:
+                return  # QEMU has ended
             line = line.rstrip()
             self.said.append(line)
             result = _RESULT.fullmatch(line)
             if result:
                 self.passed[result[2]] = not result[1]
             elif line == 'ask nmi':
-                client = qmp.QmpClient(str(monitor), PATIENCE)
-                client.command('inject-nmi', timeout=PATIENCE)
+                client = qmp.QmpClient(str(monitor), SILENCE)
+                client.command('inject-nmi', timeout=SILENCE)
                 client.close()

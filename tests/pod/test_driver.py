@@ -57,6 +57,11 @@ def test_on_bare_metal(bare, name):
     check(bare, name)
 
 
+def test_machine_ends_by_itself(virtual):
+    assert not virtual.hung
+    assert virtual.said[-1] == '1..%d' % len(virtual.passed)
+
+
 def test_kernel_has_no_complaints(virtual):
     complaints = [
         line for line in virtual.kernel_log.splitlines()

@@ -12,6 +12,7 @@
 
 """How the driver is built and packaged."""
 
+import configparser
 import re
 import shutil
 
@@ -53,3 +54,12 @@ def test_versions_agree():
     main = (build.POD / 'main.c').read_text()
     version = re.search(r'PACKAGE_VERSION="(.+)"', dkms)[1]
     assert re.search(r'MODULE_VERSION\("(.+)"\)', main)[1] == version
+
+
+def test_every_file_is_installed():
+    setup = configparser.ConfigParser()
+    setup.read(build.POD.parent / 'setup.cfg')
+    installed = {word for word in setup['files']['data_files'].split()
+                 if word.startswith('pod/')}
+    listed = build.run('git', 'ls-files', 'pod', cwd=build.POD.parent)
+    assert installed == set(listed.split())
