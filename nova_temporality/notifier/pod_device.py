@@ -87,6 +87,9 @@ class PodDevice:
     def __exit__(self, *exc_info):
         self.close()
 
+    def fileno(self):
+        return self._fd
+
     def close(self):
         """Let go of the driver, and of being its notifier."""
         # Whoever uses it still must not find another file there.
