@@ -192,6 +192,7 @@ static struct gpiod_lookup_table lookup = {
 		{ }, { }, { }
 	},
 };
+
 static struct platform_device *described;
 
 /* Make the device that firmware does not know of. */
