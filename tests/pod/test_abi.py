@@ -61,13 +61,13 @@ def evaluate(tmp_path, expressions):
 
 
 def offsets(layout, names):
-    """Return the offset and the size of each field of a struct.Struct."""
+    """Return offset, size and signedness of each field of a Struct."""
     found, offset = {}, 0
     codes = re.sub(r'(\d+)(\w)', lambda m: m[2] * int(m[1]),
                    layout.format.lstrip('='))
     for name, code in zip(names, codes, strict=True):
         size = {'Q': 8, 'q': 8, 'I': 4}[code]
-        found[name] = offset, size
+        found[name] = offset, size, code == 'q'
         offset += size
     return found
 
@@ -76,9 +76,11 @@ def test_structs(tmp_path):
     for name, (layout, fields) in STRUCTS.items():
         struct = 'struct ' + name
         expected = {'sizeof(%s)' % struct: layout.size}
-        for field, (offset, size) in offsets(layout, fields).items():
+        for field, (offset, size, signed) in offsets(layout, fields).items():
             expected['offsetof(%s, %s)' % (struct, field)] = offset
             expected['sizeof(((%s *)0)->%s)' % (struct, field)] = size
+            expected['(__typeof__(((%s *)0)->%s))-1 < 0'
+                     % (struct, field)] = signed
         assert evaluate(tmp_path, list(expected)) == expected
 
 
