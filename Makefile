@@ -5,13 +5,14 @@ export STATE ?= /var/tmp/temporality
 CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
 
 .PHONY: help demo test install guest cloud-up cloud-down cloud-status clean \
-	crash-explore fuzz
+	crash-explore fuzz kernel
 
 help:
 	@echo 'make demo          the power cut in a real cloud, shown (Debian 12, as root)'
 	@echo 'make test          linters and all tests'
 	@echo 'make install       install all that is needed (Debian 12, as root)'
 	@echo 'make guest         build the guest image'
+	@echo 'make kernel        fetch the kernel that the POD driver is tested with'
 	@echo 'make cloud-up      bring up the pocket cloud, or repair it'
 	@echo 'make cloud-status  say how every service of it is'
 	@echo 'make cloud-down    stop it'
@@ -22,7 +23,7 @@ help:
 demo: cloud-up
 	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m powercut
 
-test: install guest
+test: install guest kernel
 	@tools/test.sh
 
 install:
@@ -30,6 +31,9 @@ install:
 
 guest: install
 	@tools/cloud/guest/build.sh
+
+kernel: install
+	@tests/pod/kernel.sh
 
 cloud-up: install guest
 	@$(CLOUD) up

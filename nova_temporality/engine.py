@@ -129,6 +129,13 @@ class Engine:
         self.lost = vpm._text(lost.message)
         self._threads = threads
 
+    def write_back_by(self, pod):
+        """Have the POD driver write CPU caches back before every marker.
+
+        :param pod: its file descriptor, which stays open
+        """
+        _lib.vpm_engine_write_back_by(self._handle, pod)
+
     def describe(self):
         """Say in words how well it would do."""
         threads = '%d threads' % self._threads

@@ -28,7 +28,7 @@ say() {
 lint() {
     say "linters"
     flake8
-    doc8 README.rst doc/source releasenotes
+    doc8 README.rst pod/README.rst doc/source releasenotes
     git ls-files '*.sh' .ci/run tools/cloud/guest/init \
         tools/cloud/guest/initramfs-init tools/cloud/guest/dhcp-event |
         xargs shellcheck -x -S warning

@@ -26,6 +26,13 @@ from nova_temporality.notifier import power
 from nova_temporality import vpm
 
 
+class _Platform(columns.FormattableColumn):
+    """What the host saves; a line for people."""
+
+    def human_readable(self):
+        return self._value['detail'] if self._value else 'unknown'
+
+
 class _Pvms(columns.FormattableColumn):
     """pVMs as the notifier describes them; a line each for people."""
 
@@ -72,15 +79,17 @@ class Status(show.ShowOne):
             notifier = 'up'
         except client.NotifierDown as e:
             status = {'engine': 'down', 'pvms': [], 'pool_error': None,
+                      'platform': None,
                       'last_outage': None, 'last_drill': None}
             notifier = 'down: %s' % e
         pool = status['pool_error'] or self._pool(conf.pool_path)
         self.sound = notifier == 'up' and not status['pool_error'] and all(
             pvm['state'] not in ('not armed', 'stopped')
             for pvm in status['pvms'])
-        return (('notifier', 'engine', 'pool', 'pvms', 'last_outage',
-                 'last_drill'),
-                (notifier, status['engine'], pool, _Pvms(status['pvms']),
+        return (('notifier', 'engine', 'pool', 'platform', 'pvms',
+                 'last_outage', 'last_drill'),
+                (notifier, status['engine'], pool,
+                 _Platform(status['platform']), _Pvms(status['pvms']),
                  _LastOutage(status['last_outage']),
                  _LastDrill(status['last_drill'])))
 

@@ -187,6 +187,7 @@ Where the news that power fails comes from: names of installed sources
 * ``nut``: a UPS, asked through upsd of Network UPS Tools
 * ``messaging``: messages of a detector for a rack or a room
 * ``gpio``: a line of a GPIO chip
+* ``pod``: the kernel driver of the power outage detector, ``/dev/pod``
 
 ``temporality fixate`` works with any of them.
 """),

@@ -29,8 +29,10 @@ PRELOAD = 'nova_temporality.native.libvpm-preload'
 
 COMMON = {
     'depends': [str(path) for path in sorted(NATIVE.glob('*/*.h'))],
-    'include_dirs': [str(NATIVE / name)
-                     for name in ('include', 'src', 'engine', 'pager')],
+    # pod.h is the kernel driver's.
+    'include_dirs': ['pod', *(
+        str(NATIVE / name)
+        for name in ('include', 'src', 'engine', 'pager'))],
     'extra_compile_args': ['-std=c11', '-Wall', '-Wextra',
                            '-fvisibility=hidden', '-Wno-unused-parameter'],
     'define_macros': [('_GNU_SOURCE', None)],

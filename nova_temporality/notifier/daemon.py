@@ -57,8 +57,8 @@ class Notifier:
         self._pool = pool
         self._engine = engine
         self._tell = tell
-        self._platform_problem = platform.problem(pool.path,
-                                                  pool.info().medium)
+        self._platform = platform.Platform(pool.path, pool.info().medium,
+                                           engine.write_back_by)
         self._run_dir = conf.temporality.run_dir
         self._check_interval = conf.temporality.scan_interval_ms / 1000
         self._timeout_ns = conf.temporality.fixation_timeout_ms * 1000000
@@ -133,7 +133,7 @@ class Notifier:
             if name not in self._pvms:
                 self._pvms[name] = pvm.Pvm(
                     self._pool, self._engine, region, self._run_dir,
-                    self._check_interval, self._platform_problem)
+                    self._check_interval, self._platform)
 
     def _tell_changes(self):
         told, self._told = self._told, {}
@@ -148,7 +148,7 @@ class Notifier:
                 self._tell(kind, dict(dataclasses.asdict(condition),
                                       name=name))
 
-    def fixate(self, event):
+    def fixate(self, event, settled=None):
         """Fixate all pVMs; return the report of the outage.
 
         Returns when each is fixated or given up, [temporality]
@@ -156,6 +156,7 @@ class Notifier:
         is logged and nobody outside is waited for.
 
         :param event: power.PowerEvent
+        :param settled: function to be called as soon as each is
         """
         deadline_ns = event.monotonic_ns + self._timeout_ns
         # First of all; what is fired already is not fired again.
@@ -167,6 +168,8 @@ class Notifier:
                             for one in pvms.values()]
             outcomes = [attempt.outcome() for attempt in attempts]
             self.acknowledged_ns = time.monotonic_ns()
+            if settled:
+                settled()
             outcomes = [self._verified(pvms[one.name].region, one)
                         for one in outcomes]
             report = outage.report(event, outcomes, self.acknowledged_ns)
@@ -305,7 +308,7 @@ class Notifier:
         return self.status()
 
     def status(self):
-        """Return pool, pVMs and the last outage, in plain data."""
+        """Return pool, platform, pVMs and last outage, in plain data."""
         with self._pvms_lock:
             pvms = [dict(dataclasses.asdict(one.condition), name=name)
                     for name, one in sorted(self._pvms.items())]
@@ -313,6 +316,7 @@ class Notifier:
             'engine': self._engine.describe(),
             'pool': self._pool.path,
             'pool_error': self._scan_error,
+            'platform': self._platform.describe(),
             'pvms': pvms,
             'last_outage': self._outage,
             'last_drill': self._last_drill,

@@ -46,7 +46,7 @@ class _Voice:
     """The latest word of one source."""
 
     def __init__(self, momentary, confidence):
-        self.momentary = momentary
+        self._momentary = momentary
         self.confidence = confidence
         self.news = None
         # When it said so first, and not something else since.
@@ -55,6 +55,12 @@ class _Voice:
         self.alarmed = False
         # Whether its COMMIT was acted upon.
         self.spent = False
+
+    @property
+    def momentary(self):
+        """Whether its word, or its latest one, is but an instant."""
+        return self._momentary or (self.news is not None and
+                                   self.news.momentary)
 
     @property
     def level(self):

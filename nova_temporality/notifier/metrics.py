@@ -46,6 +46,11 @@ class _Now(registry.Collector):
             state.add_metric([one['name'], one['state']], 1)
         yield armed
         yield state
+        platform = core.GaugeMetricFamily(
+            'temporality_platform', 'Always 1; who keeps what is in the CPU '
+            'caches when power fails', labels=['caches'])
+        platform.add_metric([status['platform']['caches']], 1)
+        yield platform
         yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
             bool(self._notifier.outage_raised_by()))

@@ -34,12 +34,15 @@ class News:
     :ivar detail: in words
     :ivar wall_ns: CLOCK_REALTIME of the change, as near as can be known
     :ivar monotonic_ns: CLOCK_MONOTONIC of it
+    :ivar momentary: whether it is an instant, and not a condition that lasts
+                     until the next news
     """
 
     level: str
     detail: str
     wall_ns: int
     monotonic_ns: int
+    momentary: bool = False
 
     @classmethod
     def now(cls, level, detail):

@@ -98,11 +98,11 @@ class Pvm:
     :param region: vpm.RegionInfo of its memory
     :param run_dir: [temporality] run_dir
     :param check_interval: seconds between two looks at its QEMU
-    :param platform_problem: why this host protects no pVM at all, or None
+    :param platform: platform.Platform
     """
 
     def __init__(self, pool, engine, region, run_dir, check_interval,
-                 platform_problem=None):
+                 platform):
         self.region = region
         self.name = region.name
         self._pool = pool
@@ -112,7 +112,7 @@ class Pvm:
         self._note = note.StoppedNote(run_dir, region.name)
         self._run_lock = runlock.RunLock(region)
         self._check_interval = check_interval
-        self._platform_problem = platform_problem
+        self._platform = platform
         self._jobs = queue.SimpleQueue()
         self._condition = Condition(OFF)
         self._qmp = None
@@ -395,10 +395,10 @@ class Pvm:
 
     def _prepare(self):
         """Check that its memory survives, and is the region's."""
-        if self._platform_problem:
+        problem = self._platform.problem()
+        if problem:
             # A fixation would not be worth its marker.
-            raise _NotArmed(NOT_ARMED, self._platform_problem,
-                            'use a platform with eADR or CXL GPF')
+            raise _NotArmed(NOT_ARMED, problem, self._platform.remedy)
         memory = {name: self._qmp.command(
             'qom-get', {'path': _MEMORY_BACKEND, 'property': name},
             timeout=_PATIENCE) for name in ('mem-path', 'share')}

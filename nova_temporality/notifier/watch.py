@@ -110,7 +110,7 @@ class Watch:
             time.monotonic_ns(), self._notifier.outage_raised_by())
         if decision == judge.FIXATE:
             try:
-                self._notifier.fixate(event)
+                self._notifier.fixate(event, self._acknowledge)
             finally:
                 self._judge.handled(self._notifier.acknowledged_ns)
         elif decision == judge.CALL_OFF:
@@ -122,6 +122,15 @@ class Watch:
         for name, news in heard:
             LOG.info('Power, as %s says: %s (%s)', name, news.level,
                      news.detail)
+
+    def _acknowledge(self):
+        for name, source in self._sources.items():
+            try:
+                source.acknowledge()
+            except Exception as e:
+                # Others wait for theirs.
+                LOG.error('The source %s does not take the acknowledgement: '
+                          '%s', name, e)
 
     def _hear(self):
         """Wait for news or for the time to decide again; return the news."""

@@ -47,7 +47,10 @@ def test_status_of_armed_guest(host, temporality):
     assert status['notifier'] == 'up'
     assert status['pvms'] == [{'name': guest.name, 'state': 'armed',
                                'reason': None, 'remedy': None}]
-    assert guest.name + ' armed' in temporality('status').stdout
+    assert status['platform']['caches'] == 'emulated'
+    shown = temporality('status').stdout
+    assert guest.name + ' armed' in shown
+    assert status['platform']['detail'] in ' '.join(shown.split())
 
 
 def test_status_of_guest_that_is_not_armed(host, temporality):

@@ -21,6 +21,7 @@ from nova_temporality import engine
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import power
 from nova_temporality.notifier import pvm
+from nova_temporality import paths
 from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
@@ -436,22 +437,53 @@ def test_disconnected_client_is_of_no_use(host):
         assert not monitor.connected
 
 
-def test_host_that_loses_cpu_caches_protects_nobody(host):
-    guest = host.booted()
-    os.makedirs(os.path.join(host.run_dir, 'stopped'))
-    one = pvm.Pvm(host.pool, engine.Engine(host.pool), guest.region,
-                  host.run_dir, 60,
-                  platform_problem='no eADR here')
-    one.check().result()
-    assert one.condition.state == pvm.NOT_ARMED
-    assert one.condition.reason == 'no eADR here'
-    assert one.condition.remedy
+class Platform:
+    """Stands for platform.Platform."""
 
-    deadline_ns = time.monotonic_ns() + 20 * 10**9
-    outcome = one.fixate(power.PowerEvent.now('test'),
-                         deadline_ns).outcome()
+    remedy = 'another host'
+
+    def __init__(self, problem=None):
+        self.problem = lambda: problem
+
+
+@pytest.fixture
+def fixate_on(host):
+    """Fixate a guest on a Platform; return it, the Pvm and the Outcome."""
+    made = []
+
+    def fixate(platform, caches=None):
+        guest = host.booted()
+        # As the notifier does.
+        os.makedirs(os.path.dirname(paths.stopped_note(host.run_dir, '')))
+        fixates = engine.Engine(host.pool)
+        if caches is not None:
+            fixates.write_back_by(caches)
+        one = pvm.Pvm(host.pool, fixates, guest.region, host.run_dir, 60,
+                      platform)
+        made.append(one)
+        one.check().result()
+        deadline_ns = time.monotonic_ns() + 20 * 10**9
+        return guest, one, one.fixate(power.PowerEvent.now('test'),
+                                      deadline_ns).outcome()
+    yield fixate
+    for one in made:
+        one.close()
+
+
+def test_no_marker_if_caches_are_not_written_back(fixate_on):
+    with open('/dev/null') as no_driver:
+        guest, _one, outcome = fixate_on(Platform(), no_driver.fileno())
+    assert outcome.result == fixation.FAILED
+    assert 'CPU caches are not written back' in outcome.reason
+    assert not guest.proven()
+    assert guest.stands_still()
+
+
+def test_host_that_loses_cpu_caches_protects_nobody(fixate_on):
+    guest, one, outcome = fixate_on(Platform('no eADR here'))
+    assert one.condition == pvm.Condition(pvm.NOT_ARMED, 'no eADR here',
+                                          'another host')
     assert outcome.result == fixation.FAILED
     assert outcome.reason == 'no eADR here'
     assert not guest.proven()
     guest.wait_counting()
-    one.close()

@@ -77,6 +77,7 @@ class TestMetrics:
         assert before['temporality_pvm_state', guest.name, 'armed'] == 1
         assert before['temporality_power_failures_total',] == 0
         assert before['temporality_outage',] == 0
+        assert before['temporality_platform', 'emulated'] == 1
 
         report = notifier.power_fails()
         machine.wait_for(

@@ -23,7 +23,9 @@ import time
 
 import pytest
 
+from nova_temporality.notifier import pod_device
 from tests.functional import machine
+from tests.functional import pod_stand_in
 
 GRACE_MS = 300
 
@@ -251,3 +253,49 @@ class TestMessaging:
         report = notifier.power_fails()
         assert machine.outcome(report, guest)['result'] == 'fixated'
         assert notifier.end() == 0
+
+
+class TestPod:
+
+    @pytest.fixture
+    def driver(self, tmp_path):
+        stand_in = pod_stand_in.StandIn(tmp_path)
+        yield stand_in
+        stand_in.close()
+
+    @pytest.fixture
+    def notifier(self, host, tmp_path):
+        host.configure(pod_sources='pod', grace_ms=GRACE_MS)
+        return host.notifier([pod_stand_in.__file__, str(tmp_path)])
+
+    @staticmethod
+    def acknowledged(driver, event):
+        return ('acknowledge', event.sequence) in driver.told()
+
+    def test_brown_out(self, host, driver, notifier):
+        guest = host.booted()
+        notifier.protect(guest)
+        driver.tell(pod_device.GOOD)
+        failure = driver.tell(pod_device.COMMIT)
+        machine.wait_for(lambda: self.acknowledged(driver, failure), 'saving')
+        assert guest.proven()
+        assert guest.stands_still()
+
+        driver.tell(pod_device.GOOD)
+        machine.wait_for(lambda: not guest.proven(), 'called off')
+        guest.wait_counting()
+        outage = notifier.call('status')['last_outage']
+        assert outage['event']['raised_by'] == ['pod']
+        assert 'a line' in outage['event']['source']
+
+    def test_hung_qemu_holds_no_acknowledgement_up(self, host, driver,
+                                                   tmp_path):
+        host.configure(timeout_ms=500, pod_sources='pod')
+        notifier = host.notifier([pod_stand_in.__file__, str(tmp_path)])
+        hung, sound = host.booted(), host.booted()
+        notifier.protect(hung, sound)
+        hung.hang()
+        failure = driver.tell(pod_device.COMMIT, pod_device.ORIGIN_NMI)
+        machine.wait_for(lambda: self.acknowledged(driver, failure), 'saving')
+        assert sound.proven()
+        assert not hung.proven()

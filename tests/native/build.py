@@ -22,8 +22,9 @@ NATIVE = HERE.parents[1] / 'nova_temporality' / 'native'
 CRASHED = 77  # crash.h
 
 FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-g', '-Wall', '-Wextra', '-Werror',
-         '-pthread', *['-I%s' % (NATIVE / name)
-                       for name in ('include', 'src', 'engine', 'pager')]]
+         '-pthread', '-I%s' % (HERE.parents[1] / 'pod'),
+         *['-I%s' % (NATIVE / name)
+           for name in ('include', 'src', 'engine', 'pager')]]
 
 VARIANTS = {
     # As it is shipped, but for -Werror.
@@ -50,7 +51,8 @@ EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3',
 LINK_FLAGS = {
     'test_fixation': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat,'
                       '--wrap=mmap,--wrap=flock'],
-    'test_engine': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat'],
+    'test_engine': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat,'
+                    '--wrap=ioctl'],
 }
 WITHOUT = {
     'test_collision': ['hash.c'],

@@ -3,6 +3,7 @@
  *
  * A thread per pVM plays QEMU.  Linked so that every call of malloc, open and
  * mmap by libvpm can be counted. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 
 #include "fixation.h"
 #include "harness.h"
+#include "pod.h"
 
 #define SECOND ((uint64_t)1000000000)
 
@@ -63,6 +65,34 @@ COUNTED(void *, malloc, (size_t size), size)
 COUNTED(void *, calloc, (size_t count, size_t size), count, size)
 COUNTED(int, openat, (int dir, const char *path, int flags, int mode), dir,
         path, flags, mode)
+
+/* -- the POD driver ------------------------------------------------------ */
+
+#define POD_FD 12345
+
+static int write_backs;
+static int write_back_errno;       /* 0: it works */
+static bool proven_at_write_back;
+
+int __real_ioctl(int fd, unsigned long request, void *argument);
+int __wrap_ioctl(int fd, unsigned long request, void *argument);
+
+int __wrap_ioctl(int fd, unsigned long request, void *argument)
+{
+    struct vpm_region_info region;
+    struct vpm_state_info info;
+    struct vpm_error ignored;
+
+    if (fd != POD_FD)
+        return __real_ioctl(fd, request, argument);
+    CHECK(request == POD_WRITE_BACK);
+    write_backs++;
+    CHECK(vpm_region_list(pool, &region, 1, &ignored) == 1);
+    proven_at_write_back =
+        vpm_state_verify(pool, region.id, &info, &ignored) == VPM_OK;
+    errno = write_back_errno;
+    return write_back_errno ? -1 : 0;
+}
 
 /* -- QEMU ---------------------------------------------------------------- */
 
@@ -341,6 +371,40 @@ static void a_state_is_saved_and_proven(void)
     CHECK(memcmp(&listed, &outcome, sizeof(listed)) == 0);
     CHECK(!vpm_unit_armed(fake.unit));
     EXPECT(VPM_ENOENT, vpm_unit_wait(fake.unit, 0, &outcome, &err));
+    drop(&fake);
+    tear_down();
+}
+
+static struct vpm_outcome fixate_with_driver(struct fake *fake, int error)
+{
+    write_backs = 0;
+    write_back_errno = error;
+    set_up(1);
+    vpm_engine_write_back_by(engine, POD_FD);
+    make(fake, "a", SOUND);
+    return fixate_one(fake, VPM_ROUTE_MIGRATE, 60 * SECOND);
+}
+
+static void caches_are_written_back_before_the_marker(void)
+{
+    struct fake fake;
+
+    CHECK(fixate_with_driver(&fake, 0).result == VPM_RESULT_FIXATED);
+    CHECK(write_backs == 1 && !proven_at_write_back);
+    CHECK(proven(&fake));
+    drop(&fake);
+    tear_down();
+}
+
+static void no_marker_if_caches_are_not_written_back(void)
+{
+    struct vpm_outcome outcome;
+    struct fake fake;
+
+    outcome = fixate_with_driver(&fake, EIO);
+    CHECK(outcome.result == VPM_RESULT_FAILED);
+    CHECK(strstr(outcome.reason, "CPU caches are not written back"));
+    CHECK(write_backs == 1 && !proven(&fake));
     drop(&fake);
     tear_down();
 }
@@ -733,6 +797,8 @@ int main(void)
     sigaddset(&blocked, 44);
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     RUN(a_state_is_saved_and_proven);
+    RUN(caches_are_written_back_before_the_marker);
+    RUN(no_marker_if_caches_are_not_written_back);
     RUN(nothing_is_allocated_or_opened);
     RUN(every_manner_ends_well);
     RUN(nobody_is_delayed);

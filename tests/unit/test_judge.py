@@ -36,9 +36,9 @@ class Host:
         self.call_offs = []
         self.alerts = 0
 
-    def hear(self, level, name='nut'):
+    def hear(self, level, name='nut', momentary=False):
         self.judge.hear(name, power.News(level, name + ' says so', self.now,
-                                         self.now))
+                                         self.now, momentary))
         self.decide()
         return self
 
@@ -280,3 +280,30 @@ def test_never_called_off_while_a_source_tells_of_failure(steps):
             assert len(host.call_offs) == calls
         if level == power.COMMIT:
             assert host.fixations
+
+
+class TestInstantOfSourceThatKnowsConditionsToo:
+
+    def test_needs_no_debouncing(self):
+        host = Host(debounce=S).hear(power.COMMIT, momentary=True)
+        assert len(host.fixations) == 1
+
+    def test_counts_for_a_moment(self):
+        host = Host(['nut', 'pod'], {'nut': 50, 'pod': 50})
+        host.hear(power.COMMIT, 'pod', momentary=True).wait(2 * S)
+        assert host.hear(power.COMMIT, 'nut').fixations == []
+
+    def test_is_no_warning_for_ever(self):
+        host = Host().hear(power.COMMIT, momentary=True)
+        host.raised_by = ()  # an operator has resumed all
+        host.wait(S).decide()
+        assert not host.judge.alerted
+
+    def test_is_not_taken_back_by_time(self):
+        host = Host().hear(power.COMMIT, momentary=True).wait(100 * S)
+        assert host.call_offs == []
+
+    def test_condition_that_follows_takes_it_back(self):
+        host = Host().hear(power.COMMIT, momentary=True)
+        host.wait(S).hear(power.GOOD).wait(2 * GRACE)
+        assert len(host.call_offs) == 1

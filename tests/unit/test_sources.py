@@ -67,7 +67,7 @@ class TestLoad:
         with pytest.raises(sources.SourceError) as e:
             sources.load(make_conf(pod_sources=['sun']))
         assert '"sun"' in str(e.value)
-        assert 'gpio, messaging, nut, signal, sigpwr' in str(e.value)
+        assert 'gpio, messaging, nut, pod, signal, sigpwr' in str(e.value)
 
     def test_module_is_missing(self, monkeypatch):
         monkeypatch.setitem(sys.modules, 'gpiod', None)

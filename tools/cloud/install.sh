@@ -158,7 +158,7 @@ build_project() {
 
 install_project() {
     local hash
-    hash=$(content_hash "$TOP/nova_temporality" "$TOP/setup.cfg" \
+    hash=$(content_hash "$TOP/nova_temporality" "$TOP/pod" "$TOP/setup.cfg" \
         "$TOP/setup.py" "$TOP/pyproject.toml" "$STAMPS/venv")
     stamped project "$hash" && return
     step project "building and installing Temporality" build_project

@@ -51,6 +51,7 @@ struct vpm_engine {
     struct vpm_pool *pool;
     struct vpm_engine_params params;
     uint64_t serial;            /* of the latest arming; atomic */
+    int pod_fd;                 /* -1: caches need no writing back; atomic */
     uint32_t next_worker;       /* that a new unit is given to; atomic */
     struct worker workers[];
 };
@@ -332,6 +333,7 @@ struct vpm_engine *vpm_engine_open(struct vpm_pool *pool,
     }
     engine->pool = pool;
     engine->params = *params;
+    engine->pod_fd = -1;
     for (uint32_t i = 0; i < params->threads; i++) {
         struct worker *worker = &engine->workers[i];
 
@@ -350,6 +352,11 @@ struct vpm_engine *vpm_engine_open(struct vpm_pool *pool,
     /* The caller's array. */
     engine->params.cpus = NULL;
     return engine;
+}
+
+void vpm_engine_write_back_by(struct vpm_engine *engine, int pod_fd)
+{
+    __atomic_store_n(&engine->pod_fd, pod_fd, __ATOMIC_RELEASE);
 }
 
 static void end_worker(struct worker *worker)
@@ -401,6 +408,7 @@ struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
     /* So that it is there, and not at its first use. */
     memset(unit->line, ' ', sizeof(unit->line));
     unit->pool = engine->pool;
+    unit->pod_fd = &engine->pod_fd;
     unit->note = note;
     unit->region = id;
     if (vpm_region_find(engine->pool, id, &slot, err) == VPM_OK)

@@ -17,10 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "error.h"
 #include "fixation.h"
+#include "pod.h"
 
 #define RETRY_NS 500000u
 
@@ -280,6 +282,17 @@ static void on_stopped(struct vpm_unit *unit)
     }
 }
 
+/* Brings the server's memory to where it survives.  QEMU has stopped it. */
+static int write_caches_back(struct vpm_unit *unit, struct vpm_error *err)
+{
+    int fd = __atomic_load_n(unit->pod_fd, __ATOMIC_ACQUIRE);
+    struct pod_write_back result;
+
+    if (fd >= 0 && ioctl(fd, POD_WRITE_BACK, &result) < 0)
+        return vpm_fail_errno(err, "the CPU caches are not written back");
+    return VPM_OK;
+}
+
 static void commit(struct vpm_unit *unit)
 {
     struct vpm_outcome *outcome = &unit->outcome;
@@ -295,7 +308,9 @@ static void commit(struct vpm_unit *unit)
     memcpy(meta.runstate, outcome->runstate, VPM_RUNSTATE_MAX);
     memcpy(meta.producer, unit->arming.producer, VPM_RUNSTATE_MAX);
     reached(unit, VPM_STEP_SAVED);
-    if (vpm_now_ns() >= unit->event.deadline_ns || is_cancelled(unit)) {
+    if (write_caches_back(unit, &err) < 0) {
+        fail(unit, &err);
+    } else if (vpm_now_ns() >= unit->event.deadline_ns || is_cancelled(unit)) {
         fail_with(unit, VPM_ETIMEDOUT, "QEMU saved its state too late");
     } else if (vpm_fixation_commit(unit->fixation, &meta,
                                    &outcome->fixated_ns, &err) < 0) {

@@ -39,6 +39,7 @@ struct vpm_unit {
     struct vpm_pool *pool;
     struct vpm_fixation *fixation;
     struct vpm_note *note;
+    const int *pod_fd;         /* the engine's */
     uint64_t region;
     char name[VPM_NAME_MAX + 1];
 

@@ -326,6 +326,12 @@ struct vpm_engine *vpm_engine_open(struct vpm_pool *pool,
                                    struct vpm_error *lost,
                                    struct vpm_error *err);
 
+/* From now on the CPU caches are written back before any marker is set, by
+ * the POD driver (POD_WRITE_BACK of pod/pod.h); if that fails, there is no
+ * marker.  For platforms that lose the caches.  *pod_fd* stays open as long as
+ * the engine is. */
+void vpm_engine_write_back_by(struct vpm_engine *engine, int pod_fd);
+
 /* Ends the threads.  All units must have been closed. */
 void vpm_engine_close(struct vpm_engine *engine);
 

@@ -62,6 +62,13 @@ class Source:
         """
         raise NotImplementedError
 
+    def acknowledge(self):
+        """All pVMs are fixated or given up, upon news that power fails.
+
+        Called by another thread than run(), also when the news were those of
+        other sources.
+        """
+
 
 def load(conf):
     """Make the sources of [temporality] pod_sources.
