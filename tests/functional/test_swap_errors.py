@@ -110,11 +110,18 @@ def test_swap_disk_that_fails(swap_disk, host, accel):
     guest = host.vpm_guest(accel)
     guest.boot()
     guest.run_rounds(1)
+    # With no frame free it would wait for one, and not even try to read.
+    with guest.monitor() as monitor:
+        monitor.command('stop')
+    machine.wait_for(lambda: guest.stats().in_memory < guest.region.size,
+                     'free frames')
     descriptor = os.open(swap_disk, os.O_RDONLY)
     try:
         fcntl.ioctl(descriptor, _SHUTDOWN, _NO_LOG_FLUSH)
     finally:
         os.close(descriptor)
+    with guest.monitor() as monitor:
+        monitor.command('cont')
     wait_lost(guest)
     stats = guest.stats()
     # The evictor could not write either, and told so first, perhaps.
