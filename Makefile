@@ -4,11 +4,12 @@ export STATE ?= /var/tmp/temporality
 
 CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
 
-.PHONY: help demo test install guest cloud-up cloud-down cloud-status clean \
-	crash-explore fuzz kernel
+.PHONY: help demo demo-vpm test install guest cloud-up cloud-down \
+	cloud-status clean crash-explore fuzz kernel
 
 help:
 	@echo 'make demo          the power cut in a real cloud, shown (Debian 12, as root)'
+	@echo 'make demo-vpm      the same with more memory than NVRAM'
 	@echo 'make test          linters and all tests'
 	@echo 'make install       install all that is needed (Debian 12, as root)'
 	@echo 'make guest         build the guest image'
@@ -23,7 +24,8 @@ help:
 demo: cloud-up
 	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m powercut
 
-test: install guest kernel
+.PHONY: help demo demo-vpm test install guest cloud-up cloud-down \
+	cloud-status clean crash-explore fuzz kernel
 	@tools/test.sh
 
 install:

@@ -26,6 +26,14 @@ class NotPossible(exception.InvalidInput):
 
 # Nova keeps 255 characters of a fault, so the reason comes early in these.
 
+class MemoryLost(exception.NovaException):
+    """A page of a paged server could not be had, so its QEMU was ended.
+
+    A hard reboot boots it afresh.
+    """
+    msg_fmt = 'A part of its memory is lost: %(reason)s'
+
+
 class RecoveryFailed(exception.NovaException):
     """A proven state could not be brought back; it is kept.
 

@@ -40,7 +40,7 @@ PRELOAD_VARIABLE = 'TEMPORALITY_VPM'
 POLICIES = {'fifo': _lib.VPM_POLICY_FIFO, 's3fifo': _lib.VPM_POLICY_S3FIFO}
 _POLICY_NAMES = {number: name for name, number in POLICIES.items()}
 
-# Why a VPM region's guest is blocked (see vpm_region_error).
+# What a VPM region's pager had trouble with (see vpm_region_error).
 _REGION_ERRORS = {
     _lib.VPM_REGION_SOUND: None,
     _lib.VPM_REGION_SWAP_IN: 'a page could not be read from the swap file',
@@ -48,6 +48,7 @@ _REGION_ERRORS = {
     _lib.VPM_REGION_SWAP_OUT: 'a page could not be written to the swap file',
     _lib.VPM_REGION_BAD_ENTRY: 'a page table entry is damaged',
     _lib.VPM_REGION_MAPPING: 'a page could not be mapped',
+    _lib.VPM_REGION_UNMAPPING: 'a page could not be unmapped',
 }
 _NO_PAGE = (1 << 32) - 1
 
@@ -200,6 +201,7 @@ class RegionStats:
     swap_ins: int
     swap_outs: int
     clean_outs: int
+    fatal: bool
     error: str | None
 
     @property
@@ -340,7 +342,7 @@ class Pool:
         return RegionStats(
             error=_region_error(stats),
             **_numbers(stats, 'in_memory', 'in_swap', 'faults', 'refaults',
-                       'swap_ins', 'swap_outs', 'clean_outs'))
+                       'swap_ins', 'swap_outs', 'clean_outs', 'fatal'))
 
     def free(self, name, sequence=0):
         """Scrub a region durably, then forget it."""

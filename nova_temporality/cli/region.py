@@ -38,17 +38,24 @@ class RegionList(lister.Lister):
                 time.sleep(_RATE_SECONDS)
             stats = _stats(pool, regions)
             rows = [_row(pool, region) + _paging(
-                before.get(region.id), stats.get(region.id))
+                region, before.get(region.id), stats.get(region.id))
                 for region in regions]
         return ('ID', 'Server', 'Sequence', 'Size', 'NVRAM', 'Epoch',
                 'Descriptor', 'User ID', 'State', 'Reason', 'In Memory',
                 'In Swap', 'MRR', 'Faults/s', 'Swap-ins', 'Swap-outs',
-                'Error'), rows
+                'Page Size', 'Policy', 'Error'), rows
 
 
 def _stats(pool, regions):
-    return {region.id: pool.stats(region.id)
-            for region in regions if region.is_vpm}
+    """RegionStats of VPM regions, or why there are none, by id."""
+    found = {}
+    for region in regions:
+        if region.is_vpm:
+            try:
+                found[region.id] = pool.stats(region.id)
+            except vpm.VpmError as e:
+                found[region.id] = e
+    return found
 
 
 def _row(pool, region):
@@ -62,10 +69,15 @@ def _row(pool, region):
             region.epoch, region.descriptor, region.uid, state, reason)
 
 
-def _paging(before, stats):
-    if before is None or stats is None:
-        return (None,) * 7
+def _paging(region, before, stats):
+    if not region.is_vpm:
+        return (None,) * 9
+    size = columns.Size(region.page_size)
+    for one in (before, stats):
+        if isinstance(one, vpm.VpmError):
+            return (None,) * 6 + (size, region.policy, str(one))
     return (columns.Size(stats.in_memory), columns.Size(stats.in_swap),
             round(stats.mrr, 1),
             round((stats.faults - before.faults) / _RATE_SECONDS),
-            stats.swap_ins, stats.swap_outs, stats.error)
+            stats.swap_ins, stats.swap_outs, size, region.policy,
+            stats.error)

@@ -48,6 +48,9 @@ _REFUSED_IMAGE_PROPERTIES = {
 }
 _SAFE_VNIC_TYPES = ('normal',)
 _UNSAFE_VIF_TYPES = ('vhostuser',)
+# Others than QEMU move data to and from the guest's memory.
+_UNSAFE_NET_TYPES = {'vhostuser': 'vhost-user', 'vdpa': 'vDPA',
+                     'hostdev': 'PCI passthrough'}
 
 
 def _refuse(what, remedy):
@@ -133,19 +136,26 @@ def _check_device(device, paged):
         _refuse('host devices', 'use a flavor and ports without them')
     if isinstance(device, vconfig.LibvirtConfigGuestFilesys):
         _refuse('shares', 'detach them')
+    if isinstance(device, vconfig.LibvirtConfigGuestVPMEM):
+        _refuse(_REFUSED_EXTRA_SPECS['hw:pmem'], 'use a flavor without them')
     if isinstance(device, vconfig.LibvirtConfigGuestInterface) and (
-            device.net_type == 'vhostuser'):
-        _refuse('vhost-user ports', 'use a network back end that connects '
-                'taps')
+            device.net_type in _UNSAFE_NET_TYPES):
+        _refuse('%s ports' % _UNSAFE_NET_TYPES[device.net_type],
+                'use a network back end that connects taps')
     if isinstance(device, vconfig.LibvirtConfigGuestDisk):
-        _check_disk(device, SAFE_CACHE_MODES_PAGED if paged else
-                    SAFE_CACHE_MODES)
+        _check_disk(device, paged)
 
 
-def _check_disk(disk, safe_modes):
+def _check_disk(disk, paged):
     if disk.shareable:
         _refuse("shareable disks (%s)" % disk.target_dev, 'detach them')
-    if disk.readonly:
+    # What is only read can be read again, but must not be read into pages
+    # that a pager took away.
+    if disk.readonly and not paged:
         return
+    if disk.source_device == 'lun' and paged:
+        _refuse('SCSI passthrough (%s) with less NVRAM than memory' %
+                disk.target_dev, 'attach it as an ordinary disk')
+    safe_modes = SAFE_CACHE_MODES_PAGED if paged else SAFE_CACHE_MODES
     check_cache_mode(disk.driver_cache, disk.source_type,
                      'disk %s' % disk.target_dev, safe_modes)

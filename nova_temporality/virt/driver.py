@@ -35,6 +35,7 @@ from nova_temporality import resources
 from nova_temporality import sizing
 from nova_temporality.virt import checks
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import lost_memory
 from nova_temporality.virt import record
 from nova_temporality.virt import regions
 from nova_temporality.virt import run_guest
@@ -331,8 +332,12 @@ class TemporalityDriver(startup.Startup):
         super().emit_event(event)
 
     def get_info(self, instance, use_cache=True):
-        """See LibvirtDriver; a server that is fixated counts as running."""
+        """See LibvirtDriver; a server that is fixated counts as running.
+
+        One that is off because its memory is lost gets that as its fault.
+        """
         info = super().get_info(instance, use_cache)
+        lost_memory.notice(instance, info.state)
         if info.state == power_state.PAUSED and intent.is_pvm(instance) and (
                 instance.vm_state == vm_states.ACTIVE):
             try:

@@ -119,8 +119,7 @@ def set_right_for_paging(guest):
     back; a page that has left NVRAM would get, or supply, the wrong data.
     """
     for device in guest.devices:
-        if isinstance(device, vconfig.LibvirtConfigGuestDisk) and (
-                not device.readonly):
+        if isinstance(device, vconfig.LibvirtConfigGuestDisk):
             device.driver_cache = 'writethrough'
             device.driver_io = 'threads'
         elif isinstance(device, vconfig.LibvirtConfigGuestInterface) and (

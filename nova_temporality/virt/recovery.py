@@ -19,6 +19,7 @@ nova-compute was restarted.
 """
 
 from concurrent import futures
+import contextlib
 import sys
 import time
 
@@ -78,10 +79,11 @@ def _recover_one(driver, instance):
         _Recovery(driver, context, instance).run()
     except Exception as exc:
         LOG.exception('Recovery failed', instance=instance)
-        _set_error(context, instance, exc)
+        set_error(context, instance, exc)
 
 
-def _set_error(context, instance, exc):
+def set_error(context, instance, exc):
+    """Put a server into ERROR, with an exception as its fault."""
     try:
         compute_utils.add_instance_fault_from_exc(
             context, instance, exc, sys.exc_info())
@@ -173,9 +175,12 @@ class _Recovery:
                          PCONF.temporality.recovery_timeout)
         except (vpm.VpmError, recovery.RecoveryError,
                 regions.PagerMissing) as exc:
-            guest.poweroff()
+            # It may have ended by itself.
+            with contextlib.suppress(libvirt.libvirtError):
+                guest.poweroff()
             regions.finish_recovery(self._run_dir, instance.uuid)
-            raise exception.RecoveryFailed(reason=str(exc))
+            raise exception.RecoveryFailed(reason=regions.lost_memory(
+                self._pool, instance.uuid) or str(exc))
         loaded = time.monotonic()
         if self._ran_before(state):
             self._let_run()
@@ -247,7 +252,9 @@ class _Recovery:
                 instance.power_state == power_state.SHUTDOWN):
             # Dealt with before, or it was off already.
             return
-        exc = exception.StateUnproven(reason=str(reason))
+        lost = regions.lost_memory(self._pool, instance.uuid)
+        exc = (exception.MemoryLost(reason=lost) if lost else
+               exception.StateUnproven(reason=str(reason)))
         cold_boot = PCONF.temporality.on_unproven_state == 'cold-boot'
         LOG.error('%(why)s %(what)s',
                   {'why': exc.format_message(),
@@ -256,14 +263,14 @@ class _Recovery:
         try:
             with self._action():
                 raise exc
-        except exception.StateUnproven:
+        except (exception.MemoryLost, exception.StateUnproven):
             if cold_boot:
                 compute_utils.add_instance_fault_from_exc(
                     self._context, instance, exc, sys.exc_info())
                 self._cold_boot()
             else:
                 instance.power_state = power_state.SHUTDOWN
-                _set_error(self._context, instance, exc)
+                set_error(self._context, instance, exc)
 
     def _cold_boot(self):
         instance = self._instance

@@ -153,6 +153,20 @@ def proven_state(pool_path, name):
 
 
 @pool_pctxt.entrypoint
+def lost_memory(pool_path, name):
+    """Why the pager ended a pVM's latest QEMU, in words; None if it did not.
+
+    A pVM without a region has lost nothing.
+    """
+    with vpm.Pool(pool_path) as pool:
+        try:
+            stats = pool.stats(pool.lookup(name).id)
+        except vpm.NotFound:
+            return None
+    return stats.error if stats.fatal else None
+
+
+@pool_pctxt.entrypoint
 def load(pool_path, run_dir, name, timeout):
     """Load a pVM's state into the QEMU that waits for it; a dict of it.
 

@@ -15,14 +15,13 @@
 
 def test_persistent_server_survives_and_control_does_not(cloud):
     from powercut import client
-    from powercut import scenario
+    from powercut import resident
     from powercut import timeline
-    cut = scenario.PowerCut(5000, timeline.Timeline())
+    cut = resident.ResidentPowerCut(5000, timeline.Timeline())
     try:
         cut.run()
-        summary = '\n'.join(cut.summary())
     finally:
-        client.delete(scenario.PERSISTENT, scenario.CONTROL)
+        client.delete(resident.PERSISTENT, resident.CONTROL)
     assert cut.persistent.keys_after == 5000
     assert cut.control.keys_after == 0
-    assert 'recovery' in summary
+    assert 'recovery' in [row[0] for row in cut.summary_rows()]

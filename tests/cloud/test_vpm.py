@@ -10,73 +10,25 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A server with more memory than NVRAM over a power cut."""
-
-import threading
-
-import redis
-
-KEYS = 60000
-LENGTH = 2048
+"""The demonstration of virtual persistent memory, with one small server."""
 
 
-def _memory(uuid):
-    """Bytes of a server in NVRAM and in swap, and the pages swapped out."""
-    from powercut import client
-    [row] = [row for row in client.temporality('region', 'list')
-             if row['Server'] == uuid]
-    return row
-
-
-def test_power_fails_in_the_midst_of_swapping(servers, flavors):
-    from pocketcloud import host
-    from pocketcloud import tenant
-    from powercut import client
-    from powercut import guest
+def test_power_fails_in_the_midst_of_swapping(cloud):
+    from powercut import paged
+    from powercut import timeline
     from tests.cloud import helpers
-    flavors('tp.paged', '--ram', '320', '--property', 'temporality:mrr=40',
-            '--property', 'temporality:persistent=true')
-    helpers.create(servers, 'paged', flavor='tp.paged')
-    properties = client.wait_status('paged', 'ACTIVE', 120)
-    uuid = properties['id']
-    assert helpers.allocations(uuid)['CUSTOM_NVRAM_MB'] == 128
-    region = helpers.regions()[uuid]
-    assert region.size == 128 << 20
-    assert region.virtual_size == 320 << 20
-
-    def connect():
-        network = client.openstack('network', 'show', tenant.NETWORK)['id']
-        found = guest.Guest('qdhcp-' + network, client.address(properties),
-                            LENGTH)
-        return found, found.wait(120)
-
-    server, before = connect()
-    server.fill(KEYS)
-    assert server.count(KEYS) == KEYS
-    paging = _memory(uuid)
-    assert paging['In Swap'] > 0
-    assert paging['Swap-outs'] > 0
-    assert paging['Error'] is None
-    helpers.wait_pvms([uuid], 'armed')
-
-    # it writes and reads all over its memory when the power fails
-    def work():
-        try:
-            while True:
-                server.fill(KEYS)
-        except redis.RedisError:
-            pass
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    helpers.power_fails([uuid])
-    host.power_cut()
-    worker.join()
-    helpers.boot()
-
-    properties = client.wait_status('paged', 'ACTIVE', 120)
-    server, after = connect()
-    assert after.boot_id == before.boot_id
-    assert after.uptime >= before.uptime
-    assert server.count(KEYS) == KEYS
-    assert _memory(uuid)['Error'] is None
+    sizes = paged.Sizes(servers=1, memory_mb=320, mrr=30, keys=50000,
+                        length=2048)
+    cut = paged.PagedPowerCut(sizes, timeline.Timeline())
+    try:
+        cut.run()
+        [server] = cut.servers
+        assert server.keys_after == sizes.keys
+        assert helpers.allocations(server.uuid)['CUSTOM_NVRAM_MB'] == 96
+        region = helpers.regions()[server.uuid]
+        assert region.size == 96 << 20
+        assert region.virtual_size == 320 << 20
+        assert cut.regions_before[server.name]['In Swap'] > 0
+        assert 'MRR, after' in [row[0] for row in cut.summary_rows()]
+    finally:
+        cut.clean_up()

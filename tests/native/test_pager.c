@@ -487,6 +487,62 @@ static void a_torn_slot_is_never_shown(void)
     done();
 }
 
+#define LOST 7
+
+static void end(void)
+{
+    _exit(LOST);
+}
+
+static void start_to_end(void)
+{
+    struct vpm_pager *pager = start();
+
+    CHECK(pager);
+    vpm_pager_on_fatal(pager, end);
+}
+
+static void touch_only_bad(void)
+{
+    start_to_end();
+    verify(BAD);
+}
+
+static void touch_all_but_bad(void)
+{
+    start_to_end();
+    for (uint32_t i = 0; i < pages; i++)
+        if (i != BAD)
+            verify(i);
+}
+
+/* Its slot is not beside those of its neighbours any more. */
+static void change_bad(void)
+{
+    must_start();
+    change(BAD);
+    for (uint32_t i = BAD + 1; i < pages; i++)
+        verify(i);
+}
+
+static void a_fatal_error_ends_the_process(void)
+{
+    make_small();
+    CHECK(ended(spawn(change_all)) == 0);
+    CHECK(ended(spawn(change_bad)) == 0);
+    damage_swap();
+    /* reading ahead is no need */
+    CHECK(ended(spawn(touch_all_but_bad)) == 0);
+    CHECK(stats().error == 0);
+    CHECK(ended(spawn(touch_only_bad)) == LOST);
+    CHECK(stats().error == VPM_REGION_BAD_SLOT && stats().fatal);
+    CHECK(stats().error_page == BAD);
+    /* it is about the latest pager */
+    CHECK(ended(spawn(touch_few)) == 0);
+    CHECK(stats().error == 0 && !stats().fatal);
+    done();
+}
+
 static struct vpm_persist faulty;
 
 static int never_written(int fd, uint64_t offset, const struct iovec *iov,
@@ -566,7 +622,7 @@ static void what_cannot_be_written_is_kept(void)
 {
     make_small();
     CHECK(ended(spawn(write_with_failures)) == 0);
-    CHECK(stats().error == VPM_REGION_SWAP_OUT);
+    CHECK(stats().error == VPM_REGION_SWAP_OUT && !stats().fatal);
     CHECK(stats().error_errno == EIO);
     CHECK(ended(spawn(verify_all)) == 0);
     done();
@@ -625,6 +681,7 @@ int main(void)
     RUN(two_pagers_never);
     RUN(a_copied_swap_file_is_refused);
     RUN(a_torn_slot_is_never_shown);
+    RUN(a_fatal_error_ends_the_process);
     RUN(what_cannot_be_read_is_never_shown);
     RUN(what_cannot_be_written_is_kept);
     RUN(the_watchdog_names_a_stuck_fault);

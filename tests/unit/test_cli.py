@@ -17,6 +17,8 @@ import argparse
 import json
 import logging
 import os
+import struct
+import time
 
 import pytest
 
@@ -148,6 +150,43 @@ def test_region_list(run, created, tmp_path, capsys):
         2, 1 << 20, region.epoch)
     assert row['State'] == 'unproven'
     assert row['Reason']
+
+
+def test_region_list_of_paged_regions(run, created, tmp_path, capsys,
+                                      monkeypatch):
+    swap = tmp_path / 'swap'
+    swap.mkdir(mode=0o711)
+    with vpm.Pool(str(tmp_path / 'pool')) as pool:
+        pool.alloc('resident', 1 << 20)
+        region, broken = (
+            pool.alloc_vpm(name, 512 << 10, 256 << 10, str(swap),
+                           page_size=4096, policy='fifo')
+            for name in ('paged', 'broken'))
+
+    def page(faults):
+        # as the pager does: error, page, slot, and its counters
+        with open(region.directory + '/ppt', 'r+b') as page_table:
+            page_table.seek(4096)
+            page_table.write(struct.pack(
+                '<10Q', 2 << 32, 7, 9, 30, 10, faults, 0, 500, 400, 0))
+    page(1000)
+    with open(broken.directory + '/ppt', 'r+b') as page_table:
+        page_table.write(b'no page table')
+    monkeypatch.setattr(time, 'sleep', lambda seconds: page(1000 + 80))
+    rows = {row['Server']: row for row in json.loads(
+        capture_json(run, capsys, 'region', 'list'))}
+    assert rows['resident']['MRR'] is None
+    row = rows['paged']
+    assert (row['Size'], row['NVRAM']) == (512 << 10, 256 << 10)
+    assert (row['In Memory'], row['In Swap'], row['MRR']) == (
+        30 * 4096, 10 * 4096, 75.0)
+    assert row['Faults/s'] == 160  # 80 in half a second
+    assert (row['Swap-ins'], row['Swap-outs']) == (500, 400)
+    assert (row['Page Size'], row['Policy']) == (4096, 'fifo')
+    assert 'torn or foreign: page 7, slot 9' in row['Error']
+    # one that is damaged hides no other
+    assert 'page table' in rows['broken']['Error']
+    assert rows['broken']['MRR'] is None
 
 
 def capture_json(run, capsys, *args):

@@ -84,13 +84,29 @@ def test_sysctl():
         assert int(value) > 65530
 
 
+def test_pagers_may_hear_of_faults():
+    from nova_temporality.conf import opts
+    [group] = {opt.default for _, group in opts.list_opts() for opt in group
+               if opt.name == 'qemu_group'}
+    rules = (ETC / 'udev' / '65-temporality.rules').read_text().splitlines()
+    assert ('KERNEL=="userfaultfd", GROUP="%s", MODE="0660"' % group) in rules
+
+
 def test_mac_profile_knows_the_real_paths():
     from nova_temporality.conf import opts
     from nova_temporality import paths
+    from nova_temporality import vpm
     defaults = {opt.name: opt.default for _, group in opts.list_opts()
                 for opt in group}
     profile = (ETC / 'apparmor.d' / 'temporality').read_text()
     assert defaults['pool_path'] + '/regions/*/ram rw,' in profile
+    for name, access in (('virtual', 'rw'), ('ppt', 'rwk')):
+        assert '%s/regions/*/%s %s,' % (
+            defaults['pool_path'], name, access) in profile
+    assert defaults['swap_dir'] + '/* rw,' in profile
+    assert vpm.PRELOAD_PATH.endswith('.so')
+    assert '/native/libvpm-preload' in vpm.PRELOAD_PATH
+    assert 'nova_temporality/native/libvpm-preload*.so mr,' in profile
     pattern = paths.qmp_dir(defaults['run_dir'], '*')
     assert pattern + '/{fixate,watch,recover}.sock rw,' in profile
     assert os.path.basename(paths.fixate_socket('', '')) == 'fixate.sock'

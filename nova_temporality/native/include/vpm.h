@@ -224,15 +224,18 @@ int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
 int vpm_region_begin_epoch(struct vpm_pool *pool, uint64_t id,
                            struct vpm_error *err);
 
-/* Why a VPM region's guest is blocked, or soon will be. */
+/* What a VPM region's pager had trouble with.  A *fatal* error is about a page
+ * that was needed and cannot be had: its QEMU has been ended.  All else is
+ * tried again, and nothing is lost. */
 enum vpm_region_error {
     VPM_REGION_SOUND = 0,
-    VPM_REGION_SWAP_IN = 1,    /* a slot could not be read: errno */
-    VPM_REGION_BAD_SLOT = 2,   /* a slot is torn or foreign */
-    VPM_REGION_SWAP_OUT = 3,   /* a page could not be written: errno; it is
-                                * tried again, nothing is lost */
-    VPM_REGION_BAD_ENTRY = 4,  /* a page table entry is damaged */
-    VPM_REGION_MAPPING = 5,    /* no more mappings, or no memory: errno */
+    VPM_REGION_SWAP_IN = 1,    /* fatal: a slot could not be read: errno */
+    VPM_REGION_BAD_SLOT = 2,   /* fatal: a slot is torn or foreign */
+    VPM_REGION_SWAP_OUT = 3,   /* a page could not be written: errno */
+    VPM_REGION_BAD_ENTRY = 4,  /* fatal: a page table entry is damaged */
+    VPM_REGION_MAPPING = 5,    /* fatal: no more mappings, or no memory:
+                                * errno */
+    VPM_REGION_UNMAPPING = 6,  /* the same for a page that was to leave */
 };
 
 /* What the pager of a region says about itself; all zero before the first
@@ -245,8 +248,9 @@ struct vpm_region_stats {
     uint64_t swap_ins;         /* pages read, those read ahead included */
     uint64_t swap_outs;        /* pages written */
     uint64_t clean_outs;       /* pages that left without being written */
-    uint32_t error;            /* enum vpm_region_error: the first since the
-                                * region was allocated or scrubbed */
+    bool fatal;                /* whether *error* is */
+    uint32_t error;            /* enum vpm_region_error: the first one of the
+                                * latest pager, a fatal one before others */
     int32_t error_errno;       /* 0: none */
     uint64_t error_page;       /* number; UINT32_MAX: none in particular */
     uint64_t error_slot;       /* likewise */

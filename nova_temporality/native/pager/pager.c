@@ -70,6 +70,7 @@ struct vpm_pager {
     uint32_t low;                 /* fewer free frames wake the evictor */
     uint32_t high;                /* which stops at so many */
     struct vpm_move *moves;       /* the evictor's */
+    void (*end)(void);            /* after a fatal error, or NULL */
 
     pthread_mutex_t lock;         /* of all that follows, and of who owns
                                    * what in *backing* */
@@ -152,11 +153,15 @@ static void report(struct vpm_pager *pager, enum vpm_region_error reason,
         [VPM_REGION_SWAP_OUT] = "cannot be written to the swap file",
         [VPM_REGION_BAD_ENTRY] = "has a damaged page table entry",
         [VPM_REGION_MAPPING] = "cannot be mapped",
+        [VPM_REGION_UNMAPPING] = "cannot be unmapped",
     };
+    void (*end)(void) = __atomic_load_n(&pager->end, __ATOMIC_ACQUIRE);
 
     vpm_ppt_set_error(&pager->backing.ppt, reason, error, page, slot);
     say(pager, "page %" PRIu32 " (slot %" PRIu32 ") %s%s%s", page, slot,
         words[reason], error ? ": " : "", error ? strerror(error) : "");
+    if (end && vpm_region_error_is_fatal(reason))
+        end();
 }
 
 static void wake(struct vpm_pager *pager, uint32_t page, uint32_t pages)
@@ -343,6 +348,10 @@ static void handle_fault(struct vpm_pager *pager, uint32_t page)
         unlock(pager);
         wake(pager, page, 1);
         return;
+    case FAILED:
+        unlock(pager);
+        report(pager, VPM_REGION_MAPPING, 0, page, entry.slot);
+        return;
     default:
         break;  /* whoever has it wakes those who wait */
     }
@@ -360,7 +369,9 @@ static void *reader(void *opaque)
         for (int i = 0; i < got; i++)
             handle_fault(pager, (uint32_t)(offsets[i] / pager->page_size));
     }
-    say(pager, "faults cannot be read: %s", strerror(errno));
+    got = errno;
+    say(pager, "faults cannot be read: %s", strerror(got));
+    report(pager, VPM_REGION_MAPPING, got, VPM_NONE, VPM_NONE);
     return NULL;
 }
 
@@ -443,7 +454,7 @@ static int take_run(struct vpm_pager *pager, const struct fault *fault,
     return (int)most;
 }
 
-/* Frames of pages that were only read ahead. */
+/* Pages that were only to be read ahead. */
 static void put_back(struct vpm_pager *pager, const struct vpm_move *moves,
                      int most)
 {
@@ -457,12 +468,18 @@ static void put_back(struct vpm_pager *pager, const struct vpm_move *moves,
         wake(pager, moves[0].page, (uint32_t)most);
 }
 
-static void swap_in(struct vpm_pager *pager, struct vpm_move *moves, int most)
+/* *ahead*: nobody needs any of them yet.  Who does meanwhile, tries again. */
+static void swap_in(struct vpm_pager *pager, struct vpm_move *moves, int most,
+                    bool ahead)
 {
     int failed;
     enum vpm_region_error reason = vpm_move_read(&pager->backing, moves,
                                                  most, &failed);
 
+    if (reason && ahead) {
+        put_back(pager, moves, most);
+        return;
+    }
     if (reason && most > 1) {
         put_back(pager, moves + 1, most - 1);
         most = 1;
@@ -506,7 +523,7 @@ static void *worker(void *opaque)
         else if (moves[0].slot == VPM_NONE)
             enter_zero(pager, moves, zero);
         else
-            swap_in(pager, moves, most);
+            swap_in(pager, moves, most, working->ahead > 0);
         lock(pager);
     }
     return NULL;
@@ -610,7 +627,7 @@ static int cool_down(struct vpm_pager *pager)
     }
     if (done == most)
         return most;
-    report(pager, VPM_REGION_MAPPING, errno, moves[done].page, VPM_NONE);
+    report(pager, VPM_REGION_UNMAPPING, errno, moves[done].page, VPM_NONE);
     hidden(pager, moves + done, most - done, MAPPED);
     return -1;
 }
@@ -919,6 +936,7 @@ static int prepare(struct vpm_pager *pager, void *base, uint64_t length,
         return rc;
     status(pager)->in_memory = 0;
     status(pager)->in_swap = 0;
+    vpm_ppt_clear_error(&pager->backing.ppt);
     rc = vpm_backing_scan(&pager->backing, found_page, pager, err);
     if (rc == VPM_OK)
         rc = vpm_uffd_open(&pager->uffd, base, length,
@@ -953,6 +971,11 @@ struct vpm_pager *vpm_pager_start(const char *dir, void *base,
     }
     /* Threads that did start keep what they use. */
     return start_threads(pager, err) < 0 ? NULL : pager;
+}
+
+void vpm_pager_on_fatal(struct vpm_pager *pager, void (*end)(void))
+{
+    __atomic_store_n(&pager->end, end, __ATOMIC_RELEASE);
 }
 
 void vpm_pager_forget(struct vpm_pager *pager)

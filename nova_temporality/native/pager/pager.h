@@ -8,9 +8,10 @@
  * The reader never waits for any of them: it takes one lock, which nobody
  * holds while moving mappings, doing I/O or making anything durable.
  *
- * A page that cannot be brought in is recorded in the region's status
- * (vpm_region_stats) and on stderr, and whoever touches it waits for ever;
- * wrong memory is never shown. */
+ * When a page that somebody needs cannot be had, the error is recorded durably
+ * in the region's status (vpm_region_stats) and told on stderr, and nobody
+ * gets to see wrong memory: the process is ended, if vpm_pager_on_fatal says
+ * how, else whoever touched the page waits for ever. */
 #ifndef VPM_PAGER_H
 #define VPM_PAGER_H
 
@@ -24,6 +25,10 @@ struct vpm_pager;
  * pager ends with its process. */
 struct vpm_pager *vpm_pager_start(const char *dir, void *base,
                                   uint64_t length, struct vpm_error *err);
+
+/* Has *end* called, by some thread, as soon as there is a fatal error.  To be
+ * called before anybody uses the memory. */
+void vpm_pager_on_fatal(struct vpm_pager *pager, void (*end)(void));
 
 /* In the child after a fork(2): takes the memory away. */
 void vpm_pager_forget(struct vpm_pager *pager);

@@ -67,6 +67,15 @@ static void forget(void)
     vpm_pager_forget(pager);
 }
 
+/* The vCPU that touched the page cannot be stopped, so QMP's "stop" would
+ * never return; and the kernel, too, ends a process whose page it cannot read
+ * back (SIGBUS).  Memory and swap file stay as they are. */
+static void end(void)
+{
+    say("vpm: QEMU is ended: a page of its memory cannot be had\n");
+    _exit(EXIT_FAILURE);
+}
+
 static void *refuse(const char *why)
 {
     say("vpm: the memory of %s cannot be used: %s\n",
@@ -95,6 +104,7 @@ static void *map_region(const char *dir, void *addr, size_t length,
     pager = vpm_pager_start(dir, base, length, &err);
     if (!pager)
         return refuse(err.message);
+    vpm_pager_on_fatal(pager, end);
     memory = base;
     memory_length = length;
     pthread_atfork(NULL, NULL, forget);

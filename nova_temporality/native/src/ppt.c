@@ -290,14 +290,22 @@ struct vpm_ppt_status *vpm_ppt_status(const struct vpm_ppt *ppt)
     return (struct vpm_ppt_status *)(void *)(ppt->map.addr + STATUS_AT);
 }
 
+bool vpm_region_error_is_fatal(uint32_t error)
+{
+    return error == VPM_REGION_SWAP_IN || error == VPM_REGION_BAD_SLOT ||
+        error == VPM_REGION_BAD_ENTRY || error == VPM_REGION_MAPPING;
+}
+
 /* Nothing can be done about an error that cannot be made durable. */
 void vpm_ppt_set_error(const struct vpm_ppt *ppt,
                        enum vpm_region_error reason, int error,
                        uint32_t page, uint32_t slot)
 {
     const uint64_t where[] = {page, slot};
+    uint32_t known = (uint32_t)(load_word(ppt, STATUS_AT) >> 32);
 
-    if (load_word(ppt, STATUS_AT))
+    if (known && (vpm_region_error_is_fatal(known) ||
+                  !vpm_region_error_is_fatal(reason)))
         return;
     vpm_persist->store(&ppt->map, STATUS_AT +
                        offsetof(struct vpm_ppt_status, error_page), where,
@@ -305,4 +313,9 @@ void vpm_ppt_set_error(const struct vpm_ppt *ppt,
     vpm_persist_range(&ppt->map, STATUS_AT, 64);
     vpm_persist_word(&ppt->map, STATUS_AT,
                      (uint64_t)reason << 32 | (uint32_t)error);
+}
+
+void vpm_ppt_clear_error(const struct vpm_ppt *ppt)
+{
+    vpm_persist_word(&ppt->map, STATUS_AT, 0);
 }

@@ -11,6 +11,8 @@
 #ifndef VPM_PPT_H
 #define VPM_PPT_H
 
+#include <stdbool.h>
+
 #include "map.h"
 #include "shape.h"
 
@@ -83,9 +85,14 @@ int vpm_ppt_scan(const struct vpm_ppt *ppt, const char *path,
 /* Where counters are kept; updated with relaxed atomic operations. */
 struct vpm_ppt_status *vpm_ppt_status(const struct vpm_ppt *ppt);
 
-/* Keeps the first error, durably. */
+bool vpm_region_error_is_fatal(uint32_t error);
+
+/* Keeps the first error, durably, and the first fatal one rather. */
 void vpm_ppt_set_error(const struct vpm_ppt *ppt,
                        enum vpm_region_error reason, int error,
                        uint32_t page, uint32_t slot);
+
+/* Forgets it, when another pager starts. */
+void vpm_ppt_clear_error(const struct vpm_ppt *ppt);
 
 #endif

@@ -487,6 +487,7 @@ static void read_status(const struct vpm_ppt *ppt,
     stats->swap_outs = relaxed(&status->swap_outs);
     stats->clean_outs = relaxed(&status->clean_outs);
     stats->error = (uint32_t)(error >> 32);
+    stats->fatal = vpm_region_error_is_fatal(stats->error);
     stats->error_errno = (int32_t)error;
     stats->error_page = status->error_page;
     stats->error_slot = status->error_slot;

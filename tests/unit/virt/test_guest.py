@@ -180,18 +180,71 @@ class PagedGuestTest(base.DriverTestCase):
         self.assertEqual(['none'], [
             node.get('model') for node in root.iter('memballoon')])
 
+    def paged(self, *devices, **attributes):
+        guest = vconfig.LibvirtConfigGuest()
+        for device in devices:
+            guest.add_device(device)
+        for name, value in attributes.items():
+            setattr(guest, name, value)
+        return pvm_guest.PersistentGuest(guest, '/ram', 4096, 0, 0, '/sock',
+                                         '/watch', paged_in='/region')
+
+    def disk(self, **attributes):
+        disk = vconfig.LibvirtConfigGuestDisk()
+        disk.target_dev = 'vdb'
+        for name, value in attributes.items():
+            setattr(disk, name, value)
+        return disk
+
+    def test_what_is_only_read_is_not_read_into_pages_that_left(self):
+        # a configuration drive
+        cdrom = self.disk(source_device='cdrom', readonly=True,
+                          driver_cache='none', driver_io='native')
+        self.paged(cdrom)
+        self.assertEqual(('writethrough', 'threads'),
+                         (cdrom.driver_cache, cdrom.driver_io))
+        cdrom.driver_cache = 'none'
+        guest = vconfig.LibvirtConfigGuest()
+        guest.add_device(cdrom)
+        checks.check_guest(guest)
+        self.assertRaises(exception.NotPossible, checks.check_guest, guest,
+                          paged=True)
+
     def test_what_pins_pages_is_refused(self):
-        vhostuser = vconfig.LibvirtConfigGuestInterface()
-        vhostuser.net_type = 'vhostuser'
+        def port(net_type):
+            found = vconfig.LibvirtConfigGuestInterface()
+            found.net_type = net_type
+            return found
         for pattern, device in (
                 ('host devices', vconfig.LibvirtConfigGuestHostdevPCI()),
-                ('vhost-user', vhostuser)):
-            guest = vconfig.LibvirtConfigGuest()
-            guest.add_device(device)
-            exc = self.assertRaises(
-                exception.NotPossible, pvm_guest.PersistentGuest, guest,
-                '/virtual', 4096, 0, 0, '/sock', '/watch',
-                paged_in='/region')
+                ('host devices', vconfig.LibvirtConfigGuestHostdevMDEV()),
+                ('vhost-user ports', port('vhostuser')),
+                ('vDPA ports', port('vdpa')),
+                ('PCI passthrough ports', port('hostdev')),
+                ('shares', vconfig.LibvirtConfigGuestFilesys()),
+                ('persistent memory devices',
+                 vconfig.LibvirtConfigGuestVPMEM()),
+                ('SCSI passthrough.*vdb', self.disk(source_device='lun'))):
+            exc = self.assertRaises(exception.NotPossible, self.paged, device)
+            self.assertRegex(exc.format_message(), pattern)
+
+    def test_memory_that_is_not_the_pagers_is_refused(self):
+        def backing(**attributes):
+            found = vconfig.LibvirtConfigGuestMemoryBacking()
+            for name, value in attributes.items():
+                setattr(found, name, value)
+            return found
+        page = vconfig.LibvirtConfigGuestMemoryBackingPage()
+        sev = vconfig.LibvirtConfigGuestSEVLaunchSecurity()
+        for pattern, attributes in (
+                ('memory backing', {'membacking': backing(locked=True)}),
+                ('memory backing', {'membacking': backing(hugepages=[page])}),
+                ('memory backing', {'membacking': backing(
+                    filesource=True, sharedaccess=True)}),
+                ('pluggable memory', {'max_memory_size': 8192}),
+                ('memory encryption', {'launch_security': sev})):
+            exc = self.assertRaises(exception.NotPossible, self.paged,
+                                    **attributes)
             self.assertRegex(exc.format_message(), pattern)
 
     def test_direct_io_is_refused_wherever_it_comes_from(self):

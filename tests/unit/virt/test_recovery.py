@@ -34,6 +34,7 @@ from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
 from nova_temporality import vpm
 from tests.unit.virt import base
+from tests.unit.virt import test_lost_memory
 
 XML = ('<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">'
        '<qemu:commandline/></domain>')
@@ -134,6 +135,40 @@ class RecoveryTest(base.DriverTestCase):
         self.assertEqual(power_state.SHUTDOWN, self.server.power_state)
         self.assertEqual(1, len(self.faults))
         self.assertIn(reason, self.faults[0])
+
+    # -- lost -------------------------------------------------------------
+
+    def lose_memory(self):
+        pool = self.pool()
+        pool.free(self.server.uuid)
+        self.region = pool.alloc_vpm(self.server.uuid, 16 << 20, 8 << 20,
+                                     self.swap_dir)
+        pool.begin_epoch(self.region.id)
+        test_lost_memory.fail(self.region, test_lost_memory.SWAP_IN)
+
+    def test_memory_that_was_lost_before(self):
+        self.lose_memory()
+        self.recover()
+        self.assert_not_resumed('A part of its memory is lost: a page could '
+                                'not be read')
+
+    def test_memory_that_is_lost_while_the_state_is_loaded(self):
+        self.lose_memory()
+        self.fixate()
+        self.useFixture(fixtures.MockPatchObject(regions, 'check_pager'))
+
+        def load(*_args):
+            # its QEMU has ended
+            self.domain.destroy.side_effect = libvirt.libvirtError('gone')
+            raise state_loader.RecoveryError('the connection is closed')
+        self.load.side_effect = load
+        self.recover()
+        self.assertEqual(vm_states.ERROR, self.server.vm_state)
+        [fault] = self.faults
+        self.assertIn('Fixated, but not recovered: a page could not be read',
+                      fault)
+        # it is to be tried again when the disk is well
+        self.assertTrue(self.proven())
 
     # -- proven ----------------------------------------------------------
 

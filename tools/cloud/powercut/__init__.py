@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The power cut: a persistent server beside a plain one, in a real cloud.
+"""The power cut: persistent servers in a real cloud.
 
 Everything is done from outside, as users and power companies do it. What
 brings the servers back is nova-compute alone.

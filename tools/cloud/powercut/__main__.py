@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""python -m powercut: the demonstration."""
+"""python -m powercut: the demonstrations."""
 
 import argparse
 import sys
@@ -18,29 +18,44 @@ import sys
 from pocketcloud import graph
 from pocketcloud import layout
 
+from powercut import paged
+from powercut import resident
 from powercut import scenario
 from powercut import timeline
+
+_END = '\n%s The cloud is still up: make cloud-status; make cloud-down.'
 
 
 def main():
     parser = argparse.ArgumentParser(prog='powercut', description=__doc__)
+    parser.add_argument('what', choices=('resident', 'paged'), nargs='?',
+                        default='resident', help='which servers: with all '
+                        'their memory in NVRAM beside a plain one, or with '
+                        'more memory than NVRAM (default: %(default)s)')
     parser.add_argument('--keys', type=int, default=100000,
-                        help='keys in each Redis (default: %(default)s)')
+                        help='keys in each Redis, if resident '
+                        '(default: %(default)s)')
     args = parser.parse_args()
     layout.require_state()
     print('The NVDIMM is emulated by a tmpfs (%s); all else is real.'
           % layout.NVRAM)
     story = timeline.Timeline(lambda line: print(line, flush=True))
-    cut = scenario.PowerCut(args.keys, story)
+    if args.what == 'paged':
+        cut = paged.PagedPowerCut(paged.DEMONSTRATION, story)
+        end = 'All servers survived, with more memory than there is NVRAM.'
+    else:
+        cut = resident.ResidentPowerCut(args.keys, story)
+        end = 'The persistent server survived.'
     try:
         cut.run()
     except (scenario.Failed, RuntimeError, OSError, graph.Failed) as exc:
         sys.exit('\nFAILED: %s\nThe logs are in %s.' % (exc, layout.LOG))
     story.tell()
     print()
-    print('\n'.join(cut.summary()))
-    print('\nThe persistent server survived. The cloud is still up: make '
-          'cloud-status; make cloud-down.')
+    print('\n'.join(timeline.table(
+        ['', *[server.name for server in cut.servers]],
+        cut.summary_rows())))
+    print(_END % end)
 
 
 if __name__ == '__main__':

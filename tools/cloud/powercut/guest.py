@@ -145,3 +145,23 @@ class Writer:
         """Wait for its end; return the last number that was acknowledged."""
         self._thread.join()
         return self.acknowledged
+
+
+class Swapper:
+    """Reads and writes all keys until nobody answers any more.
+
+    A value that is wrong at that time is noticed when the keys are counted.
+    """
+
+    def __init__(self, guest, count):
+        self._guest = guest
+        self._count = count
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self):
+        try:
+            while True:
+                self._guest.fill(self._count)
+                self._guest.count(self._count)
+        except redis.RedisError:
+            pass  # the power is gone

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""One power cut from beginning to end, with every claim checked."""
+"""A power cut from beginning to end, with every claim checked."""
 
 import concurrent.futures
 import os
@@ -24,16 +24,14 @@ from pocketcloud import services
 from pocketcloud import tenant
 
 from powercut import client
-from powercut import disk_check
 from powercut import guest
-from powercut import timeline
 
-PERSISTENT = 'persistent'
-CONTROL = 'control'
 POD_SIGNAL = 44
 
 # Seconds; guests are emulated, and slow.
+CREATE_PATIENCE = 120
 BOOT_PATIENCE = 120
+ANSWER_PATIENCE = 30
 ACK_PATIENCE = 10
 RECOVERY_PATIENCE = 120
 
@@ -54,10 +52,17 @@ def check(claim, holds, details=''):
 
 
 class Server:
-    """One of the two servers and what is known of it."""
+    """One of the servers and what is known of it.
 
-    def __init__(self, name):
+    :param options: how it is created, beside what all have in common
+    """
+
+    def __init__(self, name, *options, flavor=tenant.FLAVOR,
+                 persistent=True):
         self.name = name
+        self.options = options
+        self.flavor = flavor
+        self.persistent = persistent
         self.properties = None
         self.guest = None
         self.writer = None
@@ -65,64 +70,85 @@ class Server:
         self.after = None
         self.keys_before = None
         self.keys_after = None
+        self.recovered = None
 
     @property
     def uuid(self):
         return self.properties['id']
 
 
-class PowerCut:
-    """The scenario; call run(), then read ``summary``.
+class Scenario:
+    """A power cut and its servers; call run(), then read summary().
 
+    Subclasses say which servers, what they do and what has to become of them.
+
+    :param servers: list of Server
     :param keys: how many keys each Redis is filled with
+    :param length: characters of a value
     :param story: timeline.Timeline
     """
 
-    def __init__(self, keys, story):
+    def __init__(self, servers, keys, length, story):
+        self.servers = servers
         self._keys = keys
+        self._length = length
         self._story = story
         self._note = story.note
-        self.persistent = Server(PERSISTENT)
-        self.control = Server(CONTROL)
-        self._both = [self.persistent, self.control]
         self._outage = None
-        self._recovered = None
+
+    @property
+    def persistent_servers(self):
+        return [server for server in self.servers if server.persistent]
 
     def run(self):
         """Do it all; raises Failed at the first claim that does not hold."""
-        self._story.chapter('Two servers')
+        self._story.chapter('%d servers' % len(self.servers))
         self._create()
         self._fill()
+        self._work()
+        self._look_before()
         self._story.chapter('The power fails')
         self._fixate()
-        self._cut()
+        self._note(host.power_cut())
         self._story.chapter('The power is back')
         self._boot()
         self._story.chapter('What is left')
-        self._check_persistent()
-        self._check_control()
-        self._check_disk()
+        self._look_after()
+
+    def _work(self):
+        """Have the servers do what the power cut interrupts."""
+        for server in self.servers:
+            server.writer = guest.Writer(server.guest)
+        self._note('a steady writer for each has started; the guests write '
+                   'files with fsync, too')
+        time.sleep(3)
+
+    def _look_before(self):
+        """Check that all is as it should be when the power fails."""
+        raise NotImplementedError
+
+    def _look_after(self):
+        """Check what has become of the servers."""
+        raise NotImplementedError
 
     # -- before ------------------------------------------------------------
 
     def _create(self):
-        client.delete(*[server.name for server in self._both])
-        common = ['--flavor', tenant.FLAVOR, '--image', tenant.IMAGE,
-                  '--network', tenant.NETWORK]
-        for server, wish in ((self.persistent,
-                              ['--property', 'persistent=true']),
-                             (self.control, [])):
-            command = ['openstack', 'server', 'create', *wish, *common,
-                       server.name]
+        client.delete(*[server.name for server in self.servers])
+        for server in self.servers:
+            command = ['openstack', 'server', 'create', *server.options,
+                       '--flavor', server.flavor, '--image', tenant.IMAGE,
+                       '--network', tenant.NETWORK, server.name]
             self._note('$ ' + ' '.join(command))
             client.run(*command)
-        for server in self._both:
-            server.properties = client.wait_status(server.name, 'ACTIVE', 60)
+        for server in self.servers:
+            server.properties = client.wait_status(server.name, 'ACTIVE',
+                                                   CREATE_PATIENCE)
             self._note('%s is ACTIVE' % server.name)
         # Nova leaves a plain server's files to the page cache, which writes
         # them back within half a minute. Old enough servers boot again.
         disk.sync_host_disk()
-        for server in self._both:
+        for server in self.servers:
             self._connect(server)
             life = server.guest.wait(BOOT_PATIENCE)
             self._note('%s: Redis answers on %s, %.0f s after the guest '
@@ -133,35 +159,41 @@ class PowerCut:
     def _connect(self, server):
         network = client.openstack('network', 'show', tenant.NETWORK)['id']
         server.guest = guest.Guest('qdhcp-' + network,
-                                   client.address(server.properties))
+                                   client.address(server.properties),
+                                   self._length)
+
+    def _at_once(self, function):
+        """Call a function with every server, all at the same time."""
+        with concurrent.futures.ThreadPoolExecutor(
+                len(self.servers)) as executor:
+            return list(executor.map(function, self.servers))
 
     def _fill(self):
         began = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(2) as executor:
-            list(executor.map(lambda server: server.guest.fill(self._keys),
-                              self._both))
+        self._at_once(lambda server: server.guest.fill(self._keys))
         self._note('%d keys in each Redis, in %.0f s'
                    % (self._keys, time.monotonic() - began))
-        for server in self._both:
-            server.writer = guest.Writer(server.guest)
-        self._note('a steady writer for each has started; both guests write '
-                   'files with fsync, too')
-        time.sleep(3)
-        for server in self._both:
-            server.keys_before = server.guest.count(self._keys)
-            check('%s has all its keys' % server.name,
-                  server.keys_before == self._keys, server.keys_before)
-        [armed] = [pvm for pvm in client.temporality('status')['pvms']
-                   if pvm['name'] == self.persistent.uuid]
-        check('the persistent server is armed', armed['state'] == 'armed',
-              armed)
-        self._note('temporality status: %s is armed' % self.persistent.name)
+
+    def _count_before(self):
+        counts = self._at_once(lambda server: server.guest.count(self._keys))
+        for server, count in zip(self.servers, counts):
+            server.keys_before = count
+            check('%s has all its keys' % server.name, count == self._keys,
+                  count)
+
+    def _check_armed(self):
+        states = {pvm['name']: pvm
+                  for pvm in client.temporality('status')['pvms']}
+        for server in self.persistent_servers:
+            pvm = states[server.uuid]
+            check('%s is armed' % server.name, pvm['state'] == 'armed', pvm)
+            self._note('temporality status: %s is armed' % server.name)
 
     # -- the outage --------------------------------------------------------
 
     def _fixate(self):
-        for server in self._both:
-            server.before = server.guest.life()
+        for server in self.servers:
+            server.before = server.guest.wait(ANSWER_PATIENCE)
         [notifier] = [service for service in services.host()
                       if service.name == 'notifier']
         self._note('power outage detected: real-time signal %d to the '
@@ -170,17 +202,23 @@ class PowerCut:
         sent = time.time()
         os.kill(notifier.record.read().pid, POD_SIGNAL)
         self._outage = self._acknowledged(sent)
-        [pvm] = [pvm for pvm in self._outage['pvms']
-                 if pvm['name'] == self.persistent.uuid]
-        check('the persistent server is fixated', pvm['result'] == 'fixated',
-              pvm)
-        self._note('%s: vCPUs stopped' % self.persistent.name,
-                   sent + pvm['stopped_ms'] / 1e3)
-        self._note('%s: state valid on NVRAM, %d KiB'
-                   % (self.persistent.name, pvm['state_size'] // 1024),
-                   sent + pvm['fixated_ms'] / 1e3)
+        for server in self.persistent_servers:
+            pvm = self.fixation(server)
+            check('%s is fixated' % server.name, pvm['result'] == 'fixated',
+                  pvm)
+            self._note('%s: vCPUs stopped' % server.name,
+                       sent + pvm['stopped_ms'] / 1e3)
+            self._note('%s: state valid on NVRAM, %d KiB'
+                       % (server.name, pvm['state_size'] // 1024),
+                       sent + pvm['fixated_ms'] / 1e3)
         self._note('fixation acknowledged',
                    sent + self._outage['acknowledged_ms'] / 1e3)
+
+    def fixation(self, server):
+        """What the notifier's report says of a server."""
+        [pvm] = [pvm for pvm in self._outage['pvms']
+                 if pvm['name'] == server.uuid]
+        return pvm
 
     @staticmethod
     def _acknowledged(sent):
@@ -192,31 +230,29 @@ class PowerCut:
         raise Failed('fixation is not acknowledged within %d s'
                      % ACK_PATIENCE)
 
-    def _cut(self):
-        self._note(host.power_cut())
-
     def _boot(self):
         began = time.monotonic()
         graph.run(host.tasks(), lambda name, seconds, done: self._note(
             '%s: %s' % (name, done or 'done')))
         self._note('the host is up, after %.0f s'
                    % (time.monotonic() - began))
-        for server in self._both:
+        for server in self.servers:
             self._note("%s: its writer's last acknowledged number is %d"
                        % (server.name, server.writer.join()))
 
     # -- after -------------------------------------------------------------
 
-    def _reconnect(self, server):
-        server.properties = client.wait_status(server.name, 'ACTIVE',
-                                               RECOVERY_PATIENCE)
-        self._connect(server)
-        server.after = server.guest.wait(BOOT_PATIENCE)
-        server.keys_after = server.guest.count(self._keys)
+    def _reconnect(self):
+        for server in self.servers:
+            server.properties = client.wait_status(server.name, 'ACTIVE',
+                                                   RECOVERY_PATIENCE)
+            self._connect(server)
+            server.after = server.guest.wait(BOOT_PATIENCE)
+        counts = self._at_once(lambda server: server.guest.count(self._keys))
+        for server, count in zip(self.servers, counts):
+            server.keys_after = count
 
-    def _check_persistent(self):
-        server = self.persistent
-        self._reconnect(server)
+    def _check_survived(self, server):
         check('it was not booted again',
               server.after.boot_id == server.before.boot_id,
               (server.before, server.after))
@@ -240,7 +276,7 @@ class PowerCut:
         check('it takes new writes',
               server.guest.read(guest.Writer.KEY) == number + 1)
         self._check_console(server)
-        self._recovered = self._recovery_line(server)
+        server.recovered = self._recovery_line(server)
         events = [event['Action'] for event in client.openstack(
             'server', 'event', 'list', server.name)]
         check('Nova tells of its recovery', 'temporality_recover' in events,
@@ -269,45 +305,18 @@ class PowerCut:
         check('nova-compute logged the recovery', lines)
         return _RECOVERED.search(lines[-1])
 
-    def _check_control(self):
-        server = self.control
-        self._reconnect(server)
-        check('the plain server was booted again',
-              server.after.boot_id != server.before.boot_id)
-        check('the plain server lost its keys', server.keys_after == 0,
-              server.keys_after)
-        check('what it wrote with fsync is still there',
-              server.after.fsync > server.before.fsync,
-              (server.before, server.after))
-        self._note('%s: booted again, %d keys left'
-                   % (server.name, server.keys_after))
+    # -- what came out -----------------------------------------------------
 
-    def _check_disk(self):
-        server = self.persistent
-        client.run('openstack', 'server', 'pause', server.name)
-        client.wait_status(server.name, 'PAUSED', 30)
-        try:
-            written = disk_check.copy_and_check(
-                disk_check.disk_of(server.uuid))
-        finally:
-            client.run('openstack', 'server', 'unpause', server.name)
-        check('what it wrote with fsync is on its disk',
-              written >= server.after.fsync, (written, server.after))
-        client.wait_status(server.name, 'ACTIVE', 30)
-        check('it runs on after the pause',
-              server.guest.wait(30).boot_id == server.before.boot_id)
-        self._note('%s: forced check of a copy of its disk: clean, %d '
-                   'records written with fsync' % (server.name, written))
-
-    def summary(self):
-        """What came out, as lines of a table."""
-        [pvm] = [pvm for pvm in self._outage['pvms']
-                 if pvm['name'] == self.persistent.uuid]
-
+    def summary_rows(self):
+        """What came out: lists of a name and a value for each server."""
         def row(name, describe):
-            return [name] + [describe(server) for server in self._both]
+            return [name] + [describe(server) for server in self.servers]
 
-        return timeline.table(['', PERSISTENT, CONTROL], [
+        def of_survivors(name, describe):
+            return row(name, lambda server: describe(server)
+                       if server.persistent else '-')
+
+        return [
             row('keys before', lambda server: server.keys_before),
             row('keys after', lambda server: server.keys_after),
             row('booted again', lambda server: 'no' if (
@@ -316,9 +325,14 @@ class PowerCut:
                 % server.before.uptime),
             row('uptime after', lambda server: '%.0f s'
                 % server.after.uptime),
-            ['fixation', '%.1f ms' % pvm['fixated_ms'], '-'],
-            ['  vCPUs stopped after', '%.1f ms' % pvm['stopped_ms'], '-'],
-            ['  state', '%d KiB' % (pvm['state_size'] // 1024), '-'],
-            ['recovery', '%s ms' % self._recovered['recovery'], '-'],
-            ['dark', '%s s' % self._recovered['dark'], ''],
-        ])
+            of_survivors('fixation', lambda server: '%.1f ms'
+                         % self.fixation(server)['fixated_ms']),
+            of_survivors('  vCPUs stopped after', lambda server: '%.1f ms'
+                         % self.fixation(server)['stopped_ms']),
+            of_survivors('  state', lambda server: '%d KiB'
+                         % (self.fixation(server)['state_size'] // 1024)),
+            of_survivors('recovery', lambda server: '%s ms'
+                         % server.recovered['recovery']),
+            of_survivors('dark', lambda server: '%s s'
+                         % server.recovered['dark']),
+        ]
