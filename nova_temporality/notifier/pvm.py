@@ -34,6 +34,7 @@ from nova_temporality import migration
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import note
 from nova_temporality.notifier import power
+from nova_temporality.notifier import route
 from nova_temporality import paths
 from nova_temporality import qmp as qmp_module
 from nova_temporality import runlock
@@ -58,6 +59,9 @@ _NOTHING_TO_SAVE = {
     'shutdown': 'the guest has powered itself off',
 }
 
+# Run states after a save, by either route.
+_SAVED = ('postmigrate', 'paused')
+
 # Seconds for an answer while power is good.
 _PATIENCE = 2.0
 
@@ -73,6 +77,8 @@ class Condition:
     state: str
     reason: str = None
     remedy: str = None
+    # How its state would be written, while armed: see the module route.
+    route: str = None
 
 
 class _NotArmed(Exception):
@@ -119,6 +125,9 @@ class Pvm:
         self._unit = None
         # Whether QEMU on this connection was checked and prepared.
         self._prepared = False
+        # What route.choose() said about it, None before.
+        self._route = None
+        self._route_problem = None
         # Whether the vCPUs were seen to run since the last stop.
         self._seen_live = False
         # Fixations asked for, and begun, so far.
@@ -269,9 +278,14 @@ class Pvm:
             if not self._unit.disarm():
                 return None
         condition = self._examine()
-        if condition.state == ARMED:
-            self._arm(_PATIENCE)
-        return condition
+        if condition.state != ARMED:
+            return condition
+        if self._route is None:
+            self._route, self._route_problem = route.choose(
+                self._qmp, self.region.memory_size, _PATIENCE)
+        self._arm(_PATIENCE)
+        return dataclasses.replace(condition, route=self._route,
+                                   reason=self._route_problem)
 
     def _stays_armed(self):
         """Whether an armed pVM is as it was; changes nothing."""
@@ -315,6 +329,7 @@ class Pvm:
             qmp.close()
             raise
         self._qmp = qmp
+        self._route = None
         self._prepared = False
         self._seen_live = False
 
@@ -362,7 +377,8 @@ class Pvm:
                 if not qmp.unread:
                     break
             self._unit.arm(qmp=qmp, stream=ours, lock=self._run_lock,
-                           pid=qmp.pid, route='migrate', runstate=runstate,
+                           pid=qmp.pid, route=self._route or route.MIGRATE,
+                           runstate=runstate,
                            before=before, producer='qemu ' + qmp.version)
         finally:
             qmp.close()
@@ -438,7 +454,7 @@ class Pvm:
         stopped = self._note.read(self._qmp.pid)
         if stopped:
             return stopped.runstate
-        if runstate == 'postmigrate':
+        if runstate in _SAVED:
             # A pVM that was paused anyway needs nobody to resume it.
             state = self._proven()
             if state and state.meta.runstate in migration.LIVE_RUNSTATES:
@@ -608,7 +624,7 @@ class Pvm:
         return done
 
     def _end(self):
-        if (self._reach(_PATIENCE) != 'postmigrate' or not self._held or
+        if (self._reach(_PATIENCE) not in _SAVED or not self._held or
                 not self._proven()):
             return False
         process = os.pidfd_open(self._qmp.pid)

@@ -16,6 +16,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import socket
 import struct
@@ -30,6 +31,7 @@ from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
 from nova_temporality import vpm
+from tests.native import build
 
 MEMORY = 32 << 20
 
@@ -85,6 +87,16 @@ def accepts(port):
     except OSError:
         return False
     return True
+
+
+def assemble(name, directory, *flags):
+    """Return the boot sector that guests/<name>.S makes."""
+    source = pathlib.Path(__file__).parent / 'guests' / (name + '.S')
+    made, linked = directory / (name + '.o'), directory / (name + '.bin')
+    build.run(['cc', '-m32', '-c', *flags, source, '-o', made])
+    build.run(['ld', '-m', 'elf_i386', '-Ttext', '0x7c00', '--oformat',
+               'binary', made, '-o', linked])
+    return linked.read_bytes()
 
 
 class Guest:

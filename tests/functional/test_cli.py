@@ -46,7 +46,8 @@ def test_status_of_armed_guest(host, temporality):
     status = json.loads(result.stdout)
     assert status['notifier'] == 'up'
     assert status['pvms'] == [{'name': guest.name, 'state': 'armed',
-                               'reason': None, 'remedy': None}]
+                               'reason': None, 'remedy': None,
+                               'route': 'migrate'}]
     assert guest.name + ' armed' in temporality('status').stdout
 
 

@@ -128,12 +128,20 @@ def test_state_larger_than_its_file(nvram, make_host):
         guest.wait_counting()
 
 
-def test_disk_that_cannot_be_flushed(host):
+@pytest.fixture(params=['migrate', 'snapshot'])
+def any_route(request):
+    """What makes the notifier take one of the two routes."""
+    if request.param == 'migrate':
+        return None
+    return [machine.NOTIFIER_AT, 'snapshot-route']
+
+
+def test_disk_that_cannot_be_flushed(host, any_route):
     # An IDE disk has a write cache, whatever its driver knows about that.
     guest = host.guest(disk_device='ide-hd')
     guest.disk = failing(guest.disk, iotype='flush')
     guest.boot()
-    notifier = host.notifier()
+    notifier = host.notifier(any_route)
     notifier.protect(guest)
 
     report = notifier.power_fails()
@@ -145,14 +153,14 @@ def test_disk_that_cannot_be_flushed(host):
     guest.wait_counting()
 
 
-def test_disk_error_is_survived(host):
+def test_disk_error_is_survived(host, any_route):
     """A request that failed is kept, and made again by the next QEMU."""
     guest = host.guest()
     disk = guest.disk
     guest.disk = failing(disk, iotype='write')
     guest.boot(wait=False)
     machine.wait_for(lambda: guest.runstate() == 'io-error', 'the error')
-    notifier = host.notifier()
+    notifier = host.notifier(any_route)
     notifier.protect(guest)
     notifier.power_fails()
     host.power_cut()
