@@ -5,7 +5,7 @@ export STATE ?= /var/tmp/temporality
 CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
 
 .PHONY: help demo test install guest cloud-up cloud-down cloud-status clean \
-	crash-explore fuzz
+	crash-explore fuzz bench-fixation
 
 help:
 	@echo 'make demo          the power cut in a real cloud, shown (Debian 12, as root)'
@@ -17,6 +17,7 @@ help:
 	@echo 'make cloud-down    stop it'
 	@echo 'make crash-explore cut the power wherever it hurts, in a model (as root)'
 	@echo 'make fuzz          fuzz what libvpm reads, FUZZ_SECONDS (60) each (as root)'
+	@echo 'make bench-fixation measure fixation and recovery (as root, 10 minutes)'
 	@echo 'make clean         stop it and remove $(STATE)'
 
 demo: cloud-up
@@ -45,6 +46,10 @@ crash-explore: install
 
 fuzz: install
 	@$(STATE)/venv/bin/python -m tests.fuzz
+
+# BENCH names pieces and options, see python -m bench.fixation --help.
+bench-fixation: install guest
+	@$(STATE)/venv/bin/python -m bench.fixation $(BENCH)
 
 clean:
 	@tools/cloud/clean.sh

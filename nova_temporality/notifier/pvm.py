@@ -33,6 +33,7 @@ from nova_temporality import engine as native
 from nova_temporality import migration
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import note
+from nova_temporality.notifier import obstacles
 from nova_temporality.notifier import power
 from nova_temporality.notifier import route
 from nova_temporality import paths
@@ -120,6 +121,9 @@ class Pvm:
         self._check_interval = check_interval
         self._platform_problem = platform_problem
         self._jobs = queue.SimpleQueue()
+        # One block of a state file is its header.
+        self._state_room = pool.info().state_size - 4096
+        self._largest_state = 0
         self._condition = Condition(OFF)
         self._qmp = None
         self._unit = None
@@ -295,15 +299,19 @@ class Pvm:
             runstate = migration.runstate(self._qmp, _PATIENCE)
             if self._seen_live != (runstate in migration.LIVE_RUNSTATES):
                 return False
-            return not self._blocked()
+            return self._obstacle() is None
         except qmp_module.QmpTimeout:
             raise
         except qmp_module.QmpConnectionError:
             return False
 
-    def _blocked(self):
-        reply = self._qmp.command('query-migrate', timeout=_PATIENCE)
-        return reply.get('blocked-reasons')
+    def _obstacle(self):
+        """Return what is in the way of a fixation, and its remedy."""
+        return (
+            obstacles.blockers(self._qmp, _PATIENCE) or
+            obstacles.disks(self._qmp, self.region.is_vpm, _PATIENCE) or
+            obstacles.state_size(self._qmp, self._state_room,
+                                 self._largest_state, _PATIENCE))
 
     def _reach(self, timeout):
         """Connect if need be; return QEMU's run state."""
@@ -403,10 +411,9 @@ class Pvm:
                 return Condition(
                     NOT_ARMED, 'it was saved before and has not run since, '
                     'so QEMU cannot save it again', 'unpause the server')
-        reasons = self._blocked()
-        if reasons:
-            return Condition(NOT_ARMED, '; '.join(reasons),
-                             'remove what blocks migration from the server')
+        obstacle = self._obstacle()
+        if obstacle:
+            return Condition(NOT_ARMED, *obstacle)
         return Condition(ARMED)
 
     def _prepare(self):
@@ -494,6 +501,7 @@ class Pvm:
                 outcome = dataclasses.replace(
                     outcome, reason=_NOTHING_TO_SAVE[outcome.runstate])
             attempt.settle_as(outcome)
+            self._largest_state = max(self._largest_state, outcome.length)
         except _NotArmed as e:
             if e.condition.state == OFF:
                 attempt.settle(fixation.SKIPPED, reason='no QEMU runs it')

@@ -106,7 +106,7 @@ class Guest:
     """
 
     def __init__(self, pool, run_dir, tmp_path, accel='tcg', name=None,
-                 size=MEMORY, disk_device='virtio-blk-pci'):
+                 size=MEMORY, disk_device='virtio-blk-pci,write-cache=off'):
         self.pool = pool
         self.run_dir = run_dir
         self.accel = accel
@@ -117,6 +117,7 @@ class Guest:
         # SeaBIOS does not boot from a disk of a single sector.
         self.image.write_bytes(self._boot_sector().ljust(1 << 20, b'\0'))
         self.disk = {'driver': 'file', 'filename': str(self.image)}
+        self.cache = {}
         self.process = None
 
     def _alloc(self, size):
@@ -138,7 +139,8 @@ class Guest:
                                      self.region.virtual_size),
             '-vga', 'std' if vga else 'none',
             '-blockdev', json.dumps({'driver': 'raw', 'node-name': 'disk',
-                                     'file': self.disk}),
+                                     'file': self.disk,
+                                     'cache': self.cache}),
             '-device', self.disk_device +
             ',drive=disk,rerror=stop,werror=stop']
         sockets = (paths.fixate_socket(self.run_dir, self.name),

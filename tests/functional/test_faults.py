@@ -13,6 +13,7 @@
 """What is broken is reported, delays nobody and is never resumed."""
 
 import os
+import shutil
 import time
 
 import pytest
@@ -21,6 +22,7 @@ from nova_temporality import engine
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import power
 from nova_temporality.notifier import pvm
+from nova_temporality import paths
 from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
@@ -114,13 +116,18 @@ def test_state_larger_than_its_file(nvram, make_host):
         host = make_host(pool)
         guest = host.booted()
         notifier = host.notifier()
-        notifier.protect(guest)
+        notifier.start()
+        assert notifier.state(guest) == 'not armed'
+        assert 'state files hold 60 KiB' in notifier.pvm(
+            guest.name)['reason']
+        assert '--state-size' in notifier.pvm(guest.name)['remedy']
 
+        # It is tried all the same.
         report = notifier.power_fails()
 
         outcome = machine.outcome(report, guest)
         assert outcome['result'] == 'failed'
-        assert 'state' in outcome['reason']
+        assert 'longer than' in outcome['reason']
         assert not guest.proven()
         assert notifier.state(guest) == 'stopped'
         assert guest.capabilities() == set()
@@ -136,10 +143,13 @@ def any_route(request):
     return [machine.NOTIFIER_AT, 'snapshot-route']
 
 
-def test_disk_that_cannot_be_flushed(host, any_route):
+def test_disk_that_cannot_be_flushed(host, tmp_path, any_route):
     # An IDE disk has a write cache, whatever its driver knows about that.
     guest = host.guest(disk_device='ide-hd')
-    guest.disk = failing(guest.disk, iotype='flush')
+    image = shutil.copy(guest.image, tmp_path)  # tmpfs may not do direct I/O
+    guest.disk = failing(dict(guest.disk, filename=str(image)),
+                         iotype='flush')
+    guest.cache = {'direct': True}
     guest.boot()
     notifier = host.notifier(any_route)
     notifier.protect(guest)
@@ -189,6 +199,46 @@ def test_unmigratable_device_is_reported_before_power_fails(host):
     assert notifier.state(guest) == 'not armed'
     assert 'usb-mtp' in notifier.pvm(guest.name)['reason']
     assert notifier.pvm(guest.name)['remedy']
+
+
+@pytest.mark.parametrize('device, cache, said', [
+    ('virtio-blk-pci', {}, 'page cache'),
+    ('virtio-blk-pci,write-cache=off', {'no-flush': True}, 'ignores flushes')])
+def test_disk_that_forgets_is_reported_before_power_fails(host, device,
+                                                          cache, said):
+    guest = host.guest(disk_device=device)
+    guest.cache = cache
+    guest.boot()
+    notifier = host.notifier()
+    notifier.start()
+
+    assert notifier.state(guest) == 'not armed'
+    assert said in notifier.pvm(guest.name)['reason']
+    assert 'cache mode' in notifier.pvm(guest.name)['remedy']
+
+
+def test_second_socket_that_does_not_answer_is_reported(host):
+    guest = host.booted()
+    engines = qmp.QmpClient(paths.fixate_socket(host.run_dir, guest.name),
+                            machine.PATIENCE)  # serves one at a time
+    notifier = host.notifier()
+    notifier.start()
+    assert notifier.state(guest) == 'not armed'
+    assert 'fixate.sock' in notifier.pvm(guest.name)['reason']
+    engines.close()
+    machine.wait_for(lambda: notifier.state(guest) == 'armed', 'armed')
+
+
+def test_rights_that_lack_are_told(host):
+    notifier = host.notifier()
+    host.configure(engine_cpus='1000')
+    notifier.start()
+    assert 'engine_cpus' in notifier.call('status')['engine']
+    assert notifier.call('status')['engine_lost']
+    notifier.end()
+    host.configure(engine_priority=0, engine_threads=1)
+    notifier.start()
+    assert 'engine_cpus' not in notifier.call('status')['engine']
 
 
 def flip_first_stream_byte(state):

@@ -111,7 +111,8 @@ static void stream(struct fake *fake, size_t length)
     static const char block[1000] = {[0 ... 999] = 'S'};
 
     for (size_t sent = 0; sent < length; sent += sizeof(block))
-        send(fake->stream, block, sizeof(block), MSG_NOSIGNAL);
+        if (write(fake->stream, block, sizeof(block)) < 0)
+            break;
 }
 
 static void migrate(struct fake *fake)
@@ -119,7 +120,7 @@ static void migrate(struct fake *fake)
     if (fake->manner == HANGS_SAVING)
         return;
     if (fake->manner == DIES_SAVING)
-        close(fake->qmp);
+        shutdown(fake->qmp, SHUT_RDWR);
     stream(fake, fake->manner == SAYS_NOTHING ? 0 :
            fake->manner == TALKS_TOO_MUCH ? 20000 : 8000);
     close(fake->stream);
@@ -216,7 +217,7 @@ static void arm(struct fake *fake, uint32_t route)
     int qmp[2], pipe_[2];
 
     CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, qmp) == 0);
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pipe_) == 0);
+    CHECK(pipe(pipe_) == 0);
     fake->qmp = qmp[1];
     fake->stream = pipe_[1];
     fake->asked = 0;
@@ -272,8 +273,7 @@ static struct vpm_outcome wait_for(struct fake *fake)
 static void end_qemu(struct fake *fake)
 {
     pthread_join(fake->thread, NULL);
-    if (fake->manner != DIES_SAVING)
-        close(fake->qmp);
+    close(fake->qmp);
 }
 
 static void drop(struct fake *fake)
@@ -729,6 +729,7 @@ int main(void)
 {
     sigset_t blocked;
 
+    signal(SIGPIPE, SIG_IGN);
     sigemptyset(&blocked);
     sigaddset(&blocked, 44);
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
