@@ -15,6 +15,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -71,6 +72,34 @@ def test_status_without_notifier(temporality):
     assert 'down' in result.stdout
     assert 'systemctl start' in result.stdout
     assert 'Traceback' not in result.stderr
+
+
+def test_outage_show_after_the_reboot(host, temporality):
+    assert json.loads(temporality('outage', 'show', '-f',
+                                  'json').stdout) == []
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.call('drill')
+    notifier.power_fails()
+    host.power_cut()
+    shutil.rmtree(host.run_dir)
+
+    result = temporality('outage', 'show', '-f', 'json')
+
+    assert result.returncode == 0, result.stderr
+    row, = json.loads(result.stdout)
+    assert row['Server'] == guest.name
+    assert row['Result'] == 'fixated'
+    assert row['Raised By'] == 'signal'
+    assert row['Run State'] == 'running'
+    assert (0 < row['Command ms'] < row['Stopped ms'] < row['Stream ms'] <
+            row['Saved ms'] < row['Fixated ms'])
+    assert row['State Size'] > 0
+    drill, outage = json.loads(temporality('outage', 'show', '--all', '-f',
+                                           'json').stdout)
+    assert drill['Raised By'] == 'drill'
+    assert outage == row
 
 
 @pytest.mark.parametrize('command', ['fixate', 'resume', 'drill'])
