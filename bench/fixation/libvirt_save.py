@@ -18,6 +18,7 @@ written to with random data).
 
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import time
@@ -28,7 +29,8 @@ from nova_temporality import engine
 from nova_temporality.notifier import route
 
 GIB = 1 << 30
-_UID = 1987650000
+# Has to have an entry in the user database, and may use KVM.
+_USER = 'libvirt-qemu'
 
 _DOMAIN = """
 <domain type='kvm'
@@ -47,11 +49,11 @@ class Libvirt:
 
     def __init__(self, home):
         self._home = home
-        os.chown(home, _UID, _UID)
-        groups = str(os.stat('/dev/kvm').st_gid)
+        shutil.chown(home, _USER)
+        group = str(os.stat('/dev/kvm').st_gid)
         self._as_user = [
-            'setpriv', '--reuid', str(_UID), '--regid', groups,
-            '--groups', groups, 'env', '-i', 'PATH=' + os.environ['PATH'],
+            'setpriv', '--reuid', _USER, '--regid', group, '--clear-groups',
+            'env', '-i', 'PATH=' + os.environ['PATH'],
             'HOME=%s' % home] + [
             'XDG_%s_HOME=%s/%s' % (kind, home, kind.lower())
             for kind in ('CONFIG', 'CACHE', 'DATA')] + [
@@ -96,11 +98,11 @@ class _Domain(scaling.machines.Machine):
 
 
 def _touch(path, size):
-    """Write to all of it what cannot be compressed."""
+    """Write to all of it, but for what the firmware uses."""
     with open(path, 'r+b') as ram:
-        for _ in range(16 << 20, size, 1 << 20):
-            ram.seek(16 << 20 if ram.tell() == 0 else 0, os.SEEK_CUR)
-            ram.write(os.urandom(1 << 20))
+        ram.seek(16 * machines.MIB)
+        while ram.tell() < size - 16 * machines.MIB:
+            ram.write(os.urandom(machines.MIB))
 
 
 def measure(rounds):
@@ -121,10 +123,10 @@ def _measure(site, home, libvirt, rounds):
     domain = _Domain(site, 'touched', [], GIB)
     directory = os.path.dirname(domain.region.ram_path)
     for path in (domain.region.ram_path, directory):
-        os.chown(path, _UID, -1)
+        shutil.chown(path, _USER)
     sockets = os.path.join(site.run_dir, 'qmp', 'touched')
     os.makedirs(sockets)
-    os.chown(sockets, _UID, -1)
+    shutil.chown(sockets, _USER)
     os.chmod(site.run_dir, 0o711)
     xml = home / 'domain.xml'
     xml.write_text(_DOMAIN.format(size=GIB, args=''.join(

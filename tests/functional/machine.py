@@ -117,7 +117,7 @@ class Guest:
         # SeaBIOS does not boot from a disk of a single sector.
         self.image.write_bytes(self._boot_sector().ljust(1 << 20, b'\0'))
         self.disk = {'driver': 'file', 'filename': str(self.image)}
-        self.cache = {}
+        self.cache = {'direct': False}
         self.process = None
 
     def _alloc(self, size):
