@@ -495,7 +495,7 @@ class Pvm:
     def _fixate(self, attempt):
         try:
             outcome = self._outcome()
-            if outcome is None or outcome.stale:
+            if outcome is None:
                 outcome = self._fixate_unarmed(attempt)
             if outcome.result == fixation.SKIPPED:
                 outcome = dataclasses.replace(
@@ -560,9 +560,6 @@ class Pvm:
             before = stopped.runstate
             event = dataclasses.replace(event, raised_by=tuple(sorted(
                 {*event.raised_by, *stopped.raised_by})))
-        if runstate in migration.LIVE_RUNSTATES and self._proven():
-            # Started by hand, and not noticed yet: its memory is newer.
-            self._pool.begin_epoch(self.region.id)
         self._arm(attempt.left(), before)
         self._unit.fire(event, attempt.deadline_ns)
         outcome = self._outcome()

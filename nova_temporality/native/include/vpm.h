@@ -426,10 +426,8 @@ bool vpm_unit_fire(struct vpm_unit *unit, const struct vpm_event *event);
 
 /* Waits until a unit that was fired has ended, and forgets that it was fired.
  * VPM_ENOENT when it was not fired, VPM_ETIMEDOUT at CLOCK_MONOTONIC
- * *deadline_ns* (0: none).  A failure of the fixation is in *outcome*: with
- * code VPM_EFIXATED, its vCPUs were started beside a proven state, which is
- * to be made stale before it is tried again.  The outcome is in the pool's
- * ring, unless it is that one. */
+ * *deadline_ns* (0: none).  A failure of the fixation is in *outcome*, which
+ * is in the pool's ring, too. */
 int vpm_unit_wait(struct vpm_unit *unit, uint64_t deadline_ns,
                   struct vpm_outcome *outcome, struct vpm_error *err);
 
