@@ -381,7 +381,7 @@ def test_guest_started_by_hand_just_before_power_fails(host):
     report = notifier.power_fails()
 
     assert machine.outcome(report, guest)['fixated_ms']
-    assert guest.runstate() == 'postmigrate'
+    machine.wait_for(lambda: guest.runstate() == 'postmigrate', 'the end')
     host.power_cut()
     before = guest.counter()
     assert before > stale
