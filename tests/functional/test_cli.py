@@ -184,7 +184,7 @@ def test_fixate_alone_ends_no_qemu(host, temporality):
     notifier = host.notifier()
     notifier.protect(guest)
     assert temporality('fixate').returncode == 0
-    assert guest.runstate() == 'postmigrate'
+    machine.wait_for(lambda: guest.runstate() == 'postmigrate', 'the end')
 
 
 def test_drill(host, temporality):
