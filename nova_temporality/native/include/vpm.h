@@ -4,7 +4,8 @@
  * A *pool* is a directory on an NVRAM file system (fsdax ext4 or XFS; tmpfs
  * emulates one).  It holds:
  *
- *   pool             CONF (what the pool is) and TOC (table of contents)
+ *   pool             CONF (what the pool is), TOC (table of contents) and a
+ *                    ring of the latest outcomes of fixations
  *   lock             flock(2)ed while the TOC changes; a killed owner leaves
  *                    no lock behind
  *   regions/<id>/    one directory per region, <id> in 16 hex digits:
