@@ -12,8 +12,6 @@
 
 """Where the time goes: one bar per pVM, phases coloured."""
 
-import os
-
 PHASES = [
     ('to the first command', 'signal_ns', 'command_ns', '#555555'),
     ('stop vCPUs, drain disks', 'command_ns', 'stopped_ns', '#d95f02'),
@@ -24,7 +22,6 @@ PHASES = [
 
 def draw(rounds, path):
     """Draw the median one of some rounds, each a list of dicts of instants."""
-    os.environ.setdefault('MPLCONFIGDIR', os.path.dirname(path))
     import matplotlib
     matplotlib.use('svg')
     from matplotlib import pyplot

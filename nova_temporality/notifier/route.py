@@ -30,9 +30,9 @@ SNAPSHOT = 'snapshot'
 
 # Milliseconds: of the former for memory, of the latter for other memory and
 # for what it needs at least.
-_MIGRATE_PER_GIB = 0.2
-_SNAPSHOT_PER_MIB = 1.0
-_SNAPSHOT_AT_LEAST = 0.5
+_MIGRATE_PER_GIB = 0.1
+_SNAPSHOT_PER_MIB = 0.7
+_SNAPSHOT_AT_LEAST = 1.0
 
 
 def choose(qmp, memory_size, timeout):

@@ -202,7 +202,7 @@ def test_unmigratable_device_is_reported_before_power_fails(host):
 
 
 @pytest.mark.parametrize('device, cache, said', [
-    ('virtio-blk-pci', {'direct': False}, 'page cache'),
+    ('ide-hd', {'direct': False}, 'page cache'),
     ('virtio-blk-pci,write-cache=off', {'no-flush': True}, 'ignores flushes')])
 def test_disk_that_forgets_is_reported_before_power_fails(host, device,
                                                           cache, said):

@@ -16,7 +16,6 @@
 import pytest
 
 from nova_temporality.notifier import route
-from nova_temporality import vpm
 from tests.functional import machine
 
 # Where display.S says that something is not as it was.
@@ -28,12 +27,8 @@ _DRAW = 0x9010
 @pytest.mark.parametrize('program, expected', [
     (None, route.MIGRATE),
     ([machine.NOTIFIER_AT, 'snapshot-route'], route.SNAPSHOT)])
-def test_display_and_option_rom_come_back(nvram, make_host, tmp_path, accel,
-                                          program, expected):
-    # The display's memory might all be in the state.
-    pool = vpm.Pool.create(nvram + '/pool', total_size=64 << 20,
-                           state_size=20 << 20, descriptors=2, uid_base=0)
-    host = make_host(pool)
+def test_display_and_option_rom_come_back(host, tmp_path, accel, program,
+                                          expected):
     guest = host.guest(accel)
     guest.image.write_bytes(
         machine.assemble('display', tmp_path).ljust(1 << 20, b'\0'))
