@@ -4,28 +4,31 @@ export STATE ?= /var/tmp/temporality
 
 CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
 
-.PHONY: help demo demo-vpm test install guest cloud-up cloud-down \
-	cloud-status clean crash-explore fuzz kernel
+.PHONY: help demo demo-vpm test install guest kernel cloud-up cloud-down \
+	cloud-status clean crash-explore fuzz bench-fixation
 
 help:
-	@echo 'make demo          the power cut in a real cloud, shown (Debian 12, as root)'
-	@echo 'make demo-vpm      the same with more memory than NVRAM'
-	@echo 'make test          linters and all tests'
-	@echo 'make install       install all that is needed (Debian 12, as root)'
-	@echo 'make guest         build the guest image'
-	@echo 'make kernel        fetch the kernel that the POD driver is tested with'
-	@echo 'make cloud-up      bring up the pocket cloud, or repair it'
-	@echo 'make cloud-status  say how every service of it is'
-	@echo 'make cloud-down    stop it'
-	@echo 'make crash-explore cut the power wherever it hurts, in a model (as root)'
-	@echo 'make fuzz          fuzz what libvpm reads, FUZZ_SECONDS (60) each (as root)'
-	@echo 'make clean         stop it and remove $(STATE)'
+	@echo 'make demo            the power cut in a real cloud, shown (Debian 12, as root)'
+	@echo 'make demo-vpm        the same with more memory than NVRAM'
+	@echo 'make test            linters and all tests'
+	@echo 'make install         install all that is needed (Debian 12, as root)'
+	@echo 'make guest           build the guest image'
+	@echo 'make kernel          fetch the kernel that the POD driver is tested with'
+	@echo 'make cloud-up        bring up the pocket cloud, or repair it'
+	@echo 'make cloud-status    say how every service of it is'
+	@echo 'make cloud-down      stop it'
+	@echo 'make crash-explore   cut the power wherever it hurts, in a model (as root)'
+	@echo 'make fuzz            fuzz what libvpm reads, FUZZ_SECONDS (60) each (as root)'
+	@echo 'make bench-fixation  measure fixation and recovery (as root, 10 minutes)'
+	@echo 'make clean           stop it and remove $(STATE)'
 
 demo: cloud-up
 	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m powercut
 
-.PHONY: help demo demo-vpm test install guest cloud-up cloud-down \
-	cloud-status clean crash-explore fuzz kernel
+demo-vpm: cloud-up
+	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m powercut paged
+
+test: install guest kernel
 	@tools/test.sh
 
 install:
@@ -51,6 +54,10 @@ crash-explore: install
 
 fuzz: install
 	@$(STATE)/venv/bin/python -m tests.fuzz
+
+# BENCH names pieces and options, see python -m bench.fixation --help.
+bench-fixation: install guest
+	@$(STATE)/venv/bin/python -m bench.fixation $(BENCH)
 
 clean:
 	@tools/cloud/clean.sh

@@ -58,7 +58,6 @@ class Outcome:
     region: int = 0
     length: int = 0
     route: str = 'migrate'
-    stale: bool = False
     pid: int = 0
     runstate: str = ''
     raised_by: tuple = ()
@@ -269,7 +268,6 @@ def _outcome(native):
         result=_RESULT_NAMES.get(native.result, 'unknown'),
         sequence=native.sequence,
         route=_ROUTE_NAMES.get(native.route, 'unknown'),
-        stale=native.code == _lib.VPM_EFIXATED,
         runstate=vpm._text(native.runstate),
         raised_by=_split(native.raised_by),
         reason=vpm._text(native.reason),

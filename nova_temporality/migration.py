@@ -36,15 +36,19 @@ class MigrationStuck(Exception):
     """QEMU does not get a migration to its end."""
 
 
+def set_capability(qmp, name, enabled, timeout):
+    """Set or clear one of QEMU's migration capabilities."""
+    qmp.command('migrate-set-capabilities', {'capabilities': [
+        {'capability': name, 'state': enabled}]}, timeout=timeout)
+
+
 def set_ignore_shared(qmp, enabled, timeout):
     """Keep RAM that lies in a shared file out of QEMU's streams, or not.
 
     libvirt neither knows nor resets this capability. Left behind, it would
     make "virsh save" write an image without RAM.
     """
-    qmp.command('migrate-set-capabilities', {'capabilities': [
-        {'capability': 'x-ignore-shared', 'state': enabled}]},
-        timeout=timeout)
+    set_capability(qmp, 'x-ignore-shared', enabled, timeout)
 
 
 def clear_capabilities(qmp, timeout):

@@ -38,8 +38,10 @@ class _Pvms(columns.FormattableColumn):
 
     def human_readable(self):
         return '\n'.join(
-            ' - '.join(filter(None, ('%(name)s %(state)s' % pvm,
-                                     pvm['reason'], pvm['remedy'])))
+            ' - '.join(filter(None, (
+                '%(name)s %(state)s' % pvm,
+                'route ' + pvm['route'] if pvm['route'] else None,
+                pvm['reason'], pvm['remedy'])))
             for pvm in self._value) or 'none'
 
 

@@ -314,6 +314,7 @@ class Notifier:
                     for name, one in sorted(self._pvms.items())]
         return {
             'engine': self._engine.describe(),
+            'engine_lost': self._engine.lost,
             'pool': self._pool.path,
             'pool_error': self._scan_error,
             'platform': self._platform.describe(),

@@ -52,6 +52,10 @@ class _Now(registry.Collector):
         platform.add_metric([status['platform']['caches']], 1)
         yield platform
         yield core.GaugeMetricFamily(
+            'temporality_engine_degraded', 'Whether the engine has to do '
+            'without a right that it was to use; "temporality status" says '
+            'which', bool(status['engine_lost']))
+        yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
             bool(self._notifier.outage_raised_by()))
         phases = core.GaugeMetricFamily(

@@ -33,7 +33,9 @@ from nova_temporality import engine as native
 from nova_temporality import migration
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import note
+from nova_temporality.notifier import obstacles
 from nova_temporality.notifier import power
+from nova_temporality.notifier import route
 from nova_temporality import paths
 from nova_temporality import qmp as qmp_module
 from nova_temporality import runlock
@@ -58,6 +60,9 @@ _NOTHING_TO_SAVE = {
     'shutdown': 'the guest has powered itself off',
 }
 
+# Run states after a save, by either route.
+_SAVED = ('postmigrate', 'paused')
+
 # Seconds for an answer while power is good.
 _PATIENCE = 2.0
 
@@ -73,6 +78,8 @@ class Condition:
     state: str
     reason: str = None
     remedy: str = None
+    # How its state would be written, while armed: see the module route.
+    route: str = None
 
 
 class _NotArmed(Exception):
@@ -114,11 +121,17 @@ class Pvm:
         self._check_interval = check_interval
         self._platform = platform
         self._jobs = queue.SimpleQueue()
+        # One block of a state file is its header.
+        self._state_room = pool.info().state_size - 4096
+        self._largest_state = 0
         self._condition = Condition(OFF)
         self._qmp = None
         self._unit = None
         # Whether QEMU on this connection was checked and prepared.
         self._prepared = False
+        # What route.choose() said about it, None before.
+        self._route = None
+        self._route_problem = None
         # Whether the vCPUs were seen to run since the last stop.
         self._seen_live = False
         # Fixations asked for, and begun, so far.
@@ -269,9 +282,14 @@ class Pvm:
             if not self._unit.disarm():
                 return None
         condition = self._examine()
-        if condition.state == ARMED:
-            self._arm(_PATIENCE)
-        return condition
+        if condition.state != ARMED:
+            return condition
+        if self._route is None:
+            self._route, self._route_problem = route.choose(
+                self._qmp, self.region.memory_size, _PATIENCE)
+        self._arm(_PATIENCE)
+        return dataclasses.replace(condition, route=self._route,
+                                   reason=self._route_problem)
 
     def _stays_armed(self):
         """Whether an armed pVM is as it was; changes nothing."""
@@ -281,15 +299,19 @@ class Pvm:
             runstate = migration.runstate(self._qmp, _PATIENCE)
             if self._seen_live != (runstate in migration.LIVE_RUNSTATES):
                 return False
-            return not self._blocked()
+            return self._obstacle() is None
         except qmp_module.QmpTimeout:
             raise
         except qmp_module.QmpConnectionError:
             return False
 
-    def _blocked(self):
-        reply = self._qmp.command('query-migrate', timeout=_PATIENCE)
-        return reply.get('blocked-reasons')
+    def _obstacle(self):
+        """Return what is in the way of a fixation, and its remedy."""
+        return (
+            obstacles.blockers(self._qmp, _PATIENCE) or
+            obstacles.disks(self._qmp, self.region.is_vpm, _PATIENCE) or
+            obstacles.state_size(self._qmp, self._state_room,
+                                 self._largest_state, _PATIENCE))
 
     def _reach(self, timeout):
         """Connect if need be; return QEMU's run state."""
@@ -315,6 +337,7 @@ class Pvm:
             qmp.close()
             raise
         self._qmp = qmp
+        self._route = None
         self._prepared = False
         self._seen_live = False
 
@@ -362,7 +385,8 @@ class Pvm:
                 if not qmp.unread:
                     break
             self._unit.arm(qmp=qmp, stream=ours, lock=self._run_lock,
-                           pid=qmp.pid, route='migrate', runstate=runstate,
+                           pid=qmp.pid, route=self._route or route.MIGRATE,
+                           runstate=runstate,
                            before=before, producer='qemu ' + qmp.version)
         finally:
             qmp.close()
@@ -387,10 +411,9 @@ class Pvm:
                 return Condition(
                     NOT_ARMED, 'it was saved before and has not run since, '
                     'so QEMU cannot save it again', 'unpause the server')
-        reasons = self._blocked()
-        if reasons:
-            return Condition(NOT_ARMED, '; '.join(reasons),
-                             'remove what blocks migration from the server')
+        obstacle = self._obstacle()
+        if obstacle:
+            return Condition(NOT_ARMED, *obstacle)
         return Condition(ARMED)
 
     def _prepare(self):
@@ -438,7 +461,7 @@ class Pvm:
         stopped = self._note.read(self._qmp.pid)
         if stopped:
             return stopped.runstate
-        if runstate == 'postmigrate':
+        if runstate in _SAVED:
             # A pVM that was paused anyway needs nobody to resume it.
             state = self._proven()
             if state and state.meta.runstate in migration.LIVE_RUNSTATES:
@@ -472,12 +495,13 @@ class Pvm:
     def _fixate(self, attempt):
         try:
             outcome = self._outcome()
-            if outcome is None or outcome.stale:
+            if outcome is None:
                 outcome = self._fixate_unarmed(attempt)
             if outcome.result == fixation.SKIPPED:
                 outcome = dataclasses.replace(
                     outcome, reason=_NOTHING_TO_SAVE[outcome.runstate])
             attempt.settle_as(outcome)
+            self._largest_state = max(self._largest_state, outcome.length)
         except _NotArmed as e:
             if e.condition.state == OFF:
                 attempt.settle(fixation.SKIPPED, reason='no QEMU runs it')
@@ -536,9 +560,6 @@ class Pvm:
             before = stopped.runstate
             event = dataclasses.replace(event, raised_by=tuple(sorted(
                 {*event.raised_by, *stopped.raised_by})))
-        if runstate in migration.LIVE_RUNSTATES and self._proven():
-            # Started by hand, and not noticed yet: its memory is newer.
-            self._pool.begin_epoch(self.region.id)
         self._arm(attempt.left(), before)
         self._unit.fire(event, attempt.deadline_ns)
         outcome = self._outcome()
@@ -608,7 +629,7 @@ class Pvm:
         return done
 
     def _end(self):
-        if (self._reach(_PATIENCE) != 'postmigrate' or not self._held or
+        if (self._reach(_PATIENCE) not in _SAVED or not self._held or
                 not self._proven()):
             return False
         process = os.pidfd_open(self._qmp.pid)

@@ -45,7 +45,7 @@ def nvram():
 @pytest.fixture
 def pool(nvram):
     with vpm.Pool.create(os.path.join(nvram, 'pool'), total_size=512 << 20,
-                         state_size=4 << 20, descriptors=16,
+                         state_size=20 << 20, descriptors=16,
                          uid_base=0) as pool:
         yield pool
 

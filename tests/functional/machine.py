@@ -16,6 +16,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import socket
 import struct
@@ -30,6 +31,7 @@ from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
 from nova_temporality import vpm
+from tests.native import build
 
 MEMORY = 32 << 20
 
@@ -87,6 +89,16 @@ def accepts(port):
     return True
 
 
+def assemble(name, directory, *flags):
+    """Return the boot sector that guests/<name>.S makes."""
+    source = pathlib.Path(__file__).parent / 'guests' / (name + '.S')
+    made, linked = directory / (name + '.o'), directory / (name + '.bin')
+    build.run(['cc', '-m32', '-c', *flags, source, '-o', made])
+    build.run(['ld', '-m', 'elf_i386', '-Ttext', '0x7c00', '--oformat',
+               'binary', made, '-o', linked])
+    return linked.read_bytes()
+
+
 class Guest:
     """One pVM: a region, and the QEMU that runs on it.
 
@@ -94,7 +106,7 @@ class Guest:
     """
 
     def __init__(self, pool, run_dir, tmp_path, accel='tcg', name=None,
-                 size=MEMORY, disk_device='virtio-blk-pci'):
+                 size=MEMORY, disk_device='virtio-blk-pci,write-cache=off'):
         self.pool = pool
         self.run_dir = run_dir
         self.accel = accel
@@ -105,6 +117,7 @@ class Guest:
         # SeaBIOS does not boot from a disk of a single sector.
         self.image.write_bytes(self._boot_sector().ljust(1 << 20, b'\0'))
         self.disk = {'driver': 'file', 'filename': str(self.image)}
+        self.cache = {'direct': False}
         self.process = None
 
     def _alloc(self, size):
@@ -126,7 +139,8 @@ class Guest:
                                      self.region.virtual_size),
             '-vga', 'std' if vga else 'none',
             '-blockdev', json.dumps({'driver': 'raw', 'node-name': 'disk',
-                                     'file': self.disk}),
+                                     'file': self.disk,
+                                     'cache': self.cache}),
             '-device', self.disk_device +
             ',drive=disk,rerror=stop,werror=stop']
         sockets = (paths.fixate_socket(self.run_dir, self.name),

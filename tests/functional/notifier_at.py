@@ -23,6 +23,7 @@ import time
 
 from nova_temporality.cmd import notifier
 from nova_temporality.native import _vpm
+from nova_temporality.notifier import route
 from nova_temporality import qmp
 from nova_temporality import vpm
 
@@ -128,6 +129,9 @@ POINTS = {
     'power-fails-at-verify': lambda: before(
         vpm.Pool, 'verify_state', fail_power,
         once(lambda *args: calls_of('_drill'))),
+    # Servers of tests are too small for it to be chosen.
+    'snapshot-route': lambda: setattr(
+        route, 'choose', lambda *args: (route.SNAPSHOT, None)),
     'hang-qemu-at-first-save': lambda: at_step(
         _lib.VPM_STEP_STOPPED, hang, only_once=True),
 }

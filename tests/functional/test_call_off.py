@@ -25,7 +25,7 @@ def test_guest_runs_on_and_is_fixated_again(host, accel):
     notifier = host.notifier()
     notifier.protect(guest)
     notifier.power_fails()
-    assert guest.runstate() == 'postmigrate'
+    machine.wait_for(lambda: guest.runstate() == 'postmigrate', 'the end')
     assert guest.stands_still()
     assert guest.capabilities() == set()
 

@@ -15,6 +15,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -46,7 +47,8 @@ def test_status_of_armed_guest(host, temporality):
     status = json.loads(result.stdout)
     assert status['notifier'] == 'up'
     assert status['pvms'] == [{'name': guest.name, 'state': 'armed',
-                               'reason': None, 'remedy': None}]
+                               'reason': None, 'remedy': None,
+                               'route': 'migrate'}]
     assert status['platform']['caches'] == 'emulated'
     shown = temporality('status').stdout
     assert guest.name + ' armed' in shown
@@ -73,6 +75,34 @@ def test_status_without_notifier(temporality):
     assert 'down' in result.stdout
     assert 'systemctl start' in result.stdout
     assert 'Traceback' not in result.stderr
+
+
+def test_outage_show_after_the_reboot(host, temporality):
+    assert json.loads(temporality('outage', 'show', '-f',
+                                  'json').stdout) == []
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.call('drill')
+    notifier.power_fails()
+    host.power_cut()
+    shutil.rmtree(host.run_dir)
+
+    result = temporality('outage', 'show', '-f', 'json')
+
+    assert result.returncode == 0, result.stderr
+    row, = json.loads(result.stdout)
+    assert row['Server'] == guest.name
+    assert row['Result'] == 'fixated'
+    assert row['Raised By'] == 'signal'
+    assert row['Run State'] == 'running'
+    assert (0 < row['Command ms'] < row['Stopped ms'] < row['Stream ms'] <
+            row['Saved ms'] < row['Fixated ms'])
+    assert row['State Size'] > 0
+    drill, outage = json.loads(temporality('outage', 'show', '--all', '-f',
+                                           'json').stdout)
+    assert drill['Raised By'] == 'drill'
+    assert outage == row
 
 
 @pytest.mark.parametrize('command', ['fixate', 'resume', 'drill'])
@@ -157,7 +187,7 @@ def test_fixate_alone_ends_no_qemu(host, temporality):
     notifier = host.notifier()
     notifier.protect(guest)
     assert temporality('fixate').returncode == 0
-    assert guest.runstate() == 'postmigrate'
+    machine.wait_for(lambda: guest.runstate() == 'postmigrate', 'the end')
 
 
 def test_drill(host, temporality):

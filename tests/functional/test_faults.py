@@ -13,6 +13,7 @@
 """What is broken is reported, delays nobody and is never resumed."""
 
 import os
+import shutil
 import time
 
 import pytest
@@ -115,13 +116,18 @@ def test_state_larger_than_its_file(nvram, make_host):
         host = make_host(pool)
         guest = host.booted()
         notifier = host.notifier()
-        notifier.protect(guest)
+        notifier.start()
+        assert notifier.state(guest) == 'not armed'
+        assert 'state files hold 60 KiB' in notifier.pvm(
+            guest.name)['reason']
+        assert '--state-size' in notifier.pvm(guest.name)['remedy']
 
+        # It is tried all the same.
         report = notifier.power_fails()
 
         outcome = machine.outcome(report, guest)
         assert outcome['result'] == 'failed'
-        assert 'state' in outcome['reason']
+        assert 'longer than' in outcome['reason']
         assert not guest.proven()
         assert notifier.state(guest) == 'stopped'
         assert guest.capabilities() == set()
@@ -129,12 +135,23 @@ def test_state_larger_than_its_file(nvram, make_host):
         guest.wait_counting()
 
 
-def test_disk_that_cannot_be_flushed(host):
+@pytest.fixture(params=['migrate', 'snapshot'])
+def any_route(request):
+    """What makes the notifier take one of the two routes."""
+    if request.param == 'migrate':
+        return None
+    return [machine.NOTIFIER_AT, 'snapshot-route']
+
+
+def test_disk_that_cannot_be_flushed(host, tmp_path, any_route):
     # An IDE disk has a write cache, whatever its driver knows about that.
     guest = host.guest(disk_device='ide-hd')
-    guest.disk = failing(guest.disk, iotype='flush')
+    image = shutil.copy(guest.image, tmp_path)  # tmpfs may not do direct I/O
+    guest.disk = failing(dict(guest.disk, filename=str(image)),
+                         iotype='flush')
+    guest.cache = {'direct': True}
     guest.boot()
-    notifier = host.notifier()
+    notifier = host.notifier(any_route)
     notifier.protect(guest)
 
     report = notifier.power_fails()
@@ -146,14 +163,14 @@ def test_disk_that_cannot_be_flushed(host):
     guest.wait_counting()
 
 
-def test_disk_error_is_survived(host):
+def test_disk_error_is_survived(host, any_route):
     """A request that failed is kept, and made again by the next QEMU."""
     guest = host.guest()
     disk = guest.disk
     guest.disk = failing(disk, iotype='write')
     guest.boot(wait=False)
     machine.wait_for(lambda: guest.runstate() == 'io-error', 'the error')
-    notifier = host.notifier()
+    notifier = host.notifier(any_route)
     notifier.protect(guest)
     notifier.power_fails()
     host.power_cut()
@@ -182,6 +199,46 @@ def test_unmigratable_device_is_reported_before_power_fails(host):
     assert notifier.state(guest) == 'not armed'
     assert 'usb-mtp' in notifier.pvm(guest.name)['reason']
     assert notifier.pvm(guest.name)['remedy']
+
+
+@pytest.mark.parametrize('device, cache, said', [
+    ('ide-hd', {'direct': False}, 'page cache'),
+    ('virtio-blk-pci,write-cache=off', {'no-flush': True}, 'ignores flushes')])
+def test_disk_that_forgets_is_reported_before_power_fails(host, device,
+                                                          cache, said):
+    guest = host.guest(disk_device=device)
+    guest.cache = cache
+    guest.boot()
+    notifier = host.notifier()
+    notifier.start()
+
+    assert notifier.state(guest) == 'not armed'
+    assert said in notifier.pvm(guest.name)['reason']
+    assert 'cache mode' in notifier.pvm(guest.name)['remedy']
+
+
+def test_second_socket_that_does_not_answer_is_reported(host):
+    guest = host.booted()
+    engines = qmp.QmpClient(paths.fixate_socket(host.run_dir, guest.name),
+                            machine.PATIENCE)  # serves one at a time
+    notifier = host.notifier()
+    notifier.start()
+    assert notifier.state(guest) == 'not armed'
+    assert 'fixate.sock' in notifier.pvm(guest.name)['reason']
+    engines.close()
+    machine.wait_for(lambda: notifier.state(guest) == 'armed', 'armed')
+
+
+def test_rights_that_lack_are_told(host):
+    notifier = host.notifier()
+    host.configure(engine_cpus='1000')
+    notifier.start()
+    assert 'engine_cpus' in notifier.call('status')['engine']
+    assert notifier.call('status')['engine_lost']
+    notifier.end()
+    host.configure(engine_priority=0, engine_threads=1)
+    notifier.start()
+    assert 'engine_cpus' not in notifier.call('status')['engine']
 
 
 def flip_first_stream_byte(state):
@@ -324,7 +381,7 @@ def test_guest_started_by_hand_just_before_power_fails(host):
     report = notifier.power_fails()
 
     assert machine.outcome(report, guest)['fixated_ms']
-    assert guest.runstate() == 'postmigrate'
+    machine.wait_for(lambda: guest.runstate() == 'postmigrate', 'the end')
     host.power_cut()
     before = guest.counter()
     assert before > stale

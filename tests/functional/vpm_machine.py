@@ -13,17 +13,14 @@
 """A guest with more memory than NVRAM, which checks all of it for ever."""
 
 import os
-import pathlib
 import re
 import subprocess
 
 from nova_temporality import vpm
 from tests.functional import machine
-from tests.native import build
 
 # KVM in a virtual machine goes over 4 MiB per second, pager or not.
 MEMORY = {'tcg': 32 << 20, 'kvm': 8 << 20}
-_SOURCE = pathlib.Path(__file__).parent / 'guests' / 'pattern.S'
 
 # What libvirt gives every QEMU.
 SANDBOX = ('-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,'
@@ -35,15 +32,6 @@ mount -t tmpfs none /mnt && mknod -m 666 /mnt/uffd c 10 %d &&
 mount --bind /mnt/uffd /dev/userfaultfd && umount -l /mnt &&
 exec setpriv --reuid "$0" --regid "$0" --clear-groups "$@"
 """
-
-
-def assemble(directory, size):
-    """Return the boot sector of pattern.S for a memory of a size."""
-    made, linked = directory / 'pattern.o', directory / 'pattern.bin'
-    build.run(['cc', '-m32', '-c', '-DEND=%d' % size, _SOURCE, '-o', made])
-    build.run(['ld', '-m', 'elf_i386', '-Ttext', '0x7c00', '--oformat',
-               'binary', made, '-o', linked])
-    return linked.read_bytes()
 
 
 class VpmGuest(machine.Guest):
@@ -68,7 +56,8 @@ class VpmGuest(machine.Guest):
             policy=self._policy, page_size=4096)
 
     def _boot_sector(self):
-        return assemble(self._directory, self.region.virtual_size)
+        return machine.assemble('pattern', self._directory,
+                                '-DEND=%d' % self.region.virtual_size)
 
     def _launch(self, command, user):
         command = ['env', 'LD_PRELOAD=' + vpm.PRELOAD_PATH, '%s=%s' % (

@@ -13,6 +13,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+import pytest
 
 from nova_temporality.notifier import judge
 from nova_temporality.notifier import power
@@ -235,6 +236,16 @@ def test_news_from_during_a_fixation_are_part_of_it():
     host.now = START + S + 1
     host.hear(power.GOOD, 'gpio').hear(power.COMMIT, 'gpio')
     assert len(host.fixations) == 2
+
+
+@pytest.mark.parametrize('name, confidence, suffices', [
+    ('signal', 100, True), ('signal', 99, False), ('nut', 100, False)])
+def test_what_may_fire_without_being_asked(name, confidence, suffices):
+    host = Host(['nut', 'signal'], {name: confidence})
+    assert host.judge.suffices(name) == suffices
+    # And then it does always begin a fixation.
+    if suffices:
+        assert len(host.hear(power.COMMIT, name).fixations) == 1
 
 
 def test_grace_is_forgiven():

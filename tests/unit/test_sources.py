@@ -30,6 +30,7 @@ from nova_temporality.notifier import sources
 from nova_temporality.notifier.sources import gpio
 from nova_temporality.notifier.sources import nut
 from nova_temporality.notifier.sources import signals
+from nova_temporality.notifier import watch
 
 pytestmark = pytest.mark.native_threads
 
@@ -129,6 +130,36 @@ class TestSignals:
                         'commit signal %d from process %d\n'
                         % (number, os.getpid()))
             process.kill()
+
+    @pytest.mark.parametrize('confidence, direct', [(100, True), (60, False)])
+    def test_fires_directly_if_its_word_is_enough(self, confidence, direct):
+        conf = make_conf(pod_sources=['signal', 'sigpwr'],
+                         pod_confidence={'signal': confidence})
+        loaded = sources.load(conf)
+        waited = []
+
+        class Notifier:
+            def outage_raised_by(self):
+                return ()
+
+            def wait_signal(self, number, raised_by):
+                waited.append((number, raised_by))
+                return 1, 2, 3
+
+        watch.Watch(loaded, Notifier(), conf)
+        assert (loaded['signal'].trigger is not None) == direct
+        if direct:
+            heard = []
+
+            def report(news):
+                heard.append(news)
+                raise Stop()
+
+            with pytest.raises(Stop):
+                loaded['signal'].run(report)
+            assert heard == [power.News(
+                power.COMMIT, 'signal 44 from process 3', 1, 2)]
+            assert waited == [(44, 'signal')]
 
     def test_number(self):
         assert signals.POD_SIGNAL == signal.SIGRTMIN + 10

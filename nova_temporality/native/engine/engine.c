@@ -131,6 +131,8 @@ static void notice(struct worker *worker, uint64_t data)
         drop_sockets(unit);
         unit->state = UNIT_IDLE;
     } else if (unit->state == UNIT_FIRED || unit->state == UNIT_BUSY) {
+        if (stream)  /* would be told again and again */
+            unwatch(worker, unit->arming.stream_fd);
         unit->stream_ready |= stream;
         unit->qmp_ready |= !stream;
     }
@@ -168,14 +170,9 @@ static void step_all(struct worker *worker)
 {
     uint64_t now = vpm_now_ns();
 
-    for (struct vpm_unit *unit = worker->busy; unit; unit = unit->next_busy) {
-        bool ended = unit->ended;
-
+    for (struct vpm_unit *unit = worker->busy; unit; unit = unit->next_busy)
         if (unit->phase != PHASE_DONE)
             unit_step(unit, now);
-        if (unit->ended && !ended)
-            unwatch(worker, unit->arming.stream_fd);
-    }
 }
 
 /* Only now, when all that was ready has been served. */
@@ -192,8 +189,7 @@ static void finish(struct worker *worker)
             continue;
         }
         *link = unit->next_busy;
-        if (unit->outcome.code != VPM_EFIXATED)
-            vpm_outcome_record(unit->pool, &unit->outcome, &ignored);
+        vpm_outcome_record(unit->pool, &unit->outcome, &ignored);
         pthread_mutex_lock(&worker->lock);
         drop_sockets(unit);
         unit->state = UNIT_SETTLED;
@@ -493,6 +489,7 @@ static int arm(struct vpm_unit *unit, const struct vpm_arming *arming,
     unit->serial = serial;
     unit->line_length = 0;
     unit->line_too_long = false;
+    unit->heard = 0;
     unit->phase = PHASE_LOCK;
     unit->state = UNIT_ARMED;
     return VPM_OK;

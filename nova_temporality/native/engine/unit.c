@@ -32,6 +32,11 @@
 #define SHORT_NAP_NS 100000u
 #define MUCH ((uint64_t)64 << 10)
 
+/* Of what QEMU says while nothing happens. One that says more than that is
+ * let go, and armed again when its turn comes: it must not keep a thread of
+ * high priority busy. */
+#define LISTEN_MAX ((uint64_t)1 << 20)
+
 /* Ids of commands. */
 enum command {
     COMMAND_BEFORE = 1,
@@ -225,7 +230,6 @@ void unit_start(struct vpm_unit *unit)
     memcpy(outcome->name, unit->name, sizeof(outcome->name));
     memcpy(outcome->raised_by, unit->event.raised_by,
            sizeof(outcome->raised_by));
-    unit->qmp_ready = unit->stream_ready = false;
     unit->proven_before = unit->accepted = unit->ended = false;
     unit->after[0] = '\0';
     lock(unit, vpm_now_ns());
@@ -258,6 +262,8 @@ static void save(struct vpm_unit *unit)
 static void on_stopped(struct vpm_unit *unit)
 {
     char *runstate = unit->outcome.runstate;
+    bool ran = is_live(runstate);
+    struct vpm_error err;
 
     reached(unit, VPM_STEP_STOPPED);
     if (has_nothing(runstate)) {
@@ -267,18 +273,18 @@ static void on_stopped(struct vpm_unit *unit)
         settle(unit, VPM_RESULT_SKIPPED);
         return;
     }
-    if (unit->arming.before[0] && !is_live(runstate))
+    if (unit->arming.before[0] && !ran)
         memcpy(runstate, unit->arming.before, VPM_RUNSTATE_MAX);
     write_note(unit, runstate);
-    if (!unit->proven_before) {
-        save(unit);
-    } else if (is_live(runstate) && !unit->arming.before[0]) {
-        fail_with(unit, VPM_EFIXATED, "its vCPUs were started beside a "
-                  "proven state");
-    } else {
+    if (unit->proven_before && !ran) {
         snprintf(unit->outcome.reason, sizeof(unit->outcome.reason),
                  "it was fixated before");
         settle(unit, VPM_RESULT_FIXATED);
+    } else if (unit->proven_before &&
+               vpm_fixation_begin_anew(unit->fixation, &err) < 0) {
+        fail(unit, &err);
+    } else {
+        save(unit);
     }
 }
 
@@ -459,6 +465,7 @@ static bool read_qmp(struct vpm_unit *unit)
         return true;
     if (got <= 0)
         return false;
+    unit->heard += (uint64_t)got;
     unit->line_length += (size_t)got;
     split(unit);
     return true;
@@ -466,7 +473,7 @@ static bool read_qmp(struct vpm_unit *unit)
 
 bool unit_listen(struct vpm_unit *unit)
 {
-    return read_qmp(unit);
+    return read_qmp(unit) && unit->heard < LISTEN_MAX;
 }
 
 /* -- stepping ------------------------------------------------------------ */
@@ -518,7 +525,7 @@ void unit_step(struct vpm_unit *unit, uint64_t now_ns)
         lock(unit, now_ns);
     else if (unit->phase == PHASE_RETRY && is_due(unit, now_ns))
         ask_whether_saved(unit);
-    unit->qmp_ready = unit->stream_ready = false;
+    unit->qmp_ready = false;
 }
 
 uint64_t unit_due_ns(const struct vpm_unit *unit)

@@ -55,7 +55,7 @@ struct vpm_unit {
     struct vpm_unit *next_busy;
     enum unit_phase phase;
     bool qmp_ready;            /* can be read */
-    bool stream_ready;         /* has no more writers */
+    bool stream_ready;         /* has no more writers; stays so */
     bool proven_before;        /* the state of this epoch was proven */
     bool accepted;             /* QEMU took the command "migrate" */
     bool ended;                /* the stream is complete */
@@ -68,10 +68,11 @@ struct vpm_unit {
     char line[UNIT_LINE_MAX];
     size_t line_length;
     bool line_too_long;
+    uint64_t heard;            /* bytes */
 };
 
 /* Reads what QMP says while the unit is armed.  False when QEMU has closed the
- * connection.  Called under the worker's lock. */
+ * connection, or says too much.  Called under the worker's lock. */
 bool unit_listen(struct vpm_unit *unit);
 
 /* Begins; goes on with what is ready or due.  Afterwards its phase may be

@@ -4,7 +4,8 @@
  * A *pool* is a directory on an NVRAM file system (fsdax ext4 or XFS; tmpfs
  * emulates one).  It holds:
  *
- *   pool             CONF (what the pool is) and TOC (table of contents)
+ *   pool             CONF (what the pool is), TOC (table of contents) and a
+ *                    ring of the latest outcomes of fixations
  *   lock             flock(2)ed while the TOC changes; a killed owner leaves
  *                    no lock behind
  *   regions/<id>/    one directory per region, <id> in 16 hex digits:
@@ -436,10 +437,8 @@ bool vpm_unit_fire(struct vpm_unit *unit, const struct vpm_event *event);
 
 /* Waits until a unit that was fired has ended, and forgets that it was fired.
  * VPM_ENOENT when it was not fired, VPM_ETIMEDOUT at CLOCK_MONOTONIC
- * *deadline_ns* (0: none).  A failure of the fixation is in *outcome*: with
- * code VPM_EFIXATED, its vCPUs were started beside a proven state, which is
- * to be made stale before it is tried again.  The outcome is in the pool's
- * ring, unless it is that one. */
+ * *deadline_ns* (0: none).  A failure of the fixation is in *outcome*, which
+ * is in the pool's ring, too. */
 int vpm_unit_wait(struct vpm_unit *unit, uint64_t deadline_ns,
                   struct vpm_outcome *outcome, struct vpm_error *err);
 

@@ -140,7 +140,8 @@ static bool proven_already(const struct vpm_fixation *fixation,
                            fixation->map.length, &info, &ignored) == VPM_OK;
 }
 
-int vpm_fixation_begin(struct vpm_fixation *fixation, struct vpm_error *err)
+static int begin(struct vpm_fixation *fixation, bool give_up_proven,
+                 struct vpm_error *err)
 {
     struct vpm_slot slot;
     int rc;
@@ -149,7 +150,7 @@ int vpm_fixation_begin(struct vpm_fixation *fixation, struct vpm_error *err)
     rc = vpm_region_again(fixation->pool, &fixation->body, &slot, err);
     if (rc < 0)
         return rc;
-    if (proven_already(fixation, &slot))
+    if (!give_up_proven && proven_already(fixation, &slot))
         return vpm_fail(err, VPM_EFIXATED, "region %016" PRIx64 " of '%s' is "
                         "fixated already, in epoch %" PRIu64 ": begin a new "
                         "epoch before its vCPUs run", fixation->body.id,
@@ -163,6 +164,17 @@ int vpm_fixation_begin(struct vpm_fixation *fixation, struct vpm_error *err)
     fixation->stream_crc = 0;
     fixation->phase = BEGUN;
     return VPM_OK;
+}
+
+int vpm_fixation_begin(struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    return begin(fixation, false, err);
+}
+
+int vpm_fixation_begin_anew(struct vpm_fixation *fixation,
+                            struct vpm_error *err)
+{
+    return begin(fixation, true, err);
 }
 
 static int late(const struct vpm_fixation *fixation, struct vpm_error *err)
