@@ -128,6 +128,9 @@ POINTS = {
     'power-fails-at-verify': lambda: before(
         vpm.Pool, 'verify_state', fail_power,
         once(lambda *args: calls_of('_drill'))),
+    'power-fails-at-suspend': lambda: before(
+        vpm.Pool, 'verify_state', fail_power,
+        once(lambda *args: calls_of('_suspend'))),
     'hang-qemu-at-first-save': lambda: at_step(
         _lib.VPM_STEP_STOPPED, hang, only_once=True),
 }
