@@ -58,7 +58,8 @@ class PowerEvent:
     :ivar source: in words
     :ivar wall_ns: CLOCK_REALTIME
     :ivar monotonic_ns: CLOCK_MONOTONIC
-    :ivar raised_by: names of the sources that agreed, OPERATOR, DRILL or SUSPEND
+    :ivar raised_by: names of the sources that agreed, OPERATOR, or one of
+                     NO_OUTAGE
     """
 
     source: str

@@ -30,6 +30,7 @@ from oslo_utils import units
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality import intent
+from nova_temporality.notifier import client
 from nova_temporality import paths
 from nova_temporality import resources
 from nova_temporality import sizing
@@ -46,6 +47,9 @@ CONF = nova.conf.CONF
 PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
+
+# In which a server that is fixated ran.
+_RUNNING_VM_STATES = (vm_states.ACTIVE, vm_states.RESCUED, vm_states.RESIZED)
 
 # What disks are to libvirt; all other types of images are files.
 _SOURCE_TYPES = {'lvm': 'block', 'rbd': 'network'}
@@ -290,6 +294,55 @@ class TemporalityDriver(startup.Startup):
         if intent.is_pvm(instance):
             regions.discard_state(PCONF.temporality.pool_path, instance.uuid)
 
+    def suspend(self, context, instance):
+        """See ComputeDriver; by a fixation, however large the memory is."""
+        if not intent.is_pvm(instance):
+            return super().suspend(context, instance)
+        try:
+            outcome = regions.suspend(PCONF.temporality.run_dir,
+                                      instance.uuid)
+            LOG.info('Suspended within %(ms).1f ms',
+                     {'ms': outcome['fixated_ms']}, instance=instance)
+        except client.NotifierError as exc:
+            if self._host.get_guest(instance).is_active() or (
+                    not self._is_proven(instance)):
+                raise nova_exception.InstanceFaultRollback(
+                    exception.NotPossible(
+                        reason='Cannot suspend, it runs on: %s' % exc))
+        # Its QEMU has ended; wait until libvirt has noticed.
+        self._destroy(instance)
+
+    def resume(self, context, instance, network_info, block_device_info=None,
+               share_info=None):
+        """See ComputeDriver; as after a power cut."""
+        if not intent.is_pvm(instance):
+            return super().resume(context, instance, network_info,
+                                  block_device_info, share_info)
+        try:
+            recovery.resume_suspended(self, context, instance)
+        except Exception as exc:
+            if self._is_proven(instance):
+                # It stays suspended.
+                raise nova_exception.InstanceFaultRollback(exc)
+            raise
+
+    def resume_state_on_host_boot(self, context, instance, network_info,
+                                  share_info, block_device_info=None):
+        """See ComputeDriver; what is suspended stays so."""
+        if intent.is_pvm(instance) and (
+                instance.vm_state == vm_states.SUSPENDED):
+            return
+        super().resume_state_on_host_boot(
+            context, instance, network_info, share_info, block_device_info)
+
+    @staticmethod
+    def _is_proven(instance):
+        try:
+            regions.proven_state(PCONF.temporality.pool_path, instance.uuid)
+        except vpm.VpmError:
+            return False
+        return True
+
     def unpause(self, instance):
         """See ComputeDriver."""
         if not intent.is_pvm(instance):
@@ -334,14 +387,9 @@ class TemporalityDriver(startup.Startup):
         """See LibvirtDriver; a server that is fixated counts as running."""
         info = super().get_info(instance, use_cache)
         if info.state == power_state.PAUSED and intent.is_pvm(instance) and (
-                instance.vm_state == vm_states.ACTIVE):
-            try:
-                regions.proven_state(PCONF.temporality.pool_path,
-                                     instance.uuid)
-                info.state = power_state.RUNNING
-            except vpm.VpmError:
-                LOG.debug('pVM stands still and is not fixated',
-                          instance=instance)
+                instance.vm_state in _RUNNING_VM_STATES and
+                self._is_proven(instance)):
+            info.state = power_state.RUNNING
         return info
 
     # -- what a pVM cannot do yet ---------------------------------------------
@@ -352,11 +400,6 @@ class TemporalityDriver(startup.Startup):
             raise exception.NotPossible(
                 reason='%s is not possible yet for a persistent server; '
                        'nothing was changed' % action)
-
-    def suspend(self, context, instance):
-        """See ComputeDriver."""
-        self._refuse(instance, 'Suspend')
-        super().suspend(context, instance)
 
     def rescue(self, context, instance, network_info, image_meta,
                rescue_password, block_device_info, share_info):

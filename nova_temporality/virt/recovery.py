@@ -15,7 +15,7 @@
 A pVM whose domain is gone and whose state is proven gets an empty QEMU on
 the same memory, which loads the state and runs on. One whose state is not
 proven is never resumed. One whose domain is there is not touched: then only
-nova-compute was restarted.
+nova-compute was restarted. One that is suspended stays so.
 """
 
 from concurrent import futures
@@ -53,6 +53,22 @@ ACTION = 'temporality_recover'
 # Recovery is mostly waiting for QEMU processes to start.
 _PARALLEL = 8
 
+# What ran, or stood still in its QEMU, when the power failed.
+_LIVE_VM_STATES = (vm_states.ACTIVE, vm_states.PAUSED, vm_states.ERROR,
+                   vm_states.RESCUED, vm_states.RESIZED)
+
+# In these the server was perhaps stopped by Nova, which goes on with it, or
+# tells how to.
+_STOPPED_BY_NOVA = (
+    task_states.REBUILDING, task_states.REBUILD_BLOCK_DEVICE_MAPPING,
+    task_states.REBUILD_SPAWNING, task_states.RESIZE_MIGRATING,
+    task_states.RESIZE_MIGRATED, task_states.RESIZE_FINISH,
+    task_states.RESIZE_REVERTING, task_states.POWERING_OFF,
+    task_states.POWERING_ON, task_states.SPAWNING, task_states.SHELVING,
+    task_states.SHELVING_IMAGE_PENDING_UPLOAD,
+    task_states.SHELVING_IMAGE_UPLOADING, task_states.SHELVING_OFFLOADING,
+    task_states.REBOOT_STARTED, task_states.REBOOT_STARTED_HARD)
+
 
 def recover_all(driver, instances):
     """Recover the pVMs of this host, several at a time.
@@ -68,6 +84,15 @@ def recover_all(driver, instances):
     with futures.ThreadPoolExecutor(_PARALLEL) as executor:
         list(executor.map(lambda instance: _recover_one(driver, instance),
                           instances))
+
+
+def resume_suspended(driver, context, instance):
+    """Let a suspended pVM run on, once, from its proven state.
+
+    :raises StateUnproven: there is none (any more)
+    :raises RecoveryFailed: it does not start; the state is kept
+    """
+    _Recovery(driver, context, instance).resume_suspended()
 
 
 def _recover_one(driver, instance):
@@ -105,10 +130,11 @@ class _Recovery:
     def run(self):
         """Find out what the server needs, and do it."""
         instance = self._instance
-        if instance.host != CONF.host or instance.vm_state not in (
-                vm_states.ACTIVE, vm_states.PAUSED, vm_states.ERROR):
+        if instance.host != CONF.host or (
+                instance.task_state == task_states.DELETING):
             return
-        if instance.task_state == task_states.DELETING:
+        if instance.vm_state not in _LIVE_VM_STATES and not (
+                self._is_being_resumed()):
             return
         if self._domain_is_active() and not self._finish_interrupted():
             return
@@ -117,8 +143,36 @@ class _Recovery:
         except (vpm.Unproven, vpm.NotFound) as exc:
             self._unproven(exc)
             return
+        if instance.task_state == task_states.SUSPENDING:
+            # Whether the tenant or the power came first, it is suspended.
+            self._set_suspended()
+            return
         with self._action():
             self._resume(state)
+            self._finished()
+
+    def resume_suspended(self):
+        """See the function of this name; Nova keeps its own record."""
+        try:
+            state = regions.proven_state(self._pool, self._instance.uuid)
+        except (vpm.Unproven, vpm.NotFound) as exc:
+            raise exception.StateUnproven(reason=str(exc))
+        if self._domain_is_active():
+            # An earlier attempt got so far. Its vCPUs cannot have run.
+            self._guest().poweroff()
+        self._resume(state)
+        regions.finish_recovery(self._run_dir, self._instance.uuid)
+
+    def _is_being_resumed(self):
+        return (self._instance.vm_state == vm_states.SUSPENDED and
+                self._instance.task_state == task_states.RESUMING)
+
+    def _set_suspended(self):
+        instance = self._instance
+        instance.vm_state = vm_states.SUSPENDED
+        instance.power_state = power_state.SHUTDOWN
+        instance.task_state = None
+        instance.save()
 
     def _guest(self):
         return self._driver._host.get_guest(self._instance)
@@ -138,6 +192,10 @@ class _Recovery:
         if not regions.is_recovering(self._run_dir, uuid):
             LOG.debug('pVM is there, nothing to recover',
                       instance=self._instance)
+            if self._instance.task_state in (task_states.SUSPENDING,
+                                             task_states.RESUMING):
+                # Nova does not take these up again.
+                self._finished()
             return False
         try:
             regions.proven_state(self._pool, uuid)
@@ -179,7 +237,6 @@ class _Recovery:
         loaded = time.monotonic()
         if self._ran_before(state):
             self._let_run()
-        self._finished()
         meta = state['meta']
         LOG.info(
             'Recovered: fixated in %(fixation).1f ms (%(size)d KiB of '
@@ -235,8 +292,11 @@ class _Recovery:
         regions.finish_recovery(self._run_dir, instance.uuid)
         instance.power_state = self._guest().get_power_state(
             self._driver._host)
-        if instance.vm_state == vm_states.ERROR:
+        if instance.vm_state in (vm_states.ERROR, vm_states.SUSPENDED):
             instance.vm_state = vm_states.ACTIVE
+        if instance.task_state in (task_states.SUSPENDING,
+                                   task_states.RESUMING):
+            instance.task_state = None
         instance.save()
 
     # -- no proven state ------------------------------------------------------
@@ -244,8 +304,11 @@ class _Recovery:
     def _unproven(self, reason):
         instance = self._instance
         if instance.vm_state == vm_states.ERROR or (
-                instance.power_state == power_state.SHUTDOWN):
+                instance.power_state == power_state.SHUTDOWN and
+                not self._is_being_resumed()):
             # Dealt with before, or it was off already.
+            return
+        if instance.task_state in _STOPPED_BY_NOVA:
             return
         exc = exception.StateUnproven(reason=str(reason))
         cold_boot = PCONF.temporality.on_unproven_state == 'cold-boot'
@@ -261,6 +324,11 @@ class _Recovery:
                 compute_utils.add_instance_fault_from_exc(
                     self._context, instance, exc, sys.exc_info())
                 self._cold_boot()
+            elif instance.vm_state in (vm_states.RESCUED, vm_states.RESIZED):
+                # ERROR would be in the way of unrescue, confirm and revert,
+                # each of which boots it afresh.
+                instance.power_state = power_state.SHUTDOWN
+                instance.save()
             else:
                 instance.power_state = power_state.SHUTDOWN
                 _set_error(self._context, instance, exc)

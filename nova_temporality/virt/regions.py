@@ -24,6 +24,7 @@ import os
 import shutil
 import threading
 
+from nova_temporality.notifier import client
 from nova_temporality import paths
 from nova_temporality.privsep import pool_pctxt
 from nova_temporality import qmp
@@ -153,6 +154,15 @@ def proven_state(pool_path, name):
 
 
 @pool_pctxt.entrypoint
+def suspend(run_dir, name):
+    """Have the notifier fixate a pVM and end its QEMU; returns the Outcome.
+
+    :raises client.NotifierError: it is not suspended, or nobody can tell
+    """
+    return client.call(run_dir, 'suspend', name=name)
+
+
+@pool_pctxt.entrypoint
 def load(pool_path, run_dir, name, timeout):
     """Load a pVM's state into the QEMU that waits for it; a dict of it.
 
@@ -174,7 +184,7 @@ def load(pool_path, run_dir, name, timeout):
 @pool_pctxt.entrypoint
 def discard_state(pool_path, name):
     """Make any state stale, because it shall never be resumed."""
-    with vpm.Pool(pool_path) as pool:
+    with vpm.Pool(pool_path) as pool, contextlib.suppress(vpm.NotFound):
         pool.begin_epoch(pool.lookup(name).id)
 
 

@@ -350,7 +350,6 @@ class LifeTest(base.DriverTestCase):
     def test_refused_actions(self):
         server = self.server
         for call in (
-                lambda: self.driver.suspend(self.context, server),
                 lambda: self.driver.snapshot(self.context, server, 'i',
                                              None),
                 lambda: self.driver.attach_volume(self.context, {}, server,
