@@ -30,7 +30,6 @@ from oslo_utils import units
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality import intent
-from nova_temporality.notifier import client
 from nova_temporality import paths
 from nova_temporality import resources
 from nova_temporality import sizing
@@ -38,9 +37,12 @@ from nova_temporality.virt import checks
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import record
 from nova_temporality.virt import regions
+from nova_temporality.virt import resizing
 from nova_temporality.virt import run_guest
 from nova_temporality.virt import startup
+from nova_temporality.virt import suspending
 from nova_temporality.virt import versions
+from nova_temporality.virt import volumes
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
@@ -55,7 +57,8 @@ _RUNNING_VM_STATES = (vm_states.ACTIVE, vm_states.RESCUED, vm_states.RESIZED)
 _SOURCE_TYPES = {'lvm': 'block', 'rbd': 'network'}
 
 
-class TemporalityDriver(startup.Startup):
+class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
+                        volumes.VolumesMixin, startup.Startup):
     """LibvirtDriver whose servers may be pVMs."""
 
     def __init__(self, virtapi, read_only=False):
@@ -129,9 +132,8 @@ class TemporalityDriver(startup.Startup):
               block_device_info=None, power_on=True, accel_info=None):
         """See ComputeDriver; decides whether the server is a pVM."""
         if self._decide(instance):
-            checks.check_request(instance, image_meta, network_info,
-                                 block_device_info, CONF.libvirt.virt_type)
-            self._check_cache_mode(instance)
+            self._check_request(instance, instance.flavor, image_meta,
+                                network_info)
             try:
                 self._ensure_region(instance)
             except vpm.PoolFull as exc:
@@ -143,25 +145,60 @@ class TemporalityDriver(startup.Startup):
                       block_device_info=block_device_info, power_on=power_on,
                       accel_info=accel_info)
 
-    def _decide(self, instance):
+    def rebuild(self, context, instance, image_meta, injected_files,
+                admin_password, allocations, bdms, detach_block_devices,
+                attach_block_devices, network_info=None, evacuate=False,
+                block_device_info=None, preserve_ephemeral=False,
+                accel_uuids=None, reimage_boot_volume=False):
+        """See ComputeDriver; refuses before anything is destroyed.
+
+        What is not refused is left to Nova, which destroys and spawns.
+        """
+        if not evacuate:
+            try:
+                self._check_rebuild(instance, image_meta, network_info)
+            except exception.NotPossible as exc:
+                raise nova_exception.InstanceFaultRollback(exc)
+        raise NotImplementedError()
+
+    def _check_rebuild(self, instance, image_meta, network_info):
+        self._refuse_to_change_sides(instance, self._asked(instance))
+        if intent.is_pvm(instance):
+            self._check_request(instance, instance.flavor, image_meta,
+                                network_info)
+
+    @staticmethod
+    def _refuse_to_change_sides(instance, wanted):
+        if intent.frozen(instance) is False and wanted:
+            # from an image that asks for it
+            raise exception.NotPossible(
+                reason='The server was created without persistence, and a '
+                       'rebuild cannot make it persistent; create a new one')
+
+    @staticmethod
+    def _asked(instance):
         try:
-            wanted = intent.asked(
+            return intent.asked(
                 instance.flavor.extra_specs, instance.system_metadata,
                 instance.metadata, PCONF.temporality.allow_server_property)
         except intent.BadWish as exc:
             raise exception.NotPossible(reason=str(exc))
-        decided = intent.frozen(instance)
-        if decided is None:
-            intent.freeze(instance, wanted)
+
+    def _check_request(self, instance, flavor, image_meta, network_info):
+        checks.check_request(instance, flavor, image_meta, network_info,
+                             CONF.libvirt.virt_type)
+        self._check_cache_mode(flavor)
+
+    def _decide(self, instance):
+        wanted = self._asked(instance)
+        self._refuse_to_change_sides(instance, wanted)
+        if intent.frozen(instance) is None:
+            intent.freeze(instance, wanted, intent.own_wish(
+                instance.system_metadata, instance.metadata))
             if wanted:
                 # Before NVRAM is taken. An ordinary server's is saved by
                 # Nova, like all that it notes on it.
                 instance.save()
-        elif wanted and not decided:
-            # a rebuild from an image that asks for it
-            raise exception.NotPossible(
-                reason='The server was created without persistence, and a '
-                       'rebuild cannot make it persistent; create a new one')
         if intent.is_pvm(instance):
             self._pvms.add(instance.uuid)
         return intent.is_pvm(instance)
@@ -186,15 +223,17 @@ class TemporalityDriver(startup.Startup):
             paged_in=region['directory'] if region['is_vpm'] else None)
 
     @staticmethod
-    def _nvram_mb(instance):
+    def _nvram_mb(flavor):
         try:
-            return sizing.nvram_mb(instance.flavor.memory_mb,
-                                   instance.flavor.extra_specs)
+            return sizing.nvram_mb(flavor.memory_mb, flavor.extra_specs)
         except sizing.BadSize as exc:
             raise exception.NotPossible(reason=str(exc))
 
-    def _check_cache_mode(self, instance):
-        if self._nvram_mb(instance) < instance.flavor.memory_mb:
+    def _is_paged(self, instance):
+        return self._nvram_mb(instance.flavor) < instance.flavor.memory_mb
+
+    def _check_cache_mode(self, flavor):
+        if self._nvram_mb(flavor) < flavor.memory_mb:
             # Set right when the server's domain is made.
             return
         source_type = _SOURCE_TYPES.get(CONF.libvirt.images_type, 'file')
@@ -206,7 +245,7 @@ class TemporalityDriver(startup.Startup):
         return regions.ensure(
             PCONF.temporality.pool_path, instance.uuid,
             instance.flavor.memory_mb * units.Mi,
-            self._nvram_mb(instance) * units.Mi,
+            self._nvram_mb(instance.flavor) * units.Mi,
             PCONF.temporality.swap_dir,
             PCONF.temporality.vpm_page_size_kb * units.Ki,
             PCONF.temporality.vpm_policy)
@@ -251,6 +290,16 @@ class TemporalityDriver(startup.Startup):
             guest.poweroff()
             raise
 
+    def _get_existing_domain_xml(self, instance, network_info,
+                                 block_device_info=None, share_info=None):
+        xml = super()._get_existing_domain_xml(
+            instance, network_info, block_device_info, share_info)
+        if intent.is_pvm(instance):
+            # What is kept for later must not wait for a state.
+            xml = pvm_guest.without_incoming(xml, paths.recover_socket(
+                PCONF.temporality.run_dir, instance.uuid))
+        return xml
+
     def _record_domain(self, instance):
         """Record the machine that a running pVM's state will fit."""
         record.write(instance, self._host.get_guest(instance),
@@ -265,9 +314,7 @@ class TemporalityDriver(startup.Startup):
         super().destroy(context, instance, network_info, block_device_info,
                         destroy_disks, destroy_secrets=destroy_secrets)
         if intent.is_pvm(instance) and instance.uuid not in self._rebooting:
-            regions.free(PCONF.temporality.pool_path,
-                         PCONF.temporality.run_dir, instance.uuid)
-            self._pvms.discard(instance.uuid)
+            self._free(instance)
 
     def _hard_reboot(self, context, instance, network_info, share_info,
                      block_device_info=None, accel_info=None):
@@ -293,55 +340,6 @@ class TemporalityDriver(startup.Startup):
         super().power_off(instance, timeout, retry_interval)
         if intent.is_pvm(instance):
             regions.discard_state(PCONF.temporality.pool_path, instance.uuid)
-
-    def suspend(self, context, instance):
-        """See ComputeDriver; by a fixation, however large the memory is."""
-        if not intent.is_pvm(instance):
-            return super().suspend(context, instance)
-        try:
-            outcome = regions.suspend(PCONF.temporality.run_dir,
-                                      instance.uuid)
-            LOG.info('Suspended within %(ms).1f ms',
-                     {'ms': outcome['fixated_ms']}, instance=instance)
-        except client.NotifierError as exc:
-            if self._host.get_guest(instance).is_active() or (
-                    not self._is_proven(instance)):
-                raise nova_exception.InstanceFaultRollback(
-                    exception.NotPossible(
-                        reason='Cannot suspend, it runs on: %s' % exc))
-        # Its QEMU has ended; wait until libvirt has noticed.
-        self._destroy(instance)
-
-    def resume(self, context, instance, network_info, block_device_info=None,
-               share_info=None):
-        """See ComputeDriver; as after a power cut."""
-        if not intent.is_pvm(instance):
-            return super().resume(context, instance, network_info,
-                                  block_device_info, share_info)
-        try:
-            recovery.resume_suspended(self, context, instance)
-        except Exception as exc:
-            if self._is_proven(instance):
-                # It stays suspended.
-                raise nova_exception.InstanceFaultRollback(exc)
-            raise
-
-    def resume_state_on_host_boot(self, context, instance, network_info,
-                                  share_info, block_device_info=None):
-        """See ComputeDriver; what is suspended stays so."""
-        if intent.is_pvm(instance) and (
-                instance.vm_state == vm_states.SUSPENDED):
-            return
-        super().resume_state_on_host_boot(
-            context, instance, network_info, share_info, block_device_info)
-
-    @staticmethod
-    def _is_proven(instance):
-        try:
-            regions.proven_state(PCONF.temporality.pool_path, instance.uuid)
-        except vpm.VpmError:
-            return False
-        return True
 
     def unpause(self, instance):
         """See ComputeDriver."""
@@ -394,35 +392,6 @@ class TemporalityDriver(startup.Startup):
 
     # -- what a pVM cannot do yet ---------------------------------------------
 
-    @staticmethod
-    def _refuse(instance, action):
-        if intent.is_pvm(instance):
-            raise exception.NotPossible(
-                reason='%s is not possible yet for a persistent server; '
-                       'nothing was changed' % action)
-
-    def rescue(self, context, instance, network_info, image_meta,
-               rescue_password, block_device_info, share_info):
-        """See ComputeDriver."""
-        if intent.is_pvm(instance):
-            raise nova_exception.InstanceNotRescuable(
-                instance_id=instance.uuid,
-                reason='rescue is not possible yet for a persistent server')
-        super().rescue(context, instance, network_info, image_meta,
-                       rescue_password, block_device_info, share_info)
-
-    def snapshot(self, context, instance, image_id, update_task_state):
-        """See ComputeDriver."""
-        self._refuse(instance, 'Creating an image')
-        super().snapshot(context, instance, image_id, update_task_state)
-
-    def attach_volume(self, context, connection_info, instance, mountpoint,
-                      disk_bus=None, device_type=None, encryption=None):
-        """See ComputeDriver."""
-        self._refuse(instance, 'Attaching a volume')
-        super().attach_volume(context, connection_info, instance, mountpoint,
-                              disk_bus, device_type, encryption)
-
     def check_can_live_migrate_source(self, context, instance,
                                       dest_check_data,
                                       block_device_info=None):
@@ -433,22 +402,3 @@ class TemporalityDriver(startup.Startup):
                        'server')
         return super().check_can_live_migrate_source(
             context, instance, dest_check_data, block_device_info)
-
-    def migrate_disk_and_power_off(self, context, instance, dest,
-                                   flavor, network_info,
-                                   block_device_info=None,
-                                   timeout=0, retry_interval=0):
-        """See ComputeDriver."""
-        try:
-            wanted = intent.asked(flavor.extra_specs, {}, {})
-        except intent.BadWish as exc:
-            raise nova_exception.InstanceFaultRollback(
-                exception.NotPossible(reason=str(exc)))
-        if wanted or intent.is_pvm(instance):
-            raise nova_exception.InstanceFaultRollback(
-                exception.NotPossible(
-                    reason='Resize and migration are not possible yet for or '
-                           'into a persistent server; nothing was changed'))
-        return super().migrate_disk_and_power_off(
-            context, instance, dest, flavor, network_info, block_device_info,
-            timeout, retry_interval)

@@ -42,6 +42,7 @@ from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import record
 from nova_temporality.virt import regions
 from nova_temporality.virt import run_guest
+from nova_temporality.virt import volumes
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
@@ -257,6 +258,8 @@ class _Recovery:
         except OSError as exc:
             raise exception.RecoveryFailed(
                 reason='the record of its machine cannot be read (%s)' % exc)
+        xml = volumes.connect(self._driver, self._context, instance, xml,
+                              self._bdms())
         self._driver.plug_vifs(instance, instance.get_network_info())
         regions.prepare_recovery(self._pool, self._run_dir, instance.uuid,
                                  self._driver._qemu_gid())
@@ -335,9 +338,11 @@ class _Recovery:
 
     def _cold_boot(self):
         instance = self._instance
-        bdms = objects.BlockDeviceMappingList.get_by_instance_uuid(
-            self._context, instance.uuid)
         self._driver._hard_reboot(
             self._context, instance, instance.get_network_info(),
             objects.ShareMappingList(),
-            virt_driver.get_block_device_info(instance, bdms))
+            virt_driver.get_block_device_info(instance, self._bdms()))
+
+    def _bdms(self):
+        return objects.BlockDeviceMappingList.get_by_instance_uuid(
+            self._context, self._instance.uuid)

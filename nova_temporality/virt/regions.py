@@ -69,29 +69,37 @@ def names(pool_path):
 def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
     """Allocate a pVM's region unless it is there; returns it as a dict.
 
+    One of another size is of a resize that was cut off, and given back. That
+    does not happen to one that a QEMU has open.
+
     :param size: bytes of memory
     :param nvram_size: bytes of NVRAM; if less, the region is paged and what
                        follows counts
     :param swap_dir: directory of its swap file
     :param page_size: bytes; 0 to have it chosen
     :param policy: a key of vpm.POLICIES
-    :raises vpm.InvalidArgument: it is there with another size
+    :raises RegionInUse: it is there with another size, and in use
     """
     with vpm.Pool(pool_path) as pool:
-        try:
-            region = pool.lookup(name)
-        except vpm.NotFound:
-            if nvram_size < size:
-                region = pool.alloc_vpm(name, size, nvram_size, swap_dir,
-                                        page_size=page_size, policy=policy)
-            else:
-                region = pool.alloc(name, size)
-    if region.memory_size != size:
-        raise vpm.InvalidArgument(
-            'region of %s has %d bytes, but the server has %d bytes of '
-            'memory' % (name, region.memory_size, size))
+        region = _lookup(pool, name)
+        if region and region.memory_size != size:
+            _refuse_if_in_use(region)
+            pool.free(name)
+            region = None
+        if region is None and nvram_size < size:
+            region = pool.alloc_vpm(name, size, nvram_size, swap_dir,
+                                    page_size=page_size, policy=policy)
+        elif region is None:
+            region = pool.alloc(name, size)
     return dict(dataclasses.asdict(region), directory=region.directory,
                 memory_path=region.memory_path, is_vpm=region.is_vpm)
+
+
+def _lookup(pool, name):
+    try:
+        return pool.lookup(name)
+    except vpm.NotFound:
+        return None
 
 
 @pool_pctxt.entrypoint

@@ -142,7 +142,22 @@ class ClaimNvramTest(base.NovaTestCase):
     def test_a_move_follows_the_decision_not_the_metadata(self):
         system_metadata = {}
         self.moving_server({'persistent': 'false'}, system_metadata)
+        intent.freeze(self.instance, True, own=True)
+        ran, resources, _traits = self.claim()
+        self.assertTrue(ran)
+        self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])
+
+    def test_a_resize_follows_the_new_flavor(self):
+        self.moving_server({}, {})
         intent.freeze(self.instance, True)
+        ran, resources, _traits = self.claim()
+        self.assertFalse(ran)
+        self.assertNotIn('CUSTOM_NVRAM_MB', resources)
+
+    def test_a_resize_into_persistence(self):
+        self.moving_server({}, {})
+        intent.freeze(self.instance, False)
+        self.spec.flavor.extra_specs = {'temporality:persistent': 'true'}
         ran, resources, _traits = self.claim()
         self.assertTrue(ran)
         self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])
