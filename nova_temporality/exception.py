@@ -41,3 +41,8 @@ class StateUnproven(exception.NovaException):
     """
     msg_fmt = ('No proven state to resume from after the host went down: '
                '%(reason)s')
+
+
+class OutageTooLong(exception.NovaException):
+    """A server was booted afresh, though its state is proven."""
+    msg_fmt = 'Booted afresh after the host went down: %(reason)s'

@@ -19,6 +19,7 @@ from nova.scheduler import request_filter
 
 from nova_temporality import conf
 from nova_temporality import intent
+from nova_temporality import policy
 from nova_temporality import resources
 from nova_temporality import sizing
 
@@ -42,6 +43,11 @@ def _is_or_becomes_pvm(ctxt, request_spec):
         if intent.frozen(instance) is not None:
             return intent.with_flavor(instance,
                                       _extra_specs(request_spec.flavor))
+    if intent.by_property(instance.metadata) and (
+            not policy.may_create_by_property(ctxt)):
+        raise intent.BadWish(
+            "Policy does not allow the server property '%s=true' here (%s)" %
+            (intent.SERVER_PROPERTY, policy.CREATE_BY_PROPERTY))
     return intent.asked(
         _extra_specs(request_spec.flavor), instance.system_metadata,
         instance.metadata, conf.CONF.temporality.allow_server_property)

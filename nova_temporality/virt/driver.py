@@ -30,6 +30,7 @@ from oslo_utils import units
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality import intent
+from nova_temporality import limits
 from nova_temporality import paths
 from nova_temporality import resources
 from nova_temporality import sizing
@@ -108,8 +109,9 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         for name in regions.names(PCONF.temporality.pool_path):
             if name not in known:
                 LOG.warning('The NVRAM pool has a region of server %s, which '
-                            'Nova does not have on this host. It is kept.',
-                            name)
+                            'Nova does not have on this host. It is kept; '
+                            '"temporality region gc" frees it if Nova says '
+                            'that the server is gone.', name)
 
     def update_provider_tree(self, provider_tree, nodename, allocations=None):
         """See LibvirtDriver; adds the pool's NVRAM and our trait."""
@@ -145,11 +147,8 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                       block_device_info=block_device_info, power_on=power_on,
                       accel_info=accel_info)
 
-    def rebuild(self, context, instance, image_meta, injected_files,
-                admin_password, allocations, bdms, detach_block_devices,
-                attach_block_devices, network_info=None, evacuate=False,
-                block_device_info=None, preserve_ephemeral=False,
-                accel_uuids=None, reimage_boot_volume=False):
+    def rebuild(self, context, instance, image_meta, *args,
+                network_info=None, evacuate=False, **kwargs):
         """See ComputeDriver; refuses before anything is destroyed.
 
         What is not refused is left to Nova, which destroys and spawns.
@@ -188,6 +187,10 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         checks.check_request(instance, flavor, image_meta, network_info,
                              CONF.libvirt.virt_type)
         self._check_cache_mode(flavor)
+        try:
+            limits.max_outage(flavor.extra_specs)
+        except limits.BadLimit as exc:
+            raise exception.NotPossible(reason=str(exc))
 
     def _decide(self, instance):
         wanted = self._asked(instance)
@@ -290,10 +293,8 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
             guest.poweroff()
             raise
 
-    def _get_existing_domain_xml(self, instance, network_info,
-                                 block_device_info=None, share_info=None):
-        xml = super()._get_existing_domain_xml(
-            instance, network_info, block_device_info, share_info)
+    def _get_existing_domain_xml(self, instance, *args, **kwargs):
+        xml = super()._get_existing_domain_xml(instance, *args, **kwargs)
         if intent.is_pvm(instance):
             # What is kept for later must not wait for a state.
             xml = pvm_guest.without_incoming(xml, paths.recover_socket(

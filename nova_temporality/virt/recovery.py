@@ -34,11 +34,14 @@ from nova import objects
 from nova.virt import driver as virt_driver
 from oslo_log import log as logging
 
+from nova_temporality import clock
 from nova_temporality import conf
 from nova_temporality import exception
+from nova_temporality import limits
 from nova_temporality import paths
 from nova_temporality import recovery
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import notifications
 from nova_temporality.virt import record
 from nova_temporality.virt import regions
 from nova_temporality.virt import run_guest
@@ -82,9 +85,11 @@ def recover_all(driver, instances):
     """
     if not instances:
         return
+    clock_deadline = time.monotonic() + PCONF.temporality.clock_wait
     with futures.ThreadPoolExecutor(_PARALLEL) as executor:
-        list(executor.map(lambda instance: _recover_one(driver, instance),
-                          instances))
+        list(executor.map(
+            lambda instance: _recover_one(driver, instance, clock_deadline),
+            instances))
 
 
 def resume_suspended(driver, context, instance):
@@ -96,12 +101,12 @@ def resume_suspended(driver, context, instance):
     _Recovery(driver, context, instance).resume_suspended()
 
 
-def _recover_one(driver, instance):
+def _recover_one(driver, instance, clock_deadline):
     # Contexts are not made to be shared by threads.
     context = nova_context.get_admin_context()
     instance._context = context
     try:
-        _Recovery(driver, context, instance).run()
+        _Recovery(driver, context, instance).run(clock_deadline)
     except Exception as exc:
         LOG.exception('Recovery failed', instance=instance)
         _set_error(context, instance, exc)
@@ -128,8 +133,12 @@ class _Recovery:
         self._pool = PCONF.temporality.pool_path
         self._run_dir = PCONF.temporality.run_dir
 
-    def run(self):
-        """Find out what the server needs, and do it."""
+    def run(self, clock_deadline):
+        """Find out what the server needs, and do it.
+
+        :param clock_deadline: of time.monotonic(), until which the clock may
+                               become synchronised
+        """
         instance = self._instance
         if instance.host != CONF.host or (
                 instance.task_state == task_states.DELETING):
@@ -147,6 +156,14 @@ class _Recovery:
         if instance.task_state == task_states.SUSPENDING:
             # Whether the tenant or the power came first, it is suspended.
             self._set_suspended()
+            return
+        if not clock.wait_synchronised(clock_deadline):
+            LOG.warning("The host's clock is not synchronised: the length of "
+                        'the outage, and the time that guests are given, may '
+                        'be wrong', instance=instance)
+        too_long = self._too_long(state)
+        if too_long:
+            self._give_up(too_long, cold_boot=True)
             return
         with self._action():
             self._resume(state)
@@ -302,7 +319,23 @@ class _Recovery:
             instance.task_state = None
         instance.save()
 
-    # -- no proven state ------------------------------------------------------
+    # -- what is not resumed --------------------------------------------------
+
+    def _too_long(self, state):
+        """OutageTooLong if it was, else None."""
+        limit = limits.max_outage(self._instance.flavor.extra_specs,
+                                  PCONF.temporality.max_outage)
+        dark = time.time() - state['meta']['wall_ns'] / 1e9
+        if not limit or 0 <= dark <= limit:
+            return None
+        if dark < 0:
+            reason = ("nobody can tell whether the outage was longer than %d "
+                      "s: the host's clock is behind that of its beginning" %
+                      limit)
+        else:
+            reason = ('the outage of %d s was longer than %d s' %
+                      (dark, limit))
+        return exception.OutageTooLong(reason=reason)
 
     def _unproven(self, reason):
         instance = self._instance
@@ -313,8 +346,16 @@ class _Recovery:
             return
         if instance.task_state in _STOPPED_BY_NOVA:
             return
-        exc = exception.StateUnproven(reason=str(reason))
-        cold_boot = PCONF.temporality.on_unproven_state == 'cold-boot'
+        self._give_up(
+            exception.StateUnproven(reason=str(reason)),
+            PCONF.temporality.on_unproven_state == 'cold-boot')
+
+    def _give_up(self, exc, cold_boot):
+        """Boot it afresh, or leave it off; tell why.
+
+        :param exc: a NovaException
+        """
+        instance = self._instance
         LOG.error('%(why)s %(what)s',
                   {'why': exc.format_message(),
                    'what': 'Booting it afresh now.' if cold_boot else
@@ -322,16 +363,21 @@ class _Recovery:
         try:
             with self._action():
                 raise exc
-        except exception.StateUnproven:
-            if cold_boot:
+        except type(exc):
+            notifications.not_resumed(self._context, instance, exc)
+            if instance.vm_state == vm_states.RESCUED or (
+                    instance.vm_state == vm_states.RESIZED and
+                    not cold_boot):
+                # ERROR would be in the way of unrescue, confirm and revert,
+                # each of which boots it afresh; a reboot would be the end of
+                # a rescue.
+                regions.discard_state(self._pool, instance.uuid)
+                instance.power_state = power_state.SHUTDOWN
+                instance.save()
+            elif cold_boot:
                 compute_utils.add_instance_fault_from_exc(
                     self._context, instance, exc, sys.exc_info())
                 self._cold_boot()
-            elif instance.vm_state in (vm_states.RESCUED, vm_states.RESIZED):
-                # ERROR would be in the way of unrescue, confirm and revert,
-                # each of which boots it afresh.
-                instance.power_state = power_state.SHUTDOWN
-                instance.save()
             else:
                 instance.power_state = power_state.SHUTDOWN
                 _set_error(self._context, instance, exc)
@@ -342,6 +388,11 @@ class _Recovery:
             self._context, instance, instance.get_network_info(),
             objects.ShareMappingList(),
             virt_driver.get_block_device_info(instance, self._bdms()))
+        instance.power_state = self._guest().get_power_state(
+            self._driver._host)
+        if instance.vm_state != vm_states.RESIZED:
+            instance.vm_state = vm_states.ACTIVE
+        instance.save()
 
     def _bdms(self):
         return objects.BlockDeviceMappingList.get_by_instance_uuid(

@@ -116,6 +116,17 @@ def free(pool_path, run_dir, name):
 
 
 @pool_pctxt.entrypoint
+def reclaim(pool_path, run_dir, name):
+    """Free the region of a pVM that is gone, unless somebody has it open.
+
+    :raises RegionInUse:
+    """
+    with vpm.Pool(pool_path) as pool:
+        _refuse_if_in_use(pool.lookup(name))
+    free(pool_path, run_dir, name)
+
+
+@pool_pctxt.entrypoint
 def prepare_boot(pool_path, run_dir, name, gid):
     """Make a region ready for a cold boot: no memory, no state, no socket."""
     with vpm.Pool(pool_path) as pool:

@@ -58,29 +58,21 @@ class ResizingMixin:
             self._check_request(instance, flavor, instance.image_meta,
                                 network_info)
 
-    def finish_migration(self, context, migration, instance, disk_info,
-                         network_info, image_meta, resize_instance,
-                         allocations, block_device_info=None, power_on=True,
-                         share_info=None):
+    def finish_migration(self, context, migration, instance, *args,
+                         **kwargs):
         """See ComputeDriver; the new flavor may change sides."""
         self._decide_anew(instance)
-        super().finish_migration(
-            context, migration, instance, disk_info, network_info, image_meta,
-            resize_instance, allocations, block_device_info, power_on,
-            share_info)
+        super().finish_migration(context, migration, instance, *args,
+                                 **kwargs)
 
-    def finish_revert_migration(self, context, instance, network_info,
-                                migration, block_device_info=None,
-                                power_on=True, share_info=None):
+    def finish_revert_migration(self, context, instance, *args, **kwargs):
         """See ComputeDriver; Nova also calls it after a crash."""
         if intent.is_pvm(instance) and self._is_active(instance):
             LOG.info('Nothing to be reverted, the server was not stopped',
                      instance=instance)
             return
         self._decide_anew(instance)
-        super().finish_revert_migration(
-            context, instance, network_info, migration, block_device_info,
-            power_on, share_info)
+        super().finish_revert_migration(context, instance, *args, **kwargs)
 
     def _decide_anew(self, instance):
         if intent.frozen(instance) is None:

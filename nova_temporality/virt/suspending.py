@@ -49,12 +49,10 @@ class SuspendingMixin:
         # Its QEMU has ended; wait until libvirt has noticed.
         self._destroy(instance)
 
-    def resume(self, context, instance, network_info, block_device_info=None,
-               share_info=None):
+    def resume(self, context, instance, *args, **kwargs):
         """See ComputeDriver; as after a power cut."""
         if not intent.is_pvm(instance):
-            return super().resume(context, instance, network_info,
-                                  block_device_info, share_info)
+            return super().resume(context, instance, *args, **kwargs)
         try:
             recovery.resume_suspended(self, context, instance)
         except Exception as exc:
@@ -63,14 +61,12 @@ class SuspendingMixin:
                 raise nova_exception.InstanceFaultRollback(exc)
             raise
 
-    def resume_state_on_host_boot(self, context, instance, network_info,
-                                  share_info, block_device_info=None):
+    def resume_state_on_host_boot(self, context, instance, *args, **kwargs):
         """See ComputeDriver; what is suspended stays so."""
         if intent.is_pvm(instance) and (
                 instance.vm_state == vm_states.SUSPENDED):
             return
-        super().resume_state_on_host_boot(
-            context, instance, network_info, share_info, block_device_info)
+        super().resume_state_on_host_boot(context, instance, *args, **kwargs)
 
     @staticmethod
     def _is_proven(instance):

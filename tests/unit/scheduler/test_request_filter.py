@@ -22,6 +22,7 @@ from nova.scheduler import utils
 from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova_temporality import intent
+from nova_temporality import policy
 from nova_temporality import scheduler
 from nova_temporality.scheduler import request_filter
 from tests.unit import base
@@ -146,6 +147,18 @@ class ClaimNvramTest(base.NovaTestCase):
         ran, resources, _traits = self.claim()
         self.assertTrue(ran)
         self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])
+
+    def test_policy_concerns_the_property_alone(self):
+        with mock.patch.object(policy, 'may_create_by_property',
+                               return_value=False):
+            self.new_server(persistent='true')
+            exc = self.assertRaises(exception.RequestFilterFailed, self.claim)
+            self.assertIn('temporality:create:by_property',
+                          exc.format_message())
+            self.instance.metadata = {'persistent': 'false'}
+            self.assertFalse(self.claim()[0])
+            self.spec.flavor.extra_specs = {'temporality:persistent': 'true'}
+            self.assertTrue(self.claim()[0])
 
     def test_a_resize_follows_the_new_flavor(self):
         self.moving_server({}, {})

@@ -24,6 +24,7 @@ from nova import objects
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality import conf
+from nova_temporality.virt import notifications
 from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
 from nova_temporality import vpm
@@ -44,7 +45,8 @@ class RecoveryTestCase(base.DriverTestCase):
         self.load = self.useFixture(fixtures.MockPatchObject(
             regions, 'load')).mock
         self.reboot = self.useFixture(fixtures.MockPatchObject(
-            self.driver, '_hard_reboot')).mock
+            self.driver, '_hard_reboot', side_effect=lambda *args:
+            self.make_domain(power_state.RUNNING))).mock
         self.useFixture(fixtures.MockPatchObject(
             objects.InstanceAction, 'action_start'))
         for name in ('event_start', 'event_finish_with_failure'):
@@ -58,6 +60,11 @@ class RecoveryTestCase(base.DriverTestCase):
             compute_utils, 'add_instance_fault_from_exc',
             side_effect=lambda context, server, exc, info:
             self.faults.append(str(exc))))
+        # Nova's tests know Nova's notifications only.
+        self.sent, self.sent_versioned = (
+            self.useFixture(fixtures.MockPatchObject(
+                notifications.rpc, name)).mock
+            for name in ('get_notifier', 'get_versioned_notifier'))
         self.connection = mock.Mock()
         self.connection.createXML.side_effect = self.create_domain
         self.useFixture(fixtures.MockPatchObject(

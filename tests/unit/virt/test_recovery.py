@@ -17,10 +17,12 @@ real ones.
 """
 
 import os
+from unittest import mock
 
 import libvirt
 from nova.compute import power_state
 from nova.compute import vm_states
+from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import conf
 from nova_temporality import recovery as state_loader
@@ -251,3 +253,19 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.assertFalse(self.connection.createXML.called)
         self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
         self.assertIn('marker', self.faults[0])
+
+    # -- evacuated -------------------------------------------------------
+
+    def test_evacuated_server_is_discarded_and_never_resumed(self):
+        """Nova destroys it first, and gives us no more than its own."""
+        self.fixate()
+        with mock.patch.object(libvirt_driver.LibvirtDriver, 'destroy'):
+            self.driver.destroy(self.context, self.server, [])
+        self.assertEqual([], self.pool().regions())
+        # ... even if it did not, since it is the other host's now.
+        self.region = self.pool().alloc(self.server.uuid, 16 << 20)
+        self.fixate()
+        self.server.host = 'other'
+        self.recover()
+        self.assertIsNone(self.domain)
+        self.assertTrue(self.proven())
