@@ -44,5 +44,5 @@ class StateUnproven(exception.NovaException):
 
 
 class OutageTooLong(exception.NovaException):
-    """A server was booted afresh, though its state is proven."""
-    msg_fmt = 'Booted afresh after the host went down: %(reason)s'
+    """A server was not resumed, though its state was proven."""
+    msg_fmt = 'Not resumed after the host went down: %(reason)s'

@@ -356,6 +356,8 @@ class _Recovery:
         :param exc: a NovaException
         """
         instance = self._instance
+        # A reboot would be the end of a rescue.
+        cold_boot = cold_boot and instance.vm_state != vm_states.RESCUED
         LOG.error('%(why)s %(what)s',
                   {'why': exc.format_message(),
                    'what': 'Booting it afresh now.' if cold_boot else
@@ -365,21 +367,18 @@ class _Recovery:
                 raise exc
         except type(exc):
             notifications.not_resumed(self._context, instance, exc)
-            if instance.vm_state == vm_states.RESCUED or (
-                    instance.vm_state == vm_states.RESIZED and
-                    not cold_boot):
-                # ERROR would be in the way of unrescue, confirm and revert,
-                # each of which boots it afresh; a reboot would be the end of
-                # a rescue.
-                regions.discard_state(self._pool, instance.uuid)
-                instance.power_state = power_state.SHUTDOWN
-                instance.save()
-            elif cold_boot:
+            if cold_boot:
                 compute_utils.add_instance_fault_from_exc(
                     self._context, instance, exc, sys.exc_info())
                 self._cold_boot()
+                return
+            instance.power_state = power_state.SHUTDOWN
+            if instance.vm_state in (vm_states.RESCUED, vm_states.RESIZED):
+                # ERROR would be in the way of unrescue, confirm and revert,
+                # which boot it afresh or tell that it is off.
+                regions.discard_state(self._pool, instance.uuid)
+                instance.save()
             else:
-                instance.power_state = power_state.SHUTDOWN
                 _set_error(self._context, instance, exc)
 
     def _cold_boot(self):
