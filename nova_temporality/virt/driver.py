@@ -147,8 +147,11 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                       block_device_info=block_device_info, power_on=power_on,
                       accel_info=accel_info)
 
-    def rebuild(self, context, instance, image_meta, *args,
-                network_info=None, evacuate=False, **kwargs):
+    def rebuild(self, context, instance, image_meta, injected_files,
+                admin_password, allocations, bdms, detach_block_devices,
+                attach_block_devices, network_info=None, evacuate=False,
+                block_device_info=None, preserve_ephemeral=False,
+                accel_uuids=None, reimage_boot_volume=False):
         """See ComputeDriver; refuses before anything is destroyed.
 
         What is not refused is left to Nova, which destroys and spawns.

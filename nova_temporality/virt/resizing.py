@@ -18,7 +18,10 @@ again. Placement keeps the NVRAM of the earlier one claimed until the resize is
 confirmed, so that a revert finds room for it.
 """
 
+import inspect
+
 from nova import exception as nova_exception
+from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova_temporality import conf
@@ -28,6 +31,13 @@ from nova_temporality.virt import regions
 
 PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
+
+
+def _signed_as_in_nova(method):
+    # Nova 33 hands over one argument less, and Nova checks signatures.
+    method.__signature__ = inspect.signature(
+        getattr(libvirt_driver.LibvirtDriver, method.__name__))
+    return method
 
 
 class ResizingMixin:
@@ -58,6 +68,7 @@ class ResizingMixin:
             self._check_request(instance, flavor, instance.image_meta,
                                 network_info)
 
+    @_signed_as_in_nova
     def finish_migration(self, context, migration, instance, *args,
                          **kwargs):
         """See ComputeDriver; the new flavor may change sides."""
@@ -65,6 +76,7 @@ class ResizingMixin:
         super().finish_migration(context, migration, instance, *args,
                                  **kwargs)
 
+    @_signed_as_in_nova
     def finish_revert_migration(self, context, instance, *args, **kwargs):
         """See ComputeDriver; Nova also calls it after a crash."""
         if intent.is_pvm(instance) and self._is_active(instance):

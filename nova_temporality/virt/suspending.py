@@ -49,10 +49,12 @@ class SuspendingMixin:
         # Its QEMU has ended; wait until libvirt has noticed.
         self._destroy(instance)
 
-    def resume(self, context, instance, *args, **kwargs):
+    def resume(self, context, instance, network_info, block_device_info=None,
+               share_info=None):
         """See ComputeDriver; as after a power cut."""
         if not intent.is_pvm(instance):
-            return super().resume(context, instance, *args, **kwargs)
+            return super().resume(context, instance, network_info,
+                                  block_device_info, share_info)
         try:
             recovery.resume_suspended(self, context, instance)
         except Exception as exc:
@@ -61,12 +63,14 @@ class SuspendingMixin:
                 raise nova_exception.InstanceFaultRollback(exc)
             raise
 
-    def resume_state_on_host_boot(self, context, instance, *args, **kwargs):
+    def resume_state_on_host_boot(self, context, instance, network_info,
+                                  share_info, block_device_info=None):
         """See ComputeDriver; what is suspended stays so."""
         if intent.is_pvm(instance) and (
                 instance.vm_state == vm_states.SUSPENDED):
             return
-        super().resume_state_on_host_boot(context, instance, *args, **kwargs)
+        super().resume_state_on_host_boot(
+            context, instance, network_info, share_info, block_device_info)
 
     @staticmethod
     def _is_proven(instance):

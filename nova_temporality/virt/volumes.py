@@ -81,7 +81,7 @@ class VolumesMixin:
         Were power to fail between the switch and the new record, recovery
         would give the server the old volume with newer memory.
         """
-        if intent.is_pvm(instance):
+        if instance is not None and intent.is_pvm(instance):
             raise exception.NotPossible(
                 reason='The volume of a persistent server cannot be swapped '
                        'while it is attached; detach it first')
