@@ -49,3 +49,8 @@ class StateUnproven(exception.NovaException):
     """
     msg_fmt = ('No proven state to resume from after the host went down: '
                '%(reason)s')
+
+
+class OutageTooLong(exception.NovaException):
+    """A server was not resumed, though its state was proven."""
+    msg_fmt = 'Not resumed after the host went down: %(reason)s'

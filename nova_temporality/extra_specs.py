@@ -15,6 +15,7 @@
 from nova.api.validation.extra_specs import base
 
 from nova_temporality import intent
+from nova_temporality import limits
 from nova_temporality import sizing
 
 
@@ -43,4 +44,11 @@ def register():
                 'memory is swapped. At least 10 percent of its memory. '
                 'Excludes ``temporality:mrr``.'),
             value={'type': int, 'min': 1}),
+        base.ExtraSpecValidator(
+            name=limits.MAX_OUTAGE_EXTRA_SPEC,
+            description=(
+                'Seconds after which an outage is too long for persistent '
+                'servers of this flavor to run on; they are booted afresh '
+                'then. 0 is no limit.'),
+            value={'type': int, 'min': 0}),
     ]

@@ -27,6 +27,7 @@ SERVER_PROPERTY = 'persistent'
 # the server's system metadata, under this prefix.
 _IMAGE_PREFIX = 'image_'
 _FROZEN = 'temporality_persistent'
+_FROZEN_OWN = 'temporality_own_wish'
 
 
 class BadWish(ValueError):
@@ -55,22 +56,66 @@ def asked(extra_specs, system_metadata, metadata, property_allowed=True):
     :raises BadWish: naming the offending value and the remedy
     """
     flavor = _read('Flavor extra spec', extra_specs, FLAVOR_EXTRA_SPEC)
-    image = _read('Image property',
-                  {key[len(_IMAGE_PREFIX):]: value
-                   for key, value in system_metadata.items()
-                   if key.startswith(_IMAGE_PREFIX)}, IMAGE_PROPERTY)
-    server = _read('Server property', metadata, SERVER_PROPERTY)
-    if server and not property_allowed:
+    own = own_wish(system_metadata, metadata)
+    if by_property(metadata) and not property_allowed:
         raise BadWish(
             "Server property '%s=true' is switched off in this cloud; use a "
             "flavor with extra spec '%s=true' instead" %
             (SERVER_PROPERTY, FLAVOR_EXTRA_SPEC))
-    return flavor or image or server
+    return flavor or own
 
 
-def freeze(instance, persistent):
-    """Record the decision on a server for its lifetime (not saved here)."""
+def own_wish(system_metadata, metadata):
+    """Whether a new server or its image asks, whatever its flavor says.
+
+    :raises BadWish: naming the offending value and the remedy
+    """
+    image = _read('Image property',
+                  {key[len(_IMAGE_PREFIX):]: value
+                   for key, value in system_metadata.items()
+                   if key.startswith(_IMAGE_PREFIX)}, IMAGE_PROPERTY)
+    return by_property(metadata) or image
+
+
+def by_property(metadata):
+    """Whether a new server's own property asks.
+
+    :raises BadWish: naming the offending value and the remedy
+    """
+    return _read('Server property', metadata, SERVER_PROPERTY)
+
+
+def freeze(instance, persistent, own=False):
+    """Record the decision on a server for its lifetime (not saved here).
+
+    :param own: whether the server or its image asked
+    """
     instance.system_metadata[_FROZEN] = str(persistent).lower()
+    instance.system_metadata[_FROZEN_OWN] = str(own).lower()
+
+
+def with_flavor(instance, extra_specs):
+    """Whether a server that was spawned is a pVM with this flavor.
+
+    The flavor may change with a resize, what the server itself asked for when
+    it was created may not.
+
+    :param extra_specs: of the flavor
+    :raises BadWish: naming the offending value and the remedy
+    """
+    own = instance.system_metadata.get(_FROZEN_OWN) == 'true'
+    return _read('Flavor extra spec', extra_specs, FLAVOR_EXTRA_SPEC) or own
+
+
+def refreeze(instance, extra_specs):
+    """Change the recorded decision to that of :func:`with_flavor`.
+
+    :returns: whether it is another one now (not saved here)
+    """
+    before = frozen(instance)
+    after = with_flavor(instance, extra_specs)
+    instance.system_metadata[_FROZEN] = str(after).lower()
+    return before is not after
 
 
 def frozen(instance):

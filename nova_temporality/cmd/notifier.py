@@ -92,6 +92,7 @@ def _run(conf):
                     power.PowerEvent.now('temporality fixate')),
                 'fixate-for-reboot': notifier.fixate_for_reboot,
                 'resume': notifier.resume,
+                'suspend': notifier.suspend,
                 'drill': watching.drill})
         systemd.notify('READY=1')
         LOG.info('Ready: %s', notifier.describe())

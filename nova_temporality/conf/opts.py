@@ -98,6 +98,30 @@ whose state is missing, incomplete, damaged or stale.
 Such a state is never resumed.
 """),
     cfg.IntOpt(
+        'max_outage',
+        default=0,
+        min=0,
+        help="""
+Seconds after which an outage is too long for servers to run on: to them
+leases and locks would look valid that others have taken over since. They are
+booted afresh instead, with scrubbed memory.
+
+0 is no limit. The flavor extra spec ``temporality:max_outage`` takes
+precedence. Suspended servers are not concerned.
+"""),
+    cfg.IntOpt(
+        'clock_wait',
+        default=0,
+        min=0,
+        help="""
+Seconds that nova-compute waits at most, before it recovers servers, until
+the host's clock is synchronised. Afterwards, and with 0 at once, it warns
+about a clock that is not, and goes on.
+
+The clock tells how long an outage was, and guests with an agent are given
+its time.
+"""),
+    cfg.IntOpt(
         'recovery_timeout',
         default=60,
         min=1,

@@ -26,12 +26,13 @@ class NotifierDown(NotifierError):
     """No notifier runs on this host: its pVMs are not protected."""
 
 
-def call(run_dir, operation, timeout=30.0):
+def call(run_dir, operation, timeout=30.0, **arguments):
     """Have the notifier do something; return its result.
 
     :param run_dir: [temporality] run_dir
     :param operation: one of those that cmd.notifier gives the control server
     :param timeout: seconds
+    :param arguments: of the operation
     :raises: NotifierDown, NotifierError
     """
     path = paths.control_socket(run_dir)
@@ -48,7 +49,8 @@ def call(run_dir, operation, timeout=30.0):
         except OSError as e:
             raise NotifierError('cannot connect to %s: %s' % (path, e))
         try:
-            sock.sendall(json.dumps({'op': operation}).encode() + b'\n')
+            request = dict(arguments, op=operation)
+            sock.sendall(json.dumps(request).encode() + b'\n')
             with sock.makefile('rb') as stream:
                 reply = json.loads(stream.readline())
         except (OSError, ValueError) as e:

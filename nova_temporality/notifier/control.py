@@ -16,6 +16,7 @@ A client connects, sends one line of JSON, gets one line back and is
 disconnected::
 
     {"op": "status"}
+    {"op": "suspend", "name": "..."}
     {"ok": true, "result": ...}
     {"ok": false, "error": "..."}
 
@@ -23,6 +24,8 @@ It never gets in the way of a fixation: clients have threads of their own, a
 limit on what they may send and on the time that they may take.
 """
 
+import functools
+import inspect
 import json
 import os
 import socket
@@ -49,7 +52,8 @@ class ControlServer:
 
     :param path: of the socket; the caller makes sure that no other process
                  serves it
-    :param operations: dict of functions without arguments, by name
+    :param operations: dict of functions by name; the request's other members
+                       are their keyword arguments
     """
 
     def __init__(self, path, operations):
@@ -103,12 +107,15 @@ class ControlServer:
 
     def _operation(self, line):
         try:
-            name = json.loads(line)['op']
-            return self._operations[name]
-        except (ValueError, RecursionError, KeyError, TypeError):
+            arguments = json.loads(line)
+            function = self._operations[arguments.pop('op')]
+            inspect.signature(function).bind(**arguments)
+        except (ValueError, RecursionError, KeyError, TypeError,
+                AttributeError):
             raise RequestError('not a request: %.100r; expected {"op": ...} '
-                               'with one of %s'
+                               'with one of %s, and its arguments'
                                % (line, ', '.join(sorted(self._operations))))
+        return functools.partial(function, **arguments)
 
 
 def _check_peer(client):

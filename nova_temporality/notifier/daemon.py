@@ -44,6 +44,10 @@ class DrillRefused(Exception):
     """This is no time for a drill."""
 
 
+class NotSuspended(Exception):
+    """A pVM was not suspended; it is as it was."""
+
+
 class Notifier:
     """All pVMs of one pool.
 
@@ -89,8 +93,8 @@ class Notifier:
             raised_by = set()
             for one in self._pvms.values():
                 raised_by.update(one.raised_by)
-            # A drill is ended by every pVM itself.
-            raised_by.discard(power.DRILL)
+            # A drill is ended by every pVM itself, as is a suspend.
+            raised_by -= power.NO_OUTAGE
             if raised_by and self._reports_this_outage():
                 raised_by.update(self._outage['event']['raised_by'])
             self._raised_by = tuple(sorted(raised_by))
@@ -271,6 +275,34 @@ class Notifier:
         :returns: see engine.Engine.wait_signal()
         """
         return self._engine.wait_signal(number, raised_by, self._timeout_ns)
+
+    def suspend(self, name):
+        """Fixate one pVM on its tenant's behalf, then end its QEMU.
+
+        Its state is proven on return, and nothing holds its memory.
+
+        :param name: of the pVM
+        :returns: the Outcome as a dict
+        :raises: NotSuspended
+        """
+        event = power.PowerEvent.now('suspend', (power.SUSPEND,))
+        with self._event_lock:
+            if self._raised_by:
+                raise NotSuspended(
+                    'an outage is on (raised by %s); it stays fixated for '
+                    'that' % ', '.join(self._raised_by))
+            with self._pvms_lock:
+                if name not in self._pvms:
+                    raise NotSuspended('the notifier knows no pVM %s' % name)
+                attempt, future = self._pvms[name].suspend(
+                    event, event.monotonic_ns + self._timeout_ns)
+        outcome = attempt.outcome()
+        try:
+            future.result(_RESUME_PATIENCE)
+        except Exception as e:
+            raise NotSuspended(outcome.reason or str(e) or
+                               'its QEMU does not end')
+        return dataclasses.asdict(outcome)
 
     def alert(self):
         """Power may fail soon: see to it that all pVMs are armed."""

@@ -24,6 +24,11 @@ COMMIT = 'commit'
 # Who has pVMs fixated without being a source.
 OPERATOR = 'operator'
 DRILL = 'drill'
+SUSPEND = 'suspend'
+
+# Who fixates a pVM without an outage. One that was left standing by such a
+# fixation may run on by itself.
+NO_OUTAGE = frozenset((DRILL, SUSPEND))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +61,8 @@ class PowerEvent:
     :ivar source: in words
     :ivar wall_ns: CLOCK_REALTIME
     :ivar monotonic_ns: CLOCK_MONOTONIC
-    :ivar raised_by: names of the sources that agreed, OPERATOR or DRILL
+    :ivar raised_by: names of the sources that agreed, OPERATOR, or one of
+                     NO_OUTAGE
     """
 
     source: str

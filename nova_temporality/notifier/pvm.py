@@ -25,6 +25,7 @@ import fcntl
 import os
 import queue
 import select
+import signal
 import threading
 
 from oslo_log import log as logging
@@ -90,6 +91,10 @@ class _NotArmed(Exception):
         super().__init__(self.condition.reason)
 
 
+class NotFixated(Exception):
+    """A pVM could not be suspended."""
+
+
 class PowerFailedAgain(Exception):
     """A call-off was not begun, because the next fixation waits already."""
 
@@ -137,7 +142,8 @@ class Pvm:
         # Fixations asked for, and begun, so far.
         self._asked = 0
         self._begun = 0
-        # Whether it stands still for a drill only, which is over.
+        # Whether it stands still for a drill only, which is over, or for a
+        # suspend that failed.
         self._drilled = False
         # Whether whoever raised an outage has to call it off first.
         self._held = False
@@ -179,6 +185,15 @@ class Pvm:
         attempt = fixation.Attempt(self.name, event, deadline_ns)
         self._asked += 1
         return attempt, self._submit(self._drill, attempt)
+
+    def suspend(self, event, deadline_ns):
+        """Fixate it and end its QEMU; if that fails, let it run on.
+
+        :returns: the Attempt, and a Future, which raises what went wrong
+        """
+        attempt = fixation.Attempt(self.name, event, deadline_ns)
+        self._asked += 1
+        return attempt, self._submit(self._suspend, attempt)
 
     def resume(self):
         """Call the fixation off.
@@ -473,8 +488,8 @@ class Pvm:
         stopped = self._note.read(self._qmp.pid)
         self._raised_by = stopped.raised_by if stopped else ()
         # Perhaps of a notifier that was killed in the midst of it.
-        self._drilled = (self._raised_by == (power.DRILL,) and
-                         not self._held)
+        self._drilled = (bool(self._raised_by) and not self._held and
+                         power.NO_OUTAGE.issuperset(self._raised_by))
         try:
             self._run_lock.acquire(0)
         except runlock.RunLockTimeout:
@@ -593,6 +608,32 @@ class Pvm:
             done = self._resume()
         return state, done
 
+    def _suspend(self, attempt):
+        self._begun += 1
+        self._check()
+        if (self._condition.state != ARMED or not self._lives() or
+                not self._unit.fire(attempt.event, attempt.deadline_ns)):
+            attempt.settle(fixation.SKIPPED, reason=(
+                self._condition.reason or 'it does not run'))
+            raise NotFixated(attempt.outcome().reason)
+        self._fixate(attempt)
+        try:
+            if attempt.outcome().result != fixation.FIXATED:
+                raise NotFixated(attempt.outcome().reason)
+            self._pool.verify_state(self.region.id)
+        except Exception:
+            # As after a drill: it runs on, now or with the next check.
+            self._drilled = True
+            self._resume()
+            raise
+        # Nothing in it is of use any more.
+        if not self._quit(kill=True):
+            raise NotFixated('its QEMU does not end')
+        self._note.remove()
+        self._run_lock.release()
+        self._drilled = False
+        self._check()
+
     def _lives(self):
         try:
             return self._reach(_PATIENCE) in migration.LIVE_RUNSTATES
@@ -632,6 +673,15 @@ class Pvm:
         if (self._reach(_PATIENCE) not in _SAVED or not self._held or
                 not self._proven()):
             return False
+        ended = self._quit()
+        self._check()
+        return ended
+
+    def _quit(self, kill=False):
+        """End QEMU; return whether it has ended.
+
+        :param kill: whether to insist
+        """
         process = os.pidfd_open(self._qmp.pid)
         try:
             try:
@@ -640,9 +690,11 @@ class Pvm:
                 pass  # it may be gone before it has answered
             self._disconnect()
             ready, _, _ = select.select([process], [], [], _PATIENCE)
+            if not ready and kill:
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+                ready, _, _ = select.select([process], [], [], _PATIENCE)
         finally:
             os.close(process)
-        self._check()
         return bool(ready)
 
     def _check_latest(self):

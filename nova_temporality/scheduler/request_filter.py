@@ -19,6 +19,7 @@ from nova.scheduler import request_filter
 
 from nova_temporality import conf
 from nova_temporality import intent
+from nova_temporality import policy
 from nova_temporality import resources
 from nova_temporality import sizing
 
@@ -27,7 +28,8 @@ def _is_or_becomes_pvm(ctxt, request_spec):
     """Whether the server to be placed is, or shall become, a pVM.
 
     RequestSpec carries no server metadata. A new server has it in its build
-    request; for one that moves, what was decided at its spawn holds.
+    request; for one that moves, what was decided at its spawn holds, and what
+    the flavor says that it is resized to.
     """
     uuid = request_spec.instance_uuid
     try:
@@ -38,9 +40,14 @@ def _is_or_becomes_pvm(ctxt, request_spec):
         with nova_context.target_cell(ctxt, mapping.cell_mapping) as cctxt:
             instance = objects.Instance.get_by_uuid(
                 cctxt, uuid, expected_attrs=['metadata', 'system_metadata'])
-        decision = intent.frozen(instance)
-        if decision is not None:
-            return decision
+        if intent.frozen(instance) is not None:
+            return intent.with_flavor(instance,
+                                      _extra_specs(request_spec.flavor))
+    if intent.by_property(instance.metadata) and (
+            not policy.may_create_by_property(ctxt)):
+        raise intent.BadWish(
+            "Policy does not allow the server property '%s=true' here (%s)" %
+            (intent.SERVER_PROPERTY, policy.CREATE_BY_PROPERTY))
     return intent.asked(
         _extra_specs(request_spec.flavor), instance.system_metadata,
         instance.metadata, conf.CONF.temporality.allow_server_property)

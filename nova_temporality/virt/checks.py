@@ -17,7 +17,7 @@ allocated; the second looks at the finished guest configuration, whatever
 way it was made.
 """
 
-from nova.virt import driver as virt_driver
+from nova.virt import hardware
 from nova.virt.libvirt import config as vconfig
 
 from nova_temporality import exception
@@ -58,16 +58,16 @@ def _refuse(what, remedy):
         reason='A persistent server cannot have %s; %s' % (what, remedy))
 
 
-def check_request(instance, image_meta, network_info, block_device_info,
-                  virt_type):
+def check_request(instance, flavor, image_meta, network_info, virt_type):
     """Refuse what is known before anything was made for the server.
 
+    :param flavor: that it has, or shall be resized to
     :raises NotPossible: naming the value and the remedy
     """
     if virt_type not in ('kvm', 'qemu'):
         _refuse("virt_type '%s'" % virt_type,
                 "set [libvirt] virt_type to 'kvm' or 'qemu'")
-    for key, value in instance.flavor.extra_specs.items():
+    for key, value in flavor.extra_specs.items():
         if key in _REFUSED_EXTRA_SPECS and str(value).lower() != 'false':
             _refuse(_REFUSED_EXTRA_SPECS[key],
                     "use a flavor without the extra spec '%s=%s'" %
@@ -77,13 +77,11 @@ def check_request(instance, image_meta, network_info, block_device_info,
         if value:
             _refuse(what, "use an image without the property '%s=%s'" %
                     (key, value))
-    if instance.numa_topology is not None:
+    if hardware.numa_get_constraints(flavor, image_meta) is not None:
         _refuse('NUMA cells', 'use a flavor and image that ask for no NUMA '
                 'topology, CPU pinning or memory page size')
     if instance.pci_requests and instance.pci_requests.requests:
         _refuse('PCI devices', 'use a flavor and ports without them')
-    if virt_driver.block_device_info_get_mapping(block_device_info):
-        _refuse('volumes yet', 'boot it from an image without volumes')
     for vif in network_info or []:
         vnic_type = vif.get('vnic_type', 'normal')
         if vnic_type not in _SAFE_VNIC_TYPES:
@@ -143,10 +141,16 @@ def _check_device(device, paged):
         _refuse('%s ports' % _UNSAFE_NET_TYPES[device.net_type],
                 'use a network back end that connects taps')
     if isinstance(device, vconfig.LibvirtConfigGuestDisk):
-        _check_disk(device, paged)
+        check_disk(device, paged)
 
 
-def _check_disk(disk, paged):
+def check_disk(disk, paged):
+    """Refuse a disk that could corrupt or lose data.
+
+    :param disk: nova.virt.libvirt.config.LibvirtConfigGuestDisk
+    :param paged: whether the server has less NVRAM than memory
+    :raises NotPossible: naming the value and the remedy
+    """
     if disk.shareable:
         _refuse("shareable disks (%s)" % disk.target_dev, 'detach them')
     # What is only read can be read again, but must not be read into pages
@@ -156,6 +160,6 @@ def _check_disk(disk, paged):
     if disk.source_device == 'lun' and paged:
         _refuse('SCSI passthrough (%s) with less NVRAM than memory' %
                 disk.target_dev, 'attach it as an ordinary disk')
-    safe_modes = SAFE_CACHE_MODES_PAGED if paged else SAFE_CACHE_MODES
     check_cache_mode(disk.driver_cache, disk.source_type,
-                     'disk %s' % disk.target_dev, safe_modes)
+                     'disk %s' % disk.target_dev,
+                     SAFE_CACHE_MODES_PAGED if paged else SAFE_CACHE_MODES)

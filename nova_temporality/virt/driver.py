@@ -30,6 +30,7 @@ from oslo_utils import units
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality import intent
+from nova_temporality import limits
 from nova_temporality import paths
 from nova_temporality import resources
 from nova_temporality import sizing
@@ -38,9 +39,12 @@ from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import lost_memory
 from nova_temporality.virt import record
 from nova_temporality.virt import regions
+from nova_temporality.virt import resizing
 from nova_temporality.virt import run_guest
 from nova_temporality.virt import startup
+from nova_temporality.virt import suspending
 from nova_temporality.virt import versions
+from nova_temporality.virt import volumes
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
@@ -48,11 +52,15 @@ PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 
+# In which a server that is fixated ran.
+_RUNNING_VM_STATES = (vm_states.ACTIVE, vm_states.RESCUED, vm_states.RESIZED)
+
 # What disks are to libvirt; all other types of images are files.
 _SOURCE_TYPES = {'lvm': 'block', 'rbd': 'network'}
 
 
-class TemporalityDriver(startup.Startup):
+class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
+                        volumes.VolumesMixin, startup.Startup):
     """LibvirtDriver whose servers may be pVMs."""
 
     def __init__(self, virtapi, read_only=False):
@@ -102,8 +110,9 @@ class TemporalityDriver(startup.Startup):
         for name in regions.names(PCONF.temporality.pool_path):
             if name not in known:
                 LOG.warning('The NVRAM pool has a region of server %s, which '
-                            'Nova does not have on this host. It is kept.',
-                            name)
+                            'Nova does not have on this host. It is kept; '
+                            '"temporality region gc" frees it if Nova says '
+                            'that the server is gone.', name)
 
     def update_provider_tree(self, provider_tree, nodename, allocations=None):
         """See LibvirtDriver; adds the pool's NVRAM and our trait."""
@@ -126,9 +135,8 @@ class TemporalityDriver(startup.Startup):
               block_device_info=None, power_on=True, accel_info=None):
         """See ComputeDriver; decides whether the server is a pVM."""
         if self._decide(instance):
-            checks.check_request(instance, image_meta, network_info,
-                                 block_device_info, CONF.libvirt.virt_type)
-            self._check_cache_mode(instance)
+            self._check_request(instance, instance.flavor, image_meta,
+                                network_info)
             try:
                 self._ensure_region(instance)
             except vpm.PoolFull as exc:
@@ -140,25 +148,64 @@ class TemporalityDriver(startup.Startup):
                       block_device_info=block_device_info, power_on=power_on,
                       accel_info=accel_info)
 
-    def _decide(self, instance):
+    def rebuild(self, context, instance, image_meta, injected_files,
+                admin_password, allocations, bdms, detach_block_devices,
+                attach_block_devices, network_info=None, evacuate=False,
+                block_device_info=None, preserve_ephemeral=False,
+                accel_uuids=None, reimage_boot_volume=False):
+        """See ComputeDriver; refuses before anything is destroyed.
+
+        What is not refused is left to Nova, which destroys and spawns.
+        """
+        if not evacuate:
+            try:
+                self._check_rebuild(instance, image_meta, network_info)
+            except exception.NotPossible as exc:
+                raise nova_exception.InstanceFaultRollback(exc)
+        raise NotImplementedError()
+
+    def _check_rebuild(self, instance, image_meta, network_info):
+        self._refuse_to_change_sides(instance, self._asked(instance))
+        if intent.is_pvm(instance):
+            self._check_request(instance, instance.flavor, image_meta,
+                                network_info)
+
+    @staticmethod
+    def _refuse_to_change_sides(instance, wanted):
+        if intent.frozen(instance) is False and wanted:
+            # from an image that asks for it
+            raise exception.NotPossible(
+                reason='The server was created without persistence, and a '
+                       'rebuild cannot make it persistent; create a new one')
+
+    @staticmethod
+    def _asked(instance):
         try:
-            wanted = intent.asked(
+            return intent.asked(
                 instance.flavor.extra_specs, instance.system_metadata,
                 instance.metadata, PCONF.temporality.allow_server_property)
         except intent.BadWish as exc:
             raise exception.NotPossible(reason=str(exc))
-        decided = intent.frozen(instance)
-        if decided is None:
-            intent.freeze(instance, wanted)
+
+    def _check_request(self, instance, flavor, image_meta, network_info):
+        checks.check_request(instance, flavor, image_meta, network_info,
+                             CONF.libvirt.virt_type)
+        self._check_cache_mode(flavor)
+        try:
+            limits.max_outage(flavor.extra_specs)
+        except limits.BadLimit as exc:
+            raise exception.NotPossible(reason=str(exc))
+
+    def _decide(self, instance):
+        wanted = self._asked(instance)
+        self._refuse_to_change_sides(instance, wanted)
+        if intent.frozen(instance) is None:
+            intent.freeze(instance, wanted, intent.own_wish(
+                instance.system_metadata, instance.metadata))
             if wanted:
                 # Before NVRAM is taken. An ordinary server's is saved by
                 # Nova, like all that it notes on it.
                 instance.save()
-        elif wanted and not decided:
-            # a rebuild from an image that asks for it
-            raise exception.NotPossible(
-                reason='The server was created without persistence, and a '
-                       'rebuild cannot make it persistent; create a new one')
         if intent.is_pvm(instance):
             self._pvms.add(instance.uuid)
         return intent.is_pvm(instance)
@@ -183,15 +230,17 @@ class TemporalityDriver(startup.Startup):
             paged_in=region['directory'] if region['is_vpm'] else None)
 
     @staticmethod
-    def _nvram_mb(instance):
+    def _nvram_mb(flavor):
         try:
-            return sizing.nvram_mb(instance.flavor.memory_mb,
-                                   instance.flavor.extra_specs)
+            return sizing.nvram_mb(flavor.memory_mb, flavor.extra_specs)
         except sizing.BadSize as exc:
             raise exception.NotPossible(reason=str(exc))
 
-    def _check_cache_mode(self, instance):
-        if self._nvram_mb(instance) < instance.flavor.memory_mb:
+    def _is_paged(self, instance):
+        return self._nvram_mb(instance.flavor) < instance.flavor.memory_mb
+
+    def _check_cache_mode(self, flavor):
+        if self._nvram_mb(flavor) < flavor.memory_mb:
             # Set right when the server's domain is made.
             return
         source_type = _SOURCE_TYPES.get(CONF.libvirt.images_type, 'file')
@@ -203,7 +252,7 @@ class TemporalityDriver(startup.Startup):
         return regions.ensure(
             PCONF.temporality.pool_path, instance.uuid,
             instance.flavor.memory_mb * units.Mi,
-            self._nvram_mb(instance) * units.Mi,
+            self._nvram_mb(instance.flavor) * units.Mi,
             PCONF.temporality.swap_dir,
             PCONF.temporality.vpm_page_size_kb * units.Ki,
             PCONF.temporality.vpm_policy)
@@ -248,6 +297,14 @@ class TemporalityDriver(startup.Startup):
             guest.poweroff()
             raise
 
+    def _get_existing_domain_xml(self, instance, *args, **kwargs):
+        xml = super()._get_existing_domain_xml(instance, *args, **kwargs)
+        if intent.is_pvm(instance):
+            # What is kept for later must not wait for a state.
+            xml = pvm_guest.without_incoming(xml, paths.recover_socket(
+                PCONF.temporality.run_dir, instance.uuid))
+        return xml
+
     def _record_domain(self, instance):
         """Record the machine that a running pVM's state will fit."""
         record.write(instance, self._host.get_guest(instance),
@@ -262,9 +319,7 @@ class TemporalityDriver(startup.Startup):
         super().destroy(context, instance, network_info, block_device_info,
                         destroy_disks, destroy_secrets=destroy_secrets)
         if intent.is_pvm(instance) and instance.uuid not in self._rebooting:
-            regions.free(PCONF.temporality.pool_path,
-                         PCONF.temporality.run_dir, instance.uuid)
-            self._pvms.discard(instance.uuid)
+            self._free(instance)
 
     def _hard_reboot(self, context, instance, network_info, share_info,
                      block_device_info=None, accel_info=None):
@@ -339,51 +394,12 @@ class TemporalityDriver(startup.Startup):
         info = super().get_info(instance, use_cache)
         lost_memory.notice(instance, info.state)
         if info.state == power_state.PAUSED and intent.is_pvm(instance) and (
-                instance.vm_state == vm_states.ACTIVE):
-            try:
-                regions.proven_state(PCONF.temporality.pool_path,
-                                     instance.uuid)
-                info.state = power_state.RUNNING
-            except vpm.VpmError:
-                LOG.debug('pVM stands still and is not fixated',
-                          instance=instance)
+                instance.vm_state in _RUNNING_VM_STATES and
+                self._is_proven(instance)):
+            info.state = power_state.RUNNING
         return info
 
     # -- what a pVM cannot do yet ---------------------------------------------
-
-    @staticmethod
-    def _refuse(instance, action):
-        if intent.is_pvm(instance):
-            raise exception.NotPossible(
-                reason='%s is not possible yet for a persistent server; '
-                       'nothing was changed' % action)
-
-    def suspend(self, context, instance):
-        """See ComputeDriver."""
-        self._refuse(instance, 'Suspend')
-        super().suspend(context, instance)
-
-    def rescue(self, context, instance, network_info, image_meta,
-               rescue_password, block_device_info, share_info):
-        """See ComputeDriver."""
-        if intent.is_pvm(instance):
-            raise nova_exception.InstanceNotRescuable(
-                instance_id=instance.uuid,
-                reason='rescue is not possible yet for a persistent server')
-        super().rescue(context, instance, network_info, image_meta,
-                       rescue_password, block_device_info, share_info)
-
-    def snapshot(self, context, instance, image_id, update_task_state):
-        """See ComputeDriver."""
-        self._refuse(instance, 'Creating an image')
-        super().snapshot(context, instance, image_id, update_task_state)
-
-    def attach_volume(self, context, connection_info, instance, mountpoint,
-                      disk_bus=None, device_type=None, encryption=None):
-        """See ComputeDriver."""
-        self._refuse(instance, 'Attaching a volume')
-        super().attach_volume(context, connection_info, instance, mountpoint,
-                              disk_bus, device_type, encryption)
 
     def check_can_live_migrate_source(self, context, instance,
                                       dest_check_data,
@@ -395,22 +411,3 @@ class TemporalityDriver(startup.Startup):
                        'server')
         return super().check_can_live_migrate_source(
             context, instance, dest_check_data, block_device_info)
-
-    def migrate_disk_and_power_off(self, context, instance, dest,
-                                   flavor, network_info,
-                                   block_device_info=None,
-                                   timeout=0, retry_interval=0):
-        """See ComputeDriver."""
-        try:
-            wanted = intent.asked(flavor.extra_specs, {}, {})
-        except intent.BadWish as exc:
-            raise nova_exception.InstanceFaultRollback(
-                exception.NotPossible(reason=str(exc)))
-        if wanted or intent.is_pvm(instance):
-            raise nova_exception.InstanceFaultRollback(
-                exception.NotPossible(
-                    reason='Resize and migration are not possible yet for or '
-                           'into a persistent server; nothing was changed'))
-        return super().migrate_disk_and_power_off(
-            context, instance, dest, flavor, network_info, block_device_info,
-            timeout, retry_interval)

@@ -81,10 +81,8 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
     def format_dom(self):
         """The domain's XML as an lxml element."""
         root = super().format_dom()
-        for driver in root.findall('devices/disk/driver'):
-            # requests that fail are kept and go with the state
-            driver.set('error_policy', 'stop')
-            driver.set('rerror_policy', 'stop')
+        for disk in root.findall('devices/disk'):
+            keep_failed_requests(disk)
         if self._uid:
             self._add_seclabel(root)
         self._add_commandline(root)
@@ -112,6 +110,22 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
                                  value=value)
 
 
+def keep_failed_requests(disk):
+    """Have a disk's requests that fail go with the state.
+
+    :param disk: lxml element
+    """
+    for driver in disk.findall('driver'):
+        driver.set('error_policy', 'stop')
+        driver.set('rerror_policy', 'stop')
+
+
+def set_disk_right_for_paging(disk):
+    """Make a disk's configuration use buffered I/O."""
+    disk.driver_cache = 'writethrough'
+    disk.driver_io = 'threads'
+
+
 def set_right_for_paging(guest):
     """Make a configuration use buffered I/O and no kernel threads.
 
@@ -120,8 +134,7 @@ def set_right_for_paging(guest):
     """
     for device in guest.devices:
         if isinstance(device, vconfig.LibvirtConfigGuestDisk):
-            device.driver_cache = 'writethrough'
-            device.driver_io = 'threads'
+            set_disk_right_for_paging(device)
         elif isinstance(device, vconfig.LibvirtConfigGuestInterface) and (
                 device.model == 'virtio'):
             device.driver_name = 'qemu'

@@ -15,7 +15,7 @@
 A pVM whose domain is gone and whose state is proven gets an empty QEMU on
 the same memory, which loads the state and runs on. One whose state is not
 proven is never resumed. One whose domain is there is not touched: then only
-nova-compute was restarted.
+nova-compute was restarted. One that is suspended stays so.
 """
 
 from concurrent import futures
@@ -35,14 +35,18 @@ from nova import objects
 from nova.virt import driver as virt_driver
 from oslo_log import log as logging
 
+from nova_temporality import clock
 from nova_temporality import conf
 from nova_temporality import exception
+from nova_temporality import limits
 from nova_temporality import paths
 from nova_temporality import recovery
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import notifications
 from nova_temporality.virt import record
 from nova_temporality.virt import regions
 from nova_temporality.virt import run_guest
+from nova_temporality.virt import volumes
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
@@ -53,6 +57,22 @@ ACTION = 'temporality_recover'
 
 # Recovery is mostly waiting for QEMU processes to start.
 _PARALLEL = 8
+
+# What ran, or stood still in its QEMU, when the power failed.
+_LIVE_VM_STATES = (vm_states.ACTIVE, vm_states.PAUSED, vm_states.ERROR,
+                   vm_states.RESCUED, vm_states.RESIZED)
+
+# In these the server was perhaps stopped by Nova, which goes on with it, or
+# tells how to.
+_STOPPED_BY_NOVA = (
+    task_states.REBUILDING, task_states.REBUILD_BLOCK_DEVICE_MAPPING,
+    task_states.REBUILD_SPAWNING, task_states.RESIZE_MIGRATING,
+    task_states.RESIZE_MIGRATED, task_states.RESIZE_FINISH,
+    task_states.RESIZE_REVERTING, task_states.POWERING_OFF,
+    task_states.POWERING_ON, task_states.SPAWNING, task_states.SHELVING,
+    task_states.SHELVING_IMAGE_PENDING_UPLOAD,
+    task_states.SHELVING_IMAGE_UPLOADING, task_states.SHELVING_OFFLOADING,
+    task_states.REBOOT_STARTED, task_states.REBOOT_STARTED_HARD)
 
 
 def recover_all(driver, instances):
@@ -66,17 +86,28 @@ def recover_all(driver, instances):
     """
     if not instances:
         return
+    clock_deadline = time.monotonic() + PCONF.temporality.clock_wait
     with futures.ThreadPoolExecutor(_PARALLEL) as executor:
-        list(executor.map(lambda instance: _recover_one(driver, instance),
-                          instances))
+        list(executor.map(
+            lambda instance: _recover_one(driver, instance, clock_deadline),
+            instances))
 
 
-def _recover_one(driver, instance):
+def resume_suspended(driver, context, instance):
+    """Let a suspended pVM run on, once, from its proven state.
+
+    :raises StateUnproven: there is none (any more)
+    :raises RecoveryFailed: it does not start; the state is kept
+    """
+    _Recovery(driver, context, instance).resume_suspended()
+
+
+def _recover_one(driver, instance, clock_deadline):
     # Contexts are not made to be shared by threads.
     context = nova_context.get_admin_context()
     instance._context = context
     try:
-        _Recovery(driver, context, instance).run()
+        _Recovery(driver, context, instance).run(clock_deadline)
     except Exception as exc:
         LOG.exception('Recovery failed', instance=instance)
         set_error(context, instance, exc)
@@ -104,13 +135,18 @@ class _Recovery:
         self._pool = PCONF.temporality.pool_path
         self._run_dir = PCONF.temporality.run_dir
 
-    def run(self):
-        """Find out what the server needs, and do it."""
+    def run(self, clock_deadline):
+        """Find out what the server needs, and do it.
+
+        :param clock_deadline: of time.monotonic(), until which the clock may
+                               become synchronised
+        """
         instance = self._instance
-        if instance.host != CONF.host or instance.vm_state not in (
-                vm_states.ACTIVE, vm_states.PAUSED, vm_states.ERROR):
+        if instance.host != CONF.host or (
+                instance.task_state == task_states.DELETING):
             return
-        if instance.task_state == task_states.DELETING:
+        if instance.vm_state not in _LIVE_VM_STATES and not (
+                self._is_being_resumed()):
             return
         if self._domain_is_active() and not self._finish_interrupted():
             return
@@ -119,8 +155,44 @@ class _Recovery:
         except (vpm.Unproven, vpm.NotFound) as exc:
             self._unproven(exc)
             return
+        if instance.task_state == task_states.SUSPENDING:
+            # Whether the tenant or the power came first, it is suspended.
+            self._set_suspended()
+            return
+        if not clock.wait_synchronised(clock_deadline):
+            LOG.warning("The host's clock is not synchronised: the length of "
+                        'the outage, and the time that guests are given, may '
+                        'be wrong', instance=instance)
+        too_long = self._too_long(state)
+        if too_long:
+            self._give_up(too_long, cold_boot=True)
+            return
         with self._action():
             self._resume(state)
+            self._finished()
+
+    def resume_suspended(self):
+        """See the function of this name; Nova keeps its own record."""
+        try:
+            state = regions.proven_state(self._pool, self._instance.uuid)
+        except (vpm.Unproven, vpm.NotFound) as exc:
+            raise exception.StateUnproven(reason=str(exc))
+        if self._domain_is_active():
+            # An earlier attempt got so far. Its vCPUs cannot have run.
+            self._guest().poweroff()
+        self._resume(state)
+        regions.finish_recovery(self._run_dir, self._instance.uuid)
+
+    def _is_being_resumed(self):
+        return (self._instance.vm_state == vm_states.SUSPENDED and
+                self._instance.task_state == task_states.RESUMING)
+
+    def _set_suspended(self):
+        instance = self._instance
+        instance.vm_state = vm_states.SUSPENDED
+        instance.power_state = power_state.SHUTDOWN
+        instance.task_state = None
+        instance.save()
 
     def _guest(self):
         return self._driver._host.get_guest(self._instance)
@@ -140,6 +212,10 @@ class _Recovery:
         if not regions.is_recovering(self._run_dir, uuid):
             LOG.debug('pVM is there, nothing to recover',
                       instance=self._instance)
+            if self._instance.task_state in (task_states.SUSPENDING,
+                                             task_states.RESUMING):
+                # Nova does not take these up again.
+                self._finished()
             return False
         try:
             regions.proven_state(self._pool, uuid)
@@ -184,7 +260,6 @@ class _Recovery:
         loaded = time.monotonic()
         if self._ran_before(state):
             self._let_run()
-        self._finished()
         meta = state['meta']
         LOG.info(
             'Recovered: fixated in %(fixation).1f ms (%(size)d KiB of '
@@ -205,6 +280,8 @@ class _Recovery:
         except OSError as exc:
             raise exception.RecoveryFailed(
                 reason='the record of its machine cannot be read (%s)' % exc)
+        xml = volumes.connect(self._driver, self._context, instance, xml,
+                              self._bdms())
         self._driver.plug_vifs(instance, instance.get_network_info())
         regions.prepare_recovery(self._pool, self._run_dir, instance.uuid,
                                  self._driver._qemu_gid())
@@ -240,22 +317,54 @@ class _Recovery:
         regions.finish_recovery(self._run_dir, instance.uuid)
         instance.power_state = self._guest().get_power_state(
             self._driver._host)
-        if instance.vm_state == vm_states.ERROR:
+        if instance.vm_state in (vm_states.ERROR, vm_states.SUSPENDED):
             instance.vm_state = vm_states.ACTIVE
+        if instance.task_state in (task_states.SUSPENDING,
+                                   task_states.RESUMING):
+            instance.task_state = None
         instance.save()
 
-    # -- no proven state ------------------------------------------------------
+    # -- what is not resumed --------------------------------------------------
+
+    def _too_long(self, state):
+        """OutageTooLong if it was, else None."""
+        limit = limits.max_outage(self._instance.flavor.extra_specs,
+                                  PCONF.temporality.max_outage)
+        dark = time.time() - state['meta']['wall_ns'] / 1e9
+        if not limit or 0 <= dark <= limit:
+            return None
+        if dark < 0:
+            reason = ("nobody can tell whether the outage was longer than %d "
+                      "s: the host's clock is behind that of its beginning" %
+                      limit)
+        else:
+            reason = ('the outage of %d s was longer than %d s' %
+                      (dark, limit))
+        return exception.OutageTooLong(reason=reason)
 
     def _unproven(self, reason):
         instance = self._instance
         if instance.vm_state == vm_states.ERROR or (
-                instance.power_state == power_state.SHUTDOWN):
+                instance.power_state == power_state.SHUTDOWN and
+                not self._is_being_resumed()):
             # Dealt with before, or it was off already.
             return
+        if instance.task_state in _STOPPED_BY_NOVA:
+            return
         lost = regions.lost_memory(self._pool, instance.uuid)
-        exc = (exception.MemoryLost(reason=lost) if lost else
-               exception.StateUnproven(reason=str(reason)))
-        cold_boot = PCONF.temporality.on_unproven_state == 'cold-boot'
+        self._give_up(
+            exception.MemoryLost(reason=lost) if lost else
+            exception.StateUnproven(reason=str(reason)),
+            PCONF.temporality.on_unproven_state == 'cold-boot')
+
+    def _give_up(self, exc, cold_boot):
+        """Boot it afresh, or leave it off; tell why.
+
+        :param exc: a NovaException
+        """
+        instance = self._instance
+        # A reboot would be the end of a rescue.
+        cold_boot = cold_boot and instance.vm_state != vm_states.RESCUED
         LOG.error('%(why)s %(what)s',
                   {'why': exc.format_message(),
                    'what': 'Booting it afresh now.' if cold_boot else
@@ -263,20 +372,34 @@ class _Recovery:
         try:
             with self._action():
                 raise exc
-        except (exception.MemoryLost, exception.StateUnproven):
+        except type(exc):
+            notifications.not_resumed(self._context, instance, exc)
             if cold_boot:
                 compute_utils.add_instance_fault_from_exc(
                     self._context, instance, exc, sys.exc_info())
                 self._cold_boot()
+                return
+            instance.power_state = power_state.SHUTDOWN
+            if instance.vm_state in (vm_states.RESCUED, vm_states.RESIZED):
+                # ERROR would be in the way of unrescue, confirm and revert,
+                # which boot it afresh or tell that it is off.
+                regions.discard_state(self._pool, instance.uuid)
+                instance.save()
             else:
-                instance.power_state = power_state.SHUTDOWN
                 set_error(self._context, instance, exc)
 
     def _cold_boot(self):
         instance = self._instance
-        bdms = objects.BlockDeviceMappingList.get_by_instance_uuid(
-            self._context, instance.uuid)
         self._driver._hard_reboot(
             self._context, instance, instance.get_network_info(),
             objects.ShareMappingList(),
-            virt_driver.get_block_device_info(instance, bdms))
+            virt_driver.get_block_device_info(instance, self._bdms()))
+        instance.power_state = self._guest().get_power_state(
+            self._driver._host)
+        if instance.vm_state != vm_states.RESIZED:
+            instance.vm_state = vm_states.ACTIVE
+        instance.save()
+
+    def _bdms(self):
+        return objects.BlockDeviceMappingList.get_by_instance_uuid(
+            self._context, self._instance.uuid)

@@ -24,6 +24,7 @@ import os
 import shutil
 import threading
 
+from nova_temporality.notifier import client
 from nova_temporality import paths
 from nova_temporality.privsep import pool_pctxt
 from nova_temporality import qmp
@@ -68,29 +69,37 @@ def names(pool_path):
 def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
     """Allocate a pVM's region unless it is there; returns it as a dict.
 
+    One of another size is of a resize that was cut off, and given back. That
+    does not happen to one that a QEMU has open.
+
     :param size: bytes of memory
     :param nvram_size: bytes of NVRAM; if less, the region is paged and what
                        follows counts
     :param swap_dir: directory of its swap file
     :param page_size: bytes; 0 to have it chosen
     :param policy: a key of vpm.POLICIES
-    :raises vpm.InvalidArgument: it is there with another size
+    :raises RegionInUse: it is there with another size, and in use
     """
     with vpm.Pool(pool_path) as pool:
-        try:
-            region = pool.lookup(name)
-        except vpm.NotFound:
-            if nvram_size < size:
-                region = pool.alloc_vpm(name, size, nvram_size, swap_dir,
-                                        page_size=page_size, policy=policy)
-            else:
-                region = pool.alloc(name, size)
-    if region.memory_size != size:
-        raise vpm.InvalidArgument(
-            'region of %s has %d bytes, but the server has %d bytes of '
-            'memory' % (name, region.memory_size, size))
+        region = _lookup(pool, name)
+        if region and region.memory_size != size:
+            _refuse_if_in_use(region)
+            pool.free(name)
+            region = None
+        if region is None and nvram_size < size:
+            region = pool.alloc_vpm(name, size, nvram_size, swap_dir,
+                                    page_size=page_size, policy=policy)
+        elif region is None:
+            region = pool.alloc(name, size)
     return dict(dataclasses.asdict(region), directory=region.directory,
                 memory_path=region.memory_path, is_vpm=region.is_vpm)
+
+
+def _lookup(pool, name):
+    try:
+        return pool.lookup(name)
+    except vpm.NotFound:
+        return None
 
 
 @pool_pctxt.entrypoint
@@ -104,6 +113,17 @@ def free(pool_path, run_dir, name):
             pass
     shutil.rmtree(paths.qmp_dir(run_dir, name), ignore_errors=True)
     _set_recovering(run_dir, name, False)
+
+
+@pool_pctxt.entrypoint
+def reclaim(pool_path, run_dir, name):
+    """Free the region of a pVM that is gone, unless somebody has it open.
+
+    :raises RegionInUse:
+    """
+    with vpm.Pool(pool_path) as pool:
+        _refuse_if_in_use(pool.lookup(name))
+    free(pool_path, run_dir, name)
 
 
 @pool_pctxt.entrypoint
@@ -167,6 +187,15 @@ def lost_memory(pool_path, name):
 
 
 @pool_pctxt.entrypoint
+def suspend(run_dir, name):
+    """Have the notifier fixate a pVM and end its QEMU; returns the Outcome.
+
+    :raises client.NotifierError: it is not suspended, or nobody can tell
+    """
+    return client.call(run_dir, 'suspend', name=name)
+
+
+@pool_pctxt.entrypoint
 def load(pool_path, run_dir, name, timeout):
     """Load a pVM's state into the QEMU that waits for it; a dict of it.
 
@@ -188,7 +217,7 @@ def load(pool_path, run_dir, name, timeout):
 @pool_pctxt.entrypoint
 def discard_state(pool_path, name):
     """Make any state stale, because it shall never be resumed."""
-    with vpm.Pool(pool_path) as pool:
+    with vpm.Pool(pool_path) as pool, contextlib.suppress(vpm.NotFound):
         pool.begin_epoch(pool.lookup(name).id)
 
 

@@ -21,6 +21,7 @@ from pocketcloud import layout
 from pocketcloud import services
 from pocketcloud import tenant
 from powercut import client
+from powercut import guest
 
 from nova_temporality import vpm
 
@@ -60,6 +61,15 @@ def allocations(uuid):
     for provider in reply['allocations'].values():
         found.update(provider['resources'])
     return found
+
+
+def life(server, patience=120):
+    """Wait until a server's guest answers; return its guest.Life."""
+    cloud = tenant.connect()
+    server = cloud.compute.get_server(server)
+    [address] = next(iter(server.addresses.values()))
+    network = cloud.network.find_network(tenant.NETWORK)
+    return guest.Guest('qdhcp-' + network.id, address['addr']).wait(patience)
 
 
 def service(name):

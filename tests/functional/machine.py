@@ -304,8 +304,8 @@ class Notifier:
         except client.NotifierDown:
             return None
 
-    def call(self, operation):
-        return client.call(self.run_dir, operation, PATIENCE)
+    def call(self, operation, **arguments):
+        return client.call(self.run_dir, operation, PATIENCE, **arguments)
 
     def state(self, guest):
         """How the notifier finds a guest, when it looks now."""

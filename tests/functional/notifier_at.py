@@ -132,6 +132,9 @@ POINTS = {
     # Servers of tests are too small for it to be chosen.
     'snapshot-route': lambda: setattr(
         route, 'choose', lambda *args: (route.SNAPSHOT, None)),
+    'power-fails-at-suspend': lambda: before(
+        vpm.Pool, 'verify_state', fail_power,
+        once(lambda *args: calls_of('_suspend'))),
     'hang-qemu-at-first-save': lambda: at_step(
         _lib.VPM_STEP_STOPPED, hang, only_once=True),
 }

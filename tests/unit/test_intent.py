@@ -85,3 +85,24 @@ def test_image_property_is_not_a_decision():
     # the image's key must never be read as the frozen one
     instance = _Instance(**{IMAGE_KEY: 'true'})
     assert intent.frozen(instance) is None
+
+
+@pytest.mark.parametrize('persistent, own, specs, after', [
+    (True, True, {}, True),
+    (True, False, {}, False),
+    (True, False, {'temporality:persistent': 'true'}, True),
+    (False, False, {'temporality:persistent': 'true'}, True),
+    (False, False, {}, False),
+    (True, True, {'temporality:persistent': 'false'}, True),
+])
+def test_new_flavor_decides_unless_the_server_asked(persistent, own, specs,
+                                                    after):
+    instance = _Instance()
+    intent.freeze(instance, persistent, own)
+    assert intent.with_flavor(instance, specs) is after
+    assert intent.frozen(instance) is persistent
+    assert intent.refreeze(instance, specs) is (persistent is not after)
+    assert intent.frozen(instance) is after
+    # the way back
+    intent.refreeze(instance, {'temporality:persistent': 'true'})
+    assert intent.frozen(instance) is True

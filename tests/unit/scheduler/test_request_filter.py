@@ -22,6 +22,7 @@ from nova.scheduler import utils
 from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova_temporality import intent
+from nova_temporality import policy
 from nova_temporality import scheduler
 from nova_temporality.scheduler import request_filter
 from tests.unit import base
@@ -142,7 +143,34 @@ class ClaimNvramTest(base.NovaTestCase):
     def test_a_move_follows_the_decision_not_the_metadata(self):
         system_metadata = {}
         self.moving_server({'persistent': 'false'}, system_metadata)
+        intent.freeze(self.instance, True, own=True)
+        ran, resources, _traits = self.claim()
+        self.assertTrue(ran)
+        self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])
+
+    def test_policy_concerns_the_property_alone(self):
+        with mock.patch.object(policy, 'may_create_by_property',
+                               return_value=False):
+            self.new_server(persistent='true')
+            exc = self.assertRaises(exception.RequestFilterFailed, self.claim)
+            self.assertIn('temporality:create:by_property',
+                          exc.format_message())
+            self.instance.metadata = {'persistent': 'false'}
+            self.assertFalse(self.claim()[0])
+            self.spec.flavor.extra_specs = {'temporality:persistent': 'true'}
+            self.assertTrue(self.claim()[0])
+
+    def test_a_resize_follows_the_new_flavor(self):
+        self.moving_server({}, {})
         intent.freeze(self.instance, True)
+        ran, resources, _traits = self.claim()
+        self.assertFalse(ran)
+        self.assertNotIn('CUSTOM_NVRAM_MB', resources)
+
+    def test_a_resize_into_persistence(self):
+        self.moving_server({}, {})
+        intent.freeze(self.instance, False)
+        self.spec.flavor.extra_specs = {'temporality:persistent': 'true'}
         ran, resources, _traits = self.claim()
         self.assertTrue(ran)
         self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])

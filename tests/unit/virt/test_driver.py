@@ -30,8 +30,11 @@ from oslo_utils.fixture import uuidsentinel as uuids
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality import intent
+from nova_temporality import paths
 from nova_temporality.virt import driver
+from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import loader
+from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
 from nova_temporality import vpm
 from tests.unit.virt import base
@@ -348,37 +351,51 @@ class LifeTest(base.DriverTestCase):
         self.assertEqual(power_state.PAUSED, self.power_state_seen())
 
     def test_refused_actions(self):
-        server = self.server
-        for call in (
-                lambda: self.driver.suspend(self.context, server),
-                lambda: self.driver.snapshot(self.context, server, 'i',
-                                             None),
-                lambda: self.driver.attach_volume(self.context, {}, server,
-                                                  '/dev/vdb')):
-            exc = self.assertRaises(exception.NotPossible, call)
-            self.assertIn('persistent server', exc.format_message())
-        self.assertRaises(
-            nova_exception.InstanceNotRescuable, self.driver.rescue,
-            self.context, server, [], self.image(), None, None, None)
         self.assertRaises(
             nova_exception.MigrationPreCheckError,
-            self.driver.check_can_live_migrate_source, self.context, server,
-            None)
+            self.driver.check_can_live_migrate_source, self.context,
+            self.server, None)
+        self.assertRaises(exception.NotPossible, self.driver.swap_volume,
+                          self.context, {}, {}, self.server, '/dev/vdb', 0)
 
-    def test_no_resize_from_or_into_persistence(self):
+    def test_xml_for_later_does_not_wait_for_a_state(self):
+        """What rescue keeps for unrescue, for one."""
+        self.domain.XMLDesc.return_value = pvm_guest.with_incoming(
+            self.domain.XMLDesc.return_value,
+            paths.recover_socket(self.run_dir, self.server.uuid))
+        self.assertNotIn('defer', self.driver._get_existing_domain_xml(
+            self.server, []))
+        self.assertIn('defer', self.driver._get_existing_domain_xml(
+            self.make_server(persistent=False), []))
+
+    def test_cold_snapshot_does_not_launch_the_domain(self):
+        guest = mock.Mock()
+        with mock.patch.object(recovery, 'resume_suspended') as resume:
+            for live, state, resumed in (
+                    (False, power_state.RUNNING, 1),
+                    (True, power_state.RUNNING, 0),
+                    (False, power_state.SHUTDOWN, 0)):
+                resume.reset_mock()
+                self.driver._resume_guest_after_snapshot(
+                    self.context, live, state, self.server, guest)
+                self.assertEqual(resumed, resume.call_count)
+        self.assertFalse(guest.launch.called)
+
+    def rebuild(self, server, image=None, evacuate=False):
+        self.driver.rebuild(
+            self.context, server, image or self.image(), [], None, {}, [],
+            None, None, network_info=[], evacuate=evacuate)
+
+    def test_rebuild_is_refused_before_anything_is_destroyed(self):
         volatile = self.make_server(persistent=False)
-        plain, wish, bad = (
-            self.make_server(extra_specs=specs).flavor for specs in
-            ({}, {'temporality:persistent': 'true'},
-             {'temporality:persistent': 'maybe'}))
-        for server, flavor in ((self.server, plain), (volatile, wish),
-                               (volatile, bad)):
-            self.assertRaises(
-                nova_exception.InstanceFaultRollback,
-                self.driver.migrate_disk_and_power_off, self.context, server,
-                'host', flavor, [])
-        with mock.patch.object(libvirt_driver.LibvirtDriver,
-                               'migrate_disk_and_power_off') as migrate:
-            self.driver.migrate_disk_and_power_off(
-                self.context, volatile, 'host', plain, [])
-        self.assertTrue(migrate.called)
+        volatile.system_metadata['image_temporality_persistent'] = 'true'
+        for server, image, reason in (
+                (volatile, None, 'created without persistence'),
+                (self.server, self.image(hw_tpm_version='2.0'), 'TPM')):
+            exc = self.assertRaises(nova_exception.InstanceFaultRollback,
+                                    self.rebuild, server, image)
+            self.assertIn(reason, exc.inner_exception.format_message())
+        # Nova's own way: destroy and spawn
+        self.assertRaises(NotImplementedError, self.rebuild, self.server)
+        self.assertRaises(NotImplementedError, self.rebuild, volatile,
+                          evacuate=True)

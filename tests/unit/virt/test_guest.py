@@ -369,9 +369,8 @@ class RefusedRequestTest(base.DriverTestCase):
             network_info[0][key] = value
             self.refused(pattern, self.wish(), network_info=network_info)
 
-    def test_volumes(self):
-        self.refused('volumes', self.wish(), block_device_info={
-            'block_device_mapping': [{'mount_device': '/dev/vda'}]})
+    def test_numa(self):
+        self.refused('NUMA cells', self.wish(**{'hw__numa_nodes': '1'}))
 
     def test_sizes(self):
         for specs, pattern in (

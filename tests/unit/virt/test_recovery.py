@@ -19,114 +19,21 @@ real ones.
 import os
 from unittest import mock
 
-import fixtures
 import libvirt
 from nova.compute import power_state
-from nova.compute import utils as compute_utils
 from nova.compute import vm_states
-from nova import exception as nova_exception
-from nova import objects
-from nova.virt.libvirt import guest as libvirt_guest
+from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import conf
 from nova_temporality import recovery as state_loader
 from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
-from nova_temporality import vpm
 from tests.unit.virt import base
+from tests.unit.virt import recovery_base
 from tests.unit.virt import test_lost_memory
 
-XML = ('<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">'
-       '<qemu:commandline/></domain>')
 
-
-class RecoveryTest(base.DriverTestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.flags(host='host')
-        self.useFixture(fixtures.MockPatchObject(
-            self.driver, 'plug_vifs'))
-        self.load = self.useFixture(fixtures.MockPatchObject(
-            regions, 'load')).mock
-        self.reboot = self.useFixture(fixtures.MockPatchObject(
-            self.driver, '_hard_reboot')).mock
-        self.useFixture(fixtures.MockPatchObject(
-            objects.InstanceAction, 'action_start'))
-        for name in ('event_start', 'event_finish_with_failure'):
-            setattr(self, name, self.useFixture(fixtures.MockPatchObject(
-                objects.InstanceActionEvent, name)).mock)
-        self.useFixture(fixtures.MockPatchObject(
-            objects.BlockDeviceMappingList, 'get_by_instance_uuid',
-            return_value=objects.BlockDeviceMappingList()))
-        self.faults = []
-        self.useFixture(fixtures.MockPatchObject(
-            compute_utils, 'add_instance_fault_from_exc',
-            side_effect=lambda context, server, exc, info:
-            self.faults.append(str(exc))))
-        self.connection = mock.Mock()
-        self.connection.createXML.side_effect = self.create_domain
-        self.useFixture(fixtures.MockPatchObject(
-            self.driver._host, 'get_connection',
-            return_value=self.connection))
-        self.useFixture(fixtures.MockPatchObject(
-            self.driver._host, 'get_guest', side_effect=self.get_guest))
-        self.domain = None
-        self.server = self.make_server(persistent=True)
-        self.server.power_state = power_state.RUNNING
-        pool = self.pool()
-        self.region = pool.alloc(self.server.uuid, 16 << 20)
-        pool.begin_epoch(self.region.id)
-        self.record()
-
-    def record(self):
-        self.directory = os.path.join(
-            conf.CONF.instances_path, self.server.uuid)
-        os.makedirs(self.directory)
-        with open(os.path.join(self.directory, 'temporality-domain.xml'),
-                  'w') as stream:
-            stream.write(XML)
-
-    def make_domain(self, state):
-        self.domain = mock.Mock()
-        self.domain.UUIDString.return_value = self.server.uuid
-        self.domain.state = state
-
-        def set_state(new):
-            def call(*args):
-                self.domain.state = new
-            return call
-
-        self.domain.resume.side_effect = set_state(power_state.RUNNING)
-        self.domain.destroy.side_effect = set_state(power_state.SHUTDOWN)
-        self.domain.isActive.side_effect = lambda: (
-            self.domain.state != power_state.SHUTDOWN)
-
-    def create_domain(self, xml, flags):
-        self.assertIn('defer', xml)
-        self.assertEqual(libvirt.VIR_DOMAIN_START_PAUSED, flags)
-        self.make_domain(power_state.PAUSED)
-        return self.domain
-
-    def get_guest(self, server):
-        if self.domain is None:
-            raise nova_exception.InstanceNotFound(instance_id=server.uuid)
-        guest = libvirt_guest.Guest(self.domain)
-        guest.get_power_state = lambda host: self.domain.state
-        return guest
-
-    def fixate(self, runstate='running'):
-        base.fixate(self.pool(), self.region.id, runstate)
-
-    def proven(self):
-        try:
-            self.pool().verify_state(self.region.id)
-        except vpm.Unproven:
-            return False
-        return True
-
-    def recover(self):
-        recovery.recover_all(self.driver, [self.server])
+class RecoveryTest(recovery_base.RecoveryTestCase):
 
     def assert_not_resumed(self, reason):
         self.assertIsNone(self.domain)
@@ -381,3 +288,19 @@ class RecoveryTest(base.DriverTestCase):
         self.assertFalse(self.connection.createXML.called)
         self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
         self.assertIn('marker', self.faults[0])
+
+    # -- evacuated -------------------------------------------------------
+
+    def test_evacuated_server_is_discarded_and_never_resumed(self):
+        """Nova destroys it first, and gives us no more than its own."""
+        self.fixate()
+        with mock.patch.object(libvirt_driver.LibvirtDriver, 'destroy'):
+            self.driver.destroy(self.context, self.server, [])
+        self.assertEqual([], self.pool().regions())
+        # ... even if it did not, since it is the other host's now.
+        self.region = self.pool().alloc(self.server.uuid, 16 << 20)
+        self.fixate()
+        self.server.host = 'other'
+        self.recover()
+        self.assertIsNone(self.domain)
+        self.assertTrue(self.proven())

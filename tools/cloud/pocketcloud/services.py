@@ -56,6 +56,9 @@ def uwsgi(name, module, needs, files, finish=None, **env):
             '--http-socket', '%s:%d' % (layout.ADDRESS, layout.PORTS[name]),
             '--module', module + ':application', '--processes', '1',
             '--threads', '4', '--enable-threads', '--buffer-size', '65535',
+            # glanceclient sends parts of 1 MiB, which, with what frames them,
+            # are more than the default.
+            '--chunked-input-limit', '2097152',
             '--add-header', 'Connection: close', '--die-on-term',
             '--need-app', '--disable-logging'])
 

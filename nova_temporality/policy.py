@@ -1,0 +1,48 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which projects and roles may ask for persistent servers by themselves.
+
+The rule is enforced in nova-scheduler, with the policy file, the rules and the
+roles of Nova's API: Nova has no hook for it in the API itself.
+"""
+
+from nova import policy as nova_policy
+from oslo_policy import policy
+
+CREATE_BY_PROPERTY = 'temporality:create:by_property'
+
+_RULE = policy.DocumentedRuleDefault(
+    name=CREATE_BY_PROPERTY,
+    check_str='@',
+    description="Create a server with the property 'persistent=true'. Flavors "
+                'and images are not concerned: restrict the access to them.',
+    operations=[{'path': '/servers', 'method': 'POST'}])
+
+
+def list_rules():
+    """Entry point of the group oslo.policy.policies."""
+    return [_RULE]
+
+
+def may_create_by_property(context):
+    """Whether the user of a request may.
+
+    :param context: nova.context.RequestContext
+    """
+    nova_policy.init()
+    if CREATE_BY_PROPERTY not in nova_policy._ENFORCER.registered_rules:
+        nova_policy._ENFORCER.register_default(_RULE)
+    return nova_policy.authorize(
+        context, CREATE_BY_PROPERTY,
+        target={'project_id': context.project_id,
+                'user_id': context.user_id}, do_raise=False)

@@ -1,0 +1,247 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What tenants do with persistent servers, in the real cloud."""
+
+import subprocess
+
+import pytest
+
+
+@pytest.fixture(scope='module')
+def actor(cloud):
+    """A persistent server, for one test after the other."""
+    from powercut import client
+    names = []
+    yield Actor(names, metadata={'persistent': 'true'})
+    client.delete(*names)
+
+
+class Actor:
+    """One server, and what can be done with it."""
+
+    def __init__(self, names, flavor=None, **options):
+        from pocketcloud import tenant
+        self.cloud = tenant.connect()
+        self.compute = self.cloud.compute
+        self.image = self.cloud.image.find_image(tenant.IMAGE)
+        network = self.cloud.network.find_network(tenant.NETWORK)
+        names.append('actor')
+        self.id = self.compute.create_server(
+            name='actor', image_id=self.image.id,
+            flavor_id=self.flavor(flavor or tenant.FLAVOR),
+            networks=[{'uuid': network.id}], **options).id
+        self.wait('ACTIVE')
+
+    def flavor(self, name):
+        return self.compute.find_flavor(name).id
+
+    def wait(self, status, patience=120):
+        """Wait for a status and the end of the action."""
+        return self.compute.wait_for_server(
+            self.compute.get_server(self.id), status, failures=['ERROR'],
+            interval=0.5, wait=patience)
+
+    def do(self, action, status, *args, **kwargs):
+        """Begin an action and wait for the status that it leads to."""
+        getattr(self.compute, action + '_server')(self.id, *args, **kwargs)
+        return self.wait(status)
+
+    def life(self):
+        from tests.cloud import helpers
+        return helpers.life(self.id)
+
+    @property
+    def region(self):
+        """Its region, or None."""
+        from tests.cloud import helpers
+        return helpers.regions().get(self.id)
+
+    def nvram(self):
+        """MiB of NVRAM that it holds in Placement."""
+        from tests.cloud import helpers
+        return helpers.allocations(self.id).get('CUSTOM_NVRAM_MB', 0)
+
+    def qemus(self):
+        from tests.cloud import helpers
+        return helpers.qemu_pids(self.region)
+
+    def wait_armed(self):
+        from tests.cloud import helpers
+        helpers.wait_pvms([self.id], 'armed')
+
+    def power_cut(self, fixated=True):
+        """Cut the power, and boot the host."""
+        from pocketcloud import host
+        from tests.cloud import helpers
+        if fixated:
+            helpers.power_fails([self.id])
+        host.power_cut()
+        helpers.boot()
+
+
+def test_image_leaves_the_machine_as_it_was(actor):
+    before = actor.life()
+    images = actor.cloud.image
+    image = actor.compute.create_server_image(actor.id, 'snapshot',
+                                              wait=True, timeout=120)
+    assert image.status == 'active'
+    assert actor.life().boot_id == before.boot_id
+    actor.wait_armed()
+    actor.power_cut()
+    actor.wait('ACTIVE')
+    assert actor.life().boot_id == before.boot_id
+    # ... also of one that was recovered
+    actor.compute.backup_server(actor.id, 'backup', 'daily', 1)
+    images.wait_for_status(images.find_image('backup'), 'active', wait=120)
+    actor.wait('ACTIVE')
+    assert actor.life().boot_id == before.boot_id
+    actor.do('rebuild', 'ACTIVE', image=image.id)
+    assert actor.nvram() == 256
+    for name in 'snapshot', 'backup':
+        images.delete_image(images.find_image(name))
+
+
+def test_small_ones(actor):
+    before = actor.life()
+    actor.do('pause', 'PAUSED')
+    actor.do('unpause', 'ACTIVE')
+    actor.do('lock', 'ACTIVE')
+    actor.do('unlock', 'ACTIVE')
+    assert actor.compute.get_server_console_output(actor.id)['output']
+    assert actor.life().boot_id == before.boot_id
+
+
+def test_rescue_survives_too(actor):
+    before = actor.life()
+    actor.do('rescue', 'RESCUE')
+    rescued = actor.life()
+    assert rescued.boot_id != before.boot_id
+    actor.wait_armed()
+    actor.power_cut()
+    assert actor.wait('RESCUE').power_state == 1
+    assert actor.life().boot_id == rescued.boot_id
+    actor.do('unrescue', 'ACTIVE')
+    assert actor.life().boot_id not in (before.boot_id, rescued.boot_id)
+
+
+def test_stop_and_start(actor):
+    actor.do('stop', 'SHUTOFF')
+    assert actor.nvram() == 256
+    assert actor.region is not None
+    actor.do('start', 'ACTIVE')
+    assert len(actor.qemus()) == 1
+
+
+def test_rebuild(actor):
+    created = actor.region.created_ns
+    actor.do('rebuild', 'ACTIVE', image=actor.image.id)
+    assert actor.region.created_ns > created
+    assert actor.nvram() == 256
+
+
+def test_shelve(actor):
+    actor.do('shelve', 'SHELVED_OFFLOADED')
+    assert actor.region is None
+    assert actor.nvram() == 0
+    actor.do('unshelve', 'ACTIVE')
+    assert actor.nvram() == 256
+    assert len(actor.qemus()) == 1
+
+
+def test_suspended_server_stays_so_over_an_outage(actor):
+    before = actor.life()
+    region = actor.region
+    actor.do('suspend', 'SUSPENDED')
+    assert actor.qemus() == []
+    assert actor.region == region
+    assert actor.nvram() == 256
+
+    actor.power_cut(fixated=False)
+    assert actor.wait('SUSPENDED').vm_state == 'suspended'
+    assert actor.qemus() == []
+
+    actor.do('resume', 'ACTIVE')
+    after = actor.life()
+    assert after.boot_id == before.boot_id
+    assert after.uptime >= before.uptime
+    actor.wait_armed()
+
+    # the state that is given up is not resumed
+    actor.do('suspend', 'SUSPENDED')
+    actor.do('reboot', 'ACTIVE', 'HARD')
+    assert actor.life().boot_id != before.boot_id
+    assert actor.region.id == region.id
+
+    actor.do('suspend', 'SUSPENDED')
+    actor.compute.delete_server(actor.id)
+    actor.compute.wait_for_delete(actor.compute.get_server(actor.id))
+    assert actor.region is None
+
+
+def nova_manage(*args):
+    """Have Nova's operator look after Placement; returns the exit code."""
+    from pocketcloud import config
+    from pocketcloud import layout
+    return subprocess.run(
+        [layout.BIN / 'nova-manage', '--config-file',
+         config.FILES['nova.conf'], 'placement', *args],
+        env=layout.environment(), check=False).returncode
+
+
+def test_resize(servers, flavors):
+    flavors('tp.plain', '--ram', '128')
+    flavors('tp.persistent', '--ram', '128',
+            '--property', 'temporality:persistent=true')
+    flavors('tp.larger', '--ram', '192',
+            '--property', 'temporality:persistent=true')
+    actor = Actor(servers, flavor='tp.plain')
+    assert actor.region is None
+
+    def resize(flavor, size):
+        actor.do('resize', 'VERIFY_RESIZE', actor.flavor(flavor))
+        check(size)
+
+    def check(size):
+        assert actor.nvram() == size
+        assert (actor.region.size >> 20 if actor.region else 0) == size
+
+    resize('tp.persistent', 128)
+    actor.compute.revert_server_resize(actor.id)
+    actor.wait('ACTIVE')
+    check(0)
+
+    resize('tp.persistent', 128)
+    actor.compute.confirm_server_resize(actor.id)
+    actor.wait('ACTIVE')
+    check(128)
+
+    resize('tp.larger', 192)
+    before = actor.life()
+    actor.wait_armed()
+    actor.power_cut()
+    assert actor.wait('VERIFY_RESIZE').power_state == 1
+    assert actor.life().boot_id == before.boot_id
+    # Nova's repairs find nothing to be repaired, before confirmation neither.
+    assert nova_manage('audit', '--verbose') == 0
+    # 4: nothing was created
+    assert nova_manage('heal_allocations', '--verbose', '--instance',
+                       actor.id) == 4
+    check(192)
+    actor.compute.revert_server_resize(actor.id)
+    actor.wait('ACTIVE')
+    check(128)
+
+    resize('tp.plain', 0)
+    actor.compute.confirm_server_resize(actor.id)
+    actor.wait('ACTIVE')
+    check(0)

@@ -1,0 +1,112 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Crashes that are no power cuts: what is left is neither lost nor leaked."""
+
+import os
+import signal
+import time
+
+from nova_temporality import vpm
+
+
+def _wait(condition, patience=90):
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def _kill_nova_compute():
+    """SIGKILL, as the OOM killer would, its privileged helpers too."""
+    from pocketcloud import process
+    from tests.cloud import helpers
+    service = helpers.service('nova-compute')
+    for pid in process.members(service.record.read().pid):
+        process.kill(pid)
+    return service
+
+
+def test_daemons_and_qemu_die(servers):
+    from pocketcloud import layout
+    from tests.cloud import helpers
+    from tests.cloud import test_actions
+    actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
+    before = actor.life()
+    [pid] = actor.qemus()
+
+    libvirtd = helpers.service('libvirtd')
+    libvirtd.stop()
+    libvirtd.start()
+    actor.wait_armed()
+    assert actor.life().boot_id == before.boot_id
+
+    # no fixation: Nova stops what has died, a start boots it afresh
+    os.kill(pid, signal.SIGKILL)
+    actor.wait('SHUTOFF')
+    region = actor.region
+    actor.do('start', 'ACTIVE')
+    assert actor.life().boot_id != before.boot_id
+    assert actor.region.id == region.id
+    actor.wait_armed()
+
+    # deleted while nova-compute dies, at whatever moment
+    actor.compute.delete_server(actor.id)
+    _wait(lambda: actor.qemus() == [] if actor.region else True)
+    _kill_nova_compute().start()
+    actor.compute.wait_for_delete(actor.compute.get_server(actor.id))
+    _wait(lambda: actor.region is None)
+    assert actor.nvram() == 0
+    assert vpm.check(str(layout.POOL)) == []
+
+
+def test_spawn_is_cut_off(servers):
+    from pocketcloud import layout
+    from powercut import client
+    from tests.cloud import helpers
+    before = set(helpers.regions())
+    helpers.create(servers, 'cut-off', '--property', 'persistent=true')
+    _wait(lambda: set(helpers.regions()) > before)
+    _kill_nova_compute().start()
+    _wait(lambda: client.show('cut-off')['status'] in ('ERROR', 'ACTIVE'))
+    client.delete('cut-off')
+    assert set(helpers.regions()) == before
+    assert vpm.check(str(layout.POOL)) == []
+
+
+def test_deleted_while_the_host_is_dark(servers):
+    from pocketcloud import config
+    from pocketcloud import host
+    from powercut import client
+    from tests.cloud import helpers
+    from tests.cloud import test_actions
+    actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
+    actor.wait_armed()
+    helpers.power_fails([actor.id])
+    host.power_cut()
+    compute = actor.compute
+    [service] = compute.services(binary='nova-compute')
+    compute.update_service_forced_down(service, service.host,
+                                       service.binary, True)
+    compute.delete_server(actor.id)
+    compute.wait_for_delete(compute.get_server(actor.id))
+    compute.update_service_forced_down(service, service.host,
+                                       service.binary, False)
+    helpers.boot()
+
+    # not recovered, and kept until Nova was asked
+    assert actor.qemus() == []
+    freed = client.temporality('region', 'gc', '--nova-config-file',
+                               str(config.FILES['nova.conf']))
+    assert {'Server': actor.id, 'Found': 'deleted',
+            'Region': 'freed'} in freed
+    assert actor.region is None
