@@ -19,6 +19,7 @@ real ones.
 import os
 from unittest import mock
 
+import fixtures
 import libvirt
 from nova.compute import power_state
 from nova.compute import vm_states
