@@ -123,6 +123,15 @@ def host(pool, make_host):
 
 
 @pytest.fixture
+def users_host(nvram, make_host):
+    """A Host on which every region has a user id of its own."""
+    with vpm.Pool.create(os.path.join(nvram, 'pool'), total_size=64 << 20,
+                         state_size=4 << 20, descriptors=2,
+                         uid_base=1987654000) as pool:
+        yield make_host(pool)
+
+
+@pytest.fixture
 def spawn():
     """Start daemons in process groups of their own; end them afterwards."""
     started = []

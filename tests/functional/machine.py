@@ -184,10 +184,14 @@ class Guest:
         """Do what nova-compute does when power is back; return StateInfo."""
         self.start('-incoming', 'defer', **kwargs)
         state = self.load()
+        self.run_on()
+        return state
+
+    def run_on(self):
+        """Let what was loaded run."""
         with runlock.RunLock(self.region), self.monitor() as monitor:
             self.pool.begin_epoch(self.region.id)
             monitor.command('cont')
-        return state
 
     def load(self):
         """Load the state without running it; return StateInfo."""

@@ -17,7 +17,6 @@ import os
 
 import pytest
 
-from nova_temporality import vpm
 from tests.functional import machine
 
 
@@ -78,21 +77,17 @@ def test_all_guests_survive(host):
         assert guest.boots() == 1
 
 
-def test_guest_runs_under_user_id_of_its_region(nvram, make_host):
-    with vpm.Pool.create(nvram + '/pool', total_size=64 << 20,
-                         state_size=4 << 20, descriptors=2,
-                         uid_base=1987654000) as pool:
-        host = make_host(pool)
-        guest = host.guest()
-        guest.boot(user=guest.region.uid)
-        notifier = host.notifier()
-        notifier.protect(guest)
-        notifier.power_fails()
-        host.power_cut()
-        before = guest.counter()
-        guest.recover(user=guest.region.uid)
-        guest.wait_counting()
-        assert guest.counter() > before
+def test_guest_runs_under_user_id_of_its_region(users_host):
+    guest = users_host.guest()
+    guest.boot(user=guest.region.uid)
+    notifier = users_host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    users_host.power_cut()
+    before = guest.counter()
+    guest.recover(user=guest.region.uid)
+    guest.wait_counting()
+    assert guest.counter() > before
 
 
 def test_paused_guest_stays_paused(host):

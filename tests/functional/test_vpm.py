@@ -23,19 +23,18 @@ from tests.functional import machine
 def test_guest_has_all_its_memory(host, accel, percent, policy):
     guest = host.vpm_guest(accel, percent=percent, policy=policy)
     guest.boot()
-    guest.run_rounds(3)
-    stats = guest.stats()
     pages = guest.region.virtual_size // guest.region.page_size
+    guest.run_until(lambda _, stats: stats.swap_ins > pages / 2 and
+                    stats.swap_outs > pages / 2)
+    stats = guest.stats()
     assert stats.in_memory <= guest.region.size
     assert (stats.in_memory + stats.in_swap >
             guest.region.virtual_size - (2 << 20))
-    assert stats.swap_ins > pages / 2 and stats.swap_outs > pages / 2
 
 
 def test_guest_survives_power_cuts_in_the_midst_of_swapping(host, accel):
     guest = host.vpm_guest(accel, percent=40)
     guest.boot()
-    guest.run_rounds(1)
     for _ in range(3):
         notifier = host.notifier()
         notifier.protect(guest)
@@ -46,25 +45,20 @@ def test_guest_survives_power_cuts_in_the_midst_of_swapping(host, accel):
         assert machine.outcome(report, guest)['state_size'] < 2 << 20
         assert vpm.check(host.pool.path) == []
         guest.recover()
-        guest.run_rounds(2)
+        guest.run_steps(2000)
     assert guest.boots() == 1
     assert guest.capabilities() == set()
 
 
-def test_guest_in_sandbox_of_its_own_user(nvram, make_host, accel):
+def test_guest_in_sandbox_of_its_own_user(users_host, accel):
     if accel == 'kvm':
         pytest.skip('its user may not open /dev/kvm')
-    with vpm.Pool.create(nvram + '/pool', total_size=64 << 20,
-                         state_size=4 << 20, descriptors=2,
-                         uid_base=1987654000) as pool:
-        host = make_host(pool)
-        guest = host.vpm_guest()
-        guest.boot(user=guest.region.uid)
-        guest.run_rounds(1)
-        notifier = host.notifier()
-        notifier.protect(guest)
-        notifier.power_fails()
-        host.power_cut()
-        guest.recover(user=guest.region.uid)
-        guest.run_rounds(2)
-        assert guest.boots() == 1
+    guest = users_host.vpm_guest()
+    guest.boot(user=guest.region.uid)
+    notifier = users_host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    users_host.power_cut()
+    guest.recover(user=guest.region.uid)
+    guest.run_steps(2000)
+    assert guest.boots() == 1

@@ -32,6 +32,7 @@ static const struct vpm_vpm_params region_params = {
 };
 
 static uint8_t original[FILE_MAX], file[FILE_MAX];
+static uint8_t data[PAGE] __attribute__((aligned(PAGE)));  /* of a slot */
 static size_t original_length;
 static struct vpm_pool *pool;
 static uint64_t id;
@@ -150,13 +151,55 @@ static void found(void *opaque, uint32_t page, struct vpm_ppt_entry entry)
         CHECK(owners[entry.frame]++ == 0);
 }
 
-/* No slot was ever written, so none is given to a server. */
-static void read_in(struct vpm_backing *backing)
+static enum vpm_region_error read_one(struct vpm_backing *backing,
+                                      const struct vpm_move *move)
 {
+    int failed;
+
+    return vpm_move_read(backing, move, 1, &failed);
+}
+
+static void write_slot(struct vpm_backing *backing, uint32_t slot)
+{
+    const struct iovec iov = {.iov_base = data, .iov_len = PAGE};
+
+    CHECK(vpm_persist_real.write(backing->swap_fd, (uint64_t)slot * PAGE,
+                                 &iov, 1) == 0);
+}
+
+/* A slot is read if it is of this page, and every bit of it as written. */
+static void try_slot(struct vpm_backing *backing, struct input *input,
+                     const struct vpm_move *move)
+{
+    const struct vpm_ppt *ppt = &backing->ppt;
+    uint8_t bit[2];
+
+    take(input, bit, sizeof(bit));
+    take(input, data, PAGE);
+    write_slot(backing, move->slot);
+    vpm_ppt_set_slot(ppt, move->slot, vpm_ppt_slot_word(ppt, move->page,
+                                                        data));
+    CHECK(read_one(backing, move) == VPM_REGION_SOUND);
+    CHECK(memcmp(vpm_frame(backing, move->frame), data, PAGE) == 0);
+    vpm_ppt_set_slot(ppt, move->slot, vpm_ppt_slot_word(ppt, move->page + 1,
+                                                        data));
+    CHECK(read_one(backing, move) == VPM_REGION_BAD_SLOT);
+    vpm_ppt_set_slot(ppt, move->slot, vpm_ppt_slot_word(ppt, move->page,
+                                                        data));
+    data[(bit[0] << 8 | bit[1]) % PAGE] ^= (uint8_t)(1 << bit[0] % 8);
+    write_slot(backing, move->slot);
+    CHECK(read_one(backing, move) == VPM_REGION_BAD_SLOT);
+}
+
+/* No slot was ever written that the table has no word of, so none of them is
+ * given to a server.  Then one is written. */
+static void read_in(struct vpm_backing *backing, struct input *input)
+{
+    bool tried = false;
+
     for (uint32_t page = 0; page < PAGES; page++) {
         struct vpm_move move = {.page = page};
         struct vpm_ppt_entry entry;
-        int failed;
 
         CHECK(!vpm_ppt_get(&backing->ppt, page, &entry));
         if (entry.slot == VPM_NONE)
@@ -164,12 +207,14 @@ static void read_in(struct vpm_backing *backing)
         move.slot = entry.slot;
         move.frame = 0;
         if (vpm_ppt_get_slot(&backing->ppt, entry.slot) == 0)
-            CHECK(vpm_move_read(backing, &move, 1, &failed) ==
-                  VPM_REGION_BAD_SLOT);
+            CHECK(read_one(backing, &move) == VPM_REGION_BAD_SLOT);
+        if (!tried)
+            try_slot(backing, input, &move);
+        tried = true;
     }
 }
 
-static void use_table(void)
+static void use_table(struct input *input)
 {
     struct vpm_region_stats stats;
     struct vpm_backing backing;
@@ -180,7 +225,7 @@ static void use_table(void)
         return;
     memset(owners, 0, sizeof(owners));
     if (vpm_backing_scan(&backing, found, &backing, &err) == VPM_OK)
-        read_in(&backing);
+        read_in(&backing, input);
     vpm_backing_close(&backing);
 }
 
@@ -193,6 +238,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     write_file(table, file, length);
     if (!(flags & PPT_RAW) && flags & PPT_FIT_ENTRIES)
         fit_entries(&input);
-    use_table();
+    use_table(&input);
     return 0;
 }

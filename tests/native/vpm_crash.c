@@ -4,11 +4,12 @@
  *
  * vpm_crash STEP POOL open
  * vpm_crash STEP POOL alloc|free|scrub|epoch NAME SIZE
+ * vpm_crash STEP POOL alloc_vpm NAME SIZE SWAP_DIR
  * vpm_crash STEP POOL fixate NAME LENGTH
  *
  * STEP counts calls of the persistence interface; at -1 it is never stopped.
  * Exit status: 0, CRASHED, or a vpm_code without its sign.  A state that is
- * fixated has LENGTH bytes of 'S'. */
+ * fixated has LENGTH bytes of 'S'.  Half of a VPM region is NVRAM. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,14 +52,28 @@ static int fixate(struct vpm_pool *pool, uint64_t id, size_t length)
     return rc;
 }
 
+static int alloc_vpm(struct vpm_pool *pool, const char *name, uint64_t size,
+                     const char *swap_dir)
+{
+    const struct vpm_vpm_params params = {
+        .size = size, .nvram_size = size / 2, .page_size = 4096,
+        .policy = VPM_POLICY_FIFO, .swap_dir = swap_dir,
+    };
+    struct vpm_region_info info;
+
+    return nvalloc_vpm(pool, name, 0, &params, &info, &err);
+}
+
 static int operate(struct vpm_pool *pool, const char *operation,
-                   const char *name, uint64_t size)
+                   const char *name, uint64_t size, const char *swap_dir)
 {
     uint64_t id = vpm_region_id(name, 0);
     struct vpm_region_info info;
 
     if (strcmp(operation, "alloc") == 0)
         return nvalloc(pool, name, 0, size, &info, &err);
+    if (strcmp(operation, "alloc_vpm") == 0)
+        return alloc_vpm(pool, name, size, swap_dir);
     if (strcmp(operation, "free") == 0)
         return nvfree(pool, name, 0, &err);
     if (strcmp(operation, "scrub") == 0)
@@ -75,13 +90,13 @@ int main(int argc, char **argv)
     struct vpm_pool *pool;
     int rc;
 
-    if (argc != 4 && argc != 6)
+    if (argc != 4 && argc != 6 && argc != 7)
         return 1;
     crash_at(atol(argv[1]));
     pool = vpm_pool_open(argv[2], &err);
-    rc = pool ? operate(pool, argv[3], argc == 6 ? argv[4] : "",
-                        argc == 6 ? strtoull(argv[5], NULL, 10) : 0) :
-        err.code;
+    rc = !pool ? err.code : argc == 4 ? VPM_OK :
+        operate(pool, argv[3], argv[4], strtoull(argv[5], NULL, 10),
+                argc == 7 ? argv[6] : "");
     if (rc < 0)
         fprintf(stderr, "%s\n", err.message);
     vpm_pool_close(pool);

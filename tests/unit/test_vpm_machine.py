@@ -29,14 +29,16 @@ from hypothesis import strategies as st
 from nova_temporality import vpm
 from tests.native import build
 
-TOTAL = 256 << 10
+TOTAL = 512 << 10
 PAGE = 4096
 DESCRIPTORS = 5
 
 NAMES = st.sampled_from(['a', 'b', 'c', 'd', 'e', 'f'])
 SIZES = st.sampled_from([1, PAGE, PAGE + 1, 64 << 10, 100 << 10, TOTAL])
+# Memory of VPM regions, of which half is NVRAM.
+VPM_SIZES = st.sampled_from([512 << 10, 640 << 10, 2 * TOTAL, 4 * TOTAL])
 # More steps than any operation has, so that some are not stopped.
-STEPS = st.integers(0, 30)
+STEPS = st.integers(0, 60)
 
 
 @dataclasses.dataclass
@@ -47,6 +49,7 @@ class Region:
     epoch: int = 0
     byte: bytes = b'\0'
     fixated: bytes = b''     # the stream that is proven, if any
+    virtual: int = 0         # the memory of a VPM region
 
 
 class PoolMachine(stateful.RuleBasedStateMachine):
@@ -56,6 +59,8 @@ class PoolMachine(stateful.RuleBasedStateMachine):
         super().__init__()
         self.directory = tempfile.mkdtemp(dir='/dev/shm')
         self.path = os.path.join(self.directory, 'pool')
+        self.swap = os.path.join(self.directory, 'swap')
+        os.mkdir(self.swap, 0o711)
         self.pool = vpm.Pool.create(
             self.path, total_size=TOTAL, state_size=16 << 10,
             page_size=PAGE, descriptors=DESCRIPTORS, uid_base=0)
@@ -91,6 +96,21 @@ class PoolMachine(stateful.RuleBasedStateMachine):
             assert fits and region.size == size
             self.model[name] = Region(size)
 
+    @stateful.rule(name=NAMES, virtual=VPM_SIZES)
+    def alloc_vpm(self, name, virtual):
+        fits = self.fits(name, virtual // 2)
+        try:
+            region = self.pool.alloc_vpm(name, virtual, virtual // 2,
+                                         self.swap, page_size=PAGE)
+        except vpm.AlreadyExists:
+            assert name in self.model
+        except vpm.PoolFull:
+            assert name not in self.model and not fits
+        else:
+            assert fits and region.virtual_size == virtual
+            self.model[name] = Region(virtual // 2, virtual=virtual)
+            self.fill(name, b'x')
+
     @stateful.rule(name=NAMES)
     def free(self, name):
         try:
@@ -103,9 +123,16 @@ class PoolMachine(stateful.RuleBasedStateMachine):
     @stateful.rule(name=NAMES, byte=st.sampled_from([b'x', b'y']))
     def write(self, name, byte):
         if name in self.model:
-            with open(self.pool.lookup(name).ram_path, 'r+b') as ram:
-                ram.write(byte * self.model[name].size)
-            self.model[name].byte = byte
+            self.fill(name, byte)
+
+    def fill(self, name, byte):
+        region = self.pool.lookup(name)
+        with open(region.ram_path, 'r+b') as ram:
+            ram.write(byte * self.model[name].size)
+        if self.model[name].virtual:
+            with open(region.swap_path, 'r+b') as swap:
+                swap.write(byte * PAGE)
+        self.model[name].byte = byte
 
     @stateful.rule(name=NAMES)
     def scrub(self, name):
@@ -114,8 +141,11 @@ class PoolMachine(stateful.RuleBasedStateMachine):
         except vpm.NotFound:
             assert name not in self.model
         else:
-            self.model[name] = Region(self.model[name].size,
-                                      self.model[name].epoch + 1)
+            self.scrubbed(name, self.model[name].epoch + 1)
+
+    def scrubbed(self, name, epoch):
+        self.model[name] = Region(self.model[name].size, epoch,
+                                  virtual=self.model[name].virtual)
 
     @stateful.rule(name=NAMES)
     def begin_epoch(self, name):
@@ -155,7 +185,7 @@ class PoolMachine(stateful.RuleBasedStateMachine):
     def operate(self, step, operation, name='', size=0):
         result = subprocess.run(
             [build.crash_program(), str(step), self.path, operation, name,
-             str(size)], stderr=subprocess.DEVNULL)
+             str(size), self.swap], stderr=subprocess.DEVNULL)
         assert result.returncode >= 0
         return result.returncode
 
@@ -172,11 +202,23 @@ class PoolMachine(stateful.RuleBasedStateMachine):
         fits = self.fits(name, size)
         status = self.operate(step, 'alloc', name, size)
         self.after_crash(again)
+        self.allocated(name, Region(size), status, fits)
+
+    @stateful.rule(name=NAMES, virtual=VPM_SIZES, step=STEPS,
+                   again=st.none() | STEPS)
+    def alloc_vpm_and_crash(self, name, virtual, step, again):
+        fits = self.fits(name, virtual // 2)
+        status = self.operate(step, 'alloc_vpm', name, virtual)
+        self.after_crash(again)
+        self.allocated(name, Region(virtual // 2, virtual=virtual), status,
+                       fits)
+
+    def allocated(self, name, region, status, fits):
         if status == 0:
             assert fits
-            self.model[name] = Region(size)
+            self.model[name] = region
         elif status == build.CRASHED and fits and self.is_there(name):
-            self.model[name] = Region(size)
+            self.model[name] = region
         else:
             assert status == build.CRASHED or not fits
 
@@ -187,6 +229,18 @@ class PoolMachine(stateful.RuleBasedStateMachine):
         if status == 0 or (status == build.CRASHED and name in self.model and
                            not self.is_there(name)):
             del self.model[name]
+
+    @stateful.rule(name=NAMES, step=STEPS)
+    def scrub_and_crash(self, name, step):
+        """A server whose scrub was cut off is scrubbed again."""
+        status = self.operate(step, 'scrub', name)
+        if name not in self.model:
+            assert status != 0
+            return
+        epoch = self.pool.lookup(name).epoch
+        assert epoch - self.model[name].epoch in (0, 1)
+        self.pool.scrub(self.id_of(name))
+        self.scrubbed(name, epoch + 1)
 
     @stateful.rule(name=NAMES, step=STEPS)
     def begin_epoch_and_crash(self, name, step):
@@ -221,9 +275,11 @@ class PoolMachine(stateful.RuleBasedStateMachine):
 
     @stateful.invariant()
     def regions_are_those_of_the_model(self):
-        found = {region.name: (region.size, region.epoch)
+        found = {region.name: (region.size, region.epoch,
+                               region.virtual_size)
                  for region in self.pool.regions()}
-        assert found == {name: (region.size, region.epoch)
+        assert found == {name: (region.size, region.epoch,
+                                region.virtual or region.size)
                          for name, region in self.model.items()}
         for name in self.model:
             assert self.pool.lookup(name).name == name
@@ -231,8 +287,12 @@ class PoolMachine(stateful.RuleBasedStateMachine):
     @stateful.invariant()
     def contents_are_those_of_the_model(self):
         for name, region in self.model.items():
-            with open(self.pool.lookup(name).ram_path, 'rb') as ram:
+            found = self.pool.lookup(name)
+            with open(found.ram_path, 'rb') as ram:
                 assert ram.read() == region.byte * region.size
+            if region.virtual:
+                with open(found.swap_path, 'rb') as swap:
+                    assert swap.read(PAGE) == region.byte * PAGE
 
     @stateful.invariant()
     def proven_is_what_was_fixated(self):
@@ -255,6 +315,10 @@ class PoolMachine(stateful.RuleBasedStateMachine):
         """Sound after the next opening, whatever was before."""
         self.reopen()
         assert vpm.check(self.path) == []
+        assert ({os.path.join(self.swap, name)
+                 for name in os.listdir(self.swap)} ==
+                {self.pool.lookup(name).swap_path
+                 for name, region in self.model.items() if region.virtual})
         used = sum(region.size for region in self.model.values())
         assert self.pool.info().used_size == used
 

@@ -458,6 +458,8 @@ int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
     if (fd < 0)
         return fd;
     rc = advance_epoch(pool, &slot, err);
+    if (rc == VPM_OK && slot.body.virtual_size)
+        rc = vpm_swap_restore(pool->regions_fd, &slot.body, err);
     if (rc == VPM_OK)
         rc = vpm_files_scrub(pool, &slot.body, err);
     if (rc == VPM_OK)

@@ -243,6 +243,16 @@ int vpm_swap_create(struct vpm_pool *pool, int dir,
 
 /* -- scrubbing ----------------------------------------------------------- */
 
+static int cannot_open(const struct vpm_toc_body *body,
+                       struct vpm_error *err)
+{
+    if (errno == ESTALE)
+        return vpm_fail(err, VPM_ESYS, "the directory of the swap file of "
+                        "VPM region %016" PRIx64 " of '%s' is not there: "
+                        "mount its file system", body->id, body->name);
+    return failed("open", body, VPM_SWAP_LINK, err);
+}
+
 static int scrub_swap(int dir, const struct vpm_toc_body *body,
                       struct vpm_error *err)
 {
@@ -251,12 +261,8 @@ static int scrub_swap(int dir, const struct vpm_toc_body *body,
 
     if (fd < 0 && (errno == ENOENT || errno == ENODATA))
         return VPM_OK;
-    if (fd < 0 && errno == ESTALE)
-        return vpm_fail(err, VPM_ESYS, "the directory of the swap file of "
-                        "VPM region %016" PRIx64 " of '%s' is not there: "
-                        "mount its file system", body->id, body->name);
     if (fd < 0)
-        return failed("open", body, VPM_SWAP_LINK, err);
+        return cannot_open(body, err);
     if (vpm_files_zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
         rc = failed("scrub", body, VPM_SWAP_LINK, err);
     close(fd);
@@ -274,6 +280,54 @@ int vpm_swap_scrub(int regions_fd, const struct vpm_toc_body *body,
     if (dir < 0)
         return failed("open the directory of", body, VPM_SWAP_LINK, err);
     rc = scrub_swap(dir, body, err);
+    close(dir);
+    return rc;
+}
+
+/* -- restoring sizes ------------------------------------------------------ */
+
+static int restore_swap(int dir, const struct vpm_toc_body *body,
+                        struct vpm_error *err)
+{
+    struct vpm_shape shape = vpm_body_shape(body);
+    uint64_t length = shape.slots * shape.page_size;
+    int fd = open_swap(dir);
+    int rc = VPM_OK;
+
+    if (fd < 0)
+        return cannot_open(body, err);
+    if (vpm_persist->truncate(fd, length) < 0 ||
+        vpm_persist->allocate(fd, length) < 0)
+        rc = failed("restore the size of", body, VPM_SWAP_LINK, err);
+    close(fd);
+    return rc;
+}
+
+static int restore_virtual(int dir, const struct vpm_toc_body *body,
+                           struct vpm_error *err)
+{
+    int fd = openat(dir, VPM_VIRTUAL_FILE, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int rc = VPM_OK;
+
+    if (fd < 0 || vpm_persist->truncate(fd, body->virtual_size) < 0 ||
+        vpm_persist->sync(fd) < 0)
+        rc = failed("restore the size of", body, VPM_VIRTUAL_FILE, err);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+int vpm_swap_restore(int regions_fd, const struct vpm_toc_body *body,
+                     struct vpm_error *err)
+{
+    int dir = vpm_files_open_dir(regions_fd, body->id);
+    int rc;
+
+    if (dir < 0)
+        return failed("open the directory of", body, VPM_SWAP_LINK, err);
+    rc = restore_swap(dir, body, err);
+    if (rc == VPM_OK)
+        rc = restore_virtual(dir, body, err);
     close(dir);
     return rc;
 }
@@ -331,31 +385,6 @@ static int reset_ppt(struct vpm_pool *pool, int dir,
     return rc;
 }
 
-/* A server's user id can change the sizes of what it owns. */
-static int restore_sizes(int dir, const struct vpm_toc_body *body,
-                         struct vpm_error *err)
-{
-    struct vpm_shape shape = vpm_body_shape(body);
-    uint64_t length = shape.slots * shape.page_size;
-    int swap = open_swap(dir);
-    int fd = openat(dir, VPM_VIRTUAL_FILE, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    int rc = VPM_OK;
-
-    if (swap < 0 || vpm_persist->truncate(swap, length) < 0 ||
-        vpm_persist->allocate(swap, length) < 0 ||
-        vpm_persist->sync(swap) < 0)
-        rc = failed("restore the size of", body, VPM_SWAP_LINK, err);
-    else if (fd < 0 ||
-             vpm_persist->truncate(fd, body->virtual_size) < 0 ||
-             vpm_persist->sync(fd) < 0)
-        rc = failed("restore the size of", body, VPM_VIRTUAL_FILE, err);
-    if (swap >= 0)
-        close(swap);
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
 int vpm_swap_reset(struct vpm_pool *pool, const struct vpm_toc_body *body,
                    struct vpm_error *err)
 {
@@ -364,9 +393,7 @@ int vpm_swap_reset(struct vpm_pool *pool, const struct vpm_toc_body *body,
 
     if (dir < 0)
         return failed("open the directory of", body, VPM_PPT_FILE, err);
-    rc = restore_sizes(dir, body, err);
-    if (rc == VPM_OK)
-        rc = reset_ppt(pool, dir, body, err);
+    rc = reset_ppt(pool, dir, body, err);
     close(dir);
     return rc;
 }

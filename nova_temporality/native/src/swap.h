@@ -24,8 +24,12 @@ int vpm_swap_create(struct vpm_pool *pool, int dir,
 int vpm_swap_scrub(int regions_fd, const struct vpm_toc_body *body,
                    struct vpm_error *err);
 
-/* Gives the files of a scrubbed region their sizes and makes its page table
- * anew: every page untouched. */
+/* Gives the files back their sizes, which a server's user id can change.  Of
+ * the swap file not yet durable: scrub it. */
+int vpm_swap_restore(int regions_fd, const struct vpm_toc_body *body,
+                     struct vpm_error *err);
+
+/* Makes the page table of a scrubbed region anew: every page untouched. */
 int vpm_swap_reset(struct vpm_pool *pool, const struct vpm_toc_body *body,
                    struct vpm_error *err);
 

@@ -5,8 +5,7 @@
  * explorer --replay 'SCENARIO[!drop=EVENT|!early=EVENT]/PATH'
  *
  * The last line is a JSON object.  Exit status 0: there was no violation, and
- * no mutant survived but those that *explained* is about.  A replay's is 1
- * when it is a violation. */
+ * no mutant survived.  A replay's is 1 when it is a violation. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <sys/wait.h>
@@ -153,24 +152,6 @@ static void try_mutants(const struct scenario *scenario)
         }
 }
 
-/* Mutants that may survive: a site by two of its calls, and why. */
-static const struct {
-    const char *inner, *outer, *reason;
-} explained[] = {
-    {"scrub_swap", "vpm_region_scrub", "the swap file is synced once more "
-     "after its size was restored; freeing, which does the same without "
-     "that, needs this sync"},
-};
-
-static const char *explain(const char *calls)
-{
-    for (size_t i = 0; i < sizeof(explained) / sizeof(*explained); i++)
-        if (strstr(calls, explained[i].inner) &&
-            strstr(calls, explained[i].outer))
-            return explained[i].reason;
-    return NULL;
-}
-
 /* "function at file:line" of each call, the innermost first. */
 static void describe_calls(const struct site *site, char *text, size_t size)
 {
@@ -201,16 +182,13 @@ static void describe_calls(const struct site *site, char *text, size_t size)
     pclose(calls);
 }
 
-/* Whether it was killed, or its survival is explained. */
-static bool print_mutant(const struct mutant *mutant)
+static void print_mutant(const struct mutant *mutant)
 {
     static const char *const kinds[] = {"bytes", "flush", "fence", "sync"};
     const struct site *site = record_site(mutant->site);
-    const char *reason;
     char calls[2048];
 
     describe_calls(site, calls, sizeof(calls));
-    reason = mutant->killed ? NULL : explain(calls);
     printf("%s %s this %s", mutant->killed ? "killed" : "SURVIVED",
            mutant->mutation == MUTATION_DROP ? "without" : "with",
            mutant->mutation == MUTATION_DROP ? kinds[site->kind] :
@@ -218,9 +196,6 @@ static bool print_mutant(const struct mutant *mutant)
     if (mutant->killed)
         printf(" (%s)", mutant->killer);
     printf("\n%s", calls);
-    if (reason)
-        printf("    because %s\n", reason);
-    return mutant->killed || reason;
 }
 
 /* -- exploring ----------------------------------------------------------- */
@@ -270,14 +245,13 @@ static void explore_scenario(const struct scenario *scenario,
         try_mutants(scenario);
 }
 
-/* How many survived, and how many of them without an explanation. */
-static int survivors(int *unexplained)
+/* Prints all mutants; returns how many survived. */
+static int survivors(void)
 {
     int count = 0;
 
-    *unexplained = 0;
     for (int i = 0; i < mutant_count; i++) {
-        *unexplained += !print_mutant(&mutants[i]);
+        print_mutant(&mutants[i]);
         count += !mutants[i].killed;
     }
     return count;
@@ -294,7 +268,7 @@ int main(int argc, char **argv)
         {0},
     };
     struct tally sum = {0};
-    int option, survived, unexplained;
+    int option, survived;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
         switch (option) {
@@ -318,9 +292,9 @@ int main(int argc, char **argv)
     for (int i = 0; scenarios[i].name; i++)
         if (!only_scenario || strcmp(only_scenario, scenarios[i].name) == 0)
             explore_scenario(&scenarios[i], &sum);
-    survived = survivors(&unexplained);
+    survived = survivors();
     printf("{\"states\": %" PRIu64 ", \"violations\": %" PRIu64
            ", \"mutants\": %d, \"mutants_survived\": %d}\n", sum.states,
            sum.violations, mutant_count, survived);
-    return sum.violations || unexplained;
+    return sum.violations || survived;
 }

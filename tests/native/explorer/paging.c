@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "explore.h"
 #include "harness.h"
 #include "record.h"
+#include "say.h"
 
 #define PAGE 4096u
 #define FRAMES 2u
@@ -258,19 +258,6 @@ static void advance(const struct paging_step *step, struct memory *memory)
 }
 
 /* -- seeing -------------------------------------------------------------- */
-
-static char message[VPM_MESSAGE_MAX + 128];
-
-__attribute__((format(printf, 1, 2)))
-static const char *say(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
-    return message;
-}
 
 /* The page as a server would see it. */
 static const char *read_page(const struct vpm_backing *from, uint32_t page,

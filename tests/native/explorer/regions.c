@@ -3,13 +3,13 @@
 #include "regions.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <unistd.h>
 
 #include "crash.h"
 #include "explore.h"
 #include "harness.h"
 #include "record.h"
+#include "say.h"
 #include "stage.h"
 
 #define SIZE (4 * KIB)
@@ -308,19 +308,6 @@ static bool fits_half(const struct step *step, const struct expect *seen,
 }
 
 /* -- seeing -------------------------------------------------------------- */
-
-static char message[VPM_MESSAGE_MAX + 256];
-
-__attribute__((format(printf, 1, 2)))
-static const char *say(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
-    return message;
-}
 
 /* ANY when not all bytes are the same. */
 static int only_byte(const uint8_t *bytes, size_t length)
