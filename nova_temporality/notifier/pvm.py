@@ -509,6 +509,9 @@ class Pvm:
 
     def _fixate(self, attempt):
         try:
+            if self._unit is not None:
+                # It may have been armed since the engine was fired.
+                self._unit.fire(attempt.event, attempt.deadline_ns)
             outcome = self._outcome()
             if outcome is None:
                 outcome = self._fixate_unarmed(attempt)
