@@ -27,6 +27,7 @@ import uuid
 
 from nova_temporality.notifier import client
 from nova_temporality import paths
+from nova_temporality import priority
 from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
@@ -103,10 +104,12 @@ class Guest:
     """One pVM: a region, and the QEMU that runs on it.
 
     :param accel: "tcg" or "kvm"
+    :param number: its priority, if any
     """
 
     def __init__(self, pool, run_dir, tmp_path, accel='tcg', name=None,
-                 size=MEMORY, disk_device='virtio-blk-pci,write-cache=off'):
+                 size=MEMORY, disk_device='virtio-blk-pci,write-cache=off',
+                 number=None):
         self.pool = pool
         self.run_dir = run_dir
         self.accel = accel
@@ -119,6 +122,8 @@ class Guest:
         self.disk = {'driver': 'file', 'filename': str(self.image)}
         self.cache = {'direct': False}
         self.process = None
+        if number is not None:
+            priority.write(run_dir, self.name, number)
 
     def _alloc(self, size):
         return self.pool.alloc(self.name, size)
