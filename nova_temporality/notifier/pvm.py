@@ -408,7 +408,8 @@ class Pvm:
             self._unit.arm(qmp=qmp, stream=ours, lock=self._run_lock,
                            pid=qmp.pid, route=self._route or route.MIGRATE,
                            runstate=runstate,
-                           before=before, producer='qemu ' + qmp.version)
+                           before=before, producer='qemu ' + qmp.version,
+                           priority=self.priority)
         finally:
             qmp.close()
             os.close(ours)
@@ -507,7 +508,7 @@ class Pvm:
                          'failed' % before,
                          'when power is back: temporality resume')
 
-    def _on_fixate(self, attempt, turn):
+    def _on_fixate(self, attempt):
         self._begun += 1
         self._drilled = False
         self._held = True

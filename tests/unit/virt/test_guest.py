@@ -79,7 +79,7 @@ class GuestTest(base.DriverTestCase):
         self.assertEqual(['none'], [
             node.get('model') for node in pvm.iter('memballoon')])
 
-    def test_disks_keep_requests(self):
+    def test_disks_keep_failed_requests(self):
         xml = self.guest_xml(self.driver, self.make_server(persistent=True))
         drivers = etree.fromstring(xml).findall('devices/disk/driver')
         self.assertNotEqual([], drivers)
