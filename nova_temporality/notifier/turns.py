@@ -12,10 +12,13 @@
 
 """Whose turn it is: pVMs are fixated in descending order of priority.
 
-Those of equal priority are fixated in parallel. The next priority has its turn
-when all of those have ended, one way or the other, or at its share of the
-hold-up time, whichever comes first: a pVM that hangs may be the first, but it
-never keeps the others from being fixated in time.
+Those of equal priority are fixated in parallel. A priority has its turn when
+all of higher priority have ended, one way or the other, or at its share of the
+hold-up time, whichever comes first: a pVM that hangs never keeps the others
+from being fixated in time.
+
+The engine does so by itself when it is fired (native/engine/turns.h). This is
+the same for drills, in which every pVM is fired alone.
 """
 
 import time
@@ -46,7 +49,7 @@ FIRST = Turn([], 0)
 
 
 def give(pvms, event_ns, hold_up_ns, begin):
-    """Have pVMs fixated, each in its turn; return at once.
+    """Have pVMs drilled, each in its turn; return at once.
 
     :param pvms: dict of pvm.Pvm by name
     :param event_ns: CLOCK_MONOTONIC of the event
@@ -56,9 +59,9 @@ def give(pvms, event_ns, hold_up_ns, begin):
     """
     waves = priority.waves({name: one.priority
                             for name, one in pvms.items()})
-    everyone, wave = [], []
+    everyone = []
     for number, names in enumerate(waves):
-        turn = Turn(wave, event_ns + hold_up_ns * number // len(waves))
-        wave = [begin(pvms[name], turn) for name in names]
-        everyone += wave
+        turn = Turn(list(everyone),
+                    event_ns + hold_up_ns * number // len(waves))
+        everyone += [begin(pvms[name], turn) for name in names]
     return everyone
