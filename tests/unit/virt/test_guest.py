@@ -91,7 +91,7 @@ class GuestTest(base.DriverTestCase):
     def test_little_of_virtio_disks_is_in_flight(self):
         root = pvm_guest.PersistentGuest(
             self.guest_of(('virtio', 'vda'), ('ide', 'hda')), '/ram', 4096, 0,
-            0, '/sock').format_dom()
+            0, '/sock', '/watch').format_dom()
         queues = {
             disk.find('target').get('dev'):
             (disk.find('driver').get('queues'),
