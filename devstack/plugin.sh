@@ -106,6 +106,7 @@ function _temporality_iniset_all {
     iniset "$file" temporality pool_path "$TEMPORALITY_POOL"
     iniset "$file" temporality run_dir "$TEMPORALITY_RUN_DIR"
     iniset "$file" temporality qemu_group "$TEMPORALITY_QEMU_GROUP"
+    iniset "$file" temporality hold_up_ms "$TEMPORALITY_HOLD_UP_MS"
 }
 
 function configure_temporality_compute {

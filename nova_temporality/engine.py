@@ -111,16 +111,18 @@ class Engine:
     :param threads: how many
     :param priority: of SCHED_FIFO; 0: as other threads
     :param cpus: numbers of the CPUs that they may run on; empty: any
+    :param hold_up_ns: see vpm_engine_params
     :ivar lost: what it has to do without, in words; empty if nothing
     """
 
     def __init__(self, pool, threads=1, priority=0, cpus=(),
-                 lock_memory=False):
+                 lock_memory=False, hold_up_ns=0):
         self._pool_handle = pool._open_handle()
         numbers = _ffi.new('uint32_t[]', list(cpus))
         params = _ffi.new('struct vpm_engine_params *', {
             'threads': threads, 'priority': priority, 'cpus': numbers,
-            'cpu_count': len(cpus), 'lock_memory': lock_memory})
+            'cpu_count': len(cpus), 'lock_memory': lock_memory,
+            'hold_up_ns': hold_up_ns})
         err, lost = vpm._error(), vpm._error()
         self._handle = vpm._owned(
             _lib.vpm_engine_open(self._pool_handle, params, lost, err),
@@ -193,7 +195,7 @@ class Unit:
         self.close()
 
     def arm(self, *, qmp, stream, lock, pid, route, runstate, before='',
-            producer=''):
+            producer='', priority=0):
         """Arm it for one fixation (see vpm_arming).
 
         :param qmp: socket of a QMP connection, or its file descriptor
@@ -206,7 +208,8 @@ class Unit:
         arming = _ffi.new('struct vpm_arming *', {
             'qmp_fd': vpm._fileno(qmp), 'stream_fd': vpm._fileno(stream),
             'lock_fd': vpm._fileno(lock), 'pid': pid,
-            'route': ROUTES[route], 'runstate': runstate.encode(),
+            'route': ROUTES[route], 'priority': priority,
+            'runstate': runstate.encode(),
             'before': before.encode(), 'producer': producer.encode()})
         vpm._check(_lib.vpm_unit_arm(self._handle, arming, err), err)
 

@@ -16,6 +16,7 @@ from nova.api.validation.extra_specs import base
 
 from nova_temporality import intent
 from nova_temporality import limits
+from nova_temporality import priority
 from nova_temporality import sizing
 
 
@@ -51,4 +52,10 @@ def register():
                 'servers of this flavor to run on; they are booted afresh '
                 'then. 0 is no limit.'),
             value={'type': int, 'min': 0}),
+        base.ExtraSpecValidator(
+            name=priority.EXTRA_SPEC,
+            description=(
+                'When power fails, persistent servers with a higher number '
+                'are fixated first. The default is %d.' % priority.DEFAULT),
+            value={'type': int, 'min': priority.MIN, 'max': priority.MAX}),
     ]

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Where the driver and the notifier meet below [temporality] run_dir."""
+"""Where the driver and the notifier meet: below run_dir, and in the pool."""
 
 import os
 
@@ -33,6 +33,11 @@ def last_outage(run_dir):
 def stopped_note(run_dir, name):
     """Note of the notifier that it stopped a pVM."""
     return os.path.join(run_dir, 'stopped', name)
+
+
+def priority_note(run_dir, name):
+    """Note of the driver which priority a pVM has."""
+    return os.path.join(run_dir, 'priority', name)
 
 
 def qmp_dir(run_dir, name):
@@ -58,3 +63,8 @@ def recover_socket(run_dir, name):
 def recovering_note(run_dir, name):
     """Note of nova-compute that a pVM's recovery began and did not end."""
     return os.path.join(run_dir, 'recovering', name)
+
+
+def drills(pool_path):
+    """What drills have measured, in JSON, beside the pool's own files."""
+    return os.path.join(pool_path, 'drills')

@@ -63,10 +63,31 @@ class _LastDrill(columns.FormattableColumn):
             self._value['acknowledged_ms'])
 
 
+class _Budget(columns.FormattableColumn):
+    """Whether all fits into the hold-up time; a line for people."""
+
+    def human_readable(self):
+        if not self._value:
+            return 'unknown'
+        text = '%(predicted_ms).1f of %(hold_up_ms)d ms predicted' % (
+            self._value)
+        if self._value['not_drilled']:
+            text += (', %(not_drilled)d not drilled and taken for '
+                     '%(assumed_ms).1f ms' % self._value)
+        if self._value['drilled_at']:
+            text += ('; last drill (%(drilled_at)s): %(drilled_ms).1f ms' %
+                     self._value)
+        if not self._value['fits']:
+            text += ('; DOES NOT FIT: see "Too many for the hold-up time" in '
+                     'the operator\'s manual')
+        return text
+
+
 class Status(show.ShowOne):
     """Show whether this host's servers would survive a power cut.
 
-    Exits with 1 if the notifier is down or a running server is not armed.
+    Exits with 1 if the notifier is down, a running server is not armed, or
+    not all fit into the hold-up time.
     """
 
     def run(self, parsed_args):
@@ -81,17 +102,18 @@ class Status(show.ShowOne):
             notifier = 'up'
         except client.NotifierDown as e:
             status = {'engine': 'down', 'pvms': [], 'pool_error': None,
-                      'platform': None,
+                      'platform': None, 'budget': None,
                       'last_outage': None, 'last_drill': None}
             notifier = 'down: %s' % e
         pool = status['pool_error'] or self._pool(conf.pool_path)
         self.sound = notifier == 'up' and not status['pool_error'] and all(
             pvm['state'] not in ('not armed', 'stopped')
-            for pvm in status['pvms'])
-        return (('notifier', 'engine', 'pool', 'platform', 'pvms',
+            for pvm in status['pvms']) and status['budget']['fits']
+        return (('notifier', 'engine', 'pool', 'platform', 'pvms', 'budget',
                  'last_outage', 'last_drill'),
                 (notifier, status['engine'], pool,
                  _Platform(status['platform']), _Pvms(status['pvms']),
+                 _Budget(status['budget']),
                  _LastOutage(status['last_outage']),
                  _LastDrill(status['last_drill'])))
 
@@ -170,7 +192,8 @@ class Drill(lister.Lister):
     They stand still for some milliseconds. Refused while an outage is on or
     power may fail. Exits with 1 if a server could not be fixated or does not
     run on; the notifier goes on trying to resume it. Times are milliseconds
-    since the beginning.
+    since the beginning; the cost is what it took when it was alone, which
+    follows.
     """
 
     def run(self, parsed_args):
@@ -180,10 +203,10 @@ class Drill(lister.Lister):
 
     def take_action(self, parsed_args):
         return ('Server', 'Result', 'Stopped ms', 'Saved ms', 'Fixated ms',
-                'State Size', 'Resumed', 'Reason'), [
+                'State Size', 'Resumed', 'Cost ms', 'Reason'), [
             (pvm['name'], pvm['result'], pvm['stopped_ms'], pvm['saved_ms'],
              pvm['fixated_ms'], pvm['state_size'], pvm['resumed'],
-             pvm['reason']) for pvm in self.report['pvms']]
+             pvm['cost_ms'], pvm['reason']) for pvm in self.report['pvms']]
 
 
 class OutageShow(lister.Lister):

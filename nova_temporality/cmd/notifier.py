@@ -105,7 +105,8 @@ def _run(conf):
 def _engine(pool, conf):
     opts = conf.temporality
     made = engine.Engine(pool, opts.engine_threads, opts.engine_priority,
-                         opts.engine_cpus, lock_memory=True)
+                         opts.engine_cpus, lock_memory=True,
+                         hold_up_ns=opts.hold_up_ms * 1000000)
     if made.lost:
         LOG.warning('The engine may be late: %s', made.lost)
     return made

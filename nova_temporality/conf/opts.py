@@ -132,6 +132,22 @@ nova-compute starts again.
 """),
 ]
 
+_BUDGET_OPTS = [
+    cfg.IntOpt(
+        'hold_up_ms',
+        default=10,
+        min=1,
+        help="""
+Milliseconds that this host's power supply lasts after it was detected that
+power fails: the budget for fixating all of its persistent servers.
+
+nova-compute refuses a new persistent server if, after what
+``temporality drill`` has measured, fixating it and all others would take
+longer, and reports no more NVRAM to Placement. Server supplies last for 10 to
+20 ms at full load. Set the same value for nova-compute and the notifier.
+"""),
+]
+
 _REQUEST_OPTS = [
     cfg.BoolOpt(
         'allow_server_property',
@@ -193,8 +209,8 @@ Numbers of the CPUs that these threads may run on; empty: all of them.
         min=0,
         help="""
 Seconds between two drills, in which every server is fixated, its state
-verified, and the server resumed: it stands still for some milliseconds. 0: no
-drills but those of ``temporality drill``.
+verified, and the server resumed, twice (all together, and alone): it stands
+still for some milliseconds. 0: no drills but those of ``temporality drill``.
 """),
 ]
 
@@ -375,5 +391,5 @@ def register_opts(conf):
 
 def list_opts():
     """All options, for oslo-config-generator: [(group, options)]."""
-    return [(GROUP, _POOL_OPTS + _COMPUTE_OPTS + _REQUEST_OPTS +
-             _NOTIFIER_OPTS + _POWER_OPTS + _TELLING_OPTS)]
+    return [(GROUP, _POOL_OPTS + _COMPUTE_OPTS + _BUDGET_OPTS +
+             _REQUEST_OPTS + _NOTIFIER_OPTS + _POWER_OPTS + _TELLING_OPTS)]

@@ -25,11 +25,13 @@ from oslo_log import log as logging
 
 from nova_temporality.notifier import events
 from nova_temporality.notifier import fixation
+from nova_temporality.notifier import hostbudget
 from nova_temporality.notifier import outage
 from nova_temporality.notifier import platform
 from nova_temporality.notifier import power
 from nova_temporality.notifier import pvm
 from nova_temporality.notifier import systemd
+from nova_temporality.notifier import turns
 from nova_temporality import paths
 from nova_temporality import vpm
 
@@ -66,6 +68,7 @@ class Notifier:
         self._run_dir = conf.temporality.run_dir
         self._check_interval = conf.temporality.scan_interval_ms / 1000
         self._timeout_ns = conf.temporality.fixation_timeout_ms * 1000000
+        self._hold_up_ms = conf.temporality.hold_up_ms
         self._pvms = {}
         # Names of those that others were told to be armed, or not to be.
         self._told = {}
@@ -80,6 +83,8 @@ class Notifier:
         # Who raised the outage that is on.
         self._raised_by = ()
         self._last_drill = None
+        self._budget = hostbudget.HostBudget(pool.path, self._hold_up_ms)
+        self._drill_lock = threading.Lock()
         # CLOCK_MONOTONIC when the latest fixation had ended.
         self.acknowledged_ns = 0
 
@@ -235,36 +240,76 @@ class Notifier:
         running on; and a power failure meanwhile finds fixated what is
         fixated already.
 
-        :returns: a report as of an outage; pVMs have the key "resumed" too,
-                  whether they run on
+        Then each does so again, alone, to measure what it costs.
+
+        :returns: a report as of an outage; pVMs have the keys "resumed" too,
+                  whether they run on, and "cost_ms", milliseconds or None
         :raises: DrillRefused
         """
+        with self._drill_lock:
+            report = self._drill()
+            self._measure(report)
+        self._last_drill = report
+        self._tell(events.DRILL_ENDED, report)
+        for failure in outage.failures(report):
+            LOG.error('Drill: %(name)s: %(reason)s', failure)
+        return report
+
+    def _drill(self, name=None):
+        """Drill with all pVMs, or with one alone; return a report."""
         event = power.PowerEvent.now('drill', (power.DRILL,))
         deadline_ns = event.monotonic_ns + self._timeout_ns
+        futures = {}
+
+        def begin(one, turn):
+            attempt, futures[one.name] = one.drill(event, deadline_ns, turn)
+            return attempt
+
         with self._event_lock:
             if self._raised_by:
                 raise DrillRefused(
                     'an outage is on (raised by %s); "temporality resume" '
                     'calls it off' % ', '.join(self._raised_by))
             with self._pvms_lock:
-                drills = [one.drill(event, deadline_ns)
-                          for one in self._pvms.values()]
-        outcomes = [attempt.outcome() for attempt, _future in drills]
+                attempts = turns.give(
+                    {one.name: one for one in self._pvms.values()
+                     if name in (None, one.name)},
+                    event.monotonic_ns, self._hold_up_ms * 1000000, begin)
+        outcomes = [attempt.outcome() for attempt in attempts]
         acknowledged_ns = time.monotonic_ns()
-        futures = [future for _attempt, future in drills]
-        concurrent.futures.wait(futures, _RESUME_PATIENCE)
-        results = [_drill_result(outcome, future)
-                   for outcome, future in zip(outcomes, futures)]
+        concurrent.futures.wait(futures.values(), _RESUME_PATIENCE)
+        results = [_drill_result(outcome, futures[outcome.name])
+                   for outcome in outcomes]
         report = outage.report(event, [one for one, _resumed in results],
                                acknowledged_ns)
         resumed = {one.name: runs for one, runs in results}
         report['pvms'] = [dict(one, resumed=resumed[one['name']])
                           for one in report['pvms']]
-        self._last_drill = report
-        self._tell(events.DRILL_ENDED, report)
-        for failure in outage.failures(report):
-            LOG.error('Drill: %(name)s: %(reason)s', failure)
         return report
+
+    def _measure(self, report):
+        """Have each pVM that was drilled drill alone; add its cost."""
+        drilled = [one['name'] for one in report['pvms']
+                   if one['result'] == fixation.FIXATED and one['resumed']]
+        costs_ms = {}
+        for name in drilled:
+            try:
+                alone = (report if drilled == [name] else
+                         self._drill(name))['pvms']
+            except DrillRefused as e:
+                LOG.warning('The drill is cut short: %s', e)
+                break
+            costs_ms.update((one['name'], one['fixated_ms'])
+                            for one in alone if one['name'] == name and
+                            one['result'] == fixation.FIXATED)
+        for one in report['pvms']:
+            one['cost_ms'] = costs_ms.get(one['name'])
+        if drilled and len(costs_ms) == len(drilled):
+            self._budget.learn(report, costs_ms, self._priorities())
+
+    def _priorities(self):
+        with self._pvms_lock:
+            return {name: one.priority for name, one in self._pvms.items()}
 
     def wait_signal(self, number, raised_by):
         """Wait for a signal, at which all pVMs are fixated without delay.
@@ -342,7 +387,8 @@ class Notifier:
     def status(self):
         """Return pool, platform, pVMs and last outage, in plain data."""
         with self._pvms_lock:
-            pvms = [dict(dataclasses.asdict(one.condition), name=name)
+            pvms = [dict(dataclasses.asdict(one.condition), name=name,
+                         priority=one.priority)
                     for name, one in sorted(self._pvms.items())]
         return {
             'engine': self._engine.describe(),
@@ -351,6 +397,7 @@ class Notifier:
             'pool_error': self._scan_error,
             'platform': self._platform.describe(),
             'pvms': pvms,
+            'budget': self._budget.status(self._priorities()),
             'last_outage': self._outage,
             'last_drill': self._last_drill,
         }

@@ -95,6 +95,10 @@ class Attempt:
                         'its state came to be')
         return self._outcome
 
+    def wait_settled(self, timeout):
+        """Wait until there is an outcome, some seconds at most."""
+        self._settled.wait(max(0, timeout))
+
     def _since_event_ms(self, monotonic_ns):
         if not monotonic_ns:
             return None

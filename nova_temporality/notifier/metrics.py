@@ -55,6 +55,7 @@ class _Now(registry.Collector):
             'temporality_engine_degraded', 'Whether the engine has to do '
             'without a right that it was to use; "temporality status" says '
             'which', bool(status['engine_lost']))
+        yield from _budget(status['budget'])
         yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
             bool(self._notifier.outage_raised_by()))
@@ -69,6 +70,20 @@ class _Now(registry.Collector):
                     phases.add_metric([one['name'], phase],
                                       one[phase + '_ms'] / 1000)
         yield phases
+
+
+def _budget(budget):
+    yield core.GaugeMetricFamily(
+        'temporality_hold_up_seconds', 'From the detection of a power '
+        'failure to darkness, as configured', budget['hold_up_ms'] / 1000)
+    yield core.GaugeMetricFamily(
+        'temporality_predicted_fixation_seconds', 'What fixating all pVMs '
+        'would take, after what drills have measured',
+        budget['predicted_ms'] / 1000)
+    if budget['drilled_ms'] is not None:
+        yield core.GaugeMetricFamily(
+            'temporality_last_drill_seconds', 'What fixating all pVMs took '
+            'in the last drill', budget['drilled_ms'] / 1000)
 
 
 class Metrics:

@@ -37,7 +37,9 @@ from nova_temporality.notifier import note
 from nova_temporality.notifier import obstacles
 from nova_temporality.notifier import power
 from nova_temporality.notifier import route
+from nova_temporality.notifier import turns
 from nova_temporality import paths
+from nova_temporality import priority
 from nova_temporality import qmp as qmp_module
 from nova_temporality import runlock
 from nova_temporality import vpm
@@ -118,6 +120,9 @@ class Pvm:
         self.region = region
         self.name = region.name
         self._pool = pool
+        # As its latest QEMU was given.
+        self.priority = priority.DEFAULT
+        self._run_dir = run_dir
         self._engine = engine
         self._watch_path = paths.watch_socket(run_dir, region.name)
         self._fixate_path = paths.fixate_socket(run_dir, region.name)
@@ -175,8 +180,8 @@ class Pvm:
         self._submit(self._on_fixate, attempt)
         return attempt
 
-    def drill(self, event, deadline_ns):
-        """Fixate it, verify the state and let it run on.
+    def drill(self, event, deadline_ns, turn=turns.FIRST):
+        """Fixate it in its turn, verify the state and let it run on.
 
         :returns: the Attempt, and a Future of (StateInfo or None, what
                   resume() would say), which raises like that of resume(), or
@@ -184,7 +189,7 @@ class Pvm:
         """
         attempt = fixation.Attempt(self.name, event, deadline_ns)
         self._asked += 1
-        return attempt, self._submit(self._drill, attempt)
+        return attempt, self._submit(self._drill, attempt, turn)
 
     def suspend(self, event, deadline_ns):
         """Fixate it and end its QEMU; if that fails, let it run on.
@@ -353,6 +358,7 @@ class Pvm:
             raise
         self._qmp = qmp
         self._route = None
+        self.priority = priority.read(self._run_dir, self.name)
         self._prepared = False
         self._seen_live = False
 
@@ -402,7 +408,8 @@ class Pvm:
             self._unit.arm(qmp=qmp, stream=ours, lock=self._run_lock,
                            pid=qmp.pid, route=self._route or route.MIGRATE,
                            runstate=runstate,
-                           before=before, producer='qemu ' + qmp.version)
+                           before=before, producer='qemu ' + qmp.version,
+                           priority=self.priority)
         finally:
             qmp.close()
             os.close(ours)
@@ -593,8 +600,9 @@ class Pvm:
             # If a migration is under way, then it is libvirt's.
             migration.clear_capabilities(self._qmp, _PATIENCE)
 
-    def _drill(self, attempt):
+    def _drill(self, attempt, turn):
         self._begun += 1
+        turn.wait()
         if (self._condition.state != ARMED or self._held or
                 not self._lives() or
                 not self._unit.fire(attempt.event, attempt.deadline_ns)):

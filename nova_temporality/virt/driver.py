@@ -18,8 +18,10 @@ that nobody wants to be persistent pass through LibvirtDriver untouched.
 
 import copy
 import grp
+import threading
 
 from nova.compute import power_state
+from nova.compute import task_states
 from nova.compute import vm_states
 import nova.conf
 from nova import exception as nova_exception
@@ -34,6 +36,7 @@ from nova_temporality import limits
 from nova_temporality import paths
 from nova_temporality import resources
 from nova_temporality import sizing
+from nova_temporality.virt import budget
 from nova_temporality.virt import checks
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import lost_memory
@@ -68,6 +71,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         # servers whose domain is destroyed only to be made again
         self._rebooting = set()
         self._pvms = set()
+        self._admission_lock = threading.Lock()
 
     # -- the host -------------------------------------------------------------
 
@@ -120,10 +124,17 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                                      allocations=allocations)
         info = regions.pool_info(PCONF.temporality.pool_path)
         total = info['total_size'] // units.Mi
+        reserved = 0
+        if not budget.has_room(PCONF.temporality.pool_path,
+                               PCONF.temporality.run_dir,
+                               PCONF.temporality.hold_up_ms):
+            # What servers have stays theirs; nothing is left for more.
+            used = -(-info['used_size'] // units.Mi)
+            reserved = max(0, total - used)
         inventory = dict(provider_tree.data(nodename).inventory)
         inventory[resources.NVRAM_MB] = {
             'total': total, 'min_unit': 1, 'max_unit': total, 'step_size': 1,
-            'allocation_ratio': 1.0, 'reserved': 0}
+            'allocation_ratio': 1.0, 'reserved': reserved}
         provider_tree.update_inventory(nodename, inventory)
         provider_tree.add_traits(nodename, resources.TRAIT)
         self.provider_tree = copy.deepcopy(provider_tree)
@@ -137,16 +148,31 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         if self._decide(instance):
             self._check_request(instance, instance.flavor, image_meta,
                                 network_info)
-            try:
-                self._ensure_region(instance)
-            except vpm.PoolFull as exc:
-                # Placement was out of step; another host may have room.
-                raise nova_exception.ComputeResourcesUnavailable(
-                    reason=str(exc))
+            budget.check_priority(instance)
+            self._admit(instance)
         super().spawn(context, instance, image_meta, injected_files,
                       admin_password, allocations, network_info=network_info,
                       block_device_info=block_device_info, power_on=power_on,
                       accel_info=accel_info)
+
+    def _admit(self, instance):
+        """Give a pVM its region if it fits into the energy budget.
+
+        :raises nova.exception.ComputeResourcesUnavailable: Placement was out
+            of step; another host may have room
+        """
+        # Of two at a time, the second counts the first.
+        with self._admission_lock:
+            # A rebuild gave back what this server had, and gets it again.
+            if instance.task_state != task_states.REBUILD_SPAWNING:
+                budget.check_room(
+                    instance, PCONF.temporality.pool_path,
+                    PCONF.temporality.run_dir, PCONF.temporality.hold_up_ms)
+            try:
+                self._ensure_region(instance)
+            except vpm.PoolFull as exc:
+                raise nova_exception.ComputeResourcesUnavailable(
+                    reason=str(exc))
 
     def rebuild(self, context, instance, image_meta, injected_files,
                 admin_password, allocations, bdms, detach_block_devices,
@@ -275,7 +301,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                                          pause, post_xml_callback)
         regions.prepare_boot(PCONF.temporality.pool_path,
                              PCONF.temporality.run_dir, instance.uuid,
-                             self._qemu_gid())
+                             self._qemu_gid(), budget.priority_of(instance))
         # Started paused, so that no vCPU runs before its machine is on
         # record.
         guest = super()._create_guest(

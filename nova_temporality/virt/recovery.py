@@ -41,6 +41,7 @@ from nova_temporality import exception
 from nova_temporality import limits
 from nova_temporality import paths
 from nova_temporality import recovery
+from nova_temporality.virt import budget
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import notifications
 from nova_temporality.virt import record
@@ -284,7 +285,8 @@ class _Recovery:
                               self._bdms())
         self._driver.plug_vifs(instance, instance.get_network_info())
         regions.prepare_recovery(self._pool, self._run_dir, instance.uuid,
-                                 self._driver._qemu_gid())
+                                 self._driver._qemu_gid(),
+                                 budget.priority_of(instance))
         xml = pvm_guest.with_incoming(
             xml, paths.recover_socket(self._run_dir, instance.uuid))
         try:

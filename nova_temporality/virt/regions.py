@@ -26,6 +26,7 @@ import threading
 
 from nova_temporality.notifier import client
 from nova_temporality import paths
+from nova_temporality import priority
 from nova_temporality.privsep import pool_pctxt
 from nova_temporality import qmp
 from nova_temporality import recovery
@@ -112,6 +113,7 @@ def free(pool_path, run_dir, name):
             # An earlier attempt got that far.
             pass
     shutil.rmtree(paths.qmp_dir(run_dir, name), ignore_errors=True)
+    priority.remove(run_dir, name)
     _set_recovering(run_dir, name, False)
 
 
@@ -127,8 +129,11 @@ def reclaim(pool_path, run_dir, name):
 
 
 @pool_pctxt.entrypoint
-def prepare_boot(pool_path, run_dir, name, gid):
-    """Make a region ready for a cold boot: no memory, no state, no socket."""
+def prepare_boot(pool_path, run_dir, name, gid, number):
+    """Make a region ready for a cold boot: no memory, no state, no socket.
+
+    :param number: the pVM's priority
+    """
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
         _refuse_if_in_use(region)
@@ -136,15 +141,20 @@ def prepare_boot(pool_path, run_dir, name, gid):
             pool.scrub(region.id)
     _set_recovering(run_dir, name, False)
     _make_qmp_dir(run_dir, region, gid)
+    priority.write(run_dir, name, number)
 
 
 @pool_pctxt.entrypoint
-def prepare_recovery(pool_path, run_dir, name, gid):
-    """Make ready for a QEMU that will load the region's state."""
+def prepare_recovery(pool_path, run_dir, name, gid, number):
+    """Make ready for a QEMU that will load the region's state.
+
+    :param number: the pVM's priority
+    """
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
     _refuse_if_in_use(region)
     _make_qmp_dir(run_dir, region, gid)
+    priority.write(run_dir, name, number)
     _set_recovering(run_dir, name, True)
 
 

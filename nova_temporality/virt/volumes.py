@@ -35,7 +35,7 @@ class _Disk(vconfig.LibvirtConfigGuestDisk):
 
     def format_dom(self):
         root = super().format_dom()
-        pvm_guest.keep_failed_requests(root)
+        pvm_guest.keep_requests(root)
         return root
 
 

@@ -60,13 +60,16 @@ class Host:
         self._made = []
         self.configure()
 
-    def configure(self, timeout_ms=20000, scan_ms=50, **options):
+    def configure(self, timeout_ms=20000, scan_ms=50, hold_up_ms=20000,
+                  **options):
         """What notifiers that are started from now on go by."""
         self.config_file = self._tmp_path / 'temporality.conf'
         self.config_file.write_text(
             '[temporality]\npool_path = %s\nrun_dir = %s\n'
             'scan_interval_ms = %d\nfixation_timeout_ms = %d\n'
-            % (self.pool.path, self.run_dir, scan_ms, timeout_ms) +
+            'hold_up_ms = %d\n'
+            % (self.pool.path, self.run_dir, scan_ms, timeout_ms,
+               hold_up_ms) +
             ''.join('%s = %s\n' % option for option in options.items()))
 
     def guest(self, *args, **kwargs):
@@ -81,9 +84,9 @@ class Host:
         self._made.append(guest)
         return guest
 
-    def booted(self, accel='tcg', **kwargs):
+    def booted(self, accel='tcg', number=None, **kwargs):
         """Make a guest that counts."""
-        guest = self.guest(accel)
+        guest = self.guest(accel, number=number)
         guest.boot(**kwargs)
         return guest
 

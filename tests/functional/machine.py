@@ -27,6 +27,7 @@ import uuid
 
 from nova_temporality.notifier import client
 from nova_temporality import paths
+from nova_temporality import priority
 from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
@@ -62,6 +63,21 @@ _BOOT_SECTOR = bytes([
     0x66, 0x89, 0x1e, 0x00, 0x90,         # mov [_COUNTER], ebx
     0xf3, 0x90,                           # pause
     0xeb, 0xf5,                           # jmp again
+]).ljust(510, b'\0') + b'\x55\xaa'
+
+
+# What a guest does instead whose disk is never idle: it counts its writes.
+_WRITING_SECTOR = bytes([
+    0x31, 0xc0,                           # xor ax, ax
+    0x8e, 0xd8,                           # mov ds, ax
+    0x8e, 0xc0,                           # mov es, ax
+    0xb8, 0x01, 0x03,                     # again: mov ax, 0x0301
+    0xbb, 0x00, 0x7c,                     # mov bx, 0x7c00
+    0xb9, 0x02, 0x00,                     # mov cx, 2
+    0xba, 0x80, 0x00,                     # mov dx, 0x80
+    0xcd, 0x13,                           # int 0x13
+    0x66, 0xff, 0x06, 0x00, 0x90,         # inc dword [_COUNTER]
+    0xeb, 0xeb,                           # jmp again
 ]).ljust(510, b'\0') + b'\x55\xaa'
 
 
@@ -103,28 +119,34 @@ class Guest:
     """One pVM: a region, and the QEMU that runs on it.
 
     :param accel: "tcg" or "kvm"
+    :param number: its priority, if any
+    :param writing: whether it writes to its disk all the time
     """
 
     def __init__(self, pool, run_dir, tmp_path, accel='tcg', name=None,
-                 size=MEMORY, disk_device='virtio-blk-pci,write-cache=off'):
+                 size=MEMORY, disk_device='virtio-blk-pci,write-cache=off',
+                 number=None, writing=False):
         self.pool = pool
         self.run_dir = run_dir
         self.accel = accel
         self.name = name or str(uuid.uuid4())
         self.region = self._alloc(size)
         self.disk_device = disk_device
+        self._writing = writing
         self.image = tmp_path / (self.name + '.img')
         # SeaBIOS does not boot from a disk of a single sector.
         self.image.write_bytes(self._boot_sector().ljust(1 << 20, b'\0'))
         self.disk = {'driver': 'file', 'filename': str(self.image)}
         self.cache = {'direct': False}
         self.process = None
+        if number is not None:
+            priority.write(run_dir, self.name, number)
 
     def _alloc(self, size):
         return self.pool.alloc(self.name, size)
 
     def _boot_sector(self):
-        return _BOOT_SECTOR
+        return _WRITING_SECTOR if self._writing else _BOOT_SECTOR
 
     def start(self, *args, vga=False, paused=False, user=None):
         """Start QEMU, and wait until its QMP sockets are there."""

@@ -59,15 +59,15 @@ def is_command(name):
     return lambda command, *args: command == name
 
 
-def once(when):
-    """True the first time only."""
+def once(when, number=1):
+    """True that time only."""
     seen = []
 
     def wrapper(*args):
-        if seen or not when(*args):
-            return False
-        seen.append(True)
-        return True
+        if when(*args):
+            seen.append(True)
+            return len(seen) == number
+        return False
     return wrapper
 
 
@@ -135,6 +135,10 @@ POINTS = {
     'power-fails-at-suspend': lambda: before(
         vpm.Pool, 'verify_state', fail_power,
         once(lambda *args: calls_of('_suspend'))),
+    # Of two pVMs, both of which have drilled together.
+    'power-fails-at-third-resume': lambda: before(
+        vpm.Pool, 'begin_epoch', fail_power,
+        once(lambda *args: calls_of('_drill'), 3)),
     'hang-qemu-at-first-save': lambda: at_step(
         _lib.VPM_STEP_STOPPED, hang, only_once=True),
 }

@@ -48,7 +48,8 @@ def test_status_of_armed_guest(host, temporality):
     assert status['notifier'] == 'up'
     assert status['pvms'] == [{'name': guest.name, 'state': 'armed',
                                'reason': None, 'remedy': None,
-                               'route': 'migrate'}]
+                               'route': 'migrate', 'priority': 50}]
+    assert status['budget']['fits'] is True
     assert status['platform']['caches'] == 'emulated'
     shown = temporality('status').stdout
     assert guest.name + ' armed' in shown
@@ -67,6 +68,23 @@ def test_status_of_guest_that_is_not_armed(host, temporality):
 
     assert result.returncode == 1
     assert 'usb-mtp' in result.stdout
+
+
+def test_status_of_guests_that_do_not_fit(host, temporality):
+    host.configure(hold_up_ms=1)
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+
+    result = temporality('status')
+
+    assert result.returncode == 1
+    assert guest.name + ' armed' in result.stdout
+    assert '5.0 of 1 ms' in result.stdout
+    assert 'DOES NOT FIT' in result.stdout
+
+    assert temporality('drill').returncode == 0
+    assert '1 not drilled' not in temporality('status').stdout
 
 
 def test_status_without_notifier(temporality):

@@ -78,6 +78,17 @@ class TestMetrics:
         assert before['temporality_power_failures_total',] == 0
         assert before['temporality_outage',] == 0
         assert before['temporality_platform', 'emulated'] == 1
+        assert before['temporality_hold_up_seconds',] == 20
+        assert before['temporality_predicted_fixation_seconds',] == 0.005
+        assert ('temporality_last_drill_seconds',) not in before
+
+        drill = notifier.call('drill')
+        drilled = metrics()
+        cost = machine.outcome(drill, guest)['cost_ms'] / 1000
+        assert drilled['temporality_last_drill_seconds',] == (
+            pytest.approx(cost))
+        assert drilled['temporality_predicted_fixation_seconds',] == (
+            pytest.approx(cost, abs=1e-5))
 
         report = notifier.power_fails()
         machine.wait_for(

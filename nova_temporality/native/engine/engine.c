@@ -53,6 +53,7 @@ struct vpm_engine {
     uint64_t serial;            /* of the latest arming; atomic */
     int pod_fd;                 /* -1: caches need no writing back; atomic */
     uint32_t next_worker;       /* that a new unit is given to; atomic */
+    struct turns turns;
     struct worker workers[];
 };
 
@@ -175,6 +176,22 @@ static void step_all(struct worker *worker)
             unit_step(unit, now);
 }
 
+static void wake(struct worker *worker)
+{
+    eventfd_write(worker->wake_fd, 1);
+}
+
+/* Others may have waited for that, whoever serves them. */
+static void end_turn(struct vpm_unit *unit)
+{
+    struct vpm_engine *engine = unit->worker->engine;
+
+    if (!unit->has_turn || !turns_done(&engine->turns, unit->arming.priority))
+        return;
+    for (uint32_t i = 0; i < engine->params.threads; i++)
+        wake(&engine->workers[i]);
+}
+
 /* Only now, when all that was ready has been served. */
 static void finish(struct worker *worker)
 {
@@ -189,6 +206,7 @@ static void finish(struct worker *worker)
             continue;
         }
         *link = unit->next_busy;
+        end_turn(unit);
         vpm_outcome_record(unit->pool, &unit->outcome, &ignored);
         pthread_mutex_lock(&worker->lock);
         drop_sockets(unit);
@@ -220,11 +238,6 @@ static void *work(void *opaque)
         finish(worker);
     }
     return NULL;
-}
-
-static void wake(struct worker *worker)
-{
-    eventfd_write(worker->wake_fd, 1);
 }
 
 /* -- opening ------------------------------------------------------------- */
@@ -406,6 +419,7 @@ struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
     unit->pool = engine->pool;
     unit->pod_fd = &engine->pod_fd;
     unit->note = note;
+    unit->turns = &engine->turns;
     unit->region = id;
     if (vpm_region_find(engine->pool, id, &slot, err) == VPM_OK)
         unit->fixation = vpm_fixation_open(engine->pool, id, err);
@@ -500,6 +514,10 @@ int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
 {
     int rc;
 
+    if (arming->priority > VPM_PRIORITY_MAX)
+        return vpm_fail(err, VPM_EINVAL, "priority of region %016" PRIx64
+                        " is %" PRIu32 "; it must be from 0 to %d",
+                        unit->region, arming->priority, VPM_PRIORITY_MAX);
     pthread_mutex_lock(&unit->worker->lock);
     if (unit->state == UNIT_IDLE)
         rc = arm(unit, arming, err);
@@ -541,26 +559,57 @@ static bool fire(struct vpm_unit *unit, const struct vpm_event *event)
     if (unit->state != UNIT_ARMED)
         return false;
     unit->event = *event;
+    unit->has_turn = false;
     unit->qmp_ready = unit->stream_ready = false;
     unit->state = UNIT_FIRED;
     return true;
 }
 
-uint32_t vpm_engine_fire(struct vpm_engine *engine,
+/* Under all locks. */
+static uint32_t fire_all(struct vpm_engine *engine,
                          const struct vpm_event *event)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < engine->params.threads; i++) {
-        struct worker *worker = &engine->workers[i];
-        uint32_t before = count;
+    for (uint32_t i = 0; i < engine->params.threads; i++)
+        for (struct vpm_unit *unit = engine->workers[i].units; unit;
+             unit = unit->next) {
+            if (!fire(unit, event))
+                continue;
+            count++;
+            unit->has_turn = true;
+            turns_add(&engine->turns, unit->arming.priority);
+        }
+    return count;
+}
 
-        pthread_mutex_lock(&worker->lock);
-        for (struct vpm_unit *unit = worker->units; unit; unit = unit->next)
-            count += fire(unit, event);
-        pthread_mutex_unlock(&worker->lock);
-        if (count > before)
-            wake(worker);
+/* Under all locks, when it is known who was fired. */
+static void give_turns(struct vpm_engine *engine,
+                       const struct vpm_event *event)
+{
+    for (uint32_t i = 0; i < engine->params.threads; i++)
+        for (struct vpm_unit *unit = engine->workers[i].units; unit;
+             unit = unit->next)
+            if (unit->state == UNIT_FIRED && unit->has_turn)
+                unit->latest_ns = event->monotonic_ns + turns_latest(
+                    &engine->turns, unit->arming.priority,
+                    engine->params.hold_up_ns);
+}
+
+uint32_t vpm_engine_fire(struct vpm_engine *engine,
+                         const struct vpm_event *event)
+{
+    uint32_t count;
+
+    /* Nobody else holds two of them. */
+    for (uint32_t i = 0; i < engine->params.threads; i++)
+        pthread_mutex_lock(&engine->workers[i].lock);
+    count = fire_all(engine, event);
+    give_turns(engine, event);
+    for (uint32_t i = 0; i < engine->params.threads; i++) {
+        pthread_mutex_unlock(&engine->workers[i].lock);
+        if (count)
+            wake(&engine->workers[i]);
     }
     return count;
 }

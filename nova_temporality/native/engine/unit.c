@@ -124,6 +124,8 @@ static void fail_with(struct vpm_unit *unit, int code, const char *format,
 static const char *waits_for(const struct vpm_unit *unit)
 {
     switch (unit->phase) {
+    case PHASE_TURN:
+        return "others of higher priority took too long";
     case PHASE_LOCK:
         return "its vCPUs were just being started or stopped by somebody "
             "else";
@@ -217,6 +219,17 @@ static void lock(struct vpm_unit *unit, uint64_t now_ns)
     }
 }
 
+static void take_turn(struct vpm_unit *unit, uint64_t now_ns)
+{
+    if (!unit->has_turn || now_ns >= unit->latest_ns ||
+        turns_come(unit->turns, unit->arming.priority)) {
+        lock(unit, now_ns);
+    } else {
+        unit->phase = PHASE_TURN;
+        unit->again_ns = unit->latest_ns;
+    }
+}
+
 void unit_start(struct vpm_unit *unit)
 {
     struct vpm_outcome *outcome = &unit->outcome;
@@ -232,7 +245,7 @@ void unit_start(struct vpm_unit *unit)
            sizeof(outcome->raised_by));
     unit->proven_before = unit->accepted = unit->ended = false;
     unit->after[0] = '\0';
-    lock(unit, vpm_now_ns());
+    take_turn(unit, vpm_now_ns());
 }
 
 /* -- save ---------------------------------------------------------------- */
@@ -521,6 +534,8 @@ void unit_step(struct vpm_unit *unit, uint64_t now_ns)
         read_stream(unit);
     if (unit->phase == PHASE_SAVE && unit->ended && unit->accepted)
         ask_whether_saved(unit);
+    else if (unit->phase == PHASE_TURN)
+        take_turn(unit, now_ns);
     else if (unit->phase == PHASE_LOCK && is_due(unit, now_ns))
         lock(unit, now_ns);
     else if (unit->phase == PHASE_RETRY && is_due(unit, now_ns))
@@ -531,7 +546,8 @@ void unit_step(struct vpm_unit *unit, uint64_t now_ns)
 uint64_t unit_due_ns(const struct vpm_unit *unit)
 {
     uint64_t due = unit->event.deadline_ns;
-    bool looks_again = unit->phase == PHASE_LOCK ||
+    bool looks_again = unit->phase == PHASE_TURN ||
+        unit->phase == PHASE_LOCK ||
         unit->phase == PHASE_RETRY ||
         (unit->phase == PHASE_SAVE && !unit->ended);
 

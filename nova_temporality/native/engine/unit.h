@@ -8,6 +8,7 @@
 #define VPM_UNIT_H
 
 #include "json.h"
+#include "turns.h"
 #include "vpm.h"
 
 struct worker;
@@ -22,6 +23,7 @@ enum unit_state {
 
 /* Where a fixation is. */
 enum unit_phase {
+    PHASE_TURN,     /* waits for others of higher priority */
     PHASE_LOCK,     /* somebody else has the run lock */
     PHASE_STOP,     /* waits until QEMU has stopped */
     PHASE_SAVE,     /* waits for the stream and the answer to "migrate" */
@@ -40,6 +42,7 @@ struct vpm_unit {
     struct vpm_fixation *fixation;
     struct vpm_note *note;
     const int *pod_fd;         /* the engine's */
+    struct turns *turns;
     uint64_t region;
     char name[VPM_NAME_MAX + 1];
 
@@ -50,6 +53,8 @@ struct vpm_unit {
     uint64_t serial;           /* changes with every arming */
     struct vpm_arming arming;  /* with our own copies of the sockets */
     struct vpm_event event;
+    bool has_turn;             /* it was fired with others, */
+    uint64_t latest_ns;        /* and has its turn by then */
 
     /* The worker's, while BUSY. */
     struct vpm_unit *next_busy;

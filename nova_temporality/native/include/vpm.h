@@ -65,6 +65,7 @@
 #define VPM_RUNSTATE_MAX 31     /* bytes of a QEMU run state's name */
 #define VPM_RAISED_BY_MAX 95    /* bytes of names of sources, with commas */
 #define VPM_REASON_MAX 207
+#define VPM_PRIORITY_MAX 100
 #define VPM_MESSAGE_MAX 511
 #define VPM_PATH_MAX 1023
 
@@ -307,7 +308,11 @@ int vpm_fixation_commit(struct vpm_fixation *fixation,
  * which serves its share of *units*, one unit per pVM.  What a fixation needs
  * is prepared by vpm_unit_arm, while power is good.  From vpm_engine_fire on
  * nothing is allocated or logged, and no lock is taken that anybody holds for
- * more than some microseconds.  No unit waits for another one.
+ * more than some microseconds.  No unit waits for another one, but for its
+ * turn: units that are fired together start in descending order of priority,
+ * equals together.  A unit has its turn when all of higher priority have
+ * ended, one way or the other, but at the latest at its share of the hold-up
+ * time: of three priorities the second one after a third of it, say.
  *
  * What is done for a unit: take the run lock, note what is going to be
  * stopped, have QEMU stop and then save, receive the stream, and commit once
@@ -322,6 +327,8 @@ struct vpm_engine_params {
     const uint32_t *cpus;  /* that the threads may run on */
     uint32_t cpu_count;    /* 0: on any */
     bool lock_memory;      /* keep the process from being paged out */
+    uint64_t hold_up_ns;   /* that power lasts for after an event; 0: nobody
+                            * waits for his turn */
 };
 
 /* NULL on failure.  Rights that lack are no failure: *lost* (never NULL) says
@@ -406,6 +413,7 @@ struct vpm_arming {
                             * the event and then is the caller's affair */
     uint32_t pid;          /* of QEMU */
     uint32_t route;        /* enum vpm_route */
+    uint32_t priority;     /* 0 to VPM_PRIORITY_MAX, the first */
     char runstate[VPM_RUNSTATE_MAX + 1];  /* of QEMU, as of now */
     char before[VPM_RUNSTATE_MAX + 1];    /* if it stands still because it
                             * was stopped for an earlier event: its run state
@@ -432,7 +440,7 @@ bool vpm_unit_disarm(struct vpm_unit *unit);
 uint32_t vpm_engine_fire(struct vpm_engine *engine,
                          const struct vpm_event *event);
 
-/* The same for one unit; whether it was armed. */
+/* The same for one unit, without waiting for a turn; whether it was armed. */
 bool vpm_unit_fire(struct vpm_unit *unit, const struct vpm_event *event);
 
 /* Waits until a unit that was fired has ended, and forgets that it was fired.

@@ -88,6 +88,31 @@ class GuestTest(base.DriverTestCase):
             self.assertEqual('stop', driver.get('rerror_policy'))
             self.assertEqual('none', driver.get('cache'))
 
+    def test_little_of_virtio_disks_is_in_flight(self):
+        root = pvm_guest.PersistentGuest(
+            self.guest_of(('virtio', 'vda'), ('ide', 'hda')), '/ram', 4096, 0,
+            0, '/sock', '/watch').format_dom()
+        queues = {
+            disk.find('target').get('dev'):
+            (disk.find('driver').get('queues'),
+             disk.find('driver').get('queue_size'))
+            for disk in root.findall('devices/disk')}
+        self.assertEqual({'vda': ('1', '16'), 'hda': (None, None)}, queues)
+
+    @staticmethod
+    def guest_of(*disks):
+        guest = vconfig.LibvirtConfigGuest()
+        guest.virt_type = 'qemu'
+        for bus, name in disks:
+            disk = vconfig.LibvirtConfigGuestDisk()
+            disk.source_type, disk.source_path = 'file', '/disk'
+            disk.driver_name = 'qemu'
+            disk.driver_cache = 'none'
+            disk.target_bus = bus
+            disk.target_dev = name
+            guest.add_device(disk)
+        return guest
+
     def test_own_user(self):
         guest = vconfig.LibvirtConfigGuest()
         guest.virt_type = 'qemu'

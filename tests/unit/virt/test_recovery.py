@@ -26,6 +26,7 @@ from nova.compute import vm_states
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import conf
+from nova_temporality import priority
 from nova_temporality import recovery as state_loader
 from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
@@ -82,6 +83,7 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
 
     def test_runs_on(self):
         self.fixate()
+        self.server.flavor.extra_specs = {'temporality:priority': '70'}
         order = []
         self.load.side_effect = lambda *args: order.append(
             ('load', self.proven()))
@@ -107,6 +109,7 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.assertEqual([], self.faults)
         self.assertFalse(regions.is_recovering(self.run_dir,
                                                self.server.uuid))
+        self.assertEqual(70, priority.read(self.run_dir, self.server.uuid))
         self.assertIsNone(
             self.event_finish_with_failure.call_args[1]['exc_val'])
 
@@ -221,7 +224,7 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.make_domain(power_state.PAUSED)
         half = self.domain
         regions.prepare_recovery(self.pool_path, self.run_dir,
-                                 self.server.uuid, os.getgid())
+                                 self.server.uuid, os.getgid(), 50)
         self.recover()
         self.assertTrue(half.destroy.called)
         self.assertTrue(self.connection.createXML.called)
@@ -230,7 +233,7 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
     def test_cut_off_before_vcpus_ran(self):
         self.fixate()
         regions.prepare_recovery(self.pool_path, self.run_dir,
-                                 self.server.uuid, os.getgid())
+                                 self.server.uuid, os.getgid(), 50)
         self.make_domain(power_state.PAUSED)
         self.pool().begin_epoch(self.region.id)
         self.recover()

@@ -105,13 +105,17 @@ def destroy_domains():
     return 'guests: %d turned off' % len(names)
 
 
+def stop_observers():
+    """Stop what would take note of the end of the rest; yield the same."""
+    yield from service.stop_all(
+        [daemon for daemon in services.host() if daemon.name in
+         ('nova-compute', 'neutron-agent', 'dhcp-agent')])
+
+
 def shut_down():
     """Stop the compute host in an orderly way; yield what was done."""
+    yield from stop_observers()
     table = {daemon.name: daemon for daemon in services.host()}
-    # First what would take note of the end of the others.
-    first = [table.pop(name) for name in
-             ('nova-compute', 'neutron-agent', 'dhcp-agent')]
-    yield from service.stop_all(first)
     if table['libvirtd'].is_ready():
         yield destroy_domains()
     yield from service.stop_all(table.values())

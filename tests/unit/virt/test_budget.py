@@ -1,0 +1,180 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""nova-compute takes no pVM that could not be fixated in time."""
+
+import os
+import stat
+
+import fixtures
+from nova.compute import provider_tree
+from nova.compute import task_states
+from nova import exception as nova_exception
+from nova.virt.libvirt import driver as libvirt_driver
+from oslo_utils.fixture import uuidsentinel as uuids
+
+from nova_temporality import budget
+from nova_temporality import conf
+from nova_temporality import exception
+from nova_temporality import priority
+from nova_temporality.virt import regions
+from nova_temporality import vpm
+from tests.unit.virt import base
+
+NODE = 'node'
+
+
+class BudgetTestCase(base.DriverTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.spawned = self.useFixture(fixtures.MockPatchObject(
+            libvirt_driver.LibvirtDriver, 'spawn')).mock
+        self.cpus = self.useFixture(fixtures.MockPatchObject(
+            os, 'cpu_count', return_value=1)).mock
+
+    def hold_up(self, milliseconds):
+        conf.CONF.set_override('hold_up_ms', milliseconds,
+                               group='temporality')
+        self.addCleanup(conf.CONF.clear_override, 'hold_up_ms',
+                        group='temporality')
+
+    def server(self, uuid, **extra_specs):
+        server = self.make_server(
+            memory_mb=4, metadata={'persistent': 'true'},
+            extra_specs={key.replace('__', ':'): value
+                         for key, value in extra_specs.items()})
+        server.uuid = uuid
+        return server
+
+    def spawn(self, server):
+        self.driver.spawn(self.context, server, self.image(), [], None, {},
+                          network_info=[], block_device_info=None)
+
+
+class AdmissionTest(BudgetTestCase):
+
+    def test_as_many_as_fit(self):
+        self.hold_up(10)
+        self.spawn(self.server(uuids.one))
+        self.spawn(self.server(uuids.two))
+        exc = self.assertRaises(nova_exception.ComputeResourcesUnavailable,
+                                self.spawn, self.server(uuids.three))
+        for number in ('15.0 ms', 'hold_up_ms is 10', '5.0 ms', '3 '):
+            self.assertIn(number, str(exc))
+        self.assertIn('temporality drill', str(exc))
+        # of a fault's message Nova keeps so many characters
+        self.assertLess(len(str(exc)), 255)
+        self.assertEqual({uuids.one, uuids.two},
+                         {region.name for region in self.pool().regions()})
+
+        self.driver._pvms.clear()
+        regions.free(self.pool_path, self.run_dir, uuids.one)
+        self.spawn(self.server(uuids.three))
+
+    def test_drilled_costs_count(self):
+        self.hold_up(10)
+        self.spawn(self.server(uuids.one))
+        budget.store(self.pool_path, budget.Drilled(
+            {uuids.one: 2.0}, 2.0, 2.0, 'now'))
+        for uuid in (uuids.two, uuids.three, uuids.four, uuids.five):
+            self.spawn(self.server(uuid))
+        self.assertRaises(nova_exception.ComputeResourcesUnavailable,
+                          self.spawn, self.server(uuids.six))
+
+    def test_priorities_take_their_turns(self):
+        self.cpus.return_value = 64
+        self.hold_up(10)
+        self.spawn(self.server(uuids.one))
+        self.spawn(self.server(uuids.two))
+        self.spawn(self.server(uuids.three, temporality__priority='90'))
+        # as it is when it is started
+        priority.write(self.run_dir, uuids.three, 90)
+        self.assertRaises(
+            nova_exception.ComputeResourcesUnavailable, self.spawn,
+            self.server(uuids.four, temporality__priority='95'))
+
+    def test_what_is_there_stays(self):
+        self.hold_up(10)
+        one, two = self.server(uuids.one), self.server(uuids.two)
+        self.spawn(one)
+        self.spawn(two)
+        self.hold_up(1)
+        # has its region still
+        self.spawn(one)
+        # has given it back, and nothing of its disk is left
+        regions.free(self.pool_path, self.run_dir, two.uuid)
+        two.task_state = task_states.REBUILD_SPAWNING
+        self.spawn(two)
+        self.assertEqual(4, self.spawned.call_count)
+
+    def test_others_need_no_energy(self):
+        self.hold_up(1)
+        self.spawn(self.make_server())
+        self.assertTrue(self.spawned.called)
+
+
+class PlacementTest(BudgetTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(fixtures.MockPatchObject(
+            libvirt_driver.LibvirtDriver, 'update_provider_tree'))
+
+    def reserved(self):
+        tree = provider_tree.ProviderTree()
+        tree.new_root(NODE, uuids.node)
+        tree.update_inventory(NODE, {})
+        self.driver.update_provider_tree(tree, NODE)
+        inventory = tree.data(NODE).inventory['CUSTOM_NVRAM_MB']
+        self.assertEqual(64, inventory['total'])
+        return inventory['reserved']
+
+    def test_nothing_is_left_when_the_budget_is_used_up(self):
+        self.hold_up(10)
+        self.assertEqual(0, self.reserved())
+        self.spawn(self.server(uuids.one))
+        self.assertEqual(0, self.reserved())
+        self.spawn(self.server(uuids.two))
+        # what the two have stays allocated
+        self.assertEqual(64 - 2 * 4, self.reserved())
+        self.hold_up(1000)
+        self.assertEqual(0, self.reserved())
+
+    def test_host_that_can_take_none(self):
+        self.hold_up(1)
+        self.assertEqual(64, self.reserved())
+
+
+class PriorityTest(BudgetTestCase):
+
+    def test_bad_one_is_refused_before_anything_is_allocated(self):
+        exc = self.assertRaises(
+            exception.NotPossible, self.spawn,
+            self.server(uuids.one, temporality__priority='urgent'))
+        self.assertIn("'urgent'", exc.format_message())
+        self.assertEqual([], self.pool().regions())
+
+    def test_notifier_gets_to_know_it_before_qemu_runs(self):
+        self.pool().alloc('pvm', 4 << 20)
+        regions.prepare_boot(self.pool_path, self.run_dir, 'pvm',
+                             os.getgid(), 70)
+        self.assertEqual(70, priority.read(self.run_dir, 'pvm'))
+        regions.prepare_recovery(self.pool_path, self.run_dir, 'pvm',
+                                 os.getgid(), 80)
+        self.assertEqual(80, priority.read(self.run_dir, 'pvm'))
+        self.assertEqual(0o700, stat.S_IMODE(os.stat(
+            os.path.join(self.run_dir, 'priority')).st_mode))
+        regions.free(self.pool_path, self.run_dir, 'pvm')
+        self.assertEqual(priority.DEFAULT,
+                         priority.read(self.run_dir, 'pvm'))
+        self.assertRaises(vpm.NotFound, self.pool().lookup, 'pvm')
