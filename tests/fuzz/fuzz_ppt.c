@@ -7,6 +7,7 @@
 #include "backing.h"
 #include "crc32c.h"
 #include "fuzz.h"
+#include "reading.h"
 
 #define PAGES 65u
 #define FRAMES 64u
@@ -156,7 +157,6 @@ static void read_in(struct vpm_backing *backing)
     for (uint32_t page = 0; page < PAGES; page++) {
         struct vpm_move move = {.page = page};
         struct vpm_ppt_entry entry;
-        int failed;
 
         CHECK(!vpm_ppt_get(&backing->ppt, page, &entry));
         if (entry.slot == VPM_NONE)
@@ -164,8 +164,7 @@ static void read_in(struct vpm_backing *backing)
         move.slot = entry.slot;
         move.frame = 0;
         if (vpm_ppt_get_slot(&backing->ppt, entry.slot) == 0)
-            CHECK(vpm_move_read(backing, &move, 1, &failed) ==
-                  VPM_REGION_BAD_SLOT);
+            CHECK(read_move(backing, &move) == VPM_REGION_BAD_SLOT);
     }
 }
 
