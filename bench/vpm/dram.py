@@ -25,15 +25,27 @@ from bench.vpm import programs
 SIZE = units.Gi
 
 
+def _anonymous(pid):
+    """Bytes that a process has for itself."""
+    with open('/proc/%d/status' % pid) as file:
+        for line in file:
+            if line.startswith('RssAnon:'):
+                return int(line.split()[1]) * units.Ki
+    raise RuntimeError('the kernel does not tell RssAnon')
+
+
 def _usage(memory, program):
-    """What a program takes, the kernel for it included, NVRAM excepted."""
+    """What a program takes, NVRAM excepted: in all, and for itself.
+
+    The rest is what the kernel needs for its mappings.
+    """
     group = cgroups.Cgroup('bench')
     try:
         group.add(program.pid)
         memory.start()
         program.tell('fill')
         program.tell('uniform', 2000, 2)
-        return group.usage()
+        return group.usage(), _anonymous(program.pid)
     finally:
         program.close()
         group.remove()
@@ -49,20 +61,26 @@ def _plain(args):
 def _paged(args, page_size):
     with memories.pool(args, SIZE) as pool, \
             memories.Vpm(pool, args, SIZE, page_size=page_size) as region:
-        usage = _usage(region, region.program)
-        return usage, region.region.page_size
+        return _usage(region, region.program), region.region.page_size
 
 
 def dram(args):
-    """That of a program with paged memory over one with a plain mapping."""
+    """That of a program with paged memory over one with a plain mapping.
+
+    Accesses are uniform, so that neighbours in memory are no neighbours in
+    NVRAM and need mappings of their own: the worst that happens.
+    """
+    results = {}
     with contextlib.ExitStack() as stack:
         stack.enter_context(memories.mappings())
         plain = _plain(args)
-        results = {}
-        for key, wish in (('pager_dram_per_gib', 0),
-                          ('pager_dram_per_gib_64k', 64 * units.Ki)):
+        for suffix, wish in (('', 0), ('_64k', 64 * units.Ki)):
             paged, page_size = _paged(args, wish)
-            results[key] = paged - plain
-            print('  %d KiB pages: %d bytes, %d without a pager' % (
-                page_size // units.Ki, paged, plain), flush=True)
+            total, own = (with_pager - without for with_pager, without in
+                          zip(paged, plain))
+            print('  pages of %d KiB: %d bytes, of which %d are tables and '
+                  'stacks of the pager' % (page_size // units.Ki, total, own),
+                  flush=True)
+            results['pager_dram_per_gib' + suffix] = total
+            results['pager_dram_own_per_gib' + suffix] = own
     return results
