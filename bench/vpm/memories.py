@@ -117,6 +117,7 @@ class Swap:
         self._file = os.path.join(args.disk, 'bench-swapfile-%d' %
                                   os.getpid())
         self._cgroup = cgroups.Cgroup('bench')
+        self._swapping = False
         self.program = None
 
     def __enter__(self):
@@ -126,8 +127,9 @@ class Swap:
         if self.program:
             self.program.close()
         self._cgroup.remove()
-        if os.path.exists(self._file):
+        if self._swapping:
             subprocess.run(['swapoff', self._file], check=True)
+        if os.path.exists(self._file):
             os.unlink(self._file)
 
     def start(self):
@@ -137,6 +139,7 @@ class Swap:
         os.chmod(self._file, 0o600)
         subprocess.run(['mkswap', '-q', self._file], check=True)
         subprocess.run(['swapon', self._file], check=True)
+        self._swapping = True
         self._start_program()
 
     def _start_program(self):
