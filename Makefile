@@ -5,7 +5,7 @@ export STATE ?= /var/tmp/temporality
 CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
 
 .PHONY: help demo demo-vpm test install guest kernel cloud-up cloud-down \
-	cloud-status clean crash-explore fuzz bench-fixation soak-vpm
+	cloud-status clean crash-explore fuzz bench-fixation bench-vpm soak-vpm
 
 help:
 	@echo 'make demo            the power cut in a real cloud, shown (Debian 12, as root)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make fuzz            fuzz what libvpm reads, FUZZ_SECONDS (60) each (as root)'
 	@echo 'make bench-fixation  measure fixation and recovery (as root, 10 minutes)'
 	@echo 'make soak-vpm        heavy swapping under QEMU, VPM_SECONDS (3600) each (as root)'
+	@echo 'make bench-vpm       measure VPM against Linux swap (as root, 6 minutes)'
 	@echo 'make clean           stop it and remove $(STATE)'
 
 demo: cloud-up
@@ -59,6 +60,10 @@ fuzz: install
 # BENCH names pieces and options, see python -m bench.fixation --help.
 bench-fixation: install guest
 	@$(STATE)/venv/bin/python -m bench.fixation $(BENCH)
+
+# BENCH names parts and options, see python -m bench --help.
+bench-vpm: install
+	@$(STATE)/venv/bin/python -m bench $(BENCH)
 
 clean:
 	@tools/cloud/clean.sh

@@ -24,6 +24,8 @@ import os
 import shutil
 import threading
 
+from oslo_log import log as logging
+
 from nova_temporality.notifier import client
 from nova_temporality import paths
 from nova_temporality import priority
@@ -32,6 +34,8 @@ from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
 from nova_temporality import vpm
+
+LOG = logging.getLogger(__name__)
 
 # Seconds to wait until the notifier or another start lets go of a pVM.
 _LOCK_TIMEOUT = 10
@@ -90,6 +94,10 @@ def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
         if region is None and nvram_size < size:
             region = pool.alloc_vpm(name, size, nvram_size, swap_dir,
                                     page_size=page_size, policy=policy)
+            LOG.info('pVM %s has %d bytes of memory in %d bytes of NVRAM, in '
+                     'pages of %d bytes, policy %s', name,
+                     region.virtual_size, region.size, region.page_size,
+                     region.policy)
         elif region is None:
             region = pool.alloc(name, size)
     return dict(dataclasses.asdict(region), directory=region.directory,

@@ -7,6 +7,7 @@
 #include "backing.h"
 #include "crc32c.h"
 #include "fuzz.h"
+#include "reading.h"
 
 #define PAGES 65u
 #define FRAMES 64u
@@ -151,14 +152,6 @@ static void found(void *opaque, uint32_t page, struct vpm_ppt_entry entry)
         CHECK(owners[entry.frame]++ == 0);
 }
 
-static enum vpm_region_error read_one(struct vpm_backing *backing,
-                                      const struct vpm_move *move)
-{
-    int failed;
-
-    return vpm_move_read(backing, move, 1, &failed);
-}
-
 static void write_slot(struct vpm_backing *backing, uint32_t slot)
 {
     const struct iovec iov = {.iov_base = data, .iov_len = PAGE};
@@ -179,16 +172,16 @@ static void try_slot(struct vpm_backing *backing, struct input *input,
     write_slot(backing, move->slot);
     vpm_ppt_set_slot(ppt, move->slot, vpm_ppt_slot_word(ppt, move->page,
                                                         data));
-    CHECK(read_one(backing, move) == VPM_REGION_SOUND);
+    CHECK(read_move(backing, move) == VPM_REGION_SOUND);
     CHECK(memcmp(vpm_frame(backing, move->frame), data, PAGE) == 0);
     vpm_ppt_set_slot(ppt, move->slot, vpm_ppt_slot_word(ppt, move->page + 1,
                                                         data));
-    CHECK(read_one(backing, move) == VPM_REGION_BAD_SLOT);
+    CHECK(read_move(backing, move) == VPM_REGION_BAD_SLOT);
     vpm_ppt_set_slot(ppt, move->slot, vpm_ppt_slot_word(ppt, move->page,
                                                         data));
     data[(bit[0] << 8 | bit[1]) % PAGE] ^= (uint8_t)(1 << bit[0] % 8);
     write_slot(backing, move->slot);
-    CHECK(read_one(backing, move) == VPM_REGION_BAD_SLOT);
+    CHECK(read_move(backing, move) == VPM_REGION_BAD_SLOT);
 }
 
 /* No slot was ever written that the table has no word of, so none of them is
@@ -207,7 +200,7 @@ static void read_in(struct vpm_backing *backing, struct input *input)
         move.slot = entry.slot;
         move.frame = 0;
         if (vpm_ppt_get_slot(&backing->ppt, entry.slot) == 0)
-            CHECK(read_one(backing, &move) == VPM_REGION_BAD_SLOT);
+            CHECK(read_move(backing, &move) == VPM_REGION_BAD_SLOT);
         if (!tried)
             try_slot(backing, input, &move);
         tried = true;

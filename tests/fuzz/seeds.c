@@ -7,6 +7,7 @@
 #include "backing.h"
 #include "crash.h"
 #include "fuzz.h"
+#include "reading.h"
 
 #define ENTRIES 4
 
@@ -82,7 +83,6 @@ static void keep_table(const char *name, const struct vpm_ppt *ppt)
 static void page(struct vpm_backing *backing)
 {
     struct vpm_move moves[6];
-    int failed;
 
     for (uint32_t i = 0; i < 6; i++)
         moves[i] = (struct vpm_move){
@@ -98,7 +98,7 @@ static void page(struct vpm_backing *backing)
         CHECK(vpm_move_out(backing, &moves[i], 1) == 0);
     }
     keep_table("out", &backing->ppt);
-    CHECK(vpm_move_read(backing, &moves[3], 1, &failed) == VPM_REGION_SOUND);
+    CHECK(read_move(backing, &moves[3]) == VPM_REGION_SOUND);
     CHECK(vpm_move_in(backing, &moves[3], 1) == 0);
     keep_table("back", &backing->ppt);
 }

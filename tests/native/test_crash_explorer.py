@@ -59,6 +59,16 @@ def test_mutants_of_paging_are_killed():
                      output)
 
 
+def test_mutants_of_dropping_a_slot_are_killed():
+    """A slot that has a new owner before the old one gave it up durably."""
+    _, output, result = explore('--scenario', 'vpm-drop', '--exhaustive',
+                                '50', '--samples', '20')
+    assert result['violations'] == 0
+    for dropped in ('flush', 'fence'):
+        assert re.search('killed without this %s.*\n.*\n.*from '
+                         'vpm_move_drop at' % dropped, output)
+
+
 def test_a_violation_can_be_replayed():
     """Without the sync that makes a new pool's name durable there is none.
 

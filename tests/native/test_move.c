@@ -8,6 +8,7 @@
 #include "backing.h"
 #include "crash.h"
 #include "harness.h"
+#include "reading.h"
 
 #define PAGES 12
 #define BATCH 6
@@ -56,13 +57,12 @@ static void bring_in(struct vpm_backing *backing, uint32_t page)
     struct vpm_move move = {
         .page = page, .slot = entry_of(backing, page).slot,
     };
-    int failed;
 
     move.frame = vpm_frame_take(backing, VPM_NONE, NULL);
     if (move.slot == VPM_NONE)
         CHECK(vpm_move_zero(backing, move.frame) == 0);
     else
-        CHECK(vpm_move_read(backing, &move, 1, &failed) == VPM_REGION_SOUND);
+        CHECK(read_move(backing, &move) == VPM_REGION_SOUND);
     CHECK(vpm_move_in(backing, &move, 1) == 0);
 }
 
@@ -94,6 +94,21 @@ static void move_out(struct vpm_backing *backing, uint32_t page, int count)
     }
 }
 
+/* Its slot gets another owner as soon as it is free. */
+static void drop_slot(struct vpm_backing *backing, uint32_t page)
+{
+    struct vpm_ppt_entry entry = entry_of(backing, page);
+    struct vpm_move move = {.page = page, .frame = entry.frame};
+    uint64_t word;
+
+    CHECK(entry.frame != VPM_NONE && entry.slot != VPM_NONE);
+    CHECK(vpm_move_drop(backing, &move, 1) == 0);
+    vpm_slot_give(backing, entry.slot);
+    word = vpm_ppt_get_slot(&backing->ppt, entry.slot);
+    vpm_ppt_set_slot(&backing->ppt, entry.slot, word ^ 1);
+    CHECK(vpm_ppt_fence_slots(&backing->ppt) == 0);
+}
+
 static void operate(void *step)
 {
     struct vpm_backing backing;
@@ -112,6 +127,7 @@ static void operate(void *step)
     set(&backing, 2, 22);       /* 1 and 3 stay as they are in their slots */
     move_out(&backing, 0, 4);
     bring_in(&backing, 2);
+    drop_slot(&backing, 2);
     set(&backing, 2, 23);
     move_out(&backing, 2, 1);
     bring_in(&backing, 2);
@@ -122,7 +138,6 @@ static void verify(struct vpm_backing *backing, uint32_t page)
     struct vpm_ppt_entry entry = entry_of(backing, page);
     struct vpm_move move = {.page = page, .slot = entry.slot};
     const uint8_t *bytes;
-    int failed;
 
     if (entry.frame == VPM_NONE && entry.slot == VPM_NONE) {
         CHECK(values[page] == 0);
@@ -131,7 +146,7 @@ static void verify(struct vpm_backing *backing, uint32_t page)
     move.frame = entry.frame;
     if (entry.frame == VPM_NONE) {
         move.frame = vpm_frame_take(backing, VPM_NONE, NULL);
-        CHECK(vpm_move_read(backing, &move, 1, &failed) == VPM_REGION_SOUND);
+        CHECK(read_move(backing, &move) == VPM_REGION_SOUND);
     }
     bytes = vpm_frame(backing, move.frame);
     for (int i = 0; i < 4096; i++)
@@ -250,6 +265,9 @@ static void order_is_kept(void)
     CHECK(dirty.entries == 0 && dirty.filled == 1);
     move_out(&backing, 0, 1);
     CHECK(dirty.entries == 0 && dirty.outs == 2);
+    bring_in(&backing, 0);
+    drop_slot(&backing, 0);
+    CHECK(dirty.entries == 0 && dirty.outs == 2);
     vpm_backing_close(&backing);
     vpm_persist = &vpm_persist_real;
 }
@@ -286,7 +304,6 @@ static void foreign_slots_are_refused(void)
 {
     struct vpm_backing backing;
     struct vpm_move move;
-    int failed;
 
     prepare();
     open_backing(&backing);
@@ -298,13 +315,13 @@ static void foreign_slots_are_refused(void)
     move.page = 0;
     move.frame = vpm_frame_take(&backing, VPM_NONE, NULL);
     move.slot = entry_of(&backing, 0).slot;
-    CHECK(vpm_move_read(&backing, &move, 1, &failed) == VPM_REGION_SOUND);
+    CHECK(read_move(&backing, &move) == VPM_REGION_SOUND);
     move.slot = entry_of(&backing, 1).slot;  /* the same bytes */
-    CHECK(vpm_move_read(&backing, &move, 1, &failed) == VPM_REGION_BAD_SLOT);
+    CHECK(read_move(&backing, &move) == VPM_REGION_BAD_SLOT);
     move.slot = entry_of(&backing, 0).slot;
     vpm_ppt_set_slot(&backing.ppt, move.slot,
                      vpm_ppt_get_slot(&backing.ppt, move.slot) ^ 1);
-    CHECK(vpm_move_read(&backing, &move, 1, &failed) == VPM_REGION_BAD_SLOT);
+    CHECK(read_move(&backing, &move) == VPM_REGION_BAD_SLOT);
     vpm_backing_close(&backing);
 }
 

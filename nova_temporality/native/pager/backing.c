@@ -237,3 +237,8 @@ void vpm_slot_give(struct vpm_backing *backing, uint32_t slot)
 {
     vpm_bit_clear(backing->used_slots, slot);
 }
+
+uint32_t vpm_slot_zone(const struct vpm_backing *backing, uint32_t slot)
+{
+    return (uint32_t)((uint64_t)slot * 8 / backing->ppt.shape.slots) % 8;
+}

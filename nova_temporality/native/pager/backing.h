@@ -33,6 +33,7 @@ struct vpm_move {
     uint64_t word;                 /* out: of the slot */
     bool clean;                    /* out: the earlier copy is good */
     bool wanted;                   /* out: somebody touched it meanwhile */
+    uint8_t was;                   /* out: state before (pager.c) */
 };
 
 /* Opens a region by its directory, for one pager at a time (VPM_EINVAL while
@@ -65,6 +66,9 @@ void vpm_frame_give(struct vpm_backing *backing, uint32_t frame);
 
 /* Takes the next free slot in the order of the file; there always is one. */
 uint32_t vpm_slot_take(struct vpm_backing *backing);
+
+/* Which eighth of the file a slot is in. */
+uint32_t vpm_slot_zone(const struct vpm_backing *backing, uint32_t slot);
 void vpm_slot_give(struct vpm_backing *backing, uint32_t slot);
 
 /* -- moving: any thread, on frames and slots that are its own -------------- */
@@ -72,11 +76,16 @@ void vpm_slot_give(struct vpm_backing *backing, uint32_t slot);
 /* Makes a frame zero, durably. */
 int vpm_move_zero(struct vpm_backing *backing, uint32_t frame);
 
-/* Fills frames from slots, durably.  The slots are in a row.  VPM_REGION_
- * SOUND, or why the move *failed (errno) cannot be read. */
-enum vpm_region_error vpm_move_read(struct vpm_backing *backing,
-                                    const struct vpm_move *moves, int count,
-                                    int *failed);
+/* The frames of moves, as long as their slots are in a row: how many. */
+int vpm_move_gather(const struct vpm_backing *backing,
+                    const struct vpm_move *moves, int count,
+                    struct iovec *iov);
+
+/* Proves what was read from slots into frames, and makes it durable:
+ * VPM_REGION_SOUND, or why not (errno). */
+enum vpm_region_error vpm_move_check(struct vpm_backing *backing,
+                                     const struct vpm_move *moves,
+                                     int count);
 
 /* Names the frames of pages, durably. */
 int vpm_move_in(struct vpm_backing *backing, const struct vpm_move *moves,
@@ -95,5 +104,10 @@ int vpm_move_write(struct vpm_backing *backing, const struct vpm_move *moves,
  * those that are not clean, are free from then on. */
 int vpm_move_out(struct vpm_backing *backing, const struct vpm_move *moves,
                  int count);
+
+/* Forgets the slots beside the frames of pages, durably: they are free from
+ * then on. */
+int vpm_move_drop(struct vpm_backing *backing, const struct vpm_move *moves,
+                  int count);
 
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* move.c -- pages on their way between frames and slots (see ppt.h) */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "backing.h"
 
@@ -27,13 +25,14 @@ int vpm_move_zero(struct vpm_backing *backing, uint32_t frame)
 
 /* -- in ------------------------------------------------------------------ */
 
-static int gather(const struct vpm_backing *backing,
-                  const struct vpm_move *moves, int count, struct iovec *iov)
+int vpm_move_gather(const struct vpm_backing *backing,
+                    const struct vpm_move *moves, int count,
+                    struct iovec *iov)
 {
     int used = 0;
 
-    while (used < count && used < IOV_MOST &&
-           moves[used].slot == moves[0].slot + (uint32_t)used) {
+    while (used < count && moves[used].slot == moves[0].slot +
+           (uint32_t)used) {
         iov[used].iov_base = vpm_frame(backing, moves[used].frame);
         iov[used].iov_len = backing->ppt.shape.page_size;
         used++;
@@ -41,44 +40,12 @@ static int gather(const struct vpm_backing *backing,
     return used;
 }
 
-static int read_slots(struct vpm_backing *backing,
-                      const struct vpm_move *moves, int count)
-{
-    struct iovec iov[IOV_MOST];
-    uint64_t page_size = backing->ppt.shape.page_size;
-    int used = gather(backing, moves, count, iov);
-    ssize_t got;
-
-    do {
-        got = preadv(backing->swap_fd, iov, used,
-                     (off_t)(moves[0].slot * page_size));
-    } while (got < 0 && errno == EINTR);
-    if (got >= 0 && (uint64_t)got != (uint64_t)used * page_size) {
-        errno = EIO;
-        got = -1;
-    }
-    return got < 0 ? -1 : used;
-}
-
-enum vpm_region_error vpm_move_read(struct vpm_backing *backing,
-                                    const struct vpm_move *moves, int count,
-                                    int *failed)
+enum vpm_region_error vpm_move_check(struct vpm_backing *backing,
+                                     const struct vpm_move *moves, int count)
 {
     const struct vpm_ppt *ppt = &backing->ppt;
-    int done = 0;
 
-    *failed = 0;
-    errno = 0;
-    while (done < count) {
-        int used = read_slots(backing, moves + done, count - done);
-
-        *failed = done;
-        if (used < 0)
-            return VPM_REGION_SWAP_IN;
-        done += used;
-    }
     for (int i = 0; i < count; i++) {
-        *failed = i;
         if (vpm_ppt_slot_word(ppt, moves[i].page,
                               vpm_frame(backing, moves[i].frame)) !=
             vpm_ppt_get_slot(ppt, moves[i].slot))
@@ -127,7 +94,8 @@ static int write_run(struct vpm_backing *backing,
 
     while (run < count && !moves[run].clean)
         run++;
-    run = gather(backing, moves, run, iov);
+    run = vpm_move_gather(backing, moves, run < IOV_MOST ? run : IOV_MOST,
+                          iov);
     if (vpm_persist->write(backing->swap_fd, (uint64_t)moves[0].slot *
                            backing->ppt.shape.page_size, iov, run) < 0)
         return -1;
@@ -167,4 +135,13 @@ int vpm_move_out(struct vpm_backing *backing, const struct vpm_move *moves,
         vpm_ppt_set(ppt, moves[i].page,
                     (struct vpm_ppt_entry){VPM_NONE, moves[i].slot});
     return vpm_ppt_fence_entries(ppt);
+}
+
+int vpm_move_drop(struct vpm_backing *backing, const struct vpm_move *moves,
+                  int count)
+{
+    for (int i = 0; i < count; i++)
+        vpm_ppt_set(&backing->ppt, moves[i].page,
+                    (struct vpm_ppt_entry){moves[i].frame, VPM_NONE});
+    return vpm_ppt_fence_entries(&backing->ppt);
 }

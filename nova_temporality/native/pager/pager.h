@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pager.h -- lets a process use a VPM region's memory as if all were there
  *
- * Four kinds of threads: the *reader* answers faults that need no I/O and
- * queues the others; *workers* bring pages in; the *evictor* keeps frames
- * free; the *watchdog* reports faults that wait too long.
+ * Three threads: the *reader* answers faults, reads what they need from the
+ * swap file and waits for the disk and for faults in one place; the *evictor*
+ * keeps frames free; the *watchdog* reports faults that wait too long.
  *
- * The reader never waits for any of them: it takes one lock, which nobody
+ * The reader never waits for the others: it takes one lock, which nobody
  * holds while moving mappings, doing I/O or making anything durable.
  *
  * When a page that somebody needs cannot be had, the error is recorded durably

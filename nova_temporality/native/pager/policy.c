@@ -1,28 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policy.c -- which page leaves memory */
+/* policy.c -- which pages leave memory */
 #include "policy.h"
 
 #include <stdlib.h>
 
 #include "ppt.h"
 
-/* Parts of all frames, as S3-FIFO has them. */
+/* Parts of all clusters, as S3-FIFO has them. */
 #define SMALL_PART 10
 #define COOLING_PART 10
+
+/* A cluster has at most so many bytes, and there are not too few of them. */
+#define CLUSTER_BYTES (64u << 10)
+#define CLUSTERS_MIN 64
 
 /* A ghost is remembered for as many departures as there are frames, in this
  * many steps; 0 is no ghost. */
 #define GHOST_STEPS 32
 #define GHOST_NUMBERS 255
 
-int vpm_policy_init(struct vpm_policy_state *policy, uint32_t kind,
-                    uint32_t frames, uint32_t pages)
+static uint32_t choose_span(const struct vpm_shape *shape)
 {
-    *policy = (struct vpm_policy_state){.kind = kind, .frames = frames};
-    policy->next = malloc(frames * sizeof(*policy->next));
-    if (kind == VPM_POLICY_S3FIFO)
-        policy->ghosts = calloc(pages, 1);
-    if (policy->next && (policy->ghosts || kind != VPM_POLICY_S3FIFO))
+    uint32_t span = 1;
+
+    if (shape->policy == VPM_POLICY_FIFO)
+        return 1;
+    while (2 * span * shape->page_size <= CLUSTER_BYTES &&
+           shape->frames / (2 * span) >= CLUSTERS_MIN)
+        span *= 2;
+    return span;
+}
+
+int vpm_policy_init(struct vpm_policy_state *policy,
+                    const struct vpm_shape *shape)
+{
+    uint64_t clusters;
+
+    *policy = (struct vpm_policy_state){
+        .span = choose_span(shape), .frames = (uint32_t)shape->frames,
+    };
+    clusters = shape->pages / policy->span + 1;
+    policy->next = malloc(clusters * sizeof(*policy->next));
+    policy->queued = calloc(clusters, sizeof(*policy->queued));
+    if (shape->policy == VPM_POLICY_S3FIFO)
+        policy->ghosts = calloc(shape->pages, 1);
+    if (policy->next && policy->queued &&
+        (policy->ghosts || shape->policy != VPM_POLICY_S3FIFO))
         return 0;
     vpm_policy_free(policy);
     return -1;
@@ -31,30 +54,34 @@ int vpm_policy_init(struct vpm_policy_state *policy, uint32_t kind,
 void vpm_policy_free(struct vpm_policy_state *policy)
 {
     free(policy->next);
+    free(policy->queued);
     free(policy->ghosts);
     policy->next = NULL;
+    policy->queued = NULL;
     policy->ghosts = NULL;
 }
 
 static void push(struct vpm_policy_state *policy, struct vpm_queue *queue,
-                 uint32_t frame)
+                 uint32_t cluster)
 {
+    policy->queued[cluster] = true;
     if (queue->count++ == 0)
-        queue->head = frame;
+        queue->head = cluster;
     else
-        policy->next[queue->tail] = frame;
-    queue->tail = frame;
+        policy->next[queue->tail] = cluster;
+    queue->tail = cluster;
 }
 
 static uint32_t pop(struct vpm_policy_state *policy, struct vpm_queue *queue)
 {
-    uint32_t frame = queue->head;
+    uint32_t cluster = queue->head;
 
     if (queue->count == 0)
         return VPM_NONE;
     queue->count--;
-    queue->head = policy->next[frame];
-    return frame;
+    queue->head = policy->next[cluster];
+    policy->queued[cluster] = false;
+    return cluster;
 }
 
 static uint64_t ghost_step(const struct vpm_policy_state *policy)
@@ -71,26 +98,36 @@ static bool is_ghost(const struct vpm_policy_state *policy, uint32_t page)
         (now + GHOST_NUMBERS - number) % GHOST_NUMBERS <= GHOST_STEPS;
 }
 
-void vpm_policy_enter(struct vpm_policy_state *policy, uint32_t frame,
-                      uint32_t page)
+void vpm_policy_enter(struct vpm_policy_state *policy, uint32_t page)
 {
     bool again = policy->ghosts && is_ghost(policy, page);
+    uint32_t cluster = page / policy->span;
 
-    push(policy, again ? &policy->main : &policy->small, frame);
+    if (!policy->queued[cluster])
+        push(policy, again ? &policy->main : &policy->small, cluster);
+}
+
+static uint32_t all(const struct vpm_policy_state *policy)
+{
+    return policy->small.count + policy->main.count + policy->cooling.count;
 }
 
 uint32_t vpm_policy_victim(struct vpm_policy_state *policy)
 {
-    uint32_t small = policy->frames / SMALL_PART;
+    struct vpm_queue *from = &policy->main;
+    uint32_t cluster;
 
-    if (policy->small.count > small || policy->main.count == 0)
-        return pop(policy, &policy->small);
-    return pop(policy, &policy->main);
+    if (policy->small.count > all(policy) / SMALL_PART || from->count == 0)
+        from = &policy->small;
+    cluster = pop(policy, from);
+    if (cluster != VPM_NONE)
+        push(policy, &policy->cooling, cluster);
+    return cluster;
 }
 
-void vpm_policy_cool(struct vpm_policy_state *policy, uint32_t frame)
+uint32_t vpm_policy_cooling_target(const struct vpm_policy_state *policy)
 {
-    push(policy, &policy->cooling, frame);
+    return policy->ghosts ? all(policy) / COOLING_PART : 0;
 }
 
 uint32_t vpm_policy_cooled(struct vpm_policy_state *policy)
@@ -98,14 +135,11 @@ uint32_t vpm_policy_cooled(struct vpm_policy_state *policy)
     return pop(policy, &policy->cooling);
 }
 
-uint32_t vpm_policy_cooling_target(const struct vpm_policy_state *policy)
+void vpm_policy_stay(struct vpm_policy_state *policy, uint32_t cluster)
 {
-    return policy->ghosts ? policy->frames / COOLING_PART : 0;
-}
-
-void vpm_policy_stay(struct vpm_policy_state *policy, uint32_t frame)
-{
-    push(policy, policy->ghosts ? &policy->main : &policy->small, frame);
+    if (!policy->queued[cluster])
+        push(policy, policy->ghosts ? &policy->main : &policy->small,
+             cluster);
 }
 
 void vpm_policy_leave(struct vpm_policy_state *policy, uint32_t page)

@@ -23,8 +23,8 @@ static int open_uffd(void)
     int fd;
 
     if (device < 0)
-        return (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-    fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC);
+        return (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+    fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
     close(device);
     return fd;
 }
@@ -80,11 +80,9 @@ int vpm_uffd_read(struct vpm_uffd *uffd, uint64_t *offsets, int most)
 
     if (most > MESSAGES)
         most = MESSAGES;
-    do {
-        got = read(uffd->fd, messages, (size_t)most * sizeof(*messages));
-    } while (got < 0 && (errno == EINTR || errno == EAGAIN));
+    got = read(uffd->fd, messages, (size_t)most * sizeof(*messages));
     if (got < 0)
-        return -1;
+        return errno == EINTR || errno == EAGAIN ? 0 : -1;
     for (int i = 0; i < got / (ssize_t)sizeof(*messages); i++)
         if (messages[i].event == UFFD_EVENT_PAGEFAULT)
             offsets[count++] = messages[i].arg.pagefault.address -

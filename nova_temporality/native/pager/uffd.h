@@ -17,7 +17,7 @@
 #include "vpm.h"
 
 struct vpm_uffd {
-    int fd;
+    int fd;                /* poll(2) says when there is something to read */
     uint8_t *base;
     uint64_t length;
     uint8_t *staging;      /* what is moved over hidden pages */
@@ -29,8 +29,8 @@ struct vpm_uffd {
 int vpm_uffd_open(struct vpm_uffd *uffd, void *base, uint64_t length,
                   uint64_t staging_length, struct vpm_error *err);
 
-/* Waits for faults; returns how many, as offsets in the range.  Events are
- * read and need nothing more. */
+/* Reads faults, without waiting; returns how many, as offsets in the range.
+ * Events are read and need nothing more. */
 int vpm_uffd_read(struct vpm_uffd *uffd, uint64_t *offsets, int most);
 
 /* Maps *length* bytes of *ram_fd*; those who wait still wait.  0, or -1 with

@@ -11,6 +11,7 @@
 #include "backing.h"
 #include "explore.h"
 #include "harness.h"
+#include "reading.h"
 #include "record.h"
 #include "say.h"
 
@@ -26,20 +27,27 @@ static const struct vpm_pool_params params = {
     .uid_base = UID_BASE,
 };
 
-static const struct vpm_vpm_params region_params = {
-    .size = PAGING_PAGES * PAGE,
+static struct vpm_vpm_params region_params = {
     .nvram_size = FRAMES * PAGE,
     .page_size = PAGE,
     .policy = VPM_POLICY_FIFO,
     .swap_dir = SWAP,
 };
 
+static uint32_t page_count;
+
+static void use_plan(const struct paging_plan *plan)
+{
+    page_count = plan->pages ? plan->pages : PAGING_PAGES;
+    region_params.size = page_count * PAGE;
+}
+
 /* -- doing --------------------------------------------------------------- */
 
 static struct vpm_pool *pool;
 static struct vpm_backing backing;
 static bool paging;                /* backing is open */
-static struct vpm_ppt_entry where[PAGING_PAGES];
+static struct vpm_ppt_entry where[PAGING_PAGES_MOST];
 
 static void learn(void *opaque, uint32_t page, struct vpm_ppt_entry entry)
 {
@@ -50,7 +58,7 @@ static void learn(void *opaque, uint32_t page, struct vpm_ppt_entry entry)
 
 static void forget(struct vpm_ppt_entry *entries)
 {
-    for (uint32_t i = 0; i < PAGING_PAGES; i++)
+    for (uint32_t i = 0; i < page_count; i++)
         entries[i] = (struct vpm_ppt_entry){VPM_NONE, VPM_NONE};
 }
 
@@ -96,11 +104,10 @@ static void touch(uint32_t page)
 static void page_in(uint32_t page)
 {
     struct vpm_move move = {.page = page, .slot = where[page].slot};
-    int failed;
 
     move.frame = vpm_frame_take(&backing, VPM_NONE, NULL);
     CHECK(move.frame != VPM_NONE);
-    CHECK(vpm_move_read(&backing, &move, 1, &failed) == VPM_REGION_SOUND);
+    CHECK(read_move(&backing, &move) == VPM_REGION_SOUND);
     CHECK(vpm_move_in(&backing, &move, 1) == 0);
     where[page].frame = move.frame;
 }
@@ -126,6 +133,16 @@ static void page_out(const uint32_t *pages, int count)
             vpm_slot_give(&backing, moves[i].old_slot);
         where[pages[i]] = (struct vpm_ppt_entry){VPM_NONE, moves[i].slot};
     }
+}
+
+static void drop_slot(uint32_t page)
+{
+    struct vpm_move move = {.page = page, .frame = where[page].frame};
+
+    CHECK(move.frame != VPM_NONE && where[page].slot != VPM_NONE);
+    CHECK(vpm_move_drop(&backing, &move, 1) == 0);
+    vpm_slot_give(&backing, where[page].slot);
+    where[page].slot = VPM_NONE;
 }
 
 static void ruin(void)
@@ -182,6 +199,9 @@ static void do_step(const struct paging_step *step, bool recorded)
     case PAGING_IN:
         page_in(step->page);
         break;
+    case PAGING_DROP:
+        drop_slot(step->page);
+        break;
     case PAGING_END:
         break;
     }
@@ -203,6 +223,7 @@ void paging_prepare(const struct scenario *self)
 {
     const struct paging_plan *plan = self->plan;
 
+    use_plan(plan);
     CHECK(mkdir(SWAP, 0711) == 0);
     OK(vpm_pool_create(POOL, &params, &err));
     do_steps(plan->before, false);
@@ -212,6 +233,7 @@ void paging_operate(const struct scenario *self)
 {
     const struct paging_plan *plan = self->plan;
 
+    use_plan(plan);
     do_steps(plan->steps, true);
 }
 
@@ -228,7 +250,7 @@ struct memory {
     bool empty;       /* in all files, whatever the page table says */
     bool ruined;
     uint64_t epoch;
-    int bytes[PAGING_PAGES];
+    int bytes[PAGING_PAGES_MOST];
 };
 
 static void advance(const struct paging_step *step, struct memory *memory)
@@ -296,7 +318,7 @@ static const char *judge_page(const struct vpm_backing *from, uint32_t page,
 static const char *judge_memory(const struct memory *before,
                                 const struct memory *after)
 {
-    struct vpm_ppt_entry entries[PAGING_PAGES];
+    struct vpm_ppt_entry entries[PAGING_PAGES_MOST];
     const char *wrong = NULL;
     struct vpm_backing from;
 
@@ -305,7 +327,7 @@ static const char *judge_memory(const struct memory *before,
         return err.message;
     if (vpm_backing_scan(&from, learn, entries, &err) < 0)
         wrong = err.message;
-    for (uint32_t i = 0; !wrong && i < PAGING_PAGES; i++)
+    for (uint32_t i = 0; !wrong && i < page_count; i++)
         wrong = judge_page(&from, i, entries[i], before->bytes[i],
                            after->bytes[i]);
     vpm_backing_close(&from);
@@ -386,6 +408,7 @@ const char *paging_judge(const struct scenario *self, struct vpm_pool *of,
     const char *wrong;
     int rc;
 
+    use_plan(plan);
     for (const struct paging_step *step = plan->before; step->kind; step++)
         advance(step, &before);
     for (; done > 0; done--)

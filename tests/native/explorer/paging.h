@@ -11,6 +11,7 @@
 
 #define PAGING_STEPS 40
 #define PAGING_PAGES 4
+#define PAGING_PAGES_MOST 9  /* the last one's entry has its own cache line */
 
 enum paging_kind {
     PAGING_END,
@@ -22,6 +23,7 @@ enum paging_kind {
     PAGING_WRITE,  /* the server writes *byte* all over *page* */
     PAGING_OUT,    /* *page*, and *also* if it is another */
     PAGING_IN,
+    PAGING_DROP,   /* the slot beside the frame of *page* */
 };
 
 struct paging_step {
@@ -32,6 +34,7 @@ struct paging_step {
 };
 
 struct paging_plan {
+    uint32_t pages;  /* 0: PAGING_PAGES */
     struct paging_step before[PAGING_STEPS];
     struct paging_step steps[PAGING_STEPS];
 };

@@ -139,6 +139,16 @@ static const struct paging_plan vpm_swap_plan = {
               PAGE(IN, 3), PAGE(IN, 1)},
 };
 
+/* A slot beside a frame is forgotten, and at once that of another page, whose
+ * entry is in another cache line. */
+static const struct paging_plan vpm_drop_plan = {
+    .pages = PAGING_PAGES_MOST,
+    .before = {PAGE(ALLOC, 0), PAGE(TOUCH, 0), FILL(0, 0x11), PAGE(OUT, 0),
+               PAGE(TOUCH, 8), FILL(8, 0x22)},
+    .steps = {PAGE(IN, 0), PAGE(DROP, 0), PAGE(OUT, 8), FILL(0, 0x33),
+              PAGE(OUT, 0), PAGE(IN, 8)},
+};
+
 const struct scenario scenarios[] = {
     SCENARIO("create", create_plan),
     SCENARIO("nvalloc", alloc_plan),
@@ -157,5 +167,6 @@ const struct scenario scenarios[] = {
     PAGING("vpm-scrub", vpm_scrub_plan),
     PAGING("vpm-ruined", vpm_ruined_plan),
     PAGING("vpm-swap", vpm_swap_plan),
+    PAGING("vpm-drop", vpm_drop_plan),
     {.name = NULL},
 };

@@ -15,6 +15,7 @@
 import copy
 import os
 
+import fixtures
 from lxml import etree
 from nova.tests.unit.virt.libvirt import test_driver as nova_test_driver
 from nova.virt import fake
@@ -172,6 +173,16 @@ class PagedGuestTest(base.DriverTestCase):
         self.assertEqual({'LD_PRELOAD': vpm.PRELOAD_PATH,
                           'TEMPORALITY_VPM': region.directory}, env)
         self.assertTrue(os.path.exists(vpm.PRELOAD_PATH))
+
+    def test_what_was_chosen_is_logged_once(self):
+        logger = self.useFixture(fixtures.FakeLogger(
+            'nova_temporality.virt.regions'))
+        self.guest_xml(self.driver, self.server)
+        self.guest_xml(self.driver, self.server)
+        region = self.pool().lookup(self.server.uuid)
+        line, = logger.output.splitlines()
+        self.assertIn('in pages of %d bytes, policy %s' % (
+            region.page_size, region.policy), line)
 
     def test_fully_resident_servers_have_no_pager(self):
         for specs in ({}, {'temporality:mrr': '100'}):

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* evictor.c -- the thread that keeps frames free */
+#include "core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+/* Before the evictor tries again: what failed; and what all were using. */
+#define FAILED_PAUSE_NS 200000000
+#define IDLE_PAUSE_NS 500000
+
+/* Pages that are looked at, and whose slots are freed, at once. */
+#define SWEPT_AT_ONCE 1024
+#define SPARE_AT_ONCE 64
+
+/* Those that are not written come first, so that slots and pages of the others
+ * are in the same order. */
+static int by_page(const void *a, const void *b)
+{
+    const struct vpm_move *one = a, *other = b;
+
+    if (one->clean != other->clean)
+        return one->clean ? -1 : 1;
+    return one->page < other->page ? -1 : one->page > other->page;
+}
+
+static void pause_ns(uint64_t ns)
+{
+    const struct timespec pause = {.tv_nsec = (long)ns};
+
+    nanosleep(&pause, NULL);
+}
+
+/* The page after the last one of a cluster. */
+static uint32_t cluster_end(const struct vpm_pager *pager, uint32_t cluster)
+{
+    uint64_t end = (uint64_t)(cluster + 1) * pager->policy.span;
+    uint64_t pages = pager->backing.ppt.shape.pages;
+
+    return (uint32_t)(end < pages ? end : pages);
+}
+
+/* Locked.  Takes the pages of a cluster that are mapped, and those between
+ * them as far as one unmapping can go over them without harm. */
+static int take_cluster(struct vpm_pager *pager, uint32_t cluster,
+                        struct vpm_move *moves)
+{
+    uint32_t end = cluster_end(pager, cluster);
+    int used = 0, most = 0, run = 0;
+
+    for (uint32_t page = cluster * pager->policy.span; page < end; page++) {
+        uint8_t state = pager->states[page];
+        bool between = used > run && (state == ABSENT || state == COOL);
+
+        if (state == MAPPED || between)
+            moves[used++] = (struct vpm_move){.page = page, .was = state};
+        else
+            used = run = most;
+        if (state == MAPPED)
+            most = used;
+    }
+    for (int i = 0; i < most; i++)
+        pager->states[moves[i].page] = HIDING;
+    return most;
+}
+
+/* Locked.  Takes what shall cool. */
+static int take_victims(struct vpm_pager *pager, struct vpm_move *moves)
+{
+    int most = 0;
+
+    while (most < (int)pager->batch && pager->policy.cooling.count <
+           vpm_policy_cooling_target(&pager->policy) + pager->batch) {
+        uint32_t cluster = vpm_policy_victim(&pager->policy);
+
+        if (cluster == VPM_NONE)
+            break;
+        most += take_cluster(pager, cluster, moves + most);
+    }
+    return most;
+}
+
+/* Unmaps pages in a row; returns how many. */
+static int hide_run(struct vpm_pager *pager, const struct vpm_move *moves,
+                    int most)
+{
+    int run = 1;
+
+    while (run < most && moves[run].page == moves[run - 1].page + 1 &&
+           (uint64_t)(run + 1) * pager->page_size <=
+           pager->uffd.staging_length)
+        run++;
+    if (vpm_uffd_hide(&pager->uffd, moves[0].page * pager->page_size,
+                      (uint64_t)run * pager->page_size) < 0)
+        return -1;
+    return run;
+}
+
+/* Somebody touched the page, and was not answered then. */
+static void handle_wanted(struct vpm_pager *pager, uint32_t page)
+{
+    vpm_pager_fault(pager, page);
+    eventfd_write(pager->aio.bell, 1);
+}
+
+/* What was in memory is cool now, if it was *done*. */
+static void hidden(struct vpm_pager *pager, struct vpm_move *moves, int most,
+                   bool done)
+{
+    lock(pager);
+    for (int i = 0; i < most; i++) {
+        uint8_t *state = &pager->states[moves[i].page];
+
+        moves[i].wanted = *state & WANTED;
+        *state = done && moves[i].was == MAPPED ? COOL : moves[i].was;
+    }
+    unlock(pager);
+    for (int i = 0; i < most; i++)
+        if (moves[i].wanted)
+            handle_wanted(pager, moves[i].page);
+}
+
+/* Unmaps what shall cool; returns how many, or -1. */
+static int cool_down(struct vpm_pager *pager)
+{
+    struct vpm_move *moves = pager->moves;
+    int most, done = 0, run = 0;
+
+    lock(pager);
+    most = take_victims(pager, moves);
+    unlock(pager);
+    qsort(moves, (size_t)most, sizeof(*moves), by_page);
+    for (; done < most; done += run) {
+        run = hide_run(pager, moves + done, most - done);
+        if (run < 0)
+            break;
+        hidden(pager, moves + done, run, true);
+    }
+    if (done == most)
+        return most;
+    vpm_pager_report(pager, VPM_REGION_UNMAPPING, errno, moves[done].page,
+                     VPM_NONE);
+    hidden(pager, moves + done, most - done, false);
+    return -1;
+}
+
+/* Locked.  What is left of a cluster in memory stays for the time being. */
+static void settle(struct vpm_pager *pager, uint32_t cluster)
+{
+    uint32_t end = cluster_end(pager, cluster);
+
+    for (uint32_t page = cluster * pager->policy.span; page < end; page++)
+        if (pager->states[page] == MAPPED || pager->states[page] == COOL ||
+            pager->states[page] == ENTERING) {
+            vpm_policy_stay(&pager->policy, cluster);
+            return;
+        }
+}
+
+/* Locked. */
+static void settle_all(struct vpm_pager *pager, const struct vpm_move *moves,
+                       int most)
+{
+    for (int i = 0; i < most; i++)
+        settle(pager, moves[i].page / pager->policy.span);
+}
+
+/* Locked.  Takes the pages of a cluster that were not used again. */
+static int take_cool_pages(struct vpm_pager *pager, uint32_t cluster,
+                           struct vpm_move *moves)
+{
+    uint32_t end = cluster_end(pager, cluster);
+    int most = 0;
+
+    for (uint32_t page = cluster * pager->policy.span; page < end; page++) {
+        struct vpm_ppt_entry entry;
+
+        if (pager->states[page] != COOL ||
+            vpm_ppt_get(&pager->backing.ppt, page, &entry))
+            continue;
+        pager->states[page] = WRITING;
+        moves[most++] = (struct vpm_move){
+            .page = page, .frame = entry.frame, .old_slot = entry.slot,
+        };
+    }
+    if (most == 0)
+        settle(pager, cluster);
+    return most;
+}
+
+/* Locked.  Takes what cooled long enough and was not used again. */
+static int take_cooled(struct vpm_pager *pager, struct vpm_move *moves)
+{
+    uint32_t looked = pager->policy.cooling.count;
+    int most = 0;
+
+    while (most < (int)pager->batch && looked-- > 0 &&
+           (pager->backing.free_frames == 0 || pager->policy.cooling.count >
+            vpm_policy_cooling_target(&pager->policy)))
+        most += take_cool_pages(pager, vpm_policy_cooled(&pager->policy),
+                                moves + most);
+    return most;
+}
+
+/* Locked.  Takes pages in memory, from *page* on, that have a slot in the
+ * zone beside their frame; moves *page* to where it stopped. */
+static int take_spare(struct vpm_pager *pager, uint32_t zone, uint32_t *page,
+                      struct vpm_move *moves)
+{
+    const struct vpm_ppt *ppt = &pager->backing.ppt;
+    uint32_t end = *page + SWEPT_AT_ONCE;
+    int most = 0;
+
+    if (end > ppt->shape.pages)
+        end = (uint32_t)ppt->shape.pages;
+    for (; *page < end && most < SPARE_AT_ONCE; ++*page) {
+        struct vpm_ppt_entry entry;
+
+        if ((pager->states[*page] == MAPPED ||
+             pager->states[*page] == COOL) &&
+            !vpm_ppt_get(ppt, *page, &entry) && entry.slot != VPM_NONE &&
+            vpm_slot_zone(&pager->backing, entry.slot) == zone)
+            moves[most++] = (struct vpm_move){
+                .page = *page, .frame = entry.frame, .slot = entry.slot,
+            };
+    }
+    return most;
+}
+
+/* Frees slots of pages that are in memory, too: what is written next shall
+ * find slots in a row.  The entry of such a page is the evictor's alone. */
+static int sweep(struct vpm_pager *pager, uint32_t zone)
+{
+    struct vpm_move moves[SPARE_AT_ONCE];
+
+    for (uint32_t page = 0; page < pager->backing.ppt.shape.pages;) {
+        int most;
+
+        lock(pager);
+        most = take_spare(pager, zone, &page, moves);
+        unlock(pager);
+        if (most > 0 && vpm_move_drop(&pager->backing, moves, most) < 0)
+            return -1;
+        lock(pager);
+        for (int i = 0; i < most; i++)
+            vpm_slot_give(&pager->backing, moves[i].slot);
+        unlock(pager);
+    }
+    return 0;
+}
+
+/* Before slots are taken from a zone, it is swept.  Slots of one that cannot
+ * be are taken as they are. */
+static void sweep_next(struct vpm_pager *pager)
+{
+    uint32_t zone = vpm_slot_zone(&pager->backing,
+                                  pager->backing.slot_cursor);
+
+    if (zone != pager->zone && sweep(pager, zone) == 0)
+        pager->zone = zone;
+}
+
+/* A row of slots for a row of pages, so that they can be read ahead. */
+static void take_slots(struct vpm_pager *pager, struct vpm_move *moves,
+                       int most)
+{
+    lock(pager);
+    for (int i = 0; i < most; i++)
+        if (!moves[i].clean)
+            moves[i].slot = vpm_slot_take(&pager->backing);
+    unlock(pager);
+}
+
+/* Locked. */
+static void give_slot(struct vpm_pager *pager, const struct vpm_move *move)
+{
+    if (!move->clean)
+        vpm_slot_give(&pager->backing, move->slot);
+}
+
+/* Those that were written and not used again leave, and come first. */
+static int take_leaving(struct vpm_pager *pager, struct vpm_move *moves,
+                        int most)
+{
+    int leaving = 0;
+
+    lock(pager);
+    for (int i = 0; i < most; i++) {
+        if (pager->states[moves[i].page] == WRITING) {
+            pager->states[moves[i].page] = LEAVING;
+            moves[leaving++] = moves[i];
+        } else {
+            give_slot(pager, &moves[i]);
+            settle(pager, moves[i].page / pager->policy.span);
+        }
+    }
+    unlock(pager);
+    return leaving;
+}
+
+/* Locked. */
+static void left(struct vpm_pager *pager, const struct vpm_move *move)
+{
+    vpm_frame_give(&pager->backing, move->frame);
+    if (!move->clean && move->old_slot != VPM_NONE)
+        vpm_slot_give(&pager->backing, move->old_slot);
+    vpm_policy_leave(&pager->policy, move->page);
+    count(move->clean ? &status(pager)->clean_outs :
+          &status(pager)->swap_outs, 1);
+    count(&status(pager)->in_memory, -1);
+    count(&status(pager)->in_swap, 1);
+}
+
+static void leave(struct vpm_pager *pager, struct vpm_move *moves, int most)
+{
+    bool committed = vpm_move_out(&pager->backing, moves, most) == 0;
+    bool awaited;
+
+    if (!committed)
+        vpm_pager_report(pager, VPM_REGION_SWAP_OUT, errno, moves[0].page,
+                         moves[0].slot);
+    lock(pager);
+    for (int i = 0; i < most; i++) {
+        uint8_t *state = &pager->states[moves[i].page];
+
+        moves[i].wanted = *state & WANTED;
+        *state = committed ? ABSENT : FAILED;
+        if (committed)
+            left(pager, &moves[i]);
+    }
+    settle_all(pager, moves, most);
+    awaited = pager->queue_count > 0;
+    unlock(pager);
+    if (awaited)
+        eventfd_write(pager->aio.bell, 1);
+    for (int i = 0; i < most; i++)
+        if (moves[i].wanted)
+            handle_wanted(pager, moves[i].page);
+}
+
+/* The disk refused: all frames are as they were, and are written anew, for
+ * nobody knows what became of the rest. */
+static void write_failed(struct vpm_pager *pager, struct vpm_move *moves,
+                         int most)
+{
+    vpm_pager_report(pager, VPM_REGION_SWAP_OUT, errno, moves[0].page,
+                     moves[0].slot);
+    lock(pager);
+    for (int i = 0; i < most; i++) {
+        uint8_t *state = &pager->states[moves[i].page];
+
+        give_slot(pager, &moves[i]);
+        if (*state == WRITING)
+            *state = COOL;
+    }
+    settle_all(pager, moves, most);
+    unlock(pager);
+}
+
+/* Moves a batch out; returns how many pages were looked at, or -1 when
+ * something failed. */
+static int evict(struct vpm_pager *pager)
+{
+    struct vpm_move *moves = pager->moves;
+    int cooling = cool_down(pager);
+    int most;
+
+    if (cooling < 0)
+        return -1;
+    lock(pager);
+    most = take_cooled(pager, moves);
+    unlock(pager);
+    vpm_move_digest(&pager->backing, moves, most);
+    qsort(moves, (size_t)most, sizeof(*moves), by_page);
+    /* Clean ones come first. */
+    if (most > 0 && !moves[most - 1].clean)
+        sweep_next(pager);
+    take_slots(pager, moves, most);
+    if (vpm_move_write(&pager->backing, moves, most) < 0) {
+        write_failed(pager, moves, most);
+        return -1;
+    }
+    leave(pager, moves, take_leaving(pager, moves, most));
+    return cooling + most;
+}
+
+void *vpm_pager_evictor(void *opaque)
+{
+    struct vpm_pager *pager = opaque;
+
+    lock(pager);
+    for (;;) {
+        while (pager->backing.free_frames >= pager->low)
+            pthread_cond_wait(&pager->room, &pager->lock);
+        do {
+            int done;
+
+            unlock(pager);
+            done = evict(pager);
+            if (done <= 0)
+                pause_ns(done < 0 ? FAILED_PAUSE_NS : IDLE_PAUSE_NS);
+            lock(pager);
+        } while (pager->backing.free_frames < pager->high);
+    }
+    return NULL;
+}
