@@ -527,6 +527,13 @@ def fixate_on(host):
         one.close()
 
 
+def test_armed_after_the_others_were_fired(fixate_on):
+    guest, _one, outcome = fixate_on(Platform())
+    assert outcome.result == fixation.FIXATED
+    assert outcome.fixated_ms
+    assert guest.proven()
+
+
 def test_no_marker_if_caches_are_not_written_back(fixate_on):
     with open('/dev/null') as no_driver:
         guest, _one, outcome = fixate_on(Platform(), no_driver.fileno())
