@@ -77,7 +77,9 @@ class Libvirt:
                        stdout=subprocess.DEVNULL)
 
     def close(self):
-        """End the daemon."""
+        """End the daemon, and what may still run."""
+        subprocess.run(self._command('destroy', 'touched'),
+                       stderr=subprocess.DEVNULL)
         self._daemon.terminate()
         self._daemon.wait()
 

@@ -74,9 +74,11 @@ def _fill(client):
 
 
 def _check(client):
-    assert client.ask([b'DBSIZE']) == [b':%d' % KEYS]
-    assert client.ask([b'GET', b'key:%d' % (KEYS - 1)]) == [VALUE]
+    size, value = client.ask([b'DBSIZE'], [b'GET', b'key:%d' % (KEYS - 1)])
     client.close()
+    # The guest's own witness has some keys, too.
+    if int(size[1:]) < KEYS or value != VALUE:
+        raise RuntimeError('Redis lost data: %r keys, %r' % (size, value))
 
 
 def measure(image):
