@@ -80,6 +80,18 @@ nova33() {
     tools/nova33.sh
 }
 
+# Of Nova's functional libvirt tests those that call most of what our driver
+# overrides. All of them take too long; "tox -e nova-functional" runs them.
+nova_functional() {
+    local module modules=()
+    say "Nova's own functional tests"
+    for module in device_bus_migration evacuate live_migration machine_type \
+        report_cpu_traits rescue_deleted_base reshape uefi vif_model vpmem; do
+        modules+=("nova.tests.functional.libvirt.test_$module")
+    done
+    pytest -q -p tests.nova_functional.plugin --pyargs "${modules[@]}"
+}
+
 eventlet() {
     say "unit tests under eventlet"
     OS_NOVA_DISABLE_EVENTLET_PATCHING=false pytest tests/unit
@@ -91,5 +103,6 @@ docs
 native
 nova_unit
 nova33
+nova_functional
 eventlet
 tests "${@:-tests}"
