@@ -75,11 +75,6 @@ nova_unit() {
         --pyargs nova.tests.unit.virt.libvirt.test_driver
 }
 
-nova33() {
-    say "Nova 33"
-    tools/nova33.sh
-}
-
 # Of Nova's functional libvirt tests those that call most of what our driver
 # overrides. All of them take too long; "tox -e nova-functional" runs them.
 nova_functional() {
@@ -92,6 +87,11 @@ nova_functional() {
     pytest -q -p tests.nova_functional.plugin --pyargs "${modules[@]}"
 }
 
+nova33() {
+    say "Nova 33"
+    tools/nova33.sh
+}
+
 eventlet() {
     say "unit tests under eventlet"
     OS_NOVA_DISABLE_EVENTLET_PATCHING=false pytest tests/unit
@@ -102,7 +102,7 @@ sample
 docs
 native
 nova_unit
-nova33
 nova_functional
+nova33
 eventlet
 tests "${@:-tests}"

@@ -29,19 +29,21 @@ from powercut import client
 from powercut import scenario
 
 
-def acknowledge(patience=scenario.ACK_PATIENCE):
+def _last_outage():
+    return client.temporality('status')['last_outage']
+
+
+def fixate(patience=scenario.ACK_PATIENCE):
     """Raise the POD's signal; wait until all is on NVRAM.
 
     :param patience: seconds
     """
     [notifier] = [service for service in services.host()
                   if service.name == 'notifier']
+    before = _last_outage()
     os.kill(notifier.record.read().pid, scenario.POD_SIGNAL)
     deadline = time.monotonic() + patience
-    while True:
-        outage = client.temporality('status')['last_outage']
-        if outage and not outage['called_off']:
-            return
+    while _last_outage() == before:
         if time.monotonic() > deadline:
             sys.exit('fixation is not acknowledged within %d s' % patience)
         time.sleep(0.05)
@@ -50,7 +52,7 @@ def acknowledge(patience=scenario.ACK_PATIENCE):
 def main():
     """From the signal until the host takes servers again."""
     layout.require_state()
-    acknowledge()
+    fixate()
     print(host.power_cut())
     graph.run(host.tasks(), lambda *args: None)
     tenant.wait_compute_service()
