@@ -29,7 +29,12 @@ def images():
     """The ids of the image and of another one like it, made if missing."""
     cloud = tenant.connect()
     first = cloud.image.find_image(tenant.IMAGE, ignore_missing=False)
-    other = cloud.image.find_image(IMAGE_ALT) or tenant.upload(
+    other = cloud.image.find_image(IMAGE_ALT)
+    if other and other.kernel_id != first.kernel_id:
+        # of an earlier guest image
+        cloud.image.delete_image(other)
+        other = None
+    other = other or tenant.upload(
         cloud, IMAGE_ALT, tenant.GUEST / 'root.img', 'bare',
         kernel_id=first.kernel_id, ramdisk_id=first.ramdisk_id,
         os_command_line=tenant.KERNEL_ARGUMENTS)

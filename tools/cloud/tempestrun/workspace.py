@@ -25,8 +25,9 @@ DIRECTORY = layout.STATE / 'tempest'
 CONFIGURATION = DIRECTORY / 'tempest.conf'
 TEMPLATE = pathlib.Path(__file__).parent / 'tempest.conf'
 
-# what persistent servers cannot do yet
-MISSING = 'suspend', 'rescue', 'shelve', 'snapshot', 'resize'
+# what persistent servers can do, of all that tempest asks about
+CAN = {'suspend': False, 'rescue': False, 'shelve': False, 'snapshot': False,
+       'resize': False}
 
 
 def create(persistent):
@@ -39,8 +40,8 @@ def create(persistent):
     DIRECTORY.mkdir()
     flavor, flavor_alt = contents.flavors(persistent)
     image, image_alt = contents.images()
-    features = '\n'.join('%s = %s' % (name, str(not persistent).lower())
-                         for name in MISSING)
+    features = '\n'.join('%s = %s' % (name, str(can or not persistent).lower())
+                         for name, can in CAN.items())
     template = string.Template(TEMPLATE.read_text())
     CONFIGURATION.touch(0o600)
     CONFIGURATION.write_text(template.substitute(
