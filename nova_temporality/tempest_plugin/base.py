@@ -12,14 +12,11 @@
 
 """What the tests have in common: flavors, servers, guests, allocations."""
 
-import time
-
 from tempest.api.compute import base
 from tempest.common import waiters
 from tempest import config
 from tempest.lib.common.utils import data_utils
 from tempest.lib.common.utils import test_utils
-from tempest.lib import exceptions as lib_exc
 
 from nova_temporality import intent
 from nova_temporality import resources
@@ -115,24 +112,6 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
         claimed = self.allocations(server_id)
         self.assertEqual(mib, claimed.get(resources.NVRAM_MB), claimed)
         self.assertNotIn('MEMORY_MB', claimed)
-
-    def wait_failed(self, server_id, action):
-        """Wait until the last action of that name failed; return why."""
-        client = self.admin_servers_client
-        deadline = time.monotonic() + self.build_timeout
-        while True:
-            actions = client.list_instance_actions(
-                server_id)['instanceActions']
-            last = next(one for one in actions if one['action'] == action)
-            events = client.show_instance_action(
-                server_id, last['request_id'])['instanceAction']['events']
-            for event in events:
-                if event['result'] == 'Error':
-                    return event['details']
-            if time.monotonic() > deadline:
-                raise lib_exc.TimeoutException(
-                    'the action %s does not fail: %s' % (action, events))
-            time.sleep(self.build_interval)
 
     # -- guests ---------------------------------------------------------------
 

@@ -42,16 +42,6 @@ _FEATURE_OPTIONS = [
                      '([temporality] allow_server_property of Nova).'),
     cfg.BoolOpt('paging', default=True,
                 help='Servers may have less NVRAM than memory.'),
-    cfg.BoolOpt('suspend', default=False,
-                help='Persistent servers can be suspended.'),
-    cfg.BoolOpt('rescue', default=False,
-                help='Persistent servers can be rescued.'),
-    cfg.BoolOpt('shelve', default=False,
-                help='Persistent servers can be shelved.'),
-    cfg.BoolOpt('snapshot', default=False,
-                help='Images can be created of persistent servers.'),
-    cfg.BoolOpt('resize', default=False,
-                help='Persistent servers can be resized.'),
 ]
 
 # what plugin.py hands to tempest

@@ -38,7 +38,7 @@ class PowerCutTest(base.PersistentServersTest):
 
     def _stand_still(self, server_id):
         """Suspend or pause; return how Nova calls that, and the way back."""
-        if CONF.temporality_feature_enabled.suspend:
+        if CONF.compute_feature_enabled.suspend:
             self.servers_client.suspend_server(server_id)
             self.wait(server_id, 'SUSPENDED')
             return 'SUSPENDED', self.servers_client.resume_server

@@ -25,10 +25,6 @@ DIRECTORY = layout.STATE / 'tempest'
 CONFIGURATION = DIRECTORY / 'tempest.conf'
 TEMPLATE = pathlib.Path(__file__).parent / 'tempest.conf'
 
-# what persistent servers can do, of all that tempest asks about
-CAN = {'suspend': False, 'rescue': False, 'shelve': False, 'snapshot': False,
-       'resize': False}
-
 
 def create(persistent):
     """Make the directory anew.
@@ -40,8 +36,6 @@ def create(persistent):
     DIRECTORY.mkdir()
     flavor, flavor_alt = contents.flavors(persistent)
     image, image_alt = contents.images()
-    features = '\n'.join('%s = %s' % (name, str(can or not persistent).lower())
-                         for name, can in CAN.items())
     template = string.Template(TEMPLATE.read_text())
     CONFIGURATION.touch(0o600)
     CONFIGURATION.write_text(template.substitute(
@@ -49,4 +43,4 @@ def create(persistent):
         keystone=layout.url('keystone', '/v3'), python=sys.executable,
         image=image, image_alt=image_alt, flavor=flavor,
         flavor_alt=flavor_alt, network=contents.NETWORK,
-        network_id=contents.network(), features=features))
+        network_id=contents.network()))
