@@ -17,6 +17,7 @@ from tempest.lib import decorators
 from tempest.lib import exceptions as lib_exc
 
 from nova_temporality import intent
+from nova_temporality import limits
 from nova_temporality import sizing
 from nova_temporality.tempest_plugin import base
 
@@ -33,7 +34,9 @@ class ExtraSpecsTest(base.PersistentServersTest):
 
     @decorators.idempotent_id('3392c875-a96f-4082-bb12-f493f2baf4d3')
     def test_good_ones(self):
-        spec = {intent.FLAVOR_EXTRA_SPEC: 'true', sizing.MRR_EXTRA_SPEC: '60'}
+        spec = {intent.FLAVOR_EXTRA_SPEC: 'true',
+                sizing.MRR_EXTRA_SPEC: '60',
+                limits.MAX_OUTAGE_EXTRA_SPEC: '3600'}
         self.assertEqual(spec, self._set(spec))
 
     @decorators.attr(type='negative')
@@ -43,7 +46,8 @@ class ExtraSpecsTest(base.PersistentServersTest):
               {sizing.MRR_EXTRA_SPEC: '9'},
               {sizing.MRR_EXTRA_SPEC: '101'},
               {sizing.MRR_EXTRA_SPEC: 'half'},
-              {sizing.NVRAM_EXTRA_SPEC: '0'})
+              {sizing.NVRAM_EXTRA_SPEC: '0'},
+              {limits.MAX_OUTAGE_EXTRA_SPEC: '-1'})
     def test_bad_ones(self, spec):
         [(key, value)] = spec.items()
         refusal = self.assertRaises(lib_exc.BadRequest, self._set, spec)
