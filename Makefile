@@ -5,7 +5,8 @@ export STATE ?= /var/tmp/temporality
 CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
 
 .PHONY: help demo demo-vpm test install guest kernel cloud-up cloud-down \
-	cloud-status clean crash-explore fuzz bench-fixation bench-vpm soak-vpm
+	cloud-status tempest clean crash-explore fuzz bench-fixation \
+	bench-vpm soak-vpm
 
 help:
 	@echo 'make demo            the power cut in a real cloud, shown (Debian 12, as root)'
@@ -17,6 +18,7 @@ help:
 	@echo 'make cloud-up        bring up the pocket cloud, or repair it'
 	@echo 'make cloud-status    say how every service of it is'
 	@echo 'make cloud-down      stop it'
+	@echo 'make tempest         run tempest in it'
 	@echo 'make crash-explore   cut the power wherever it hurts, in a model (as root)'
 	@echo 'make fuzz            fuzz what libvpm reads, FUZZ_SECONDS (60) each (as root)'
 	@echo 'make bench-fixation  measure fixation and recovery (as root, 10 minutes)'
@@ -50,6 +52,10 @@ cloud-down:
 
 cloud-status:
 	@$(CLOUD) status
+
+# TEMPEST=--plain for ordinary servers, or the beginnings of tests' names
+tempest:
+	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m tempestrun $(TEMPEST)
 
 crash-explore: install
 	@$(STATE)/venv/bin/python -m tests.native.explorer

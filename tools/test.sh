@@ -75,6 +75,18 @@ nova_unit() {
         --pyargs nova.tests.unit.virt.libvirt.test_driver
 }
 
+# Of Nova's functional libvirt tests those that call most of what our driver
+# overrides. All of them take too long; "tox -e nova-functional" runs them.
+nova_functional() {
+    local module modules=()
+    say "Nova's own functional tests"
+    for module in device_bus_migration evacuate live_migration machine_type \
+        report_cpu_traits rescue_deleted_base reshape uefi vif_model vpmem; do
+        modules+=("nova.tests.functional.libvirt.test_$module")
+    done
+    pytest -q -p tests.nova_functional.plugin --pyargs "${modules[@]}"
+}
+
 nova33() {
     say "Nova 33"
     tools/nova33.sh
@@ -90,6 +102,7 @@ sample
 docs
 native
 nova_unit
+nova_functional
 nova33
 eventlet
 tests "${@:-tests}"

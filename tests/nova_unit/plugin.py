@@ -48,7 +48,7 @@ _DEFAULTS = {'metadata': {}, 'system_metadata': {}, 'extra_specs': {}}
 
 
 class SubstituteDriver(driver.TemporalityDriver):
-    """TemporalityDriver, as far as Nova's tests may see it."""
+    """TemporalityDriver on the host that Nova's tests pretend to be on."""
 
     @staticmethod
     def _qemu_gid():
@@ -58,6 +58,10 @@ class SubstituteDriver(driver.TemporalityDriver):
     def _check_versions(self):
         # the tests' libvirt is the oldest that Nova takes
         pass
+
+
+class UnitDriver(SubstituteDriver):
+    """It, as far as Nova's unit tests may see it."""
 
     def update_provider_tree(self, provider_tree, nodename, allocations=None):
         """See TemporalityDriver; checks and takes away what it adds."""
@@ -71,16 +75,16 @@ class SubstituteDriver(driver.TemporalityDriver):
         provider_tree.remove_traits(nodename, resources.TRAIT)
 
 
-def _substitute():
+def _substitute(substitute):
     # mock puts back an inherited static or class method as a function
     # unless the class has it of its own
     for klass in driver.TemporalityDriver.__mro__[::-1]:
         for name, value in vars(klass).items():
             if isinstance(value, (staticmethod, classmethod)) and (
                     name not in ('_qemu_gid', '__new__')):
-                setattr(SubstituteDriver, name, value)
-    libvirt_driver.LibvirtDriver = SubstituteDriver
-    libvirt_package.LibvirtDriver = SubstituteDriver
+                setattr(substitute, name, value)
+    libvirt_driver.LibvirtDriver = substitute
+    libvirt_package.LibvirtDriver = substitute
 
 
 def _complete(klass):
@@ -96,17 +100,19 @@ def _complete(klass):
     klass.obj_load_attr = obj_load_attr
 
 
-def pytest_configure(config):
-    """Make the pool and put everything in place."""
+def install(config, substitute):
+    """Make the pool and put a driver into the place of Nova's.
+
+    :param config: of pytest
+    :param substitute: subclass of SubstituteDriver
+    """
     top = tempfile.TemporaryDirectory(
         dir='/dev/shm' if os.path.isdir('/dev/shm') else None)
     config.add_cleanup(top.cleanup)
     vpm.Pool.create(os.path.join(top.name, 'pool'), total_size=64 * _MIB,
                     state_size=_MIB, descriptors=8, uid_base=0).close()
     privsep.pool_pctxt.client_mode = False
-    _substitute()
-    _complete(objects.Instance)
-    _complete(objects.Flavor)
+    _substitute(substitute)
     test.TestCase.run = _with_pool(base.run_for_pytest(test.TestCase.run),
                                    top.name)
 
@@ -120,3 +126,10 @@ def _with_pool(run, top):
         return run(self, result)
 
     return wrapper
+
+
+def pytest_configure(config):
+    """Put everything in place."""
+    install(config, UnitDriver)
+    _complete(objects.Instance)
+    _complete(objects.Flavor)

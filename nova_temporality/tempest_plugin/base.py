@@ -1,0 +1,138 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the tests have in common: flavors, servers, guests, allocations."""
+
+from tempest.api.compute import base
+from tempest.common import waiters
+from tempest import config
+from tempest.lib.common.utils import data_utils
+from tempest.lib.common.utils import test_utils
+
+from nova_temporality import intent
+from nova_temporality import resources
+from nova_temporality.tempest_plugin import guest
+
+CONF = config.CONF
+
+
+class PersistentServersTest(base.BaseV2ComputeAdminTest):
+    """Servers of flavors of our own, as large as [compute] flavor_ref."""
+
+    # since then Nova validates extra specs
+    min_microversion = '2.86'
+    max_microversion = 'latest'
+
+    @classmethod
+    def resource_setup(cls):
+        super().resource_setup()
+        cls.size = cls.flavors_client.show_flavor(
+            CONF.compute.flavor_ref)['flavor']
+        cls.plain_flavor = cls.make_flavor()
+        cls.persistent_flavor = cls.make_flavor(
+            **{intent.FLAVOR_EXTRA_SPEC: 'true'})
+        cls.security_group = cls._make_security_group()
+
+    @classmethod
+    def make_flavor(cls, more_ram=0, **extra_specs):
+        """Create a flavor for the class; return its id.
+
+        :param more_ram: MiB beyond those of flavor_ref
+        """
+        flavor = cls.admin_flavors_client.create_flavor(
+            name=data_utils.rand_name(cls.__name__), vcpus=cls.size['vcpus'],
+            ram=cls.size['ram'] + more_ram, disk=cls.size['disk'])['flavor']
+        cls.addClassResourceCleanup(cls.admin_flavors_client.delete_flavor,
+                                    flavor['id'])
+        if extra_specs:
+            cls.admin_flavors_client.set_flavor_extra_spec(flavor['id'],
+                                                           **extra_specs)
+        return flavor['id']
+
+    @classmethod
+    def _make_security_group(cls):
+        """Whoever asks guests for their lives must get through to them."""
+        group = cls.os_primary.security_groups_client.create_security_group(
+            name=data_utils.rand_name(cls.__name__))['security_group']
+        cls.addClassResourceCleanup(
+            test_utils.call_and_ignore_notfound_exc,
+            cls.os_primary.security_groups_client.delete_security_group,
+            group['id'])
+        cls.os_primary.security_group_rules_client.create_security_group_rule(
+            security_group_id=group['id'], direction='ingress',
+            ethertype='IPv4', protocol='tcp')
+        return group
+
+    @classmethod
+    def make_server(cls, flavor, wait_until='ACTIVE', **properties):
+        """Create a server for the class; return what Nova says of it."""
+        server = cls.create_test_server(
+            flavor=flavor, metadata=properties, wait_until=wait_until,
+            security_groups=[{'name': cls.security_group['name']}])
+        return cls.show(server['id'])
+
+    @classmethod
+    def show(cls, server_id):
+        """What Nova says of a server to its owner."""
+        return cls.servers_client.show_server(server_id)['server']
+
+    def wait(self, server_id, status):
+        """Wait until a server has a status and nothing is under way."""
+        return waiters.wait_for_server_status(self.servers_client, server_id,
+                                              status)
+
+    def delete(self, server_id):
+        """Delete a server and wait until it is gone."""
+        self.servers_client.delete_server(server_id)
+        waiters.wait_for_server_termination(self.servers_client, server_id,
+                                            ignore_error=True)
+
+    # -- what becomes of a server ---------------------------------------------
+
+    def allocations(self, server_id):
+        """A server's allocations in Placement, {resource class: amount}."""
+        found = {}
+        reply = self.os_admin.placement_client.list_allocations(server_id)
+        for provider in reply['allocations'].values():
+            for name, amount in provider['resources'].items():
+                found[name] = found.get(name, 0) + amount
+        return found
+
+    def assert_nvram(self, server_id, mib):
+        """Assert that so much NVRAM, and no ordinary memory, is claimed."""
+        claimed = self.allocations(server_id)
+        self.assertEqual(mib, claimed.get(resources.NVRAM_MB), claimed)
+        self.assertNotIn('MEMORY_MB', claimed)
+
+    # -- guests ---------------------------------------------------------------
+
+    def life(self, server_id):
+        """The guest's Life, as soon as it answers; None if nobody can ask."""
+        command = CONF.temporality.witness_command
+        if not command:
+            return None
+        addresses = self.show(server_id)['addresses']
+        address = next(iter(addresses.values()))[0]['addr']
+        return guest.life(command, address, self.build_timeout)
+
+    def assert_ran_on(self, server_id, before):
+        """Assert that a guest was not booted again since."""
+        if before:
+            after = self.life(server_id)
+            self.assertEqual(before.identity, after.identity)
+            self.assertGreaterEqual(after.uptime, before.uptime)
+
+    def assert_booted_anew(self, server_id, before):
+        """Assert that a guest knows nothing of its earlier life."""
+        if before:
+            self.assertNotEqual(before.identity,
+                                self.life(server_id).identity)

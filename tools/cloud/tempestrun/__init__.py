@@ -1,0 +1,20 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The real tempest in the pocket cloud: our plugin's tests and Nova's.
+
+* contents: the images, flavors and the network that tempest uses
+* workspace: its directory and configuration (``tempest.conf`` here)
+* run: runs it and counts
+* power_cut, witness: commands that our tests call
+* exclude.txt: the tests that are left out, each with its reason
+"""
