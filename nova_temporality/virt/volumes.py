@@ -108,7 +108,7 @@ def connect(driver, context, instance, xml, bdms):
     for volume in mapping:
         connection_info = volume['connection_info']
         driver._connect_volume(context, connection_info, instance)
-        disk = driver._get_volume_config(
+        disk = driver._get_volume_driver(connection_info).get_config(
             connection_info, blockinfo.get_info_from_bdm(
                 instance, CONF.libvirt.virt_type, instance.image_meta,
                 volume))

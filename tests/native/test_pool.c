@@ -191,7 +191,7 @@ static void write_conf(struct vpm_conf *conf)
     poke(POOL_FILE, 0, conf, sizeof(*conf));
 }
 
-static void newer_version_is_refused(void)
+static void other_version_is_refused(void)
 {
     struct vpm_conf conf;
 
@@ -200,6 +200,9 @@ static void newer_version_is_refused(void)
     conf.version = VPM_FORMAT_VERSION + 1;
     write_conf(&conf);
     refused(VPM_EVERSION, "format version 4, this libvpm knows up to 3");
+    conf.version = VPM_FORMAT_VERSION - 1;
+    write_conf(&conf);
+    refused(VPM_EVERSION, "format version 2, this libvpm reads 3 only");
     conf.version = 0;
     write_conf(&conf);
     refused(VPM_ECORRUPT, "impossible format version 0");
@@ -319,7 +322,7 @@ int main(void)
     RUN(any_flipped_bit_of_an_entry_is_found);
     RUN(entries_cannot_change_places);
     RUN(check_reports_all_findings);
-    RUN(newer_version_is_refused);
+    RUN(other_version_is_refused);
     RUN(impossible_conf_is_refused);
     RUN(truncated_pool_is_refused);
     RUN(copied_pool_is_refused);

@@ -12,6 +12,7 @@
 
 
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 import pytest
 
@@ -258,6 +259,7 @@ def test_grace_is_forgiven():
     assert host.raised_by == ()
 
 
+@settings(deadline=None)
 @given(bad=st.integers(1, 30 * S), good=st.integers(1, 200 * S))
 def test_flapping_source_cannot_fixate_in_a_loop(bad, good):
     host = Host(['nut', 'signal'])
@@ -276,6 +278,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(['nut', 'gpio', 'signal']),
                            LEVELS, st.integers(0, 3 * GRACE)))
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_never_called_off_while_a_source_tells_of_failure(steps):
     host = Host(['nut', 'gpio', 'signal'])

@@ -166,6 +166,11 @@ static int check_conf(const struct vpm_poolfile *file, uint64_t length,
         return vpm_fail(err, VPM_EVERSION, "%s has format version %" PRIu32
                         ", this libvpm knows up to %d: upgrade", file->path,
                         conf->version, VPM_FORMAT_VERSION);
+    if (conf->version != 0 && conf->version != VPM_FORMAT_VERSION)
+        return vpm_fail(err, VPM_EVERSION, "%s has format version %" PRIu32
+                        ", this libvpm reads %d only: stop its servers with "
+                        "the version that made it, then format the pool anew",
+                        file->path, conf->version, VPM_FORMAT_VERSION);
     if (conf->version != VPM_FORMAT_VERSION)
         return vpm_fail(err, VPM_ECORRUPT, "%s has impossible format version "
                         "%" PRIu32 " (offset %zu)", file->path,

@@ -118,8 +118,10 @@ class ConnectTest(base.DriverTestCase):
                                return_value={'block_device_mapping':
                                              mapping}), \
                 mock.patch.object(self.driver, '_connect_volume') as connect, \
-                mock.patch.object(self.driver, '_get_volume_config',
-                                  return_value=disk(source='/dev/sdc')):
+                mock.patch.object(self.driver, '_get_volume_driver'
+                                  ) as volume_driver:
+            volume_driver.return_value.get_config.return_value = disk(
+                source='/dev/sdc')
             xml = volumes.connect(self.driver, self.context,
                                   self.make_server(persistent=True), self.XML,
                                   mock.Mock())
