@@ -123,7 +123,8 @@ def test_small_ones(actor):
 
 def test_rescue_survives_too(actor):
     before = actor.life()
-    actor.do('rescue', 'RESCUE')
+    # What it was rebuilt from is gone.
+    actor.do('rescue', 'RESCUE', image_ref=actor.image.id)
     rescued = actor.life()
     assert rescued.boot_id != before.boot_id
     actor.wait_armed()
