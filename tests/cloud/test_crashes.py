@@ -44,9 +44,13 @@ def test_daemons_and_qemu_die(servers):
     before = actor.life()
     [pid] = actor.qemus()
 
+    log = helpers.service('nova-compute').log
+    logged = log.stat().st_size
     libvirtd = helpers.service('libvirtd')
     libvirtd.stop()
     libvirtd.start()
+    # Nova hears of nothing until it is connected again.
+    _wait(lambda: "Connection event '1'" in log.read_text()[logged:])
     actor.wait_armed()
     assert actor.life().boot_id == before.boot_id
 
@@ -60,10 +64,11 @@ def test_daemons_and_qemu_die(servers):
     actor.wait_armed()
 
     # deleted while nova-compute dies, at whatever moment
-    actor.compute.delete_server(actor.id)
+    server = actor.compute.get_server(actor.id)
+    actor.compute.delete_server(server)
     _wait(lambda: actor.qemus() == [] if actor.region else True)
     _kill_nova_compute().start()
-    actor.compute.wait_for_delete(actor.compute.get_server(actor.id))
+    actor.compute.wait_for_delete(server)
     _wait(lambda: actor.region is None)
     assert actor.nvram() == 0
     assert vpm.check(str(layout.POOL)) == []
@@ -94,14 +99,17 @@ def test_deleted_while_the_host_is_dark(servers):
     helpers.power_fails([actor.id])
     host.power_cut()
     compute = actor.compute
+    server = compute.get_server(actor.id)
     [service] = compute.services(binary='nova-compute')
     compute.update_service_forced_down(service, service.host,
                                        service.binary, True)
-    compute.delete_server(actor.id)
-    compute.wait_for_delete(compute.get_server(actor.id))
-    compute.update_service_forced_down(service, service.host,
-                                       service.binary, False)
-    helpers.boot()
+    try:
+        compute.delete_server(server)
+        compute.wait_for_delete(server)
+    finally:
+        compute.update_service_forced_down(service, service.host,
+                                           service.binary, False)
+        helpers.boot()
 
     # not recovered, and kept until Nova was asked
     assert actor.qemus() == []
