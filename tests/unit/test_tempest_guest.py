@@ -19,6 +19,8 @@ import pytest
 
 from nova_temporality.tempest_plugin import guest
 
+pytestmark = pytest.mark.native_threads
+
 
 def _python(program):
     """A command that runs a program with {address} as its argument."""
