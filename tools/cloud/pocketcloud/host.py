@@ -94,15 +94,28 @@ def tasks():
     return found
 
 
+def _virsh(*args):
+    return subprocess.run(
+        ['virsh', '-q', '-c', layout.LIBVIRT_URI, *args], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _domains():
+    listed = _virsh('list', '--name')
+    listed.check_returncode()
+    return listed.stdout.split()
+
+
 def destroy_domains():
     """Turn off the guests, as a host does that is shut down without care."""
-    virsh = 'virsh', '-q', '-c', layout.LIBVIRT_URI
-    names = subprocess.run([*virsh, 'list', '--name'], check=True, text=True,
-                           stdout=subprocess.PIPE).stdout.split()
-    for name in names:
-        subprocess.run([*virsh, 'destroy', name], check=True,
-                       stdout=subprocess.DEVNULL)
-    return 'guests: %d turned off' % len(names)
+    # One whose QEMU has just ended cannot be destroyed any more.
+    destroyed = [_virsh('destroy', name).returncode == 0
+                 for name in _domains()]
+    left = _domains()
+    if left:
+        raise RuntimeError('guests cannot be turned off: %s'
+                           % ', '.join(left))
+    return 'guests: %d turned off' % sum(destroyed)
 
 
 def stop_observers():
