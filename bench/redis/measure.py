@@ -134,9 +134,8 @@ def measure(mrrs, args):
     """Return ratios to the plain server, by key, and faults over time.
 
     :param mrrs: residences in percent
-    :param args: has image, rounds, seconds
     """
-    with servers.mappings(), servers.site(len(mrrs)) as site, \
+    with servers.site(args, len(mrrs)) as site, \
             contextlib.ExitStack() as stack:
         run = _Run(stack, args)
         run.start(site, mrrs)

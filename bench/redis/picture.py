@@ -10,7 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The papers' figures 4 and 5, from what was measured."""
+"""Draws the papers' figures 4 and 5 from what was measured.
+
+Run as "python -m bench.redis.picture DIRECTORY", after all parts; the
+directory is that of --disk.
+"""
+
+import pathlib
+import sys
 
 import matplotlib
 
@@ -18,6 +25,10 @@ matplotlib.use('svg')
 matplotlib.rcParams['svg.hashsalt'] = 'temporality'
 
 from matplotlib import pyplot  # noqa: E402
+
+from bench.redis import kept  # noqa: E402
+
+_STATIC = pathlib.Path(__file__).parents[2] / 'doc' / 'source' / '_static'
 
 _LABELS = {'set': 'SET, one key after the other', 'get': 'GET, uniform',
            'get_zipf': 'GET, zipf(0.99)'}
@@ -75,3 +86,9 @@ def faults(found, path):
     panels[0].set_ylabel('page faults per second')
     panels[0].legend(frameon=False)
     _save(figure, path)
+
+
+if __name__ == '__main__':
+    by_key, over_time = kept.read(sys.argv[1])
+    throughput(by_key, _STATIC / 'redis-throughput.svg')
+    faults(over_time, _STATIC / 'redis-faults.svg')

@@ -28,6 +28,7 @@ import tempfile
 from oslo_utils import units
 
 from bench.fixation import machines
+from bench.vpm import memories
 from nova_temporality import qmp
 from nova_temporality import vpm
 
@@ -35,53 +36,28 @@ from nova_temporality import vpm
 MEMORY = 256 * units.Mi
 PLAIN = 'plain'
 
-_LIMIT = '/proc/sys/vm/max_map_count'
-# That of etc/sysctl.d.
-_MAPPINGS = 1048576
-
-
-@contextlib.contextmanager
-def mappings():
-    """Allow as many mappings as the packaged sysctl does."""
-    with open(_LIMIT) as file:
-        before = int(file.read())
-    _write_limit(max(before, _MAPPINGS))
-    try:
-        yield
-    finally:
-        _write_limit(before)
-
-
-def _write_limit(number):
-    with open(_LIMIT, 'w') as file:
-        file.write(str(number))
-
 
 @dataclasses.dataclass(frozen=True)
 class Site:
     """Where servers have what they need.
 
-    :ivar disks: directory for disks and swap files
+    :ivar disks: directory for disks, swap files and monitors
     """
 
-    path: pathlib.Path
     disks: pathlib.Path
     pool: vpm.Pool
 
 
 @contextlib.contextmanager
-def site(count):
-    """Make a Site with a pool in tmpfs, which emulates NVRAM."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix='bench-redis-',
-                                         dir='/dev/shm'))
+def site(args, count):
+    """Make a Site for so many pVMs."""
     disks = pathlib.Path(tempfile.mkdtemp(prefix='bench-redis-',
-                                          dir='/var/tmp'))
+                                          dir=args.disk))
     try:
-        with vpm.Pool.create(str(path / 'pool'), total_size=count * MEMORY,
-                             state_size=units.Mi, uid_base=0) as pool:
-            yield Site(path, disks, pool)
+        with memories.mappings(), memories.pool(
+                args, count * MEMORY) as pool:
+            yield Site(disks, pool)
     finally:
-        shutil.rmtree(path)
         shutil.rmtree(disks)
 
 
@@ -97,7 +73,7 @@ class Server:
         self.name = mrr if mrr == PLAIN else 'MRR %d %%' % mrr
         self.mrr = mrr
         self._pool = site.pool
-        self._monitor_path = str(site.path / ('%s.qmp' % mrr))
+        self._monitor_path = str(site.disks / ('%s.qmp' % mrr))
         self._disk = site.disks / ('%s.qcow2' % mrr)
         self._image = image
         self.region = self._alloc(site)
