@@ -50,7 +50,9 @@ class _Handler(socketserver.StreamRequestHandler):
         size = int(self.rfile.readline()[1:])
         return self.rfile.read(size + 2)[:size]
 
-    def _answer(self, command, key, *value):
+    def _answer(self, command, key=None, *value):
+        if command == b'PING':
+            return b'+PONG\r\n'
         if command == b'SET':
             self.server.data[key] = value[0]
             return b'+OK\r\n'
