@@ -33,6 +33,7 @@ _STATIC = pathlib.Path(__file__).parents[2] / 'doc' / 'source' / '_static'
 _LABELS = {'set': 'SET, one key after the other', 'get': 'GET, uniform',
            'get_zipf': 'GET, zipf(0.99)'}
 _MARKERS = dict(zip(_LABELS, 'osd'))
+_COLOURS = dict(zip(_LABELS, ('C0', 'C1', 'C2')))
 
 
 def _mrr(key):
@@ -60,7 +61,8 @@ def throughput(ratios, path):
         for what, label in _LABELS.items():
             found = _of(ratios, 'redis_' + what + suffix)
             if found:
-                axes.plot(*zip(*found), marker=_MARKERS[what], label=label)
+                axes.plot(*zip(*found), marker=_MARKERS[what],
+                          color=_COLOURS[what], label=label)
         axes.set_title(title)
         axes.set_xlabel('MRR, percent')
         axes.set_ylim(0, 1.1)
@@ -81,6 +83,7 @@ def faults(found, path):
                 axes.plot(*zip(*points), label='MRR %d %%' % mrr)
         axes.set_title(_LABELS[what])
         axes.set_xlabel('seconds')
+        axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel('page faults per second')
