@@ -23,7 +23,7 @@ help:
 	@echo 'make fuzz            fuzz what libvpm reads, FUZZ_SECONDS (60) each (as root)'
 	@echo 'make bench-fixation  measure fixation and recovery (as root, 10 minutes)'
 	@echo 'make soak-vpm        heavy swapping under QEMU, VPM_SECONDS (3600) each (as root)'
-	@echo 'make bench-vpm       measure VPM against Linux swap (as root, 6 minutes)'
+	@echo 'make bench-vpm       measure VPM: Linux swap, Redis (as root, 16 minutes)'
 	@echo 'make clean           stop it and remove $(STATE)'
 
 demo: cloud-up
@@ -68,7 +68,7 @@ bench-fixation: install guest
 	@$(STATE)/venv/bin/python -m bench.fixation $(BENCH)
 
 # BENCH names parts and options, see python -m bench --help.
-bench-vpm: install
+bench-vpm: install guest
 	@$(STATE)/venv/bin/python -m bench $(BENCH)
 
 clean:

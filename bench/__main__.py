@@ -19,15 +19,18 @@ depend on each other; what is compared with each other is in one part.
 import argparse
 import json
 import os
+import pathlib
 import sys
 
+from bench import redis
 from bench import vpm
 
-PARTS = {**vpm.PARTS}
+PARTS = {**vpm.PARTS, **redis.PARTS}
 
 
 def arguments():
     """Parse the command line."""
+    state = os.environ.get('STATE', '/var/tmp/temporality')
     parser = argparse.ArgumentParser(
         prog='python -m bench', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -44,6 +47,9 @@ def arguments():
     parser.add_argument('--disk', default=os.environ.get('STATE', '/var/tmp'),
                         metavar='DIR',
                         help='where swap files are made (%(default)s)')
+    parser.add_argument('--image', type=pathlib.Path, metavar='DIR',
+                        default=os.path.join(state, 'guest'),
+                        help='of "make guest", for Redis (%(default)s)')
     args = parser.parse_args()
     for part in args.parts:
         if part not in PARTS:
