@@ -125,20 +125,6 @@ def test_small_ones(actor):
     assert actor.life().boot_id == before.boot_id
 
 
-def test_rescue_survives_too(actor):
-    before = actor.life()
-    # What it was rebuilt from is gone.
-    actor.do('rescue', 'RESCUE', image_ref=actor.image.id)
-    assert len(actor.qemus()) == 1
-    actor.wait_armed()
-    recoveries = actor.actions().count('temporality_recover')
-    actor.power_cut()
-    assert actor.wait('RESCUE').power_state == 1
-    assert actor.actions().count('temporality_recover') == recoveries + 1
-    actor.do('unrescue', 'ACTIVE')
-    assert actor.life().boot_id != before.boot_id
-
-
 def test_stop_and_start(actor):
     actor.do('stop', 'SHUTOFF')
     assert actor.nvram() == 256
@@ -188,9 +174,27 @@ def test_suspended_server_stays_so_over_an_outage(actor):
     assert actor.region.id == region.id
 
     actor.do('suspend', 'SUSPENDED')
-    actor.compute.delete_server(actor.id)
-    actor.compute.wait_for_delete(actor.compute.get_server(actor.id))
+    server = actor.compute.get_server(actor.id)
+    actor.compute.delete_server(server)
+    actor.compute.wait_for_delete(server)
     assert actor.region is None
+
+
+def test_rescue_survives_too(servers):
+    # Guests whose ports were not plugged anew, as Nova does not for a rescue,
+    # are out of reach here, ordinary ones too. So Nova has to tell.
+    actor = Actor(servers, metadata={'persistent': 'true'})
+    actor.life()
+    actor.do('rescue', 'RESCUE')
+    assert len(actor.qemus()) == 1
+    actor.wait_armed()
+    actor.power_cut()
+    assert actor.wait('RESCUE').power_state == 1
+    assert actor.actions().count('temporality_recover') == 1
+    epoch = actor.region.epoch
+    actor.do('unrescue', 'ACTIVE')
+    assert actor.region.epoch > epoch
+    actor.wait_armed()
 
 
 def nova_manage(*args):
