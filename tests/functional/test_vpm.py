@@ -28,8 +28,9 @@ def test_guest_has_all_its_memory(host, accel, percent, policy):
                     stats.swap_outs > pages / 2)
     stats = guest.stats()
     assert stats.in_memory <= guest.region.size
+    # A quarter is the devices', who touch pages of it at random.
     assert (stats.in_memory + stats.in_swap >
-            guest.region.virtual_size - (2 << 20))
+            guest.region.virtual_size * 2 / 3)
 
 
 def test_guest_survives_power_cuts_in_the_midst_of_swapping(host, accel):

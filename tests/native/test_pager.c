@@ -249,6 +249,54 @@ static void frames_are_taken_at_first_touch(void)
     done();
 }
 
+/* 512 frames, clusters of 8 pages. */
+static void make_clustered(void)
+{
+    make(4 * MIB, 2 * MIB, 4096, VPM_POLICY_S3FIFO);
+}
+
+static void touch_clusters(void)
+{
+    must_start();
+    change(3);
+    change(77);
+    change(5);
+    for (uint32_t i = 72; i < 80; i++)
+        verify(i);
+}
+
+static void neighbours_come_with_a_first_touch(void)
+{
+    make_clustered();
+    CHECK(ended(spawn(touch_clusters)) == 0);
+    CHECK(stats().faults == 2);
+    CHECK(stats().in_memory == 64 * KIB);
+    CHECK(ended(spawn(verify_all)) == 0);
+    done();
+}
+
+/* The other half gets frames that had other contents. */
+static void change_half(void)
+{
+    must_start();
+    for (uint32_t i = 0; i < pages; i++)
+        if (i / 4 % 2)
+            change(i);
+    for (uint32_t i = 0; i < pages; i++)
+        verify(i);
+}
+
+static void touched_neighbours_are_left_alone(void)
+{
+    make_clustered();
+    CHECK(ended(spawn(change_half)) == 0);
+    CHECK(stats().swap_outs > 0);
+    CHECK(ended(spawn(verify_all)) == 0);
+    CHECK(ended(spawn(change_half)) == 0);
+    CHECK(ended(spawn(verify_all)) == 0);
+    done();
+}
+
 /* A child has neither the memory nor the region. */
 static void fork_and_forget(void)
 {
@@ -677,6 +725,8 @@ int main(void)
     RUN(memory_is_found_again);
     RUN(what_was_only_read_is_not_written);
     RUN(frames_are_taken_at_first_touch);
+    RUN(neighbours_come_with_a_first_touch);
+    RUN(touched_neighbours_are_left_alone);
     RUN(children_forget);
     RUN(two_pagers_never);
     RUN(a_copied_swap_file_is_refused);

@@ -31,6 +31,7 @@ struct vpm_move {
     uint32_t slot;                 /* to read, or to write */
     uint32_t old_slot;             /* out: of an earlier copy, or VPM_NONE */
     uint64_t word;                 /* out: of the slot */
+    bool zero;                     /* in, untouched: its frame is zero */
     bool clean;                    /* out: the earlier copy is good */
     bool wanted;                   /* out: somebody touched it meanwhile */
     uint8_t was;                   /* out: state before (pager.c) */

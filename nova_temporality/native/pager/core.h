@@ -149,13 +149,22 @@ uint32_t vpm_pager_take_frame(struct vpm_pager *pager, uint32_t wish,
 void vpm_pager_enter(struct vpm_pager *pager, const struct vpm_move *moves,
                      int most);
 
-/* The same for a page that was never touched. */
-void vpm_pager_enter_zero(struct vpm_pager *pager, struct vpm_move *move,
-                          bool zero);
-
 /* Nobody gets the page. */
 void vpm_pager_give_up(struct vpm_pager *pager, const struct vpm_move *move,
                        enum vpm_region_error reason, int error);
+
+/* -- touch.c ------------------------------------------------------------- */
+
+/* Locked.  Takes frames for a page that was never touched and, while plenty
+ * are free, for its neighbours of which the same is true.  Writes at most
+ * VPM_CLUSTER_MOST *moves*, pages in a row; returns how many, 0 if no frame
+ * is free. */
+int vpm_pager_take_untouched(struct vpm_pager *pager, uint32_t page,
+                             struct vpm_move *moves);
+
+/* Makes their frames zero, names and maps them. */
+void vpm_pager_enter_untouched(struct vpm_pager *pager,
+                               struct vpm_move *moves, int most);
 
 /* -- threads ------------------------------------------------------------- */
 

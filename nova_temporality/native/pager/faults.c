@@ -74,15 +74,6 @@ void vpm_pager_enter(struct vpm_pager *pager, const struct vpm_move *moves,
                          moves[0].slot);
 }
 
-void vpm_pager_enter_zero(struct vpm_pager *pager, struct vpm_move *move,
-                          bool zero)
-{
-    if (!zero && vpm_move_zero(&pager->backing, move->frame) < 0)
-        vpm_pager_give_up(pager, move, VPM_REGION_MAPPING, errno);
-    else
-        vpm_pager_enter(pager, move, 1);
-}
-
 /* -- faults -------------------------------------------------------------- */
 
 /* Locked.  When there is no room, whoever waits tries again, later. */
@@ -113,26 +104,24 @@ static void refault(struct vpm_pager *pager, struct vpm_move *move)
 }
 
 /* Locked; returns unlocked. */
-static void fault_absent(struct vpm_pager *pager, struct vpm_move *move)
+static void fault_absent(struct vpm_pager *pager, uint32_t page,
+                         uint32_t slot)
 {
-    bool zero = false;
+    struct vpm_move moves[VPM_CLUSTER_MOST];
+    int most = 0;
     bool queued;
 
-    if (move->slot == VPM_NONE) {
-        uint32_t wish = vpm_pager_wished_frame(pager, move->page);
-
-        move->frame = vpm_pager_take_frame(pager, wish, &zero);
-    }
-    if (move->frame != VPM_NONE) {
-        pager->states[move->page] = ENTERING;
+    if (slot == VPM_NONE)
+        most = vpm_pager_take_untouched(pager, page, moves);
+    if (most > 0) {
         unlock(pager);
-        vpm_pager_enter_zero(pager, move, zero);
+        vpm_pager_enter_untouched(pager, moves, most);
         return;
     }
-    queued = vpm_pager_enqueue(pager, move->page, 0);
+    queued = vpm_pager_enqueue(pager, page, 0);
     unlock(pager);
     if (!queued)
-        vpm_pager_wake(pager, move->page, 1);
+        vpm_pager_wake(pager, page, 1);
 }
 
 void vpm_pager_fault(struct vpm_pager *pager, uint32_t page)
@@ -153,7 +142,7 @@ void vpm_pager_fault(struct vpm_pager *pager, uint32_t page)
             unlock(pager);
             vpm_pager_give_up(pager, &move, VPM_REGION_BAD_ENTRY, 0);
         } else if (pager->states[page] == ABSENT) {
-            fault_absent(pager, &move);
+            fault_absent(pager, page, entry.slot);
         } else {
             pager->states[page] = ENTERING;
             unlock(pager);

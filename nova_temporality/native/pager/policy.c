@@ -10,8 +10,7 @@
 #define SMALL_PART 10
 #define COOLING_PART 10
 
-/* A cluster has at most so many bytes, and there are not too few of them. */
-#define CLUSTER_BYTES (64u << 10)
+/* There are not too few of them. */
 #define CLUSTERS_MIN 64
 
 /* A ghost is remembered for as many departures as there are frames, in this
@@ -25,7 +24,7 @@ static uint32_t choose_span(const struct vpm_shape *shape)
 
     if (shape->policy == VPM_POLICY_FIFO)
         return 1;
-    while (2 * span * shape->page_size <= CLUSTER_BYTES &&
+    while (2 * span * shape->page_size <= VPM_CLUSTER_BYTES &&
            shape->frames / (2 * span) >= CLUSTERS_MIN)
         span *= 2;
     return span;

@@ -21,6 +21,10 @@
 
 #include "shape.h"
 
+/* What a cluster has at most: bytes; pages, which have 4 KiB or more. */
+#define VPM_CLUSTER_BYTES (64u << 10)
+#define VPM_CLUSTER_MOST (VPM_CLUSTER_BYTES >> 12)
+
 struct vpm_queue {
     uint32_t head;
     uint32_t tail;

@@ -51,9 +51,9 @@ static bool can_read_ahead(struct vpm_pager *pager, uint32_t page,
 
 /* Locked. */
 static void take_move(struct vpm_pager *pager, struct vpm_move *move,
-                      uint32_t wish, bool *zero)
+                      uint32_t wish)
 {
-    move->frame = vpm_pager_take_frame(pager, wish, zero);
+    move->frame = vpm_pager_take_frame(pager, wish, NULL);
     pager->states[move->page] = ENTERING;
 }
 
@@ -61,7 +61,7 @@ static void take_move(struct vpm_pager *pager, struct vpm_move *move,
  * they lie in the slots after it.  What of the window lies elsewhere is for
  * another reading.  Returns how many, 0 when the fault's entry is damaged. */
 static int take_run(struct vpm_pager *pager, const struct fault *fault,
-                    struct vpm_move *moves, bool *zero)
+                    struct vpm_move *moves)
 {
     uint32_t window = fault->ahead;
     uint32_t page = fault->page;
@@ -73,15 +73,15 @@ static int take_run(struct vpm_pager *pager, const struct fault *fault,
     moves[0] = (struct vpm_move){.page = page, .slot = VPM_NONE};
     if (vpm_ppt_get(&pager->backing.ppt, page, &entry))
         return 0;
-    moves[0].slot = entry.slot;
-    take_move(pager, &moves[0], vpm_pager_wished_frame(pager, page), zero);
     if (entry.slot == VPM_NONE)
-        return 1;
+        return vpm_pager_take_untouched(pager, page, moves);
+    moves[0].slot = entry.slot;
+    take_move(pager, &moves[0], vpm_pager_wished_frame(pager, page));
     while (most < window && can_read_ahead(pager, page + most, &slot) &&
            slot == entry.slot + most) {
         moves[most].page = page + most;
         moves[most].slot = slot;
-        take_move(pager, &moves[most], moves[most - 1].frame + 1, NULL);
+        take_move(pager, &moves[most], moves[most - 1].frame + 1);
         most++;
     }
     if (most < window && can_read_ahead(pager, page + most, &slot))
@@ -186,7 +186,6 @@ static bool serve_fault(struct vpm_pager *pager)
 {
     struct reading *reading;
     struct fault fault;
-    bool zero = false;
 
     lock(pager);
     reading = free_reading(pager);
@@ -198,14 +197,14 @@ static bool serve_fault(struct vpm_pager *pager)
     fault = pager->queue[pager->queue_head];
     pager->queue_head = (pager->queue_head + 1) % QUEUE_LENGTH;
     pager->queue_count--;
-    reading->count = take_run(pager, &fault, reading->moves, &zero);
+    reading->count = take_run(pager, &fault, reading->moves);
     reading->since_ns = fault.since_ns;
     reading->ahead = fault.ahead > 0;
     unlock(pager);
     if (reading->count == 0) {
         vpm_pager_give_up(pager, reading->moves, VPM_REGION_BAD_ENTRY, 0);
     } else if (reading->moves[0].slot == VPM_NONE) {
-        vpm_pager_enter_zero(pager, reading->moves, zero);
+        vpm_pager_enter_untouched(pager, reading->moves, reading->count);
         end_reading(pager, reading);
     } else {
         start_read(pager, reading);
