@@ -4,7 +4,7 @@ export STATE ?= /var/tmp/temporality
 
 CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
 
-.PHONY: help demo demo-vpm test install guest kernel cloud-up cloud-down \
+.PHONY: help demo demo-vpm test install native guest kernel cloud-up cloud-down \
 	cloud-status tempest clean crash-explore fuzz bench-fixation \
 	bench-vpm soak-vpm
 
@@ -32,7 +32,7 @@ demo: cloud-up
 demo-vpm: cloud-up
 	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m powercut paged
 
-test: install guest kernel
+test: native guest kernel
 	@tools/test.sh
 
 install:
@@ -63,13 +63,23 @@ crash-explore: install
 fuzz: install
 	@$(STATE)/venv/bin/python -m tests.fuzz
 
+# What imports the checkout needs the native library in it.
+native: install
+	@tools/native.sh
+
 # BENCH names pieces and options, see python -m bench.fixation --help.
-bench-fixation: install guest
+bench-fixation: native guest
 	@$(STATE)/venv/bin/python -m bench.fixation $(BENCH)
 
 # BENCH names parts and options, see python -m bench --help.
-bench-vpm: install guest
+bench-vpm: native guest
 	@$(STATE)/venv/bin/python -m bench $(BENCH)
+
+# Each kind of traffic takes so many seconds.
+soak-vpm: export VPM_SECONDS ?= 3600
+soak-vpm: native
+	@$(STATE)/venv/bin/python -m pytest -p no:cacheprovider -v \
+		tests/functional/test_vpm_traffic.py
 
 clean:
 	@tools/cloud/clean.sh

@@ -22,6 +22,7 @@ import os
 import pathlib
 import sys
 
+import bench
 from bench import redis
 from bench import vpm
 
@@ -66,6 +67,7 @@ def arguments():
 def main():
     """Run what was asked for."""
     args = arguments()
+    bench.clean_up_when_ended()
     results = {}
     for name in args.parts or PARTS:
         print('== %s' % name, flush=True)

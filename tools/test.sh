@@ -11,7 +11,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-# Linters, then all tests.  "make install" and "make guest" have run before.
+# Linters, then all tests.  "make test" runs what they need before.
 
 set -eu -o pipefail
 TOP=$(cd "$(dirname "$0")/.." && pwd)
@@ -48,15 +48,6 @@ sample() {
 docs() {
     say "documentation"
     sphinx-build -q -W -b html -d "$SCRATCH/doctrees" doc/source "$SCRATCH/doc"
-}
-
-# The tests import the checkout, so its native library has to be there.
-native() {
-    say "native library"
-    python setup.py -q build_ext --inplace 2>"$SCRATCH/native.log" || {
-        cat "$SCRATCH/native.log"
-        return 1
-    }
 }
 
 pytest() {
@@ -100,7 +91,6 @@ eventlet() {
 lint
 sample
 docs
-native
 nova_unit
 nova_functional
 nova33

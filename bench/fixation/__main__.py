@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 
+import bench
 from bench.fixation import fleet
 from bench.fixation import libvirt_save
 from bench.fixation import picture
@@ -81,6 +82,7 @@ def main():
     unknown = set(args.pieces) - set(PIECES)
     if unknown:
         parser.error('there is no piece %s' % ', '.join(sorted(unknown)))
+    bench.clean_up_when_ended()
     results = {}
     if args.pieces and args.results.exists():
         results = json.loads(args.results.read_text())
