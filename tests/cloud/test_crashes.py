@@ -14,6 +14,7 @@
 
 import os
 import signal
+import threading
 import time
 
 from nova_temporality import vpm
@@ -118,3 +119,42 @@ def test_deleted_while_the_host_is_dark(servers):
     assert {'Server': actor.id, 'Found': 'deleted',
             'Region': 'freed'} in freed
     assert actor.region is None
+
+
+def test_recovery_is_cut_off_and_waits_for_the_controller(servers):
+    from pocketcloud import host
+    from pocketcloud import layout
+    from pocketcloud import services
+    from tests.cloud import helpers
+    from tests.cloud import test_actions
+    actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
+    actor.wait_armed()
+    before = actor.life()
+    # Nobody needs nova-compute for a fixation.
+    _kill_nova_compute()
+    helpers.power_fails([actor.id])
+    host.power_cut()
+
+    [conductor] = [one for one in services.controller()
+                   if one.name == 'nova-conductor']
+    conductor.stop()
+    boot = threading.Thread(target=helpers.boot)
+    boot.start()
+    try:
+        log = helpers.service('nova-compute').log
+        logged = log.stat().st_size
+        _wait(lambda: 'nova-conductor' in log.read_text()[logged:])
+        # Only Nova knows whether the server is still this host's.
+        assert actor.qemus() == []
+    finally:
+        conductor.start()
+    _wait(actor.qemus)
+    _kill_nova_compute().start()
+    boot.join()
+
+    after = actor.life()
+    assert after.boot_id == before.boot_id
+    assert after.uptime >= before.uptime
+    assert len(actor.qemus()) == 1
+    actor.wait_armed()
+    assert vpm.check(str(layout.POOL)) == []
