@@ -149,6 +149,25 @@ def test_shelve(actor):
     assert len(actor.qemus()) == 1
 
 
+def test_rescue_survives_too(actor):
+    before = actor.life()
+    actor.do('rescue', 'RESCUE')
+    rescued = actor.life()
+    assert rescued.boot_id != before.boot_id
+    assert len(actor.qemus()) == 1
+    actor.wait_armed()
+    recovered = actor.actions().count('temporality_recover')
+    actor.power_cut()
+    assert actor.wait('RESCUE').power_state == 1
+    assert actor.actions().count('temporality_recover') == recovered + 1
+    assert actor.life().boot_id == rescued.boot_id
+    epoch = actor.region.epoch
+    actor.do('unrescue', 'ACTIVE')
+    assert actor.region.epoch > epoch
+    assert actor.life().boot_id not in (before.boot_id, rescued.boot_id)
+    actor.wait_armed()
+
+
 def test_suspended_server_stays_so_over_an_outage(actor):
     before = actor.life()
     region = actor.region
@@ -178,23 +197,6 @@ def test_suspended_server_stays_so_over_an_outage(actor):
     actor.compute.delete_server(server)
     actor.compute.wait_for_delete(server)
     assert actor.region is None
-
-
-def test_rescue_survives_too(servers):
-    # Guests whose ports were not plugged anew, as Nova does not for a rescue,
-    # are out of reach here, ordinary ones too. So Nova has to tell.
-    actor = Actor(servers, metadata={'persistent': 'true'})
-    actor.life()
-    actor.do('rescue', 'RESCUE')
-    assert len(actor.qemus()) == 1
-    actor.wait_armed()
-    actor.power_cut()
-    assert actor.wait('RESCUE').power_state == 1
-    assert actor.actions().count('temporality_recover') == 1
-    epoch = actor.region.epoch
-    actor.do('unrescue', 'ACTIVE')
-    assert actor.region.epoch > epoch
-    actor.wait_armed()
 
 
 def nova_manage(*args):

@@ -11,21 +11,41 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-# libvirt's hook of the pocket cloud: bring a started guest's taps up.
-#
-# Open vSwitch in user space notices a new tap and makes it promiscuous: it
-# reads the flags, adds one and writes them back.  libvirt brings the tap up
-# at the very same time; when it does so in between, the tap is down for good.
-# So wait until Open vSwitch had its say, and have the last word.  A guest
-# without network is better than none: this never fails.
+# libvirt's hook of the pocket cloud: connect a started guest's taps to Open
+# vSwitch, whose user space has two faults that its kernel module has not.
+# A guest without network is better than none: this never fails.
 
 [ "$2" = started ] || exit 0
-sed -n "s/.*<target dev='\(tap[^']*\)'.*/\1/p" | while read -r tap; do
+# libvirt hands on little of its environment.
+OVS_RUNDIR=$(tr '\0' '\n' <"/proc/$PPID/environ" | sed -n 's/^OVS_RUNDIR=//p')
+export OVS_RUNDIR
+
+# Did Open vSwitch open it?  Then it made it promiscuous.
+opened() {
     tries=0
-    until ip link show "$tap" | grep -q PROMISC || [ $tries = 40 ]; do
+    until ip link show "$1" | grep -q PROMISC; do
         tries=$((tries + 1))
+        [ $tries -le 40 ] || return 1
         sleep 0.05
     done
+}
+
+# A tap that was deleted, and made again under the same name while its port
+# stayed, as Nova does for a rescue: Open vSwitch goes on to read the dead one.
+# Without its datapath's port it opens the tap anew, at the next change of its
+# configuration, whichever that is.
+reopen() {
+    ovs-appctl -t "$OVS_RUNDIR/vswitchd.ctl" \
+        dpctl/del-if netdev@ovs-netdev "$1"
+    ovs-vsctl --timeout=5 set Interface "$1" \
+        other_config:reopened="$(date +%s%N)"
+}
+
+sed -n "s/.*<target dev='\(tap[^']*\)'.*/\1/p" | while read -r tap; do
+    opened "$tap" || { reopen "$tap" && opened "$tap"; }
+    # To make it promiscuous, Open vSwitch reads the flags, adds one and writes
+    # them back.  When libvirt brings the tap up in between, it is down for
+    # good. So have the last word.
     ip link set "$tap" up
-done
+done >/dev/null 2>&1
 exit 0
