@@ -29,6 +29,7 @@ _ffi = _vpm.ffi
 _lib = _vpm.lib
 
 NAME_MAX = _lib.VPM_NAME_MAX
+PAUSE_MAX_NS = _lib.VPM_PAUSE_MAX_NS
 
 # What LD_PRELOAD puts the pager into a QEMU with; the variable names the
 # region's directory.
@@ -136,6 +137,7 @@ class PoolInfo:
     uuid: uuid.UUID
     total_size: int
     used_size: int
+    freed_size: int
     state_size: int
     page_size: int
     descriptors: int
@@ -299,8 +301,23 @@ class Pool:
             uuid=uuid.UUID(bytes=bytes(info.uuid)),
             medium=_text(info.medium), flush=_text(info.flush),
             **_numbers(info, 'version', 'total_size', 'used_size',
-                       'state_size', 'page_size', 'descriptors',
+                       'freed_size', 'state_size', 'page_size', 'descriptors',
                        'used_descriptors', 'uid_base'))
+
+    def pause(self, for_ns):
+        """Have background work on this host wait, or no longer.
+
+        :param for_ns: at most PAUSE_MAX_NS from now on; 0 ends it
+        """
+        self._call(_lib.vpm_pool_pause, _number('for_ns', for_ns, 64))
+
+    def is_paused(self):
+        """Whether background work waits."""
+        return _lib.vpm_pool_is_paused(self._open_handle())
+
+    def finish_freed(self):
+        """Scrub what was freed during a pause, unless there is one."""
+        self._call(_lib.vpm_pool_finish_freed)
 
     def alloc(self, name, size, sequence=0):
         """Allocate a zeroed region; return its RegionInfo."""
@@ -345,7 +362,10 @@ class Pool:
                        'swap_ins', 'swap_outs', 'clean_outs', 'fatal'))
 
     def free(self, name, sequence=0):
-        """Scrub a region durably, then forget it."""
+        """Scrub a region durably, then forget it.
+
+        During a pause it is only forgotten, durably, and scrubbed later.
+        """
         self._call(_lib.nvfree, _name(name),
                    _number('sequence', sequence, 32))
 

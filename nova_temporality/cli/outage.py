@@ -83,6 +83,13 @@ class _Budget(columns.FormattableColumn):
         return text
 
 
+class _Paused(columns.FormattableColumn):
+    """Why background work waits, if it does."""
+
+    def human_readable(self):
+        return self._value or 'no'
+
+
 class Status(show.ShowOne):
     """Show whether this host's servers would survive a power cut.
 
@@ -103,6 +110,7 @@ class Status(show.ShowOne):
         except client.NotifierDown as e:
             status = {'engine': 'down', 'pvms': [], 'pool_error': None,
                       'platform': None, 'budget': None,
+                      'background_paused': None,
                       'last_outage': None, 'last_drill': None}
             notifier = 'down: %s' % e
         pool = status['pool_error'] or self._pool(conf.pool_path)
@@ -110,10 +118,11 @@ class Status(show.ShowOne):
             pvm['state'] not in ('not armed', 'stopped')
             for pvm in status['pvms']) and status['budget']['fits']
         return (('notifier', 'engine', 'pool', 'platform', 'pvms', 'budget',
-                 'last_outage', 'last_drill'),
+                 'background_paused', 'last_outage', 'last_drill'),
                 (notifier, status['engine'], pool,
                  _Platform(status['platform']), _Pvms(status['pvms']),
                  _Budget(status['budget']),
+                 _Paused(status['background_paused']),
                  _LastOutage(status['last_outage']),
                  _LastDrill(status['last_drill'])))
 
@@ -124,9 +133,13 @@ class Status(show.ShowOne):
                 info = pool.info()
         except vpm.VpmError as e:
             return str(e)
-        return '%s (%s): %s of %s used' % (
+        text = '%s (%s): %s of %s used' % (
             path, info.medium, sizes.show(info.used_size),
             sizes.show(info.total_size))
+        if info.freed_size:
+            text += ', of which %s were freed and are not scrubbed yet' % (
+                sizes.show(info.freed_size))
+        return text
 
 
 class Fixate(lister.Lister):

@@ -145,6 +145,7 @@ def _describe(app, pool):
         ('flush', info.flush),
         ('total_size', columns.Size(info.total_size)),
         ('used_size', columns.Size(info.used_size)),
+        ('freed_size', columns.Size(info.freed_size)),
         ('state_size', columns.Size(info.state_size)),
         ('page_size', columns.Size(info.page_size)),
         ('descriptors', info.descriptors),

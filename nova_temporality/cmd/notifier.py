@@ -84,6 +84,7 @@ def _run(conf):
         notifier.take_over()
         watching = watch.Watch(sources.load(conf), notifier, conf)
         watching.start()
+        notifier.background.start()
         control.ControlServer(
             paths.control_socket(conf.temporality.run_dir), {
                 'status': notifier.status,

@@ -74,7 +74,8 @@ def extensions():
     """Return what setup.py builds."""
     sources = list(NATIVE.glob('pager/*.c'))
     sources += [NATIVE / 'src' / (name + '.c') for name in (
-        'cpuflush', 'crc32c', 'error', 'map', 'persist', 'ppt', 'shape')]
+        'cpuflush', 'crc32c', 'error', 'map', 'pause', 'persist', 'ppt',
+        'shape')]
     preload = setuptools.Extension(
         PRELOAD, [str(path) for path in sorted(sources)],
         extra_link_args=['-pthread', '-Wl,-z,defs'], **COMMON)

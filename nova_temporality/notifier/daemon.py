@@ -23,6 +23,7 @@ import time
 
 from oslo_log import log as logging
 
+from nova_temporality.notifier import background
 from nova_temporality.notifier import events
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import hostbudget
@@ -57,6 +58,7 @@ class Notifier:
     :param engine: engine.Engine
     :param conf: with group [temporality]
     :param tell: events.Events.tell
+    :ivar background: background.Background, to be started
     """
 
     def __init__(self, pool, engine, conf, tell):
@@ -82,6 +84,8 @@ class Notifier:
         self._outage = outage.load(paths.last_outage(self._run_dir))
         # Who raised the outage that is on.
         self._raised_by = ()
+        self.background = background.Background(pool)
+        self.background.pause_while(self._outage_reason)
         self._last_drill = None
         self._budget = hostbudget.HostBudget(pool.path, self._hold_up_ms)
         self._drill_lock = threading.Lock()
@@ -107,6 +111,12 @@ class Notifier:
     def outage_raised_by(self):
         """Return who raised the outage that is on, empty when none is."""
         return self._raised_by
+
+    def _outage_reason(self):
+        if self._raised_by:
+            return 'an outage is on (raised by %s)' % ', '.join(
+                self._raised_by)
+        return None
 
     def _reports_this_outage(self):
         return self._outage is not None and not self._outage['called_off']
@@ -187,6 +197,7 @@ class Notifier:
                 report = outage.merge(self._outage, report)
             self._raised_by = tuple(sorted({*self._raised_by,
                                             *event.raised_by}))
+            self.background.look()
             self._set_outage(report)
         LOG.warning('%s', outage.summary(report))
         for failure in outage.failures(report):
@@ -266,10 +277,10 @@ class Notifier:
             return attempt
 
         with self._event_lock:
-            if self._raised_by:
-                raise DrillRefused(
-                    'an outage is on (raised by %s); "temporality resume" '
-                    'calls it off' % ', '.join(self._raised_by))
+            outage_reason = self._outage_reason()
+            if outage_reason:
+                raise DrillRefused(outage_reason +
+                                   '; "temporality resume" calls it off')
             with self._pvms_lock:
                 attempts = turns.give(
                     {one.name: one for one in self._pvms.values()
@@ -332,10 +343,10 @@ class Notifier:
         """
         event = power.PowerEvent.now('suspend', (power.SUSPEND,))
         with self._event_lock:
-            if self._raised_by:
-                raise NotSuspended(
-                    'an outage is on (raised by %s); it stays fixated for '
-                    'that' % ', '.join(self._raised_by))
+            outage_reason = self._outage_reason()
+            if outage_reason:
+                raise NotSuspended(outage_reason +
+                                   '; it stays fixated for that')
             with self._pvms_lock:
                 if name not in self._pvms:
                     raise NotSuspended('the notifier knows no pVM %s' % name)
@@ -350,7 +361,8 @@ class Notifier:
         return dataclasses.asdict(outcome)
 
     def alert(self):
-        """Power may fail soon: see to it that all pVMs are armed."""
+        """Power may fail soon: arm all pVMs, pause background work."""
+        self.background.look()
         threading.Thread(target=self.refresh, daemon=True,
                          name='alert').start()
 
@@ -397,6 +409,7 @@ class Notifier:
             'pool_error': self._scan_error,
             'platform': self._platform.describe(),
             'pvms': pvms,
+            'background_paused': self.background.paused,
             'budget': self._budget.status(self._priorities()),
             'last_outage': self._outage,
             'last_drill': self._last_drill,

@@ -90,8 +90,6 @@ class Judge:
     :param grace_ns: that GOOD must stand
     :param raised_by: names of the sources that raised an outage before which
                       is still on
-    :ivar alerted: whether a source says WARN or COMMIT, as of when no outage
-                   was on last
     """
 
     def __init__(self, momentary, confidence, min_confidence, debounce_ns,
@@ -105,11 +103,18 @@ class Judge:
         self._doublings = 0
         # When a source last said WARN or COMMIT.
         self._alarm_ns = 0
-        self.alerted = False
+        # Whether the latest warnings were acted upon.
+        self._alert_told = False
         self._handled_ns = 0
         for name in raised_by:
             if name in self._voices:
                 self._voices[name].alarmed = True
+
+    @property
+    def alerted(self):
+        """Whether a source says, and not for an instant, WARN or COMMIT."""
+        return any(voice.level in (power.WARN, power.COMMIT)
+                   for voice in self._voices.values() if not voice.momentary)
 
     def suffices(self, name):
         """Whether a single word of a source always begins a fixation."""
@@ -201,8 +206,5 @@ class Judge:
 
     def _alert(self):
         """Say ALERT once when a first source warns."""
-        before = self.alerted
-        self.alerted = any(voice.level in (power.WARN, power.COMMIT)
-                           for voice in self._voices.values()
-                           if not voice.momentary)
-        return ALERT if self.alerted and not before else NOTHING
+        told, self._alert_told = self._alert_told, self.alerted
+        return ALERT if self.alerted and not told else NOTHING

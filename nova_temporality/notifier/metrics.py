@@ -59,6 +59,9 @@ class _Now(registry.Collector):
         yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
             bool(self._notifier.outage_raised_by()))
+        yield core.GaugeMetricFamily(
+            'temporality_background_paused', 'Whether background work waits, '
+            'because power may fail', bool(status['background_paused']))
         phases = core.GaugeMetricFamily(
             'temporality_pvm_last_fixation_seconds',
             'From the event to the end of a phase of the last fixation',

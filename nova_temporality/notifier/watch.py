@@ -52,6 +52,7 @@ class Watch:
                                                    raised_by=name)
         self._news = queue.SimpleQueue()
         self._drill_interval = opts.drill_interval
+        notifier.background.pause_while(self._warning)
 
     def start(self):
         """Start all threads; they end with the process."""
@@ -70,11 +71,16 @@ class Watch:
 
         :raises: daemon.DrillRefused
         """
-        if self._judge.alerted:
+        warning = self._warning()
+        if warning:
             raise daemon.DrillRefused(
-                'a source says that power may fail; wait until it says that '
-                'power is good')
+                warning + '; wait until it says that power is good')
         return self._notifier.drill()
+
+    def _warning(self):
+        if self._judge.alerted:
+            return 'a source says that power may fail'
+        return None
 
     def _drill_for_ever(self):
         while True:

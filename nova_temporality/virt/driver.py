@@ -124,12 +124,13 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                                      allocations=allocations)
         info = regions.pool_info(PCONF.temporality.pool_path)
         total = info['total_size'] // units.Mi
-        reserved = 0
+        # What was freed is not scrubbed yet.
+        reserved = -(-info['freed_size'] // units.Mi)
         if not budget.has_room(PCONF.temporality.pool_path,
                                PCONF.temporality.run_dir,
                                PCONF.temporality.hold_up_ms):
             # What servers have stays theirs; nothing is left for more.
-            used = -(-info['used_size'] // units.Mi)
+            used = -(-(info['used_size'] - info['freed_size']) // units.Mi)
             reserved = max(0, total - used)
         inventory = dict(provider_tree.data(nodename).inventory)
         inventory[resources.NVRAM_MB] = {

@@ -77,6 +77,7 @@ class TestMetrics:
         assert before['temporality_pvm_state', guest.name, 'armed'] == 1
         assert before['temporality_power_failures_total',] == 0
         assert before['temporality_outage',] == 0
+        assert before['temporality_background_paused',] == 0
         assert before['temporality_platform', 'emulated'] == 1
         assert before['temporality_hold_up_seconds',] == 20
         assert before['temporality_predicted_fixation_seconds',] == 0.005

@@ -45,7 +45,8 @@ EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3',
                   '-DVPM_RING_ENTRIES=2', '-O1',
                   '-fno-optimize-sibling-calls', '-no-pie',
                   '-Wl,--wrap=vpm_map_open,--wrap=vpm_map_close,'
-                  '--wrap=vpm_map_medium,--wrap=getrandom']
+                  '--wrap=vpm_map_medium,--wrap=vpm_pool_is_paused,'
+                  '--wrap=getrandom']
 
 # Tests that count or replace what libvpm calls.
 LINK_FLAGS = {

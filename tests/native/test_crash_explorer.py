@@ -69,6 +69,18 @@ def test_mutants_of_dropping_a_slot_are_killed():
                          'vpm_move_drop at' % dropped, output)
 
 
+def test_mutants_of_freeing_in_a_pause_are_killed():
+    """The mark that is to be durable, and the memory that waits for zeros."""
+    _, output, result = explore('--scenario', 'paused-nvfree', '--exhaustive',
+                                '200', '--samples', '50')
+    assert result['violations'] == 0
+    assert re.search('killed without this fence.*\n.*\n.*\n.*\n'
+                     '.*from mark_freeing at', output)
+    assert re.search('killed without this sync.*\n.*\n.*from '
+                     'vpm_files_scrub at.*\n.*\n.*\n'
+                     '.*from vpm_pool_finish_freed at', output)
+
+
 def test_a_violation_can_be_replayed():
     """Without the sync that makes a new pool's name durable there is none.
 

@@ -103,6 +103,7 @@ def test_mac_profile_knows_the_real_paths():
     for name, access in (('virtual', 'rw'), ('ppt', 'rwk')):
         assert '%s/regions/*/%s %s,' % (
             defaults['pool_path'], name, access) in profile
+    assert defaults['pool_path'] + '/pause r,' in profile
     assert defaults['swap_dir'] + '/* rw,' in profile
     assert vpm.PRELOAD_PATH.endswith('.so')
     assert '/native/libvpm-preload' in vpm.PRELOAD_PATH

@@ -313,6 +313,14 @@ class TestInstantOfSourceThatKnowsConditionsToo:
         host.wait(S).decide()
         assert not host.judge.alerted
 
+    def test_warning_that_ends_during_an_outage(self):
+        host = Host(['a', 'b']).hear(power.WARN, 'a')
+        assert host.judge.alerted
+        host.raised_by = (power.OPERATOR,)
+        host.hear(power.GOOD, 'a')
+        host.raised_by = ()
+        assert not host.judge.alerted
+
     def test_is_not_taken_back_by_time(self):
         host = Host().hear(power.COMMIT, momentary=True).wait(100 * S)
         assert host.call_offs == []

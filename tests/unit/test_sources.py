@@ -25,6 +25,7 @@ from oslo_config import cfg
 import pytest
 
 from nova_temporality.conf import opts
+from nova_temporality.notifier import background as background_module
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
 from nova_temporality.notifier.sources import gpio
@@ -139,6 +140,8 @@ class TestSignals:
         waited = []
 
         class Notifier:
+            background = background_module.Background(None)
+
             def outage_raised_by(self):
                 return ()
 

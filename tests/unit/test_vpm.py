@@ -72,6 +72,25 @@ def test_info(pool):
     assert (info.used_size, info.free_size) == (8192, (1 << 20) - 8192)
 
 
+def test_pause(pool):
+    region = pool.alloc('a', 4096)
+    pool.pause(vpm.PAUSE_MAX_NS)
+    assert pool.is_paused()
+    pool.free('a')
+    assert pool.regions() == []
+    assert os.path.exists(region.ram_path)
+    assert (pool.info().used_size, pool.info().freed_size) == (4096, 4096)
+    pool.finish_freed()
+    assert os.path.exists(region.ram_path)
+    pool.pause(0)
+    assert not pool.is_paused()
+    pool.finish_freed()
+    assert not os.path.exists(region.ram_path)
+    assert pool.info().used_size == pool.info().freed_size == 0
+    with pytest.raises(vpm.InvalidArgument):
+        pool.pause(vpm.PAUSE_MAX_NS + 1)
+
+
 def test_region(pool, path):
     before = time.time_ns()
     region = pool.alloc('a', 5000, sequence=3)

@@ -17,6 +17,7 @@ import time
 
 import pytest
 
+from nova_temporality.notifier import background
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
 from nova_temporality.notifier import watch
@@ -49,6 +50,7 @@ class Notifier:
     acknowledged_ns = 0
 
     def __init__(self):
+        self.background = background.Background(None)
         self.fixations = queue.SimpleQueue()
 
     @staticmethod

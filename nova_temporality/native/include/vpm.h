@@ -8,6 +8,7 @@
  *                    ring of the latest outcomes of fixations
  *   lock             flock(2)ed while the TOC changes; a killed owner leaves
  *                    no lock behind
+ *   pause            until when background work waits; volatile
  *   regions/<id>/    one directory per region, <id> in 16 hex digits:
  *     ram            the server's memory, owned by the region's own user id
  *     state          the virtual environment (vCPU and device state) of the
@@ -109,6 +110,7 @@ struct vpm_pool_info {
     uint8_t uuid[16];
     uint64_t total_size;
     uint64_t used_size;    /* sum of the regions' sizes */
+    uint64_t freed_size;   /* of that, freed, and not scrubbed yet */
     uint64_t state_size;
     uint32_t page_size;
     uint32_t descriptors;
@@ -126,9 +128,10 @@ int vpm_pool_create(const char *dir, const struct vpm_pool_params *params,
 
 /* Opens a pool, having checked magic, version, device identity and all
  * checksums, and finishes or rolls back what a crash interrupted (an
- * allocation, a scrub); what resists that is left for vpm_pool_check to
- * report, its space stays used.  When another process is allocating or
- * freeing, it has done so before, and is not waited for.  NULL on failure.
+ * allocation, or, unless background work is paused, a scrub); what resists
+ * that is left for vpm_pool_check to report, its space stays used.  When
+ * another process is allocating or freeing, it has done so before, and is not
+ * waited for.  NULL on failure.
  * The handle is closed by vpm_pool_close. */
 struct vpm_pool *vpm_pool_open(const char *dir, struct vpm_error *err);
 void vpm_pool_close(struct vpm_pool *pool);
@@ -143,6 +146,26 @@ int vpm_pool_info(struct vpm_pool *pool, struct vpm_pool_info *info,
 int vpm_pool_check(const char *dir,
                    void (*report)(const char *finding, void *opaque),
                    void *opaque, struct vpm_error *err);
+
+/* -- background work ---------------------------------------------------- */
+
+#define VPM_PAUSE_MAX_NS 10000000000ull
+
+/* Has background work wait from now on, for *for_ns* (at most
+ * VPM_PAUSE_MAX_NS: whoever wants more has to ask again, and a pause does not
+ * outlive him for long), or no longer if that is 0.  In all processes on this
+ * host regions are not scrubbed when they are freed, and pagers that were
+ * started after the first call ever write pages only when a fault finds no
+ * free frame.  What is under way goes on. */
+int vpm_pool_pause(struct vpm_pool *pool, uint64_t for_ns,
+                   struct vpm_error *err);
+
+/* Whether there is a pause. */
+bool vpm_pool_is_paused(struct vpm_pool *pool);
+
+/* Scrubs what was freed during a pause.  Does nothing while there is one, and
+ * stops between regions when one begins. */
+int vpm_pool_finish_freed(struct vpm_pool *pool, struct vpm_error *err);
 
 /* -- regions ------------------------------------------------------------ */
 
@@ -199,8 +222,11 @@ int nvalloc_vpm(struct vpm_pool *pool, const char *name, uint32_t sequence,
                 struct vpm_region_info *info, struct vpm_error *err);
 
 /* Scrubs a region durably, then forgets it.  Nothing may have its ram mapped
- * any more.  An interrupted nvfree is finished by the next vpm_pool_open,
- * nvalloc or nvfree. */
+ * any more.  While background work is paused, the region is only marked,
+ * durably: nobody finds it any more, and nobody gets its space.  That, and an
+ * interrupted nvfree, is finished by the next vpm_pool_open, nvalloc or
+ * nvfree when there is no pause, or by vpm_pool_finish_freed; and by an
+ * nvalloc of the same id, which cannot wait. */
 int nvfree(struct vpm_pool *pool, const char *name, uint32_t sequence,
            struct vpm_error *err);
 

@@ -64,6 +64,7 @@ struct vpm_pager {
     uint32_t high;                /* which stops at so many */
     struct vpm_move *moves;       /* the evictor's, as is the next */
     uint32_t zone;                /* of slots that was swept last */
+    const uint64_t *pause;        /* see pause.h; NULL: never */
     void (*end)(void);            /* after a fatal error, or NULL */
 
     pthread_mutex_t lock;         /* of all that follows, and of who owns

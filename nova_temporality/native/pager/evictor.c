@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
+#include "pause.h"
+
 /* Before the evictor tries again: what failed; and what all were using. */
 #define FAILED_PAUSE_NS 200000000
 #define IDLE_PAUSE_NS 500000
@@ -385,13 +387,23 @@ static int evict(struct vpm_pager *pager)
     return cooling + most;
 }
 
+/* Locked.  Whether *wanted* frames are free; while background work is paused,
+ * whether faults need no more than are. */
+static bool has_room(const struct vpm_pager *pager, uint32_t wanted)
+{
+    if (pager->pause && vpm_pause_holds(__atomic_load_n(pager->pause,
+                                                        __ATOMIC_RELAXED)))
+        return pager->backing.free_frames > 0 || pager->queue_count == 0;
+    return pager->backing.free_frames >= wanted;
+}
+
 void *vpm_pager_evictor(void *opaque)
 {
     struct vpm_pager *pager = opaque;
 
     lock(pager);
     for (;;) {
-        while (pager->backing.free_frames >= pager->low)
+        while (has_room(pager, pager->low))
             pthread_cond_wait(&pager->room, &pager->lock);
         do {
             int done;
@@ -401,7 +413,7 @@ void *vpm_pager_evictor(void *opaque)
             if (done <= 0)
                 pause_ns(done < 0 ? FAILED_PAUSE_NS : IDLE_PAUSE_NS);
             lock(pager);
-        } while (pager->backing.free_frames < pager->high);
+        } while (!has_room(pager, pager->high));
     }
     return NULL;
 }

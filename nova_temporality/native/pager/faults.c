@@ -86,6 +86,9 @@ bool vpm_pager_enqueue(struct vpm_pager *pager, uint32_t page, uint32_t ahead)
     pager->queue[at] = (struct fault){page, ahead, now_ns()};
     pager->queue_count++;
     pager->states[page] = QUEUED;
+    /* A paused evictor waits until somebody needs a frame. */
+    if (pager->backing.free_frames == 0)
+        pthread_cond_signal(&pager->room);
     return true;
 }
 

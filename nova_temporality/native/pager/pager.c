@@ -10,6 +10,7 @@
 
 #include "core.h"
 #include "error.h"
+#include "pause.h"
 
 #define STACK_SIZE ((size_t)256 << 10)
 #define BATCH_BYTES (1u << 20)
@@ -143,6 +144,7 @@ struct vpm_pager *vpm_pager_start(const char *dir, void *base,
         free(pager);
         return NULL;
     }
+    pager->pause = vpm_pause_map(dir);
     /* Threads that did start keep what they use. */
     return start_threads(pager, err) < 0 ? NULL : pager;
 }

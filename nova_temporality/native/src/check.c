@@ -16,6 +16,7 @@
 #include "device.h"
 #include "error.h"
 #include "files.h"
+#include "pause.h"
 #include "ppt.h"
 #include "state.h"
 #include "swap.h"
@@ -58,6 +59,15 @@ static void check_twice(struct check *check, const struct vpm_slot *slot)
                  slot->body.id);
 }
 
+/* What was freed during a pause waits for its end. */
+static bool is_unfinished(const struct check *check,
+                          const struct vpm_slot *slot)
+{
+    if (slot->tag == VPM_TOC_FREEING)
+        return !vpm_pause_holds(vpm_pause_read(check->dir_fd));
+    return slot->tag == VPM_TOC_ALLOCATING;
+}
+
 static void check_toc(struct check *check)
 {
     const struct vpm_conf *conf = &check->file.conf;
@@ -74,7 +84,7 @@ static void check_toc(struct check *check)
         }
         if (slot->tag == VPM_TOC_FREE)
             continue;
-        if (slot->tag != VPM_TOC_LIVE)
+        if (is_unfinished(check, slot))
             find(check, "TOC entry %" PRIu32 ": %s region %016" PRIx64 " of "
                  "'%s' was interrupted; the next nvalloc, nvfree or opening "
                  "of the pool %s", i,

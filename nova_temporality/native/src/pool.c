@@ -216,7 +216,17 @@ int vpm_pool_finish(struct vpm_pool *pool, const struct vpm_slot *slot,
     return rc;
 }
 
-int vpm_pool_repair(struct vpm_pool *pool, struct vpm_error *err)
+/* To undo an allocation is no work. */
+static bool is_due(struct vpm_pool *pool, const struct vpm_slot *slot,
+                   uint64_t urgent)
+{
+    return slot->tag == VPM_TOC_ALLOCATING ||
+        (slot->tag == VPM_TOC_FREEING &&
+         (slot->body.id == urgent || !vpm_pool_is_paused(pool)));
+}
+
+int vpm_pool_repair(struct vpm_pool *pool, uint64_t urgent,
+                    struct vpm_error *err)
 {
     int first = VPM_OK;
 
@@ -225,8 +235,7 @@ int vpm_pool_repair(struct vpm_pool *pool, struct vpm_error *err)
         struct vpm_slot slot;
         int rc = vpm_toc_read(&pool->file, i, &slot, &failure);
 
-        if (rc == VPM_OK && (slot.tag == VPM_TOC_ALLOCATING ||
-                             slot.tag == VPM_TOC_FREEING))
+        if (rc == VPM_OK && is_due(pool, &slot, urgent))
             rc = vpm_pool_finish(pool, &slot, &failure);
         if (rc < 0 && first == VPM_OK) {
             first = rc;
@@ -234,6 +243,18 @@ int vpm_pool_repair(struct vpm_pool *pool, struct vpm_error *err)
         }
     }
     return first;
+}
+
+int vpm_pool_finish_freed(struct vpm_pool *pool, struct vpm_error *err)
+{
+    int fd = vpm_pool_lock(pool, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = vpm_pool_repair(pool, 0, err);
+    close(fd);
+    return rc;
 }
 
 /* -- opening ------------------------------------------------------------- */
@@ -263,7 +284,7 @@ static int repair_if_idle(struct vpm_pool *pool, struct vpm_error *err)
     if (fd < 0)
         return vpm_fail_errno(err, "cannot lock %s/%s", pool->path,
                               VPM_LOCK_FILE);
-    vpm_pool_repair(pool, &ignored);
+    vpm_pool_repair(pool, 0, &ignored);
     close(fd);
     return VPM_OK;
 }
@@ -378,6 +399,8 @@ int vpm_pool_info(struct vpm_pool *pool, struct vpm_pool_info *info,
         if (slot.tag == VPM_TOC_FREE)
             continue;
         info->used_size += slot.body.size;
+        if (slot.tag == VPM_TOC_FREEING)
+            info->freed_size += slot.body.size;
         info->used_descriptors++;
     }
     return VPM_OK;

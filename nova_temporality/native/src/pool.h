@@ -24,10 +24,13 @@ int vpm_pool_lock(struct vpm_pool *pool, struct vpm_error *err);
 int vpm_pool_finish(struct vpm_pool *pool, const struct vpm_slot *slot,
                     struct vpm_error *err);
 
-/* Does that with all that a crash interrupted.  The pool's lock must be
- * held: no owner of what is unfinished lives.  May itself be interrupted.
+/* Does that with all that a crash interrupted.  While background work is
+ * paused, what is freeing waits, but for region *urgent* (0: none).  The pool's
+ * lock must be held: no owner of what is unfinished lives.  May itself be
+ * interrupted.
  * What cannot be repaired stays as it is (its space stays used) and is the
  * error returned; all else is repaired. */
-int vpm_pool_repair(struct vpm_pool *pool, struct vpm_error *err);
+int vpm_pool_repair(struct vpm_pool *pool, uint64_t urgent,
+                    struct vpm_error *err);
 
 #endif

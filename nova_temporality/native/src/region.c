@@ -165,6 +165,7 @@ int vpm_region_list(struct vpm_pool *pool, struct vpm_region_info *infos,
 /* What the TOC says about a wish. */
 struct room {
     uint64_t used;
+    uint64_t freed;       /* of that, not scrubbed yet */
     uint32_t free_index;  /* number of descriptors when there is none */
 };
 
@@ -188,7 +189,7 @@ static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wish,
 {
     uint32_t count = pool->file.conf.descriptors;
 
-    room->used = 0;
+    room->used = room->freed = 0;
     room->free_index = count;
     for (uint32_t i = 0; i < count; i++) {
         struct vpm_slot slot;
@@ -204,6 +205,8 @@ static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wish,
         if (slot.body.id == wish->id)
             return same_id(pool, &slot.body, wish, err);
         room->used += slot.body.size;
+        if (slot.tag == VPM_TOC_FREEING)
+            room->freed += slot.body.size;
     }
     return VPM_OK;
 }
@@ -216,6 +219,14 @@ static int check_room(const struct vpm_pool *pool, const struct room *room,
 
     if (room->used < conf->total_size)
         left = conf->total_size - room->used;
+    if (size > left && room->freed)
+        return vpm_fail(err, VPM_ENOSPC, "pool %s has %s of %s free, %s were "
+                        "asked for; %s more were freed, and are scrubbed when "
+                        "power is good: wait for that", pool->path,
+                        vpm_size_text(left).text,
+                        vpm_size_text(conf->total_size).text,
+                        vpm_size_text(size).text,
+                        vpm_size_text(room->freed).text);
     if (size > left)
         return vpm_fail(err, VPM_ENOSPC, "pool %s has %s of %s free, %s were "
                         "asked for: free a region or use a larger pool",
@@ -335,7 +346,7 @@ static int alloc_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
     int rc;
 
     /* What cannot be repaired takes room, but does not stop others. */
-    vpm_pool_repair(pool, err);
+    vpm_pool_repair(pool, body->id, err);
     rc = find_room(pool, body, &room, err);
     if (rc == VPM_OK)
         rc = check_room(pool, &room, body->size, err);
@@ -553,11 +564,11 @@ static int free_locked(struct vpm_pool *pool, const char *name,
     int rc;
 
     /* What cannot be repaired is no obstacle, unless it is what is meant. */
-    vpm_pool_repair(pool, err);
+    vpm_pool_repair(pool, 0, err);
     rc = find_name(pool, name, sequence, &slot, err);
     if (rc == VPM_OK && slot.tag == VPM_TOC_LIVE)
         rc = begin_freeing(pool, &slot, err);
-    if (rc == VPM_OK)
+    if (rc == VPM_OK && !vpm_pool_is_paused(pool))
         rc = vpm_pool_finish(pool, &slot, err);
     return rc;
 }

@@ -137,6 +137,15 @@ static void do_step(const struct step *step)
     case FREE:
         OK(nvfree(pool, VICTIM, 0, &err));
         break;
+    case PAUSE:
+        stage_pause(true);
+        break;
+    case UNPAUSE:
+        stage_pause(false);
+        break;
+    case FINISH:
+        OK(vpm_pool_finish_freed(pool, &err));
+        break;
     case CUT_OFF:
         CHECK(truncate(region_file(victim(), "state"), 5000) == 0);
         CHECK(truncate(region_file(victim(), "ram"), 100) == 0);
@@ -397,8 +406,11 @@ static bool made_again;
 struct vpm_pool *regions_recover(const struct scenario *self)
 {
     const struct plan *plan = self->plan;
-    struct vpm_pool *recovered = vpm_pool_open(POOL, &err);
+    struct vpm_pool *recovered;
 
+    /* A pause does not outlive a power cut. */
+    stage_pause(false);
+    recovered = vpm_pool_open(POOL, &err);
     made_again = !recovered && err.code == VPM_ENOENT &&
         plan->steps[0].kind == CREATE;
     if (!made_again)

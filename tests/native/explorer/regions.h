@@ -27,6 +27,9 @@ enum step_kind {
     REFUSED,    /* the same, but an epoch was begun meanwhile */
     SCRUB,
     FREE,
+    PAUSE,      /* background work: what is freed is not scrubbed */
+    UNPAUSE,
+    FINISH,     /* what was freed is scrubbed */
     CUT_OFF,    /* before: somebody truncates the victim's files */
 };
 

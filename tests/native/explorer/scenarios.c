@@ -47,6 +47,28 @@ static const struct plan free_plan = {
     .steps = {DO(FREE)},
 };
 
+/* Freed while power may fail: scrubbed later, when somebody does, */
+static const struct plan paused_free_plan = {
+    .before = {DO(CREATE), DO(BYSTANDER), DO(ALLOC), START(0x55),
+               FIXATE(0x66, 300)},
+    .steps = {DO(PAUSE), DO(FREE), DO(UNPAUSE), DO(FINISH), DO(SUCCESSOR),
+              DO(ALLOC)},
+};
+
+/* or room is needed, */
+static const struct plan paused_late_plan = {
+    .before = {DO(CREATE), DO(BYSTANDER), DO(ALLOC), START(0x55),
+               FIXATE(0x66, 300)},
+    .steps = {DO(PAUSE), DO(FREE), DO(UNPAUSE), DO(SUCCESSOR), DO(ALLOC)},
+};
+
+/* unless the same id is wanted at once. */
+static const struct plan paused_again_plan = {
+    .before = {DO(CREATE), DO(BYSTANDER), DO(ALLOC), START(0x55),
+               FIXATE(0x66, 300)},
+    .steps = {DO(PAUSE), DO(FREE), DO(ALLOC), START(0x77)},
+};
+
 static const struct plan scrub_plan = {
     .before = {DO(CREATE), DO(BYSTANDER), DO(ALLOC), START(0x55),
                FIXATE(0x66, 300)},
@@ -153,6 +175,9 @@ const struct scenario scenarios[] = {
     SCENARIO("create", create_plan),
     SCENARIO("nvalloc", alloc_plan),
     SCENARIO("nvfree", free_plan),
+    SCENARIO("paused-nvfree", paused_free_plan),
+    SCENARIO("paused-late", paused_late_plan),
+    SCENARIO("paused-again", paused_again_plan),
     SCENARIO("scrub", scrub_plan),
     SCENARIO("restore", restore_plan),
     SCENARIO("begin-epoch", epoch_plan),

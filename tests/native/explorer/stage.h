@@ -35,6 +35,9 @@ void stage_forget(int count);
  * operations make the same media. */
 void stage_seed(uint64_t seed);
 
+/* Whether libvpm's background work is paused from now on. */
+void stage_pause(bool paused);
+
 /* Reads a region's file into *bytes*; how many there are, -1 if it is not
  * there. */
 ssize_t stage_read(const char *path, uint8_t *bytes, size_t max);
