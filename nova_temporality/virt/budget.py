@@ -26,35 +26,36 @@ from nova_temporality import vpm
 _NEXT = ''
 
 
-def check_priority(instance):
+def check_priority(flavor):
     """Refuse a priority that cannot be understood.
 
     :raises NotPossible: naming the value and what is possible
     """
     try:
-        priority.of_flavor(instance.flavor.extra_specs)
+        priority.of_flavor(flavor.extra_specs)
     except priority.BadPriority as exc:
         raise exception.NotPossible(reason=str(exc))
 
 
-def priority_of(instance):
+def priority_of(flavor):
     """A server's priority; one that was not checked stops nothing."""
     try:
-        return priority.of_flavor(instance.flavor.extra_specs)
+        return priority.of_flavor(flavor.extra_specs)
     except priority.BadPriority:
         return priority.DEFAULT
 
 
-def check_room(instance, pool_path, run_dir, hold_up_ms):
+def check_room(instance, flavor, pool_path, run_dir, hold_up_ms):
     """Refuse a new pVM that does not fit into the energy budget.
 
     One that has a region already counts already.
 
+    :param flavor: that it has, or will have
     :raises nova.exception.ComputeResourcesUnavailable: with the numbers and
         the remedies; Nova tries another host
     """
     known, prediction = _predict(pool_path, run_dir, instance.uuid,
-                                 priority_of(instance))
+                                 priority_of(flavor))
     if known or prediction['total_ms'] <= hold_up_ms:
         return
     # Nova keeps 255 characters of a fault.

@@ -21,7 +21,6 @@ import grp
 import threading
 
 from nova.compute import power_state
-from nova.compute import task_states
 from nova.compute import vm_states
 import nova.conf
 from nova import exception as nova_exception
@@ -72,6 +71,9 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         self._rebooting = set()
         self._pvms = set()
         self._admission_lock = threading.Lock()
+        # Servers that give their region back, and get it again: there was
+        # room for them.
+        self._returning = set()
 
     # -- the host -------------------------------------------------------------
 
@@ -149,7 +151,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         if self._decide(instance):
             self._check_request(instance, instance.flavor, image_meta,
                                 network_info)
-            budget.check_priority(instance)
+            budget.check_priority(instance.flavor)
             self._admit(instance)
         super().spawn(context, instance, image_meta, injected_files,
                       admin_password, allocations, network_info=network_info,
@@ -159,21 +161,27 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
     def _admit(self, instance):
         """Give a pVM its region if it fits into the energy budget.
 
+        :returns: the region
         :raises nova.exception.ComputeResourcesUnavailable: Placement was out
             of step; another host may have room
         """
         # Of two at a time, the second counts the first.
         with self._admission_lock:
-            # A rebuild gave back what this server had, and gets it again.
-            if instance.task_state != task_states.REBUILD_SPAWNING:
-                budget.check_room(
-                    instance, PCONF.temporality.pool_path,
-                    PCONF.temporality.run_dir, PCONF.temporality.hold_up_ms)
+            if instance.uuid not in self._returning:
+                self._check_room(instance, instance.flavor)
             try:
-                self._ensure_region(instance)
+                return self._ensure_region(instance)
             except vpm.PoolFull as exc:
                 raise nova_exception.ComputeResourcesUnavailable(
                     reason=str(exc))
+            finally:
+                self._returning.discard(instance.uuid)
+
+    @staticmethod
+    def _check_room(instance, flavor):
+        budget.check_room(instance, flavor, PCONF.temporality.pool_path,
+                          PCONF.temporality.run_dir,
+                          PCONF.temporality.hold_up_ms)
 
     def rebuild(self, context, instance, image_meta, injected_files,
                 admin_password, allocations, bdms, detach_block_devices,
@@ -189,6 +197,11 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                 self._check_rebuild(instance, image_meta, network_info)
             except exception.NotPossible as exc:
                 raise nova_exception.InstanceFaultRollback(exc)
+        if intent.is_pvm(instance):
+            if evacuate:
+                self._check_room(instance, instance.flavor)
+            else:
+                self._returning.add(instance.uuid)
         raise NotImplementedError()
 
     def _check_rebuild(self, instance, image_meta, network_info):
@@ -247,7 +260,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
             old_guest)
         if not intent.is_pvm(instance):
             return guest
-        region = self._ensure_region(instance)
+        region = self._admit(instance)
         return pvm_guest.PersistentGuest(
             guest, region['memory_path'],
             instance.flavor.memory_mb * units.Mi, region['uid'],
@@ -302,7 +315,8 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                                          pause, post_xml_callback)
         regions.prepare_boot(PCONF.temporality.pool_path,
                              PCONF.temporality.run_dir, instance.uuid,
-                             self._qemu_gid(), budget.priority_of(instance))
+                             self._qemu_gid(),
+                             budget.priority_of(instance.flavor))
         # Started paused, so that no vCPU runs before its machine is on
         # record.
         guest = super()._create_guest(

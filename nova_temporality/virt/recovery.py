@@ -286,7 +286,8 @@ class _Recovery:
         self._driver.plug_vifs(instance, instance.get_network_info())
         regions.prepare_recovery(self._pool, self._run_dir, instance.uuid,
                                  self._driver._qemu_gid(),
-                                 budget.priority_of(instance))
+                                 budget.priority_of(
+                                     instance.flavor))
         xml = pvm_guest.with_incoming(
             xml, paths.recover_socket(self._run_dir, instance.uuid))
         try:

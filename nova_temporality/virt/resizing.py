@@ -27,6 +27,7 @@ from oslo_log import log as logging
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality import intent
+from nova_temporality.virt import budget
 from nova_temporality.virt import regions
 
 PCONF = conf.CONF
@@ -49,17 +50,21 @@ class ResizingMixin:
                                    timeout=0, retry_interval=0):
         """See ComputeDriver; refuses before anything is stopped."""
         try:
-            self._check_resize(instance, flavor, network_info)
-        except exception.NotPossible as exc:
+            stays = self._check_resize(instance, dest, flavor, network_info)
+        except (exception.NotPossible,
+                nova_exception.ComputeResourcesUnavailable) as exc:
             raise nova_exception.InstanceFaultRollback(exc)
         disk_info = super().migrate_disk_and_power_off(
             context, instance, dest, flavor, network_info, block_device_info,
             timeout, retry_interval)
         if intent.is_pvm(instance):
             self._free(instance)
+            if stays:
+                self._returning.add(instance.uuid)
         return disk_info
 
-    def _check_resize(self, instance, flavor, network_info):
+    def _check_resize(self, instance, dest, flavor, network_info):
+        """Refuse what is not possible; whether it will be a pVM of ours."""
         try:
             persistent = intent.with_flavor(instance, flavor.extra_specs)
         except intent.BadWish as exc:
@@ -67,12 +72,19 @@ class ResizingMixin:
         if persistent:
             self._check_request(instance, flavor, instance.image_meta,
                                 network_info)
+            budget.check_priority(flavor)
+        stays = persistent and dest == self.get_host_ip_addr()
+        if stays:
+            self._check_room(instance, flavor)
+        return stays
 
     @_signed_as_in_nova
     def finish_migration(self, context, migration, instance, *args,
                          **kwargs):
         """See ComputeDriver; the new flavor may change sides."""
         self._decide_anew(instance)
+        if intent.is_pvm(instance):
+            self._admit(instance)
         super().finish_migration(context, migration, instance, *args,
                                  **kwargs)
 
@@ -84,6 +96,8 @@ class ResizingMixin:
                      instance=instance)
             return
         self._decide_anew(instance)
+        if intent.is_pvm(instance):
+            self._returning.add(instance.uuid)
         super().finish_revert_migration(context, instance, *args, **kwargs)
 
     def _decide_anew(self, instance):

@@ -111,11 +111,64 @@ class AdmissionTest(BudgetTestCase):
         self.hold_up(1)
         # has its region still
         self.spawn(one)
-        # has given it back, and nothing of its disk is left
+        # gives it back, and nothing of its disk is left
+        self.rebuild(two)
         regions.free(self.pool_path, self.run_dir, two.uuid)
         two.task_state = task_states.REBUILD_SPAWNING
         self.spawn(two)
         self.assertEqual(4, self.spawned.call_count)
+        # That was for once.
+        regions.free(self.pool_path, self.run_dir, two.uuid)
+        self.assertRaises(nova_exception.ComputeResourcesUnavailable,
+                          self.spawn, two)
+
+    def rebuild(self, server, evacuate=False):
+        """As far as the driver does it; the rest is left to Nova."""
+        self.assertRaises(
+            NotImplementedError, self.driver.rebuild, self.context, server,
+            self.image(), [], None, {}, None, None, None, network_info=[],
+            evacuate=evacuate)
+
+    def test_evacuated_servers_are_new_to_the_host(self):
+        self.hold_up(5)
+        comes = self.make_server(memory_mb=4, persistent=True)
+        comes.uuid = uuids.comes
+        self.rebuild(comes, evacuate=True)
+        self.spawn(self.server(uuids.one))
+        exc = self.assertRaises(
+            nova_exception.ComputeResourcesUnavailable, self.driver.rebuild,
+            self.context, comes, self.image(), [], None, {}, None, None,
+            None, network_info=[], evacuate=True)
+        self.assertIn('hold_up_ms is 5', str(exc))
+        # nor in between
+        comes.task_state = task_states.REBUILD_SPAWNING
+        self.assertRaises(nova_exception.ComputeResourcesUnavailable,
+                          self.spawn, comes)
+        self.assertEqual([uuids.one], self.names())
+        self.rebuild(self.make_server(), evacuate=True)
+
+    def test_unshelved_servers_are_new_to_the_host(self):
+        self.hold_up(5)
+        shelved = self.make_server(memory_mb=4, persistent=True)
+        shelved.uuid = uuids.shelved
+        shelved.task_state = task_states.UNSHELVING
+        self.spawn(self.server(uuids.one))
+        self.assertRaises(nova_exception.ComputeResourcesUnavailable,
+                          self.spawn, shelved)
+        self.assertEqual([uuids.one], self.names())
+
+    def test_no_other_way_to_a_region(self):
+        """A server whose region is gone, say, and which is rebooted hard."""
+        self.hold_up(5)
+        self.spawn(self.server(uuids.one))
+        stray = self.make_server(memory_mb=4, persistent=True)
+        stray.uuid = uuids.stray
+        self.assertRaises(nova_exception.ComputeResourcesUnavailable,
+                          self.guest_xml, self.driver, stray)
+        self.assertEqual([uuids.one], self.names())
+
+    def names(self):
+        return [region.name for region in self.pool().regions()]
 
     def test_others_need_no_energy(self):
         self.hold_up(1)
@@ -147,6 +200,20 @@ class PlacementTest(BudgetTestCase):
         self.spawn(self.server(uuids.two))
         # what the two have stays allocated
         self.assertEqual(64 - 2 * 4, self.reserved())
+        self.hold_up(1000)
+        self.assertEqual(0, self.reserved())
+
+    def test_what_is_not_scrubbed_yet_is_reserved(self):
+        self.spawn(self.server(uuids.one))
+        self.spawn(self.server(uuids.two))
+        pool = self.pool()
+        pool.pause(vpm.PAUSE_MAX_NS)
+        pool.free(uuids.one)
+        self.hold_up(1000)
+        self.assertEqual(4, self.reserved())
+        self.hold_up(1)
+        self.assertEqual(64 - 4, self.reserved())
+        pool.pause(0)
         self.hold_up(1000)
         self.assertEqual(0, self.reserved())
 

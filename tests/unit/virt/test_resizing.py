@@ -12,6 +12,7 @@
 
 """Resizing from, to and between persistent flavors, and on to other hosts."""
 
+import os
 from unittest import mock
 
 import fixtures
@@ -20,6 +21,7 @@ from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 
+from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality import intent
 from tests.unit.virt import base
@@ -63,9 +65,20 @@ class ResizingTest(base.DriverTestCase):
             extra_specs={key.replace('__', ':'): value
                          for key, value in extra_specs.items()})
 
-    def stop(self, server, flavor):
+    def stop(self, server, flavor, dest='host'):
         return self.driver.migrate_disk_and_power_off(
-            self.context, server, 'host', flavor, [])
+            self.context, server, dest, flavor, [])
+
+    def fill_budget(self):
+        """No server more fits than one that is there."""
+        self.useFixture(fixtures.MockPatchObject(
+            os, 'cpu_count', return_value=1))
+        conf.CONF.set_override('hold_up_ms', 5, group='temporality')
+        self.addCleanup(conf.CONF.clear_override, 'hold_up_ms',
+                        group='temporality')
+        pool = self.pool()
+        if not pool.regions():
+            pool.alloc('neighbour', 16 << 20)
 
     def finish(self, server, flavor):
         server.flavor = flavor
@@ -74,7 +87,7 @@ class ResizingTest(base.DriverTestCase):
             {})
         # as LibvirtDriver does, for the XML
         if intent.is_pvm(server):
-            self.driver._ensure_region(server)
+            self.driver._admit(server)
 
     def revert(self, server, flavor):
         with mock.patch.object(libvirt_driver.LibvirtDriver, 'destroy'):
@@ -83,7 +96,7 @@ class ResizingTest(base.DriverTestCase):
         self.driver.finish_revert_migration(self.context, server, [],
                                             mock.Mock())
         if intent.is_pvm(server):
-            self.driver._ensure_region(server)
+            self.driver._admit(server)
 
     def sizes(self):
         return [region.size >> 20 for region in self.pool().regions()]
@@ -141,6 +154,53 @@ class ResizingTest(base.DriverTestCase):
             self.assertIn(reason, exc.inner_exception.format_message())
         self.assertFalse(self.stopped.called)
         self.assertEqual([16], self.sizes())
+
+    def test_refused_before_it_is_stopped_when_it_does_not_fit_here(self):
+        self.fill_budget()
+        volatile = self.make()
+        flavor = self.flavor(temporality__persistent='true')
+        exc = self.assertRaises(
+            nova_exception.InstanceFaultRollback, self.stop, volatile, flavor,
+            self.driver.get_host_ip_addr())
+        self.assertIn('hold_up_ms is 5', str(exc.inner_exception))
+        self.assertFalse(self.stopped.called)
+        # on another host there may be room, and others need none
+        self.stop(volatile, flavor)
+        self.stop(volatile, self.flavor(), self.driver.get_host_ip_addr())
+
+    def test_refused_where_it_arrives_and_does_not_fit(self):
+        self.fill_budget()
+        server = self.make()
+        self.assertRaises(
+            nova_exception.ComputeResourcesUnavailable, self.finish, server,
+            self.flavor(temporality__persistent='true'))
+        self.assertFalse(self.finished.called)
+        self.assertEqual([16], self.sizes())
+        self.finish(self.make(), self.flavor())
+
+    def test_one_that_is_there_may_stay(self):
+        server = self.make(PERSISTENT, True)
+        self.fill_budget()
+        flavor = self.flavor(24, temporality__persistent='true')
+        self.stop(server, flavor, self.driver.get_host_ip_addr())
+        self.pool().alloc('neighbour', 16 << 20)
+        self.finish(server, flavor)
+        self.assertEqual([16, 24], sorted(self.sizes()))
+        # and may come back
+        self.pool().free(server.uuid)
+        self.driver.finish_revert_migration(self.context, server, [],
+                                            mock.Mock())
+        self.driver._admit(server)
+        self.assertEqual([16, 24], sorted(self.sizes()))
+
+    def test_bad_priority(self):
+        server = self.make(PERSISTENT, True)
+        exc = self.assertRaises(
+            nova_exception.InstanceFaultRollback, self.stop, server,
+            self.flavor(temporality__persistent='true',
+                        temporality__priority='urgent'))
+        self.assertIn("'urgent'", exc.inner_exception.format_message())
+        self.assertFalse(self.stopped.called)
 
     def test_failure_to_stop_keeps_the_region(self):
         server = self.make(PERSISTENT, True)
