@@ -75,3 +75,14 @@ def state_size(qmp, room, largest, timeout):
             % (needed >> 10, room >> 10),
             'format a pool with a larger --state-size, or give the server a '
             'display with less memory')
+
+
+def swap(stats):
+    """A swap file that fails: pages stay in memory until there is no room.
+
+    :param stats: vpm.RegionStats
+    """
+    if stats.error is None:
+        return None
+    return (stats.error, 'see to the disk below swap_dir (is it full, or '
+            'gone?); when it works again this goes by itself')

@@ -331,7 +331,8 @@ class Pvm:
             obstacles.blockers(self._qmp, _PATIENCE) or
             obstacles.disks(self._qmp, self.region.is_vpm, _PATIENCE) or
             obstacles.state_size(self._qmp, self._state_room,
-                                 self._largest_state, _PATIENCE))
+                                 self._largest_state, _PATIENCE) or
+            obstacles.swap(self._pool.stats(self.region.id)))
 
     def _reach(self, timeout):
         """Connect if need be; return QEMU's run state."""

@@ -127,3 +127,29 @@ def test_swap_disk_that_fails(swap_disk, host, accel):
     # The evictor could not write either, and told so first, perhaps.
     assert stats.fatal and 'read from the swap file' in stats.error
     assert stats.error.endswith(os.strerror(errno.EIO))
+
+
+def test_server_whose_pages_cannot_be_written_is_not_armed(host, accel):
+    """Until its pager has written one."""
+    guest = host.vpm_guest(accel)
+    guest.boot()
+    guest.run_rounds(1)
+    with guest.monitor() as monitor:
+        monitor.command('stop')
+    machine.wait_for(lambda: guest.stats().in_memory < guest.region.size,
+                     'free frames')
+    notifier = host.notifier()
+    notifier.protect(guest)
+    with open(os.path.join(guest.region.directory, 'ppt'), 'r+b') as ppt:
+        # struct vpm_ppt_status, as the pager would say it.
+        ppt.seek(4096)
+        ppt.write(struct.pack('<IIQQ', errno.EIO, 3, 7, 9))
+    assert notifier.state(guest) == 'not armed'
+    seen = notifier.pvm(guest.name)
+    assert seen['reason'] == ('a page could not be written to the swap file: '
+                              'page 7, slot 9: Input/output error')
+    assert 'swap_dir' in seen['remedy']
+    with guest.monitor() as monitor:
+        monitor.command('cont')
+    machine.wait_for(lambda: notifier.state(guest) == 'armed', 'armed again')
+    guest.run_rounds(1)

@@ -194,6 +194,9 @@ static void scrub_makes_every_page_untouched(void)
     OK(vpm_region_stats(pool, info.id, &stats, &err));
     CHECK(stats.error == VPM_REGION_SWAP_IN && stats.error_errno == 5);
     CHECK(stats.error_page == 3 && stats.error_slot == 9);
+    CHECK(!vpm_ppt_clear_error(&ppt, VPM_REGION_SWAP_OUT));
+    OK(vpm_region_stats(pool, info.id, &stats, &err));
+    CHECK(stats.error == VPM_REGION_SWAP_IN);
     CHECK(truncate(info.virtual_path, 0) == 0);
     CHECK(truncate(info.swap_path, 4096) == 0);
     CHECK(check_pool(2) == 2);

@@ -13,11 +13,14 @@
 
 """Which way a state is written, and what is in the way of it."""
 
+import dataclasses
+
 import pytest
 
 from nova_temporality.notifier import obstacles
 from nova_temporality.notifier import route
 from nova_temporality import qmp
+from nova_temporality import vpm
 
 GIB = 1 << 30
 
@@ -148,3 +151,11 @@ class TestObstacles:
         one = FakeQemu(query_migrate={'blocked-reasons': ['a', 'b']})
         assert obstacles.blockers(one, 1)[0] == 'a; b'
         assert obstacles.blockers(FakeQemu(query_migrate={}), 1) is None
+
+    def test_swap(self):
+        sound = vpm.RegionStats(1, 2, 3, 4, 5, 6, 7, False, None)
+        assert obstacles.swap(sound) is None
+        reason, remedy = obstacles.swap(dataclasses.replace(
+            sound, error='a page could not be written'))
+        assert reason == 'a page could not be written'
+        assert 'swap_dir' in remedy

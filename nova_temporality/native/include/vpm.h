@@ -278,7 +278,9 @@ struct vpm_region_stats {
     uint64_t clean_outs;       /* pages that left without being written */
     bool fatal;                /* whether *error* is */
     uint32_t error;            /* enum vpm_region_error: the first one of the
-                                * latest pager, a fatal one before others */
+                                * latest pager, a fatal one before others;
+                                * one that is not fatal only until what it is
+                                * about has succeeded */
     int32_t error_errno;       /* 0: none */
     uint64_t error_page;       /* number; UINT32_MAX: none in particular */
     uint64_t error_slot;       /* likewise */

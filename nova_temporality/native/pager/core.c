@@ -36,12 +36,26 @@ void vpm_pager_report(struct vpm_pager *pager, enum vpm_region_error reason,
     };
     void (*end)(void) = __atomic_load_n(&pager->end, __ATOMIC_ACQUIRE);
 
+    pthread_mutex_lock(&pager->error_lock);
     vpm_ppt_set_error(&pager->backing.ppt, reason, error, page, slot);
+    pthread_mutex_unlock(&pager->error_lock);
     vpm_pager_say(pager, "page %" PRIu32 " (slot %" PRIu32 ") %s%s%s", page,
                   slot, words[reason], error ? ": " : "",
                   error ? strerror(error) : "");
     if (end && vpm_region_error_is_fatal(reason))
         end();
+}
+
+void vpm_pager_recovered(struct vpm_pager *pager,
+                         enum vpm_region_error reason)
+{
+    bool cleared;
+
+    pthread_mutex_lock(&pager->error_lock);
+    cleared = vpm_ppt_clear_error(&pager->backing.ppt, reason);
+    pthread_mutex_unlock(&pager->error_lock);
+    if (cleared)
+        vpm_pager_say(pager, "pages leave memory again");
 }
 
 void vpm_pager_wake(struct vpm_pager *pager, uint32_t page, uint32_t pages)

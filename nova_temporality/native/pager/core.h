@@ -67,6 +67,7 @@ struct vpm_pager {
     const uint64_t *pause;        /* see pause.h; NULL: never */
     void (*end)(void);            /* after a fatal error, or NULL */
 
+    pthread_mutex_t error_lock;   /* of the error in the status */
     pthread_mutex_t lock;         /* of all that follows, and of who owns
                                    * what in *backing* */
     pthread_cond_t room;          /* too few frames are free */
@@ -119,6 +120,10 @@ void vpm_pager_say(struct vpm_pager *pager, const char *format, ...);
  * it is fatal and vpm_pager_on_fatal said how. */
 void vpm_pager_report(struct vpm_pager *pager, enum vpm_region_error reason,
                       int error, uint32_t page, uint32_t slot);
+
+/* What was recorded as an error, and is not fatal, has succeeded now. */
+void vpm_pager_recovered(struct vpm_pager *pager,
+                         enum vpm_region_error reason);
 
 /* Lets those who wait for pages in a row try again. */
 void vpm_pager_wake(struct vpm_pager *pager, uint32_t page, uint32_t pages);

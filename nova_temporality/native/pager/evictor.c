@@ -139,6 +139,8 @@ static int cool_down(struct vpm_pager *pager)
             break;
         hidden(pager, moves + done, run, true);
     }
+    if (done == most && most > 0)
+        vpm_pager_recovered(pager, VPM_REGION_UNMAPPING);
     if (done == most)
         return most;
     vpm_pager_report(pager, VPM_REGION_UNMAPPING, errno, moves[done].page,
@@ -322,6 +324,8 @@ static void leave(struct vpm_pager *pager, struct vpm_move *moves, int most)
     if (!committed)
         vpm_pager_report(pager, VPM_REGION_SWAP_OUT, errno, moves[0].page,
                          moves[0].slot);
+    else if (most > 0 && !moves[most - 1].clean)
+        vpm_pager_recovered(pager, VPM_REGION_SWAP_OUT);
     lock(pager);
     for (int i = 0; i < most; i++) {
         uint8_t *state = &pager->states[moves[i].page];

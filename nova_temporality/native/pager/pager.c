@@ -111,7 +111,7 @@ static int prepare(struct vpm_pager *pager, void *base, uint64_t length,
         return rc;
     status(pager)->in_memory = 0;
     status(pager)->in_swap = 0;
-    vpm_ppt_clear_error(&pager->backing.ppt);
+    vpm_ppt_clear_errors(&pager->backing.ppt);
     rc = vpm_backing_scan(&pager->backing, found_page, pager, err);
     if (rc == VPM_OK)
         rc = vpm_uffd_open(&pager->uffd, base, length,
@@ -131,6 +131,7 @@ struct vpm_pager *vpm_pager_start(const char *dir, void *base,
         return NULL;
     }
     pthread_mutex_init(&pager->lock, NULL);
+    pthread_mutex_init(&pager->error_lock, NULL);
     pthread_cond_init(&pager->room, NULL);
     if (vpm_backing_open(&pager->backing, dir, err) < 0) {
         free(pager);

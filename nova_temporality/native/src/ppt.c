@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "bitmap.h"
 #include "crc32c.h"
@@ -86,30 +87,37 @@ static int check_header(const struct vpm_ppt_header *header,
     return fault ? corrupt(err, path, fault) : VPM_OK;
 }
 
-static int map_checked(struct vpm_ppt *ppt, int fd, const char *path,
-                       bool writable, struct vpm_error *err)
+/* What *ppt* has as header, in a file of this size. */
+static int check_file(struct vpm_ppt *ppt, off_t size, const char *path,
+                      struct vpm_error *err)
 {
     const struct vpm_ppt_header *header = &ppt->header;
-    struct stat st;
-    int rc;
+    int rc = check_header(header, path, err);
 
-    if (fstat(fd, &st) < 0)
-        return vpm_fail_errno(err, "cannot examine %s", path);
-    if (st.st_size < (off_t)sizeof(*header))
-        return corrupt(err, path, "it has no header");
-    if (vpm_map_open(&ppt->map, fd, (size_t)st.st_size, writable) < 0)
-        return vpm_fail_errno(err, "cannot map %s", path);
-    memcpy(&ppt->header, ppt->map.addr, sizeof(*header));
-    rc = check_header(header, path, err);
     if (rc < 0)
         return rc;
     ppt->shape = vpm_shape(header->virtual_size, header->nvram_size,
                            header->page_size, header->policy);
-    if ((uint64_t)st.st_size != ppt->shape.length)
+    if ((uint64_t)size != ppt->shape.length)
         return vpm_fail(err, VPM_ECORRUPT, "%s is damaged: it has %lld bytes "
-                        "instead of %" PRIu64, path, (long long)st.st_size,
+                        "instead of %" PRIu64, path, (long long)size,
                         ppt->shape.length);
     return VPM_OK;
+}
+
+static int map_checked(struct vpm_ppt *ppt, int fd, const char *path,
+                       bool writable, struct vpm_error *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return vpm_fail_errno(err, "cannot examine %s", path);
+    if (st.st_size < (off_t)sizeof(ppt->header))
+        return corrupt(err, path, "it has no header");
+    if (vpm_map_open(&ppt->map, fd, (size_t)st.st_size, writable) < 0)
+        return vpm_fail_errno(err, "cannot map %s", path);
+    memcpy(&ppt->header, ppt->map.addr, sizeof(ppt->header));
+    return check_file(ppt, st.st_size, path, err);
 }
 
 int vpm_ppt_open(struct vpm_ppt *ppt, int fd, const char *path,
@@ -122,6 +130,24 @@ int vpm_ppt_open(struct vpm_ppt *ppt, int fd, const char *path,
     if (rc < 0)
         vpm_ppt_close(ppt);
     return rc;
+}
+
+int vpm_ppt_read_status(int fd, const struct vpm_conf *conf,
+                        const struct vpm_toc_body *body, const char *path,
+                        struct vpm_ppt_status *status, struct vpm_error *err)
+{
+    struct vpm_ppt ppt = {0};
+    struct stat st;
+    int rc;
+
+    if (fstat(fd, &st) < 0)
+        return vpm_fail_errno(err, "cannot examine %s", path);
+    if (pread(fd, &ppt.header, sizeof(ppt.header), 0) !=
+        sizeof(ppt.header) ||
+        pread(fd, status, sizeof(*status), STATUS_AT) != sizeof(*status))
+        return corrupt(err, path, "it has no header");
+    rc = check_file(&ppt, st.st_size, path, err);
+    return rc < 0 ? rc : vpm_ppt_belongs(&ppt, conf, body, path, err);
 }
 
 void vpm_ppt_close(struct vpm_ppt *ppt)
@@ -315,7 +341,16 @@ void vpm_ppt_set_error(const struct vpm_ppt *ppt,
                      (uint64_t)reason << 32 | (uint32_t)error);
 }
 
-void vpm_ppt_clear_error(const struct vpm_ppt *ppt)
+bool vpm_ppt_clear_error(const struct vpm_ppt *ppt,
+                         enum vpm_region_error reason)
+{
+    if (load_word(ppt, STATUS_AT) >> 32 != reason)
+        return false;
+    vpm_persist_word(&ppt->map, STATUS_AT, 0);
+    return true;
+}
+
+void vpm_ppt_clear_errors(const struct vpm_ppt *ppt)
 {
     vpm_persist_word(&ppt->map, STATUS_AT, 0);
 }

@@ -87,12 +87,23 @@ struct vpm_ppt_status *vpm_ppt_status(const struct vpm_ppt *ppt);
 
 bool vpm_region_error_is_fatal(uint32_t error);
 
-/* Keeps the first error, durably, and the first fatal one rather. */
+/* Reads what a pager says, without trust in it: its file, which a server's
+ * user id can cut off at any time, is not mapped. */
+int vpm_ppt_read_status(int fd, const struct vpm_conf *conf,
+                        const struct vpm_toc_body *body, const char *path,
+                        struct vpm_ppt_status *status, struct vpm_error *err);
+
+/* Keeps the first error, durably, and the first fatal one rather.  As with
+ * the next two, one thread at a time. */
 void vpm_ppt_set_error(const struct vpm_ppt *ppt,
                        enum vpm_region_error reason, int error,
                        uint32_t page, uint32_t slot);
 
-/* Forgets it, when another pager starts. */
-void vpm_ppt_clear_error(const struct vpm_ppt *ppt);
+/* Forgets it if it is this one; whether it was. */
+bool vpm_ppt_clear_error(const struct vpm_ppt *ppt,
+                         enum vpm_region_error reason);
+
+/* Forgets any, when another pager starts. */
+void vpm_ppt_clear_errors(const struct vpm_ppt *ppt);
 
 #endif

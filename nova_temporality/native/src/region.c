@@ -481,27 +481,20 @@ int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
 
 /* -- what a pager says ---------------------------------------------------- */
 
-static uint64_t relaxed(const uint64_t *counter)
+static void describe_status(const struct vpm_ppt_status *status,
+                            uint32_t page_size,
+                            struct vpm_region_stats *stats)
 {
-    return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
-static void read_status(const struct vpm_ppt *ppt,
-                        struct vpm_region_stats *stats)
-{
-    const struct vpm_ppt_status *status = vpm_ppt_status(ppt);
-    uint64_t error = __atomic_load_n(&status->error, __ATOMIC_ACQUIRE);
-
-    stats->in_memory = relaxed(&status->in_memory) * ppt->shape.page_size;
-    stats->in_swap = relaxed(&status->in_swap) * ppt->shape.page_size;
-    stats->faults = relaxed(&status->faults);
-    stats->refaults = relaxed(&status->refaults);
-    stats->swap_ins = relaxed(&status->swap_ins);
-    stats->swap_outs = relaxed(&status->swap_outs);
-    stats->clean_outs = relaxed(&status->clean_outs);
-    stats->error = (uint32_t)(error >> 32);
+    stats->in_memory = status->in_memory * page_size;
+    stats->in_swap = status->in_swap * page_size;
+    stats->faults = status->faults;
+    stats->refaults = status->refaults;
+    stats->swap_ins = status->swap_ins;
+    stats->swap_outs = status->swap_outs;
+    stats->clean_outs = status->clean_outs;
+    stats->error = (uint32_t)(status->error >> 32);
     stats->fatal = vpm_region_error_is_fatal(stats->error);
-    stats->error_errno = (int32_t)error;
+    stats->error_errno = (int32_t)status->error;
     stats->error_page = status->error_page;
     stats->error_slot = status->error_slot;
 }
@@ -509,8 +502,8 @@ static void read_status(const struct vpm_ppt *ppt,
 int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
                      struct vpm_region_stats *stats, struct vpm_error *err)
 {
+    struct vpm_ppt_status status;
     struct vpm_slot slot;
-    struct vpm_ppt ppt;
     int rc = vpm_region_find(pool, id, &slot, err);
 
     if (rc < 0)
@@ -519,12 +512,10 @@ int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
     stats->in_memory = slot.body.size;
     if (!slot.body.virtual_size)
         return VPM_OK;
-    rc = vpm_swap_open_ppt(pool, &slot.body, &ppt, err);
-    if (rc < 0)
-        return rc;
-    read_status(&ppt, stats);
-    vpm_ppt_close(&ppt);
-    return VPM_OK;
+    rc = vpm_swap_read_status(pool, &slot.body, &status, err);
+    if (rc == VPM_OK)
+        describe_status(&status, slot.body.vpm_page_size, stats);
+    return rc;
 }
 
 /* -- nvfree -------------------------------------------------------------- */

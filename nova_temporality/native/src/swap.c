@@ -434,8 +434,9 @@ int vpm_swap_remove(int dir, const struct vpm_toc_body *body,
 
 /* -- reading ------------------------------------------------------------- */
 
-int vpm_swap_open_ppt(struct vpm_pool *pool, const struct vpm_toc_body *body,
-                      struct vpm_ppt *ppt, struct vpm_error *err)
+int vpm_swap_read_status(struct vpm_pool *pool,
+                         const struct vpm_toc_body *body,
+                         struct vpm_ppt_status *status, struct vpm_error *err)
 {
     int fd = vpm_files_open(pool->regions_fd, body->id, VPM_PPT_FILE,
                             O_RDONLY);
@@ -446,12 +447,7 @@ int vpm_swap_open_ppt(struct vpm_pool *pool, const struct vpm_toc_body *body,
         return failed("open", body, VPM_PPT_FILE, err);
     snprintf(path, sizeof(path), "%s/%s/%s", VPM_REGIONS_DIR,
              vpm_dir_name(body->id).text, VPM_PPT_FILE);
-    rc = vpm_ppt_open(ppt, fd, path, false, err);
-    if (rc == VPM_OK) {
-        rc = vpm_ppt_belongs(ppt, &pool->file.conf, body, path, err);
-        if (rc < 0)
-            vpm_ppt_close(ppt);
-    }
+    rc = vpm_ppt_read_status(fd, &pool->file.conf, body, path, status, err);
     close(fd);
     return rc;
 }

@@ -40,9 +40,10 @@ int vpm_swap_remove(int dir, const struct vpm_toc_body *body,
 /* Reads where the swap file is; path[0] is 0 when nothing says so. */
 int vpm_swap_path(int regions_fd, uint64_t id, char *path, size_t size);
 
-/* Opens and maps the page table of a region for reading. */
-struct vpm_ppt;
-int vpm_swap_open_ppt(struct vpm_pool *pool, const struct vpm_toc_body *body,
-                      struct vpm_ppt *ppt, struct vpm_error *err);
+/* Reads what the region's pager says, from the page table's file. */
+int vpm_swap_read_status(struct vpm_pool *pool,
+                         const struct vpm_toc_body *body,
+                         struct vpm_ppt_status *status,
+                         struct vpm_error *err);
 
 #endif
