@@ -24,6 +24,7 @@ import time
 from oslo_log import log as logging
 
 from nova_temporality.notifier import background
+from nova_temporality.notifier import conditions
 from nova_temporality.notifier import events
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import hostbudget
@@ -159,9 +160,10 @@ class Notifier:
         for name, one in self._pvms.items():
             condition = one.condition
             # Who is off or stands still needs no attention.
-            kind = {pvm.ARMED: events.PVM_ARMED,
-                    pvm.NOT_ARMED: events.PVM_UNARMED,
-                    pvm.STOPPED: events.PVM_UNARMED}.get(condition.state)
+            kind = {conditions.ARMED: events.PVM_ARMED,
+                    conditions.NOT_ARMED: events.PVM_UNARMED,
+                    conditions.STOPPED: events.PVM_UNARMED}.get(
+                        condition.state)
             self._told[name] = kind
             if kind and kind != told.get(name):
                 self._tell(kind, dict(dataclasses.asdict(condition),
@@ -420,7 +422,8 @@ class Notifier:
         with self._pvms_lock:
             states = [one.condition.state for one in self._pvms.values()]
         return '%d pVMs, %d armed, %d fixated' % (
-            len(states), states.count(pvm.ARMED), states.count(pvm.FIXATED))
+            len(states), states.count(conditions.ARMED),
+            states.count(conditions.FIXATED))
 
     def close(self):
         """Let go of all pVMs, as they are, once a fixation has ended."""

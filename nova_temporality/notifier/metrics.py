@@ -16,8 +16,8 @@ import prometheus_client
 from prometheus_client import core
 from prometheus_client import registry
 
+from nova_temporality.notifier import conditions
 from nova_temporality.notifier import events
-from nova_temporality.notifier import pvm
 
 _ADDRESS = '127.0.0.1'
 _PHASES = ('stopped', 'saved', 'fixated')
@@ -42,7 +42,7 @@ class _Now(registry.Collector):
             'temporality_pvm_state', 'Always 1; "temporality status" has the '
             'reasons', labels=['server', 'state'])
         for one in status['pvms']:
-            armed.add_metric([one['name']], one['state'] == pvm.ARMED)
+            armed.add_metric([one['name']], one['state'] == conditions.ARMED)
             state.add_metric([one['name'], one['state']], 1)
         yield armed
         yield state

@@ -19,6 +19,7 @@ import time
 import pytest
 
 from nova_temporality import engine
+from nova_temporality.notifier import conditions
 from nova_temporality.notifier import fixation
 from nova_temporality.notifier import power
 from nova_temporality.notifier import pvm
@@ -545,8 +546,8 @@ def test_no_marker_if_caches_are_not_written_back(fixate_on):
 
 def test_host_that_loses_cpu_caches_protects_nobody(fixate_on):
     guest, one, outcome = fixate_on(Platform('no eADR here'))
-    assert one.condition == pvm.Condition(pvm.NOT_ARMED, 'no eADR here',
-                                          'another host')
+    assert one.condition == conditions.Condition(
+        conditions.NOT_ARMED, 'no eADR here', 'another host')
     assert outcome.result == fixation.FAILED
     assert outcome.reason == 'no eADR here'
     assert not guest.proven()
