@@ -33,6 +33,8 @@ enum manner {
     BABBLES,          /* events, long lines and nonsense between answers */
     TALKS_TOO_MUCH,   /* a stream that does not fit */
     SLOW_TO_COMPLETE, /* says "active" for a while */
+    COMPLETES_FIRST,  /* when all others have been asked whether they did, */
+    COMPLETES_LATER,  /* which they did while caches are written back */
 };
 
 struct fake {
@@ -74,24 +76,36 @@ COUNTED(int, openat, (int dir, const char *path, int flags, int mode), dir,
 
 static int write_backs;
 static int write_back_errno;       /* 0: it works */
-static bool proven_at_write_back;
+static int proven_at_write_back;
+static int later;                  /* COMPLETES_LATER: how many there are, */
+static int later_asked, later_answered;
+
+static void wait_until(int *count, int most)
+{
+    while (__atomic_load_n(count, __ATOMIC_SEQ_CST) < most)
+        usleep(100);
+}
 
 int __real_ioctl(int fd, unsigned long request, void *argument);
 int __wrap_ioctl(int fd, unsigned long request, void *argument);
 
 int __wrap_ioctl(int fd, unsigned long request, void *argument)
 {
-    struct vpm_region_info region;
+    struct vpm_region_info regions[8];
     struct vpm_state_info info;
     struct vpm_error ignored;
+    int count;
 
     if (fd != POD_FD)
         return __real_ioctl(fd, request, argument);
     CHECK(request == POD_WRITE_BACK);
-    write_backs++;
-    CHECK(vpm_region_list(pool, &region, 1, &ignored) == 1);
-    proven_at_write_back =
-        vpm_state_verify(pool, region.id, &info, &ignored) == VPM_OK;
+    __atomic_add_fetch(&write_backs, 1, __ATOMIC_SEQ_CST);
+    wait_until(&later_answered, later);
+    count = vpm_region_list(pool, regions, 8, &ignored);
+    proven_at_write_back = 0;
+    for (int i = 0; i < count; i++)
+        proven_at_write_back += vpm_state_verify(
+            pool, regions[i].id, &info, &ignored) == VPM_OK;
     errno = write_back_errno;
     return write_back_errno ? -1 : 0;
 }
@@ -164,10 +178,18 @@ static void on_query_migrate(struct fake *fake, const char *id)
     bool wait = fake->manner == NEVER_COMPLETES ||
         (fake->manner == SLOW_TO_COMPLETE && fake->asked++ < 3);
 
+    if (fake->manner == COMPLETES_FIRST)
+        wait_until(&later_asked, later);
+    if (fake->manner == COMPLETES_LATER) {
+        __atomic_add_fetch(&later_asked, 1, __ATOMIC_SEQ_CST);
+        wait_until(&write_backs, 1);
+    }
     answer(fake, id, wait ? "{\"status\": \"active\"}" :
            fake->manner == CANNOT_FLUSH || fake->manner == SAYS_NOTHING ?
            "{\"status\": \"failed\", \"error-desc\": \"no \\\"flush\\\"\"}" :
            "{\"ram\": {\"status\": \"x\"}, \"status\": \"completed\"}");
+    if (fake->manner == COMPLETES_LATER)
+        __atomic_add_fetch(&later_answered, 1, __ATOMIC_SEQ_CST);
 }
 
 static void obey(struct fake *fake, const char *command)
@@ -411,6 +433,36 @@ static void no_marker_if_caches_are_not_written_back(void)
     CHECK(strstr(outcome.reason, "CPU caches are not written back"));
     CHECK(write_backs == 1 && !proven(&fake));
     drop(&fake);
+    tear_down();
+}
+
+/* The first one waits for nobody; those that are saved while its caches are
+ * written back share the next time. */
+static void caches_are_written_back_once_for_many(void)
+{
+    const char *const names[] = {"a", "b", "c", "d", "e"};
+    struct fake fakes[5];
+    struct vpm_event now;
+
+    write_backs = write_back_errno = 0;
+    later = 4;
+    set_up(1);
+    vpm_engine_write_back_by(engine, POD_FD);
+    for (int i = 0; i < 5; i++) {
+        make(&fakes[i], names[i], i ? COMPLETES_LATER : COMPLETES_FIRST);
+        arm(&fakes[i], VPM_ROUTE_MIGRATE);
+    }
+    now = event(60 * SECOND);
+    CHECK(vpm_engine_fire(engine, &now) == 5);
+    for (int i = 0; i < 5; i++)
+        CHECK(wait_for(&fakes[i]).result == VPM_RESULT_FIXATED);
+    CHECK(write_backs == 2 && proven_at_write_back == 1);
+    for (int i = 0; i < 5; i++) {
+        CHECK(proven(&fakes[i]));
+        end_qemu(&fakes[i]);
+        drop(&fakes[i]);
+    }
+    later = later_asked = later_answered = 0;
     tear_down();
 }
 
@@ -943,6 +995,7 @@ int main(void)
     RUN(a_state_is_saved_and_proven);
     RUN(caches_are_written_back_before_the_marker);
     RUN(no_marker_if_caches_are_not_written_back);
+    RUN(caches_are_written_back_once_for_many);
     RUN(nothing_is_allocated_or_opened);
     RUN(every_manner_ends_well);
     RUN(nobody_is_delayed);

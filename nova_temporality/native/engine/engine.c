@@ -12,11 +12,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "fixation.h"
+#include "pod.h"
 #include "pool.h"
 #include "region.h"
 #include "rights.h"
@@ -176,6 +178,35 @@ static void step_all(struct worker *worker)
             unit_step(unit, now);
 }
 
+/* Brings servers' memory to where it survives. QEMU has stopped them. */
+static int write_caches_back(struct worker *worker, struct vpm_error *err)
+{
+    int fd = __atomic_load_n(&worker->engine->pod_fd, __ATOMIC_ACQUIRE);
+    struct pod_write_back result;
+
+    if (ioctl(fd, POD_WRITE_BACK, &result) < 0)
+        return vpm_fail_errno(err, "the CPU caches are not written back");
+    return VPM_OK;
+}
+
+/* Once for all that are saved by now.  That takes milliseconds, in which
+ * others are, so the next one is for all of those. */
+static void commit_saved(struct worker *worker)
+{
+    struct vpm_error err, *not_back = NULL;
+    bool some = false;
+
+    for (struct vpm_unit *unit = worker->busy; unit; unit = unit->next_busy)
+        some |= unit->phase == PHASE_SAVED;
+    if (!some)
+        return;
+    if (write_caches_back(worker, &err) < 0)
+        not_back = &err;
+    for (struct vpm_unit *unit = worker->busy; unit; unit = unit->next_busy)
+        if (unit->phase == PHASE_SAVED)
+            unit_commit(unit, not_back);
+}
+
 static void wake(struct worker *worker)
 {
     eventfd_write(worker->wake_fd, 1);
@@ -235,6 +266,7 @@ static void *work(void *opaque)
         pthread_mutex_unlock(&worker->lock);
         start_fired(worker, fired);
         step_all(worker);
+        commit_saved(worker);
         finish(worker);
     }
     return NULL;

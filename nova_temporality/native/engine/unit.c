@@ -17,12 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "error.h"
 #include "fixation.h"
-#include "pod.h"
 
 #define RETRY_NS 500000u
 
@@ -301,18 +299,7 @@ static void on_stopped(struct vpm_unit *unit)
     }
 }
 
-/* Brings the server's memory to where it survives.  QEMU has stopped it. */
-static int write_caches_back(struct vpm_unit *unit, struct vpm_error *err)
-{
-    int fd = __atomic_load_n(unit->pod_fd, __ATOMIC_ACQUIRE);
-    struct pod_write_back result;
-
-    if (fd >= 0 && ioctl(fd, POD_WRITE_BACK, &result) < 0)
-        return vpm_fail_errno(err, "the CPU caches are not written back");
-    return VPM_OK;
-}
-
-static void commit(struct vpm_unit *unit)
+void unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
 {
     struct vpm_outcome *outcome = &unit->outcome;
     struct vpm_fixation_meta meta = {
@@ -322,13 +309,11 @@ static void commit(struct vpm_unit *unit)
     };
     struct vpm_error err;
 
-    outcome->saved_ns = vpm_now_ns();
     meta.saved_ns = outcome->saved_ns;
     memcpy(meta.runstate, outcome->runstate, VPM_RUNSTATE_MAX);
     memcpy(meta.producer, unit->arming.producer, VPM_RUNSTATE_MAX);
-    reached(unit, VPM_STEP_SAVED);
-    if (write_caches_back(unit, &err) < 0) {
-        fail(unit, &err);
+    if (not_back) {
+        fail(unit, not_back);
     } else if (vpm_now_ns() >= unit->event.deadline_ns || is_cancelled(unit)) {
         fail_with(unit, VPM_ETIMEDOUT, "QEMU saved its state too late");
     } else if (vpm_fixation_commit(unit->fixation, &meta,
@@ -338,6 +323,16 @@ static void commit(struct vpm_unit *unit)
         settle(unit, VPM_RESULT_FIXATED);
         reached(unit, VPM_STEP_FIXATED);
     }
+}
+
+/* Memory that is not where it survives comes first. */
+static void on_saved(struct vpm_unit *unit)
+{
+    unit->outcome.saved_ns = vpm_now_ns();
+    unit->phase = PHASE_SAVED;
+    reached(unit, VPM_STEP_SAVED);
+    if (__atomic_load_n(unit->pod_fd, __ATOMIC_ACQUIRE) < 0)
+        unit_commit(unit, NULL);
 }
 
 static void ask_whether_saved(struct vpm_unit *unit)
@@ -356,7 +351,7 @@ static void on_save_status(struct vpm_unit *unit, struct vpm_span reply)
     if (!vpm_json_member(reply, "status", &status))
         status = (struct vpm_span){.at = "", .length = 0};
     if (vpm_json_is(status, "completed")) {
-        commit(unit);
+        on_saved(unit);
     } else if (vpm_json_is(status, "failed") ||
                vpm_json_is(status, "cancelled")) {
         vpm_json_copy(status, reason, sizeof(reason));

@@ -29,6 +29,7 @@ enum unit_phase {
     PHASE_SAVE,     /* waits for the stream and the answer to "migrate" */
     PHASE_CONFIRM,  /* waits until QEMU says that it is completed */
     PHASE_RETRY,    /* will ask again whether it is */
+    PHASE_SAVED,    /* waits for the CPU caches, then for unit_commit */
     PHASE_DONE,
 };
 
@@ -84,6 +85,10 @@ bool unit_listen(struct vpm_unit *unit);
  * PHASE_DONE, and its outcome is complete. */
 void unit_start(struct vpm_unit *unit);
 void unit_step(struct vpm_unit *unit, uint64_t now_ns);
+
+/* Sets the marker of a unit in PHASE_SAVED, unless the caches could not be
+ * written back after it got there: *not_back* says why, or is NULL. */
+void unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back);
 
 /* When unit_step is due, even if nothing becomes ready. */
 uint64_t unit_due_ns(const struct vpm_unit *unit);
