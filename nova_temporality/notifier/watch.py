@@ -70,11 +70,24 @@ class Watch:
 
         :raises: daemon.DrillRefused
         """
+        self._refuse_if_alerted(daemon.DrillRefused)
+        return self._notifier.drill()
+
+    def snapshot(self, name, directory, disks):
+        """Have the notifier copy a pVM, unless a source warns.
+
+        See daemon.Notifier.snapshot().
+
+        :raises: daemon.NotCopied
+        """
+        self._refuse_if_alerted(daemon.NotCopied)
+        return self._notifier.snapshot(name, directory, disks)
+
+    def _refuse_if_alerted(self, refused):
         if self._judge.alerted:
-            raise daemon.DrillRefused(
+            raise refused(
                 'a source says that power may fail; wait until it says that '
                 'power is good')
-        return self._notifier.drill()
 
     def _drill_for_ever(self):
         while True:

@@ -1,0 +1,183 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Putting a snapshot back: the server is what it was, as another fork.
+
+From the first change until the last one there is a *note* in the pool, which
+survives a power cut, and while it is there the server's vCPUs are not started.
+So what was cut off half way never runs; it is loaded again, from the
+beginning.
+"""
+
+import contextlib
+import json
+import os
+
+from nova_temporality import paths
+from nova_temporality import runlock
+from nova_temporality.snapshot import durable
+from nova_temporality.snapshot import error
+from nova_temporality.snapshot import files
+from nova_temporality.snapshot import machine
+from nova_temporality.snapshot import store
+from nova_temporality import vpm
+
+# Of a page table, before which nothing differs in the life of its region.
+_HEADER = 4096
+
+
+def unfinished(pool_path, name):
+    """The snapshot that was not loaded to the end, None if none.
+
+    :param name: of the pVM
+    """
+    try:
+        with open(paths.loading_note(pool_path, name)) as note:
+            return note.read()
+    except FileNotFoundError:
+        return None
+
+
+def forget(pool_path, name):
+    """The server's region and disks are given up, so there is no mixture."""
+    durable.remove(paths.loading_note(pool_path, name))
+
+
+def check(manifest, region):
+    """Make sure that a snapshot fits a server as it is now.
+
+    :param region: vpm.RegionInfo
+    :raises SnapshotError: it does not
+    """
+    if manifest['genid'] is None:
+        raise error.SnapshotError(
+            'the machine in this snapshot has no generation ID (the server '
+            'was started by an earlier release), so its guest would not '
+            'notice that it is a fork; it cannot be loaded')
+    for key, now, what in (
+            ('memory_size', region.memory_size, 'bytes of memory'),
+            ('nvram_size', region.size, 'bytes of NVRAM'),
+            ('page_size', region.page_size, 'bytes per page')):
+        if manifest[key] != now:
+            raise error.SnapshotError(
+                'the server has %d %s now, and had %d; resize it back first'
+                % (now, what, manifest[key]))
+    for path, digest in manifest['read_only'].items():
+        if not os.path.exists(path) or files.digest(path) != digest:
+            raise error.SnapshotError(
+                '%s, which a disk rests on, is missing or another one (sha256 '
+                'was %s); snapshots do not contain such files. Bring it back'
+                % (path, digest))
+    for path in manifest['disks'].values():
+        if not os.path.exists(path):
+            raise error.SnapshotError(
+                'the server has no disk %s any more' % path)
+
+
+def _check_table(snapshot, region):
+    """A page table goes with one region, files and checksums included."""
+    tables = []
+    for path in (snapshot.path(store.PAGE_TABLE),
+                 os.path.join(region.directory, store.PAGE_TABLE)):
+        with open(path, 'rb') as table:
+            tables.append(table.read(_HEADER))
+    if tables[0] != tables[1]:
+        raise error.SnapshotError(
+            'the snapshot is of a server with less NVRAM than memory, and '
+            'fits only the region it was made of, which was given back '
+            'meanwhile (by a rebuild, a resize, or shelving)')
+
+
+def load(pool, region, snapshot, genid, domain_path, refuse_if_in_use,
+         hand_over):
+    """Put memory, disks, machine and state back; the state comes last.
+
+    :param pool: vpm.Pool
+    :param region: vpm.RegionInfo
+    :param snapshot: store.Snapshot, locked
+    :param genid: the generation ID of the fork
+    :param domain_path: where the record of the server's machine is
+    :param refuse_if_in_use: function of the region; raises when some process
+                             has its memory open
+    :param hand_over: called when all is proven; makes Nova resume it from the
+                      state and not boot it, or raises
+    :raises SnapshotError: it does not fit, or is damaged; nothing was changed
+    """
+    manifest = snapshot.manifest()
+    check(manifest, region)
+    if region.is_vpm:
+        _check_table(snapshot, region)
+    snapshot.verify(manifest)
+    with runlock.RunLock(region), contextlib.ExitStack() as stack:
+        refuse_if_in_use(region)
+        # As long as it is open nobody else takes it for unused.
+        ram = stack.enter_context(open(region.ram_path, 'r+b', buffering=0))
+        note = paths.loading_note(pool.path, region.name)
+        os.makedirs(os.path.dirname(note), 0o700, exist_ok=True)
+        durable.sync(pool.path)
+        durable.write(note, json.dumps(
+            {'snapshot': snapshot.directory}).encode())
+        pool.scrub(region.id)
+        _load_memory(snapshot, region, ram)
+        _load_disks(snapshot, manifest['disks'])
+        with open(snapshot.path(store.DOMAIN), 'rb') as xml:
+            durable.write(domain_path, machine.forked(
+                xml.read(), genid, region.uid))
+        snapshot.note_load(genid)
+        _load_state(pool, region, snapshot, manifest['meta'])
+        try:
+            hand_over()
+        except BaseException:
+            pool.begin_epoch(region.id)
+            raise
+        durable.remove(note)
+
+
+def _load_memory(snapshot, region, ram):
+    _fill(snapshot.path(store.RAM), ram)
+    if not region.is_vpm:
+        return
+    with open(region.swap_path, 'r+b', buffering=0) as swap:
+        _fill(snapshot.path(store.SWAP), swap)
+    # Nothing is named before it is there.
+    table = os.path.join(region.directory, store.PAGE_TABLE)
+    with open(table, 'r+b', buffering=0) as table:
+        _fill(snapshot.path(store.PAGE_TABLE), table, _HEADER)
+
+
+def _fill(path, target, start=0):
+    with open(path, 'rb', buffering=0) as source:
+        files.write_data(source, target, start)
+    os.fsync(target.fileno())
+
+
+def _load_disks(snapshot, disks):
+    new = {}
+    for name, path in disks.items():
+        new[path] = path + '.loading'
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new[path])  # of a load that was cut off
+        files.copy(snapshot.path(name), new[path], clone=True)
+        was = os.stat(path)
+        os.chown(new[path], was.st_uid, was.st_gid)
+        os.chmod(new[path], was.st_mode & 0o7777)
+        durable.sync(new[path])
+    for path, replacement in new.items():
+        durable.rename(replacement, path)
+
+
+def _load_state(pool, region, snapshot, meta):
+    with open(snapshot.path(store.STATE), 'rb') as stream, (
+            pool.open_fixation(region.id)) as fixation:
+        fixation.begin()
+        fixation.receive(stream)
+        fixation.commit(vpm.FixationMeta(**meta))
