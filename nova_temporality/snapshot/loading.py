@@ -21,6 +21,7 @@ beginning.
 import contextlib
 import json
 import os
+import time
 
 from nova_temporality import paths
 from nova_temporality import runlock
@@ -176,6 +177,9 @@ def _load_disks(snapshot, disks):
 
 
 def _load_state(pool, region, snapshot, meta):
+    # The clock that they were measured by may have begun anew since.
+    now = time.monotonic_ns()
+    meta = dict(meta, signal_ns=now, stopped_ns=now, saved_ns=now)
     with open(snapshot.path(store.STATE), 'rb') as stream, (
             pool.open_fixation(region.id)) as fixation:
         fixation.begin()

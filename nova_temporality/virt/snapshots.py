@@ -99,12 +99,14 @@ def load(opts, snapshot):
     manifest = snapshot.manifest()
     macs = sorted(vif['address'] for vif in instance.get_network_info())
     for what, then, now in (
-            ('ports', manifest['macs'], macs),
+            ('ports with the addresses', ' '.join(manifest['macs']),
+             ' '.join(macs)),
             ('virtual CPUs', manifest['vcpus'], instance.flavor.vcpus)):
         if then != now:
             raise error.SnapshotError(
                 'the machine has to be the same: the server had %s %s, and '
-                'has %s now; give it back what it had' % (what, then, now))
+                'has %s now; give it back what it had'
+                % (what, then or 'none', now or 'none'))
     fork = genid.new()
     with vpm.Pool(opts.pool_path) as pool:
         loading.load(pool, pool.lookup(instance.uuid), snapshot, fork,
