@@ -99,7 +99,7 @@ def _check_table(snapshot, region):
 
 
 def load(pool, region, snapshot, genid, domain_path, refuse_if_in_use,
-         hand_over):
+         owner):
     """Put memory, disks, machine and state back; the state comes last.
 
     :param pool: vpm.Pool
@@ -109,56 +109,80 @@ def load(pool, region, snapshot, genid, domain_path, refuse_if_in_use,
     :param domain_path: where the record of the server's machine is
     :param refuse_if_in_use: function of the region; raises when some process
                              has its memory open
-    :param hand_over: called when all is proven; makes Nova resume it from the
-                      state and not boot it, or raises
-    :raises SnapshotError: it does not fit, or is damaged; nothing was changed
+    :param owner: who else might do something with the server, with methods
+                  that raise SnapshotError when it does: take(), before
+                  anything is changed; hand_over(), when all is proven, to
+                  have it resumed and not booted; and give_back(), when that
+                  does not come
+    :raises SnapshotError: it does not fit, or is damaged
     """
     manifest = snapshot.manifest()
     check(manifest, region)
     if region.is_vpm:
         _check_table(snapshot, region)
     snapshot.verify(manifest)
-    with runlock.RunLock(region), contextlib.ExitStack() as stack:
+    repeated = unfinished(pool.path, region.name)
+    # Who is let to start vCPUs looks for the note under this lock.
+    with runlock.RunLock(region):
         refuse_if_in_use(region)
-        # As long as it is open nobody else takes it for unused.
-        ram = stack.enter_context(open(region.ram_path, 'r+b', buffering=0))
-        note = paths.loading_note(pool.path, region.name)
-        os.makedirs(os.path.dirname(note), 0o700, exist_ok=True)
-        durable.sync(pool.path)
-        durable.write(note, json.dumps(
-            {'snapshot': snapshot.directory}).encode())
-        pool.scrub(region.id)
-        _load_memory(snapshot, region, ram)
+        _write_note(pool, region, snapshot)
+    try:
+        owner.take()
+    except error.SnapshotError:
+        if not repeated:
+            forget(pool.path, region.name)
+        raise
+    try:
+        _put_back(pool, region, snapshot, manifest, genid, domain_path)
+        owner.hand_over()
+    except Exception:
+        pool.begin_epoch(region.id)
+        owner.give_back()
+        raise
+    forget(pool.path, region.name)
+
+
+def _write_note(pool, region, snapshot):
+    note = paths.loading_note(pool.path, region.name)
+    with contextlib.suppress(FileExistsError):
+        durable.make_directory(os.path.dirname(note))
+    durable.write(note, json.dumps({'snapshot': snapshot.directory}).encode())
+
+
+def _put_back(pool, region, snapshot, manifest, genid, domain_path):
+    pool.scrub(region.id)
+    with pool.open_fixation(region.id) as fixation:
+        # An epoch that anybody begins from now on keeps the state unproven.
+        fixation.begin()
+        _load_memory(snapshot, region)
         _load_disks(snapshot, manifest['disks'])
         with open(snapshot.path(store.DOMAIN), 'rb') as xml:
             durable.write(domain_path, machine.forked(
                 xml.read(), genid, region.uid))
         snapshot.note_load(genid)
-        _load_state(pool, region, snapshot, manifest['meta'])
-        try:
-            hand_over()
-        except BaseException:
-            pool.begin_epoch(region.id)
-            raise
-        durable.remove(note)
+        with open(snapshot.path(store.STATE), 'rb') as stream:
+            fixation.receive(stream)
+        # The clock that it was measured by may have begun anew since.
+        now = time.monotonic_ns()
+        fixation.commit(vpm.FixationMeta(**dict(
+            manifest['meta'], signal_ns=now, stopped_ns=now, saved_ns=now)))
 
 
-def _load_memory(snapshot, region, ram):
-    _fill(snapshot.path(store.RAM), ram)
-    if not region.is_vpm:
-        return
-    with open(region.swap_path, 'r+b', buffering=0) as swap:
-        _fill(snapshot.path(store.SWAP), swap)
-    # Nothing is named before it is there.
-    table = os.path.join(region.directory, store.PAGE_TABLE)
-    with open(table, 'r+b', buffering=0) as table:
-        _fill(snapshot.path(store.PAGE_TABLE), table, _HEADER)
+def _load_memory(snapshot, region):
+    _fill(snapshot.path(store.RAM), region.ram_path)
+    if region.is_vpm:
+        _fill(snapshot.path(store.SWAP), region.swap_path)
+        # Nothing is named before it is there.
+        _fill(snapshot.path(store.PAGE_TABLE),
+              os.path.join(region.directory, store.PAGE_TABLE), _HEADER)
 
 
 def _fill(path, target, start=0):
-    with open(path, 'rb', buffering=0) as source:
-        files.write_data(source, target, start)
-    os.fsync(target.fileno())
+    """Fill a file that is all zero, from an offset on."""
+    with open(path, 'rb', buffering=0) as source, (
+            open(target, 'r+b', buffering=0)) as opened:
+        files.write_data(source, opened, start)
+        os.fsync(opened.fileno())
 
 
 def _load_disks(snapshot, disks):
@@ -174,14 +198,3 @@ def _load_disks(snapshot, disks):
         durable.sync(new[path])
     for path, replacement in new.items():
         durable.rename(replacement, path)
-
-
-def _load_state(pool, region, snapshot, meta):
-    # The clock that they were measured by may have begun anew since.
-    now = time.monotonic_ns()
-    meta = dict(meta, signal_ns=now, stopped_ns=now, saved_ns=now)
-    with open(snapshot.path(store.STATE), 'rb') as stream, (
-            pool.open_fixation(region.id)) as fixation:
-        fixation.begin()
-        fixation.receive(stream)
-        fixation.commit(vpm.FixationMeta(**meta))

@@ -19,6 +19,7 @@ see :mod:`nova_temporality.virt.fate`.
 import functools
 
 from nova.compute import power_state
+from nova.compute import task_states
 from nova.compute import vm_states
 import nova.conf
 from nova import context as nova_context
@@ -29,7 +30,6 @@ import oslo_messaging
 from nova_temporality import genid
 from nova_temporality import intent
 from nova_temporality.notifier import client
-from nova_temporality import runlock
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import loading
 from nova_temporality.snapshot import making
@@ -39,6 +39,9 @@ from nova_temporality.virt import regions
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
+
+# What Nova's API refuses to do anything with, and its services leave alone.
+_LOADING = task_states.SUSPENDING
 
 
 def create(opts, snapshot):
@@ -76,9 +79,7 @@ def _copy_running(opts, name, directory, disks):
 
 def _copy_suspended(opts, name, directory, disks):
     with vpm.Pool(opts.pool_path) as pool:
-        region = pool.lookup(name)
-        with runlock.RunLock(region):
-            return saving.save(pool, region, directory, disks)
+        return saving.save(pool, pool.lookup(name), directory, disks)
 
 
 def load(opts, snapshot):
@@ -88,12 +89,11 @@ def load(opts, snapshot):
     :param snapshot: store.Snapshot, locked
     :raises SnapshotError, VpmError, RunLockTimeout, RegionInUse: why not
     """
-    instance = _find(snapshot.server)
-    # One that could not be started with a half loaded snapshot is loaded
-    # again.
+    # A load that was cut off left it so.
+    unfinished = loading.unfinished(opts.pool_path, snapshot.server)
+    instance = _find(snapshot.server, [_LOADING] if unfinished else [])
     if instance.vm_state not in (vm_states.STOPPED, vm_states.SUSPENDED) and (
-            instance.vm_state != vm_states.ERROR or
-            not loading.unfinished(opts.pool_path, instance.uuid)):
+            instance.vm_state != vm_states.ERROR or not unfinished):
         _refuse_state(instance, 'loaded into a server that is stopped or '
                       'suspended')
     manifest = snapshot.manifest()
@@ -111,29 +111,55 @@ def load(opts, snapshot):
     with vpm.Pool(opts.pool_path) as pool:
         loading.load(pool, pool.lookup(instance.uuid), snapshot, fork,
                      record.path(instance), regions.refuse_if_in_use,
-                     functools.partial(_hand_over, instance, fork))
+                     _Owner(instance, fork))
 
 
-def _hand_over(instance, fork):
-    """Have Nova take the server for suspended.
+class _Owner:
+    """Nova, which does nothing else with a server that is being suspended.
 
-    Unless somebody is doing something with it: then that comes first, and
-    finds that the load did not end.
+    :param instance: objects.Instance
+    :param fork: its new generation ID
     """
-    before = instance.vm_state
-    genid.record(instance, fork)
-    instance.vm_state = vm_states.SUSPENDED
-    instance.power_state = power_state.SHUTDOWN
-    try:
-        instance.save(expected_vm_state=[before], expected_task_state=[None])
-    except (nova_exception.NovaException,
-            oslo_messaging.MessagingException) as exc:
-        raise error.SnapshotError(
-            'Nova does not take the server for suspended (%s); repeat the '
-            'load' % exc)
+
+    def __init__(self, instance, fork):
+        self._instance = instance
+        self._fork = fork
+        self._before = (instance.vm_state, instance.task_state)
+
+    def take(self):
+        """Keep Nova from doing anything with it.
+
+        :raises SnapshotError: it does already
+        """
+        self._instance.task_state = _LOADING
+        self._save(*self._before)
+
+    def hand_over(self):
+        """Have Nova take it for suspended."""
+        genid.record(self._instance, self._fork)
+        self._instance.vm_state = vm_states.SUSPENDED
+        self._instance.power_state = power_state.SHUTDOWN
+        self._instance.task_state = None
+        self._save(self._before[0], _LOADING)
+
+    def give_back(self):
+        """Leave it as it was; it is refused to be started."""
+        self._instance.vm_state = self._before[0]
+        self._instance.task_state = None
+        self._save(self._before[0], _LOADING)
+
+    def _save(self, vm_state, task_state):
+        try:
+            self._instance.save(expected_vm_state=[vm_state],
+                                expected_task_state=[task_state])
+        except (nova_exception.NovaException,
+                oslo_messaging.MessagingException) as exc:
+            raise error.SnapshotError(
+                'Nova does something else with the server, or does not '
+                'answer (%s); try again' % exc)
 
 
-def _find(uuid):
+def _find(uuid, also_in=()):
     context = nova_context.get_admin_context()
     try:
         instance = objects.Instance.get_by_uuid(
@@ -152,7 +178,7 @@ def _find(uuid):
             % (uuid, instance.host))
     if not intent.is_pvm(instance):
         raise error.SnapshotError('server %s is not persistent' % uuid)
-    if instance.task_state is not None:
+    if instance.task_state not in (None, *also_in):
         raise error.SnapshotError(
             'server %s is %s; wait until that has ended'
             % (uuid, instance.task_state))

@@ -14,6 +14,7 @@
 
 import functools
 import os
+from unittest import mock
 import uuid
 
 from lxml import etree
@@ -78,7 +79,8 @@ class Snapshots:
         with self.named(name) as snapshot:
             loading.load(guest.pool, guest.region, snapshot, fork,
                          str(self.domain), regions.refuse_if_in_use,
-                         lambda: self.handed_over.append(fork))
+                         mock.Mock(hand_over=lambda: (
+                             self.handed_over.append(fork))))
         guest.genid = etree.parse(self.domain).findtext('genid')
         assert guest.genid == fork
 

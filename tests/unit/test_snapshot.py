@@ -21,6 +21,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from unittest import mock
 
 import pytest
 
@@ -110,10 +111,12 @@ class Server:
                         self.pool, self.region, directory, disks))
         return snapshot
 
-    def load(self, hand_over=lambda: None):
+    def load(self, **owner):
+        """See loading.load(); methods of the owner may be replaced."""
         with self.snapshot() as snapshot:
             loading.load(self.pool, self.region, snapshot, FORK,
-                         str(self.domain), lambda region: None, hand_over)
+                         str(self.domain), lambda region: None,
+                         mock.Mock(**owner))
 
     def unfinished(self):
         return loading.unfinished(self.pool.path, SERVER) is not None
@@ -315,7 +318,7 @@ def test_power_cut_while_it_is_loaded(make_server, monkeypatch, suspended):
         before = server.everything()
         handed_over = []
         ended = cutter.run(number, lambda: server.load(
-            lambda: handed_over.append(server.contents())))
+            hand_over=lambda: handed_over.append(server.contents())))
         if server.unfinished():
             outcome = 'refused'
         elif server.everything() == before:
@@ -340,14 +343,47 @@ def test_power_cut_while_it_is_loaded(make_server, monkeypatch, suspended):
     assert seen == {'before', 'refused', 'then'}
 
 
-def test_nova_does_not_take_it(server):
+def refuse():
+    raise error.SnapshotError('it is being started')
+
+
+def test_nova_does_something_else_with_it(server):
     server.make()
     server.be_stopped()
-
-    def refuse():
-        raise error.SnapshotError('it is being started')
+    before = server.everything()
     with pytest.raises(error.SnapshotError, match='being started'):
-        server.load(refuse)
+        server.load(take=refuse)
+    assert server.everything() == before
+    assert not server.unfinished()
+
+
+def test_nova_does_not_take_it_over(server):
+    server.make()
+    server.be_stopped()
+    given_back = []
+    with pytest.raises(error.SnapshotError, match='being started'):
+        server.load(hand_over=refuse,
+                    give_back=lambda: given_back.append(True))
+    assert given_back
+    assert server.contents() is None
+    assert server.unfinished()
+    with pytest.raises(error.SnapshotError, match='being started'):
+        server.load(take=refuse)
+    assert server.unfinished()
+
+
+def test_region_is_scrubbed_meanwhile(server, monkeypatch):
+    """As a start does that had begun before the load."""
+    server.make()
+    server.be_stopped()
+    note_load = store.Snapshot.note_load
+
+    def scrub(*args):
+        server.pool.scrub(server.region.id)
+        note_load(*args)
+    monkeypatch.setattr(store.Snapshot, 'note_load', scrub)
+    with pytest.raises(vpm.Unproven):
+        server.load()
     assert server.contents() is None
     assert server.unfinished()
 

@@ -97,8 +97,12 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
             self.assertEqual('then', disk.read())
         self.assertEqual(vm_states.SUSPENDED, self.server.vm_state)
         self.assertEqual(power_state.SHUTDOWN, self.server.power_state)
-        self.saved.assert_called_once_with(
-            expected_vm_state=[vm_states.STOPPED], expected_task_state=[None])
+        self.assertIsNone(self.server.task_state)
+        self.assertEqual([
+            mock.call(expected_vm_state=[vm_states.STOPPED],
+                      expected_task_state=[state])
+            for state in (None, task_states.SUSPENDING)],
+            self.saved.mock_calls)
         # Now and with all later boots.
         forked = genid.of(self.server)
         self.assertNotEqual(self.server.uuid, forked)
@@ -166,12 +170,35 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
         self.assertFalse(self.proven())
         self.assertFalse(self.saved.called)
 
-    def test_somebody_starts_it_meanwhile(self):
+    def fail_save(self, number):
+        """Have Nova do something with the server at one of its savings."""
+        calls = []
+
+        def save(**kwargs):
+            calls.append(self.server.task_state)
+            if len(calls) == number:
+                raise nova_exception.UnexpectedTaskStateError(
+                    instance_uuid=self.server.uuid, expected={}, actual={})
+        self.saved.side_effect = save
+        return calls
+
+    def test_somebody_starts_it(self):
         self.create()
         self.be_stopped()
-        self.saved.side_effect = nova_exception.UnexpectedTaskStateError(
-            instance_uuid=self.server.uuid, expected={}, actual={})
-        self.refused(self.put_back, 'repeat')
+        self.fail_save(1)
+        self.refused(self.put_back, 'something else')
+        with open(self.disk) as disk:
+            self.assertEqual('later', disk.read())
+        self.boot()
+        self.run_vcpus()
+
+    def test_load_fails(self):
+        self.create()
+        self.be_stopped()
+        saved = self.fail_save(2)
+        self.refused(self.put_back, 'something else')
+        self.assertEqual([task_states.SUSPENDING, None, None], saved)
+        self.assertEqual(vm_states.STOPPED, self.server.vm_state)
         self.assertFalse(self.proven())
         # What was begun does not get to run ...
         for begin in (self.boot, lambda: regions.prepare_recovery(
@@ -180,10 +207,22 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
             self.assertRaises(regions.LoadUnfinished, begin)
         # ... but can be loaded again.
         self.saved.side_effect = None
-        self.server.vm_state = vm_states.ERROR
-        self.put_back()
-        self.assertTrue(self.proven())
+        for vm_state, task_state in (
+                (vm_states.ERROR, None),
+                (vm_states.STOPPED, task_states.SUSPENDING)):
+            self.pool().begin_epoch(self.region.id)
+            self.unfinished()
+            self.server.vm_state = vm_state
+            self.server.task_state = task_state
+            self.put_back()
+            self.assertTrue(self.proven())
+            self.assertIsNone(self.server.task_state)
         self.run_vcpus()
+
+    def unfinished(self):
+        note = paths.loading_note(self.pool_path, self.server.uuid)
+        os.makedirs(os.path.dirname(note), exist_ok=True)
+        durable.write(note, b'{}')
 
     def boot(self):
         regions.prepare_boot(self.pool_path, self.run_dir, self.server.uuid,
@@ -194,9 +233,7 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
             pass
 
     def test_rebuild_ends_a_load_that_was_cut_off(self):
-        note = paths.loading_note(self.pool_path, self.server.uuid)
-        os.makedirs(os.path.dirname(note))
-        durable.write(note, b'{}')
+        self.unfinished()
         self.assertRaises(regions.LoadUnfinished, self.boot)
         regions.free(self.pool_path, self.run_dir, self.server.uuid)
         self.pool().alloc(self.server.uuid, 16 << 20)
