@@ -245,6 +245,14 @@ def test_not_fixated(server):
     assert server.condition() == {}
 
 
+def test_it_runs_and_is_fixated_again_meanwhile(server):
+    directory = server.top / 'copy'
+    directory.mkdir()
+    with pytest.raises(error.SnapshotError, match='ran while'):
+        saving.save(server.pool, server.region, str(directory), {},
+                    check=lambda: server.become(b'later'))
+
+
 def test_machine_changes_meanwhile(server):
     texts = iter([server.domain.read_text(), '<domain/>'])
     with pytest.raises(error.SnapshotError, match='changed meanwhile'):
@@ -290,12 +298,18 @@ def test_power_cut_while_it_is_deleted(make_server, monkeypatch):
         def delete():
             with server.snapshot() as snapshot:
                 snapshot.delete()
-        server.make()
+        ram = pathlib.Path(server.make().path('ram'))
+        # So that it would be the first to go.
+        data = ram.read_bytes()
+        ram.unlink()
+        ram.write_bytes(data)
         ended = cutter.run(number, delete)
         condition = server.condition().get('one')
         seen.add(condition)
         if ended:
             break
+        if condition == 'complete':
+            server.snapshot().verify(server.snapshot().manifest())
         if condition:
             delete()
         assert server.condition() == {}
