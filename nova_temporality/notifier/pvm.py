@@ -694,9 +694,10 @@ class Pvm:
         It is not waited for then: what hangs it may hang for ever.
         """
         result = concurrent.futures.Future()
+        begun = self._begun
 
         def check():
-            if self._asked != self._begun:
+            if self._asked != begun:
                 raise CopyInterrupted()
 
         def run():

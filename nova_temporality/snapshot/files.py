@@ -24,6 +24,7 @@ import os
 
 _FICLONE = 0x40049409  # linux/fs.h
 _CHUNK = 1 << 20
+_ZEROS = bytes(_CHUNK)
 
 # The file system cannot, or the files are on two.
 _NO_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL,
@@ -77,7 +78,7 @@ def write_data(old, new, start=0, check=lambda: None):
             if not chunk:
                 raise OSError(errno.EIO, 'it became shorter meanwhile',
                               old.name)
-            if chunk.count(0) != len(chunk):
+            if not _ZEROS.startswith(chunk):
                 write_all(new.fileno(), chunk, offset)
             offset += len(chunk)
 
