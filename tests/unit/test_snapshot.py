@@ -38,7 +38,10 @@ from tests.unit import test_vpm
 
 SERVER = 'a4e5c1d6-0000-4000-8000-000000000001'
 FORK = 'a4e5c1d6-0000-4000-8000-00000000000f'
-SIZE = 256 << 10
+SIZE = 512 << 10
+
+# In the status of a page table file, see struct vpm_ppt_status.
+_COUNTER = 4096 + 24
 
 _DOMAIN = """<domain><genid>%s</genid><vcpu>1</vcpu><devices>
 %s<interface><mac address="fa:16:3e:00:00:01"/></interface>
@@ -54,12 +57,20 @@ class PowerCut(BaseException):
 
 
 class Server:
-    """A server that stands still, with two disks."""
+    """A server that stands still, with two disks.
 
-    def __init__(self, top, pool):
+    :param paged: whether it has less NVRAM than memory
+    """
+
+    def __init__(self, top, pool, paged):
         self.top = top
         self.pool = pool
-        self.region = pool.alloc(SERVER, SIZE)
+        if paged:
+            (top / 'swap').mkdir(0o711)
+            self.region = pool.alloc_vpm(SERVER, SIZE, SIZE // 2,
+                                         top / 'swap', page_size=4096)
+        else:
+            self.region = pool.alloc(SERVER, SIZE)
         self.disks = [top / 'disk-a', top / 'disk-b']
         self.domain = top / 'domain.xml'
         self.domain.write_text(_DOMAIN % (SERVER, ''.join(
@@ -71,13 +82,20 @@ class Server:
     def become(self, what):
         """Write to memory and disks, and be fixated."""
         self.pool.begin_epoch(self.region.id)
-        with open(self.region.ram_path, 'r+b') as ram:
-            ram.write(what + b'-memory')
-            ram.seek(SIZE // 2)
-            ram.write(what)
+        for path in self.memory():
+            with open(path, 'r+b') as memory:
+                memory.seek(_COUNTER)
+                memory.write(what[:4])
         for path in self.disks:
             path.write_bytes(what + path.name.encode())
         test_vpm.fixate(self.pool, self.region.id, what + b'-state')
+
+    def memory(self):
+        """Paths of the files that its memory is in."""
+        if not self.region.is_vpm:
+            return [self.region.ram_path]
+        return [self.region.ram_path, self.region.swap_path,
+                os.path.join(self.region.directory, 'ppt')]
 
     def be_stopped(self):
         """Have run on, and be off."""
@@ -96,8 +114,10 @@ class Server:
         return self.everything()
 
     def everything(self):
-        with open(self.region.ram_path, 'rb') as ram:
-            memory = ram.read()
+        memory = []
+        for path in self.memory():
+            with open(path, 'rb') as stream:
+                memory.append(stream.read())
         return (memory, [path.read_bytes() for path in self.disks],
                 b'<genid>' + FORK.encode() in self.domain.read_bytes())
 
@@ -130,10 +150,10 @@ class Server:
 def make_server():
     tops, pools = [], []
 
-    def make():
+    def make(paged=False):
         tops.append(pathlib.Path(tempfile.mkdtemp(dir='/dev/shm')))
         pools.append(test_vpm.create(tops[-1] / 'pool'))
-        return Server(tops[-1], pools[-1])
+        return Server(tops[-1], pools[-1], paged)
     yield make
     for pool in pools:
         pool.close()
@@ -144,6 +164,11 @@ def make_server():
 @pytest.fixture
 def server(make_server):
     return make_server()
+
+
+@pytest.fixture(params=[False, True], ids=['resident', 'paged'])
+def paged(request):
+    return request.param
 
 
 class Cutter:
@@ -181,7 +206,8 @@ class Cutter:
             self.left = None
 
 
-def test_there_and_back(server):
+def test_there_and_back(make_server, paged):
+    server = make_server(paged)
     then = server.everything()
     snapshot = server.make()
     manifest = snapshot.manifest()
@@ -261,12 +287,12 @@ def test_machine_changes_meanwhile(server):
     assert server.condition() == {}
 
 
-def test_power_cut_while_it_is_made(make_server, monkeypatch):
+def test_power_cut_while_it_is_made(make_server, monkeypatch, paged):
     """It is complete, and can be loaded, or incomplete, and can be deleted."""
     cutter = Cutter(monkeypatch)
     seen = set()
     for number in itertools.count():
-        server = make_server()
+        server = make_server(paged)
         before = server.contents()
         ended = cutter.run(number, server.make)
         assert server.contents() == before
@@ -317,12 +343,13 @@ def test_power_cut_while_it_is_deleted(make_server, monkeypatch):
 
 
 @pytest.mark.parametrize('suspended', [False, True])
-def test_power_cut_while_it_is_loaded(make_server, monkeypatch, suspended):
+def test_power_cut_while_it_is_loaded(make_server, monkeypatch, paged,
+                                      suspended):
     """As it was, or as it was then, or refused until it is loaded again."""
     cutter = Cutter(monkeypatch)
     seen = set()
     for number in itertools.count():
-        server = make_server()
+        server = make_server(paged)
         memory, disks, _forked = server.contents()
         then = (memory, disks, True)
         server.make()
