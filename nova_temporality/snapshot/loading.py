@@ -37,15 +37,11 @@ _HEADER = 4096
 
 
 def unfinished(pool_path, name):
-    """The snapshot that was not loaded to the end, None if none.
+    """Whether a snapshot was not loaded to the end.
 
     :param name: of the pVM
     """
-    try:
-        with open(paths.loading_note(pool_path, name)) as note:
-            return note.read()
-    except FileNotFoundError:
-        return None
+    return os.path.exists(paths.loading_note(pool_path, name))
 
 
 def forget(pool_path, name):

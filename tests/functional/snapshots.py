@@ -86,8 +86,7 @@ class Snapshots:
 
     def unfinished(self):
         """Whether a load was cut off."""
-        return loading.unfinished(self._guest.pool.path,
-                                  self._guest.name) is not None
+        return loading.unfinished(self._guest.pool.path, self._guest.name)
 
     def conditions(self):
         return {entry.name: entry.condition

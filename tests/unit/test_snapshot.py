@@ -139,7 +139,7 @@ class Server:
                          mock.Mock(**owner))
 
     def unfinished(self):
-        return loading.unfinished(self.pool.path, SERVER) is not None
+        return loading.unfinished(self.pool.path, SERVER)
 
     def condition(self):
         return {one.name: one.condition
