@@ -68,3 +68,8 @@ def recovering_note(run_dir, name):
 def drills(pool_path):
     """What drills have measured, in JSON, beside the pool's own files."""
     return os.path.join(pool_path, 'drills')
+
+
+def loading_note(pool_path, name):
+    """Note that a snapshot is being loaded into a pVM, and not yet ended."""
+    return os.path.join(pool_path, 'loading', name)

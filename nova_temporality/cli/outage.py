@@ -253,7 +253,8 @@ class OutageShow(lister.Lister):
 
 
 def _latest_outage(outcomes):
-    outages = [one for one in outcomes if one.raised_by != (power.DRILL,)]
+    outages = [one for one in outcomes if one.raised_by not in (
+        (power.DRILL,), (power.SNAPSHOT,))]
     return [one for one in outages if one.wall_ns == outages[-1].wall_ns]
 
 

@@ -94,6 +94,7 @@ def _run(conf):
                 'fixate-for-reboot': notifier.fixate_for_reboot,
                 'resume': notifier.resume,
                 'suspend': notifier.suspend,
+                'snapshot': watching.snapshot,
                 'drill': watching.drill})
         systemd.notify('READY=1')
         LOG.info('Ready: %s', notifier.describe())

@@ -60,6 +60,16 @@ It lies on a disk whose completed and flushed writes are durable, and has to
 be there before such a server is created. All space that a server may need
 there is reserved when it is created.
 """),
+    cfg.StrOpt(
+        'snapshot_dir',
+        default='/var/lib/temporality/snapshots',
+        help="""
+Directory of the snapshots that ``temporality snapshot create`` makes; root's,
+with mode 0700.
+
+On the file system of the servers' disks, if that is XFS or btrfs, copies of
+disks share their blocks, and cost next to no time and space.
+"""),
     cfg.IntOpt(
         'vpm_page_size_kb',
         default=0,

@@ -35,6 +35,7 @@ from nova_temporality.notifier import pvm
 from nova_temporality.notifier import systemd
 from nova_temporality.notifier import turns
 from nova_temporality import paths
+from nova_temporality.snapshot import saving
 from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
@@ -50,6 +51,10 @@ class DrillRefused(Exception):
 
 class NotSuspended(Exception):
     """A pVM was not suspended; it is as it was."""
+
+
+class NotCopied(Exception):
+    """No copy of a pVM was made; it runs on, unless power has failed."""
 
 
 class Notifier:
@@ -344,16 +349,9 @@ class Notifier:
         :raises: NotSuspended
         """
         event = power.PowerEvent.now('suspend', (power.SUSPEND,))
-        with self._event_lock:
-            outage_reason = self._outage_reason()
-            if outage_reason:
-                raise NotSuspended(outage_reason +
-                                   '; it stays fixated for that')
-            with self._pvms_lock:
-                if name not in self._pvms:
-                    raise NotSuspended('the notifier knows no pVM %s' % name)
-                attempt, future = self._pvms[name].suspend(
-                    event, event.monotonic_ns + self._timeout_ns)
+        attempt, future = self._begin_alone(
+            name, NotSuspended, lambda one: one.suspend(
+                event, event.monotonic_ns + self._timeout_ns))
         outcome = attempt.outcome()
         try:
             future.result(_RESUME_PATIENCE)
@@ -361,6 +359,49 @@ class Notifier:
             raise NotSuspended(outcome.reason or str(e) or
                                'its QEMU does not end')
         return dataclasses.asdict(outcome)
+
+    def _begin_alone(self, name, refused, begin):
+        """Begin to fixate one pVM, unless an outage is on.
+
+        :param refused: class of what is raised then
+        :param begin: function of the pVM; returns what this does
+        """
+        with self._event_lock:
+            outage_reason = self._outage_reason()
+            if outage_reason:
+                raise refused(outage_reason + '; it stays fixated for that')
+            with self._pvms_lock:
+                if name not in self._pvms:
+                    raise refused('the notifier knows no pVM %s' % name)
+                return begin(self._pvms[name])
+
+    def snapshot(self, name, directory, disks):
+        """Fixate one pVM, copy it, and let it run on.
+
+        A power failure meanwhile ends the copying at once. No other pVM is
+        waited for, or kept waiting, but for drills.
+
+        :param name: of the pVM
+        :param directory: where the copies go
+        :param disks: dict of its disks' paths, by the names of their copies
+        :returns: what saving.save() returns, and "stood_still_ms"
+        :raises: NotCopied
+        """
+        with self._drill_lock:
+            event = power.PowerEvent.now('snapshot', (power.SNAPSHOT,))
+
+            def begin(one):
+                return one.snapshot(
+                    event, event.monotonic_ns + self._timeout_ns,
+                    lambda check: saving.save(
+                        self._pool, one.region, directory, disks, check))
+            _attempt, future = self._begin_alone(name, NotCopied, begin)
+            try:
+                copied = future.result()
+            except Exception as e:
+                raise NotCopied('%s was not copied: %s' % (name, e))
+        return dict(copied, stood_still_ms=round(
+            (time.monotonic_ns() - event.monotonic_ns) / 1e6, 1))
 
     def alert(self):
         """Power may fail soon: arm all pVMs, pause background work."""

@@ -25,10 +25,11 @@ COMMIT = 'commit'
 OPERATOR = 'operator'
 DRILL = 'drill'
 SUSPEND = 'suspend'
+SNAPSHOT = 'snapshot'
 
 # Who fixates a pVM without an outage. One that was left standing by such a
 # fixation may run on by itself.
-NO_OUTAGE = frozenset((DRILL, SUSPEND))
+NO_OUTAGE = frozenset((DRILL, SUSPEND, SNAPSHOT))
 
 
 @dataclasses.dataclass(frozen=True)

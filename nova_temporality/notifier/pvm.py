@@ -19,7 +19,9 @@ QEMU is reached is in qemu.py, and what condition it is in examiner.py finds
 out.
 """
 
+import concurrent.futures
 import dataclasses
+import threading
 
 from oslo_log import log as logging
 
@@ -39,9 +41,19 @@ from nova_temporality import runlock
 
 LOG = logging.getLogger(__name__)
 
+# Seconds within which a fixation interrupts the copying for a snapshot.
+_INTERRUPTION = 0.005
+
 
 class NotFixated(Exception):
     """A pVM could not be suspended."""
+
+
+class CopyInterrupted(Exception):
+    """A pVM is not copied to the end, because a fixation comes first."""
+
+    def __init__(self):
+        super().__init__('a fixation (power failure or suspend) came first')
 
 
 class PowerFailedAgain(Exception):
@@ -128,6 +140,18 @@ class Pvm:
         attempt = fixation.Attempt(self.name, event, deadline_ns)
         self._asked += 1
         return attempt, self._worker.submit(self._suspend, attempt)
+
+    def snapshot(self, event, deadline_ns, copy):
+        """Fixate it, have it copied while it stands still, let it run on.
+
+        :param copy: function that is called, in a thread of its own, with one
+                     that raises when the copying shall end
+        :returns: the Attempt, and a Future of what copy() returned; it raises
+                  what went wrong, CopyInterrupted if another fixation came
+        """
+        attempt = fixation.Attempt(self.name, event, deadline_ns)
+        self._asked += 1
+        return attempt, self._worker.submit(self._snapshot, attempt, copy)
 
     def resume(self):
         """Call the fixation off.
@@ -331,6 +355,17 @@ class Pvm:
         return state, done
 
     def _suspend(self, attempt):
+        self._fixate_alone(attempt)
+        # Nothing in it is of use any more.
+        if not self._qemu.quit(kill=True):
+            raise NotFixated('its QEMU does not end')
+        self._note.remove()
+        self._run_lock.release()
+        self._examiner.drilled = False
+        self._check()
+
+    def _fixate_alone(self, attempt):
+        """Fixate it, without an outage; if that fails, let it run on."""
         self._begun += 1
         self._check()
         if (self._condition.state != conditions.ARMED or
@@ -345,17 +380,51 @@ class Pvm:
                 raise NotFixated(attempt.outcome().reason)
             self._pool.verify_state(self.region.id)
         except Exception:
-            # As after a drill: it runs on, now or with the next check.
-            self._examiner.drilled = True
-            self._resume()
+            self._run_on()
             raise
-        # Nothing in it is of use any more.
-        if not self._qemu.quit(kill=True):
-            raise NotFixated('its QEMU does not end')
-        self._note.remove()
-        self._run_lock.release()
-        self._examiner.drilled = False
-        self._check()
+
+    def _run_on(self):
+        # As after a drill: now, or with the next check.
+        self._examiner.drilled = True
+        self._resume()
+
+    def _snapshot(self, attempt, copy):
+        self._fixate_alone(attempt)
+        try:
+            copied = self._copied(copy)
+        except CopyInterrupted:
+            # It stays as it is for whoever fixates it next.
+            self._examiner.drilled = True
+            raise
+        except Exception:
+            self._run_on()
+            raise
+        self._run_on()
+        return copied
+
+    def _copied(self, copy):
+        """Return what copy() returns, unless a fixation comes first.
+
+        It is not waited for then: what hangs it may hang for ever.
+        """
+        result = concurrent.futures.Future()
+        begun = self._begun
+
+        def check():
+            if self._asked != begun:
+                raise CopyInterrupted()
+
+        def run():
+            try:
+                result.set_result(copy(check))
+            except Exception as e:
+                result.set_exception(e)
+
+        threading.Thread(target=run, daemon=True,
+                         name='copy-' + self.name).start()
+        while not concurrent.futures.wait([result], _INTERRUPTION).done:
+            check()
+        return result.result()
 
     def _resume(self):
         if not self._arming.disarm():

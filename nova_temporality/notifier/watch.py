@@ -71,11 +71,24 @@ class Watch:
 
         :raises: daemon.DrillRefused
         """
+        self._refuse_if_alerted(daemon.DrillRefused)
+        return self._notifier.drill()
+
+    def snapshot(self, name, directory, disks):
+        """Have the notifier copy a pVM, unless a source warns.
+
+        See daemon.Notifier.snapshot().
+
+        :raises: daemon.NotCopied
+        """
+        self._refuse_if_alerted(daemon.NotCopied)
+        return self._notifier.snapshot(name, directory, disks)
+
+    def _refuse_if_alerted(self, refused):
         warning = self._warning()
         if warning:
-            raise daemon.DrillRefused(
-                warning + '; wait until it says that power is good')
-        return self._notifier.drill()
+            raise refused(warning +
+                          '; wait until it says that power is good')
 
     def _warning(self):
         if self._judge.alerted:

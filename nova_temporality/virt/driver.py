@@ -30,6 +30,7 @@ from oslo_utils import units
 
 from nova_temporality import conf
 from nova_temporality import exception
+from nova_temporality import genid
 from nova_temporality import intent
 from nova_temporality import limits
 from nova_temporality import paths
@@ -264,7 +265,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         return pvm_guest.PersistentGuest(
             guest, region['memory_path'],
             instance.flavor.memory_mb * units.Mi, region['uid'],
-            self._qemu_gid(),
+            self._qemu_gid(), genid.of(instance),
             paths.fixate_socket(PCONF.temporality.run_dir, instance.uuid),
             paths.watch_socket(PCONF.temporality.run_dir, instance.uuid),
             paged_in=region['directory'] if region['is_vpm'] else None)

@@ -48,8 +48,8 @@ def _escape(path):
 class PersistentGuest(vconfig.LibvirtConfigGuest):
     """A guest configuration made by Nova, turned into a pVM's."""
 
-    def __init__(self, guest, memory_path, size, uid, gid, fixate_socket,
-                 watch_socket, paged_in=None):
+    def __init__(self, guest, memory_path, size, uid, gid, genid,
+                 fixate_socket, watch_socket, paged_in=None):
         """Take over a configuration.
 
         :param guest: LibvirtConfigGuest as Nova made it
@@ -57,6 +57,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         :param size: bytes of it, equal to the guest's memory
         :param uid: user id that QEMU shall run under; 0 leaves libvirt's
         :param gid: group id that QEMU shall run under
+        :param genid: its generation ID, see nova_temporality.genid
         :param fixate_socket: path of the monitor socket for the event
         :param watch_socket: path of the one for the time before and after
         :param paged_in: directory of the region if it is paged, else None
@@ -72,6 +73,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         self._size = size
         self._uid = uid
         self._gid = gid
+        self._genid = genid
         self._fixate_socket = fixate_socket
         self._watch_socket = watch_socket
         # A balloon, and free page reporting with it, would punch holes into
@@ -85,6 +87,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
     def format_dom(self):
         """The domain's XML as an lxml element."""
         root = super().format_dom()
+        root.append(self._text_node('genid', self._genid))
         for disk in root.findall('devices/disk'):
             keep_requests(disk)
         if self._uid:

@@ -34,7 +34,8 @@ _NAME = 'temporality-domain.xml'
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _path(instance):
+def path(instance):
+    """Where the record is."""
     return os.path.join(libvirt_utils.get_instance_path(instance), _NAME)
 
 
@@ -49,16 +50,16 @@ def write(instance, guest, recover_socket):
     xml = pvm_guest.without_incoming(
         guest.get_xml_desc(dump_sensitive=True, dump_migratable=True),
         recover_socket)
-    path = _path(instance)
-    new = path + '.new'
+    target = path(instance)
+    new = target + '.new'
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(fd, 'w') as stream:
         stream.write(xml)
         stream.flush()
         os.fsync(stream.fileno())
-    os.rename(new, path)
+    os.rename(new, target)
     # It may take seconds, for which eventlet's only thread must not wait.
-    nova_utils.tpool_wrap(_sync_file_system)(os.path.dirname(path))
+    nova_utils.tpool_wrap(_sync_file_system)(os.path.dirname(target))
 
 
 def _sync_file_system(path):
@@ -76,5 +77,5 @@ def read(instance):
 
     :raises FileNotFoundError: if there is none
     """
-    with open(_path(instance)) as stream:
+    with open(path(instance)) as stream:
         return stream.read()

@@ -33,6 +33,7 @@ from nova_temporality.privsep import pool_pctxt
 from nova_temporality import qmp
 from nova_temporality import recovery
 from nova_temporality import runlock
+from nova_temporality.snapshot import loading
 from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
@@ -47,6 +48,10 @@ class PagerMissing(Exception):
 
 class RegionInUse(Exception):
     """Some process has a pVM's memory open that should not."""
+
+
+class LoadUnfinished(Exception):
+    """A pVM is a mixture of what it was and what a snapshot has."""
 
 
 # Locks that nova-compute holds through us, by the pVM's name. When it dies,
@@ -88,7 +93,7 @@ def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
     with vpm.Pool(pool_path) as pool:
         region = _lookup(pool, name)
         if region and region.memory_size != size:
-            _refuse_if_in_use(region)
+            refuse_if_in_use(region)
             pool.free(name)
             region = None
         if region is None and nvram_size < size:
@@ -122,6 +127,7 @@ def free(pool_path, run_dir, name):
             pass
     shutil.rmtree(paths.qmp_dir(run_dir, name), ignore_errors=True)
     priority.remove(run_dir, name)
+    loading.forget(pool_path, name)
     _set_recovering(run_dir, name, False)
 
 
@@ -132,7 +138,7 @@ def reclaim(pool_path, run_dir, name):
     :raises RegionInUse:
     """
     with vpm.Pool(pool_path) as pool:
-        _refuse_if_in_use(pool.lookup(name))
+        refuse_if_in_use(pool.lookup(name))
     free(pool_path, run_dir, name)
 
 
@@ -142,9 +148,10 @@ def prepare_boot(pool_path, run_dir, name, gid, number):
 
     :param number: the pVM's priority
     """
+    _refuse_if_loading(pool_path, name)
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
-        _refuse_if_in_use(region)
+        refuse_if_in_use(region)
         if region.epoch:
             pool.scrub(region.id)
     _set_recovering(run_dir, name, False)
@@ -158,9 +165,10 @@ def prepare_recovery(pool_path, run_dir, name, gid, number):
 
     :param number: the pVM's priority
     """
+    _refuse_if_loading(pool_path, name)
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
-    _refuse_if_in_use(region)
+    refuse_if_in_use(region)
     _make_qmp_dir(run_dir, region, gid)
     priority.write(run_dir, name, number)
     _set_recovering(run_dir, name, True)
@@ -260,6 +268,7 @@ def _begin_run(pool_path, name):
         lock = runlock.RunLock(region)
         lock.acquire(_LOCK_TIMEOUT)
         try:
+            _refuse_if_loading(pool_path, name)
             pool.begin_epoch(region.id)
         except BaseException:
             lock.close()
@@ -300,8 +309,20 @@ def check_pager(pool_path, name):
         (name, vpm.PRELOAD_PATH))
 
 
-def _refuse_if_in_use(region):
-    # Never two QEMUs on one memory, not even if libvirt lost track of one.
+def _refuse_if_loading(pool_path, name):
+    if loading.unfinished(pool_path, name):
+        raise LoadUnfinished(
+            'a snapshot was not loaded to the end into %s, whose memory and '
+            'disks belong to different instants now: repeat "temporality '
+            'snapshot load", or rebuild the server' % name)
+
+
+def refuse_if_in_use(region):
+    """Never two QEMUs on one memory, not even if libvirt lost track of one.
+
+    :param region: vpm.RegionInfo
+    :raises RegionInUse: somebody has its memory open
+    """
     # The kernel grants a read lease on files only that nobody has open for
     # writing (fcntl(2), F_SETLEASE).
     fd = os.open(region.ram_path, os.O_RDONLY | os.O_CLOEXEC)

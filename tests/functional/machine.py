@@ -139,6 +139,8 @@ class Guest:
         self.disk = {'driver': 'file', 'filename': str(self.image)}
         self.cache = {'direct': False}
         self.process = None
+        # Its generation ID, if it has one.
+        self.genid = None
         if number is not None:
             priority.write(run_dir, self.name, number)
 
@@ -174,6 +176,8 @@ class Guest:
             command += ['-chardev', 'socket,id=qmp%d,server=on,wait=off,'
                         'path=%s' % (number, path),
                         '-mon', 'mode=control,chardev=qmp%d' % number]
+        if self.genid:
+            command += ['-device', 'vmgenid,guid=' + self.genid]
         if paused:
             command.append('-S')
         if user is not None:

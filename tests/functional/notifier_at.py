@@ -25,6 +25,7 @@ from nova_temporality.cmd import notifier
 from nova_temporality.native import _vpm
 from nova_temporality.notifier import route
 from nova_temporality import qmp
+from nova_temporality.snapshot import saving
 from nova_temporality import vpm
 
 
@@ -89,6 +90,14 @@ def fail_power(_pool):
     time.sleep(0.5)
 
 
+def copy_for_ever(_pool, _region, _directory, _disks, check):
+    """Have the power fail, and copy until that ends it."""
+    os.kill(os.getpid(), 44)
+    while True:
+        check()
+        time.sleep(0.01)
+
+
 _ffi, _lib = _vpm.ffi, _vpm.lib
 # Callbacks have to be kept.
 _probes = []
@@ -139,6 +148,9 @@ POINTS = {
     'power-fails-at-third-resume': lambda: before(
         vpm.Pool, 'begin_epoch', fail_power,
         once(lambda *args: calls_of('_drill'), 3)),
+    'power-fails-at-copy': lambda: setattr(
+        saving, 'save', copy_for_ever),
+    'at-copy': lambda: setattr(saving, 'save', lambda *args: die()),
     'hang-qemu-at-first-save': lambda: at_step(
         _lib.VPM_STEP_STOPPED, hang, only_once=True),
 }

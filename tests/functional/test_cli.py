@@ -22,6 +22,7 @@ import sys
 import pytest
 
 from tests.functional import machine
+from tests.functional import snapshots
 
 
 @pytest.fixture
@@ -253,3 +254,31 @@ def test_fixate_tells_of_failures(host, temporality):
     result = temporality('resume')
     assert result.returncode == 1
     assert 'does not' in result.stdout
+
+
+def test_snapshots(host, temporality, tmp_path):
+    guest = host.guest()
+    kept = snapshots.Snapshots(guest, tmp_path)
+    guest.boot()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    kept.make(notifier)
+    kept.named('rubbish').make()
+    where = ['--directory', kept.top]
+
+    listed = json.loads(temporality('snapshot', 'list', *where, '-f',
+                                    'json').stdout)
+    assert {(one['Name'], one['State'], one['Memory'])
+            for one in listed} == {('one', 'complete', machine.MEMORY),
+                                   ('rubbish', 'incomplete', None)}
+    refused = temporality('snapshot', 'load', guest.name, 'one', *where)
+    assert refused.returncode == 1
+    assert '--fork' in refused.stderr
+    for name in ('one', 'rubbish'):
+        done = temporality('snapshot', 'delete', guest.name, name, *where)
+        assert done.returncode == 0, done.stderr
+    again = temporality('snapshot', 'delete', guest.name, 'one', *where)
+    assert again.returncode == 1
+    assert "no snapshot 'one'" in again.stderr
+    assert json.loads(temporality('snapshot', 'list', *where, '-f',
+                                  'json').stdout) == []

@@ -71,6 +71,20 @@ def test_directories(tmp_path):
     assert code == 0, output
     for name in ('run/temporality', 'var/lib/temporality/nvram'):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o755
+    snapshots = tmp_path / 'var/lib/temporality/snapshots'
+    assert snapshots.stat().st_mode & 0o777 == 0o700
+
+
+def test_notifier_may_write_snapshots():
+    from nova_temporality.conf import opts
+    [directory] = {opt.default for _, group in opts.list_opts()
+                   for opt in group if opt.name == 'snapshot_dir'}
+    unit = (ETC / 'systemd' / 'temporality-notifier.service').read_text()
+    [writable] = [line for line in unit.replace("\\\n", "").splitlines()
+                  if line.startswith('ReadWritePaths=')]
+    assert '-' + directory in writable
+    assert 'd %s 0700 root root -' % directory in (
+        ETC / 'tmpfiles.d' / 'temporality.conf').read_text()
 
 
 def test_sysctl():

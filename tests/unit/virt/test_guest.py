@@ -23,12 +23,14 @@ from nova.virt.libvirt import config as vconfig
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import exception
+from nova_temporality import genid
 from nova_temporality import paths
 from nova_temporality.virt import checks
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality import vpm
 from tests.unit.virt import base
 
+GENID = 'c2c6d3c0-5f0e-4f4e-9a53-0d6f0f7c6f3b'
 QEMU = '{http://libvirt.org/schemas/domain/qemu/1.0}'
 
 
@@ -69,6 +71,18 @@ class GuestTest(base.DriverTestCase):
             paths.watch_socket(self.run_dir, server.uuid), args)
         self.assertNotIn('-incoming', args)
 
+    def test_generation_is_the_same_until_a_fork(self):
+        server = self.make_server(persistent=True)
+
+        def generation():
+            return etree.fromstring(self.guest_xml(
+                self.driver, server)).findtext('genid')
+
+        self.assertEqual(server.uuid, generation())
+        self.assertEqual(server.uuid, generation())
+        genid.record(server, GENID)
+        self.assertEqual(GENID, generation())
+
     def test_no_balloon_can_take_memory_away(self):
         self.flags(mem_stats_period_seconds=10, group='libvirt')
         volatile = etree.fromstring(
@@ -92,7 +106,7 @@ class GuestTest(base.DriverTestCase):
     def test_little_of_virtio_disks_is_in_flight(self):
         root = pvm_guest.PersistentGuest(
             self.guest_of(('virtio', 'vda'), ('ide', 'hda')), '/ram', 4096, 0,
-            0, '/sock', '/watch').format_dom()
+            0, GENID, '/sock', '/watch').format_dom()
         queues = {
             disk.find('target').get('dev'):
             (disk.find('driver').get('queues'),
@@ -118,7 +132,7 @@ class GuestTest(base.DriverTestCase):
         guest = vconfig.LibvirtConfigGuest()
         guest.virt_type = 'qemu'
         xml = pvm_guest.PersistentGuest(
-            guest, '/ram', 4096, 2000000007, 64055, '/sock',
+            guest, '/ram', 4096, 2000000007, 64055, GENID, '/sock',
             '/watch').to_xml()
         seclabel = etree.fromstring(xml).find('seclabel')
         self.assertEqual(
@@ -130,7 +144,7 @@ class GuestTest(base.DriverTestCase):
         guest = vconfig.LibvirtConfigGuest()
         guest.virt_type = 'qemu'
         xml = pvm_guest.PersistentGuest(
-            guest, '/a,b', 4096, 0, 0, '/c,d', '/e,f').to_xml()
+            guest, '/a,b', 4096, 0, 0, GENID, '/c,d', '/e,f').to_xml()
         self.assertIn('mem-path=/a,,b,share=on', xml)
         self.assertIn('path=/c,,d,server=on', xml)
         self.assertIn('path=/e,,f,server=on', xml)
@@ -222,8 +236,8 @@ class PagedGuestTest(base.DriverTestCase):
             guest.add_device(device)
         for name, value in attributes.items():
             setattr(guest, name, value)
-        return pvm_guest.PersistentGuest(guest, '/ram', 4096, 0, 0, '/sock',
-                                         '/watch', paged_in='/region')
+        return pvm_guest.PersistentGuest(guest, '/ram', 4096, 0, 0, GENID,
+                                         '/sock', '/watch', paged_in='/region')
 
     def disk(self, **attributes):
         disk = vconfig.LibvirtConfigGuestDisk()
@@ -337,7 +351,7 @@ class RefusedGuestTest(base.DriverTestCase):
             setattr(guest, attribute, value)
             exc = self.assertRaises(
                 exception.NotPossible, pvm_guest.PersistentGuest, guest,
-                '/ram', 4096, 0, 0, '/sock', '/watch')
+                '/ram', 4096, 0, 0, GENID, '/sock', '/watch')
             self.assertIn(pattern, exc.format_message())
 
     def test_foreign_memory_writers(self):
@@ -354,7 +368,7 @@ class RefusedGuestTest(base.DriverTestCase):
             guest.add_device(device)
             exc = self.assertRaises(
                 exception.NotPossible, pvm_guest.PersistentGuest, guest,
-                '/ram', 4096, 0, 0, '/sock', '/watch')
+                '/ram', 4096, 0, 0, GENID, '/sock', '/watch')
             self.assertRegex(exc.format_message(), pattern)
 
 

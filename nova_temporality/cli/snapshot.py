@@ -1,0 +1,192 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""temporality snapshot ..."""
+
+import datetime
+
+from cliff import columns as cliff_columns
+from cliff import command
+from cliff import lister
+from cliff import show
+
+from nova_temporality.cli import columns
+from nova_temporality.cli import sizes
+from nova_temporality.notifier import client
+from nova_temporality import runlock
+from nova_temporality.snapshot import error
+from nova_temporality.snapshot import store
+from nova_temporality import vpm
+
+_NOVA_CONF = '/etc/nova/nova.conf'
+
+
+class _Milliseconds(cliff_columns.FormattableColumn):
+    """A duration."""
+
+    def human_readable(self):
+        return '%.1f ms' % self._value
+
+
+class _OfSnapshot(command.Command):
+    """A command about one snapshot."""
+
+    name_required = True
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('server', metavar='<server>',
+                            help='UUID of the server')
+        if self.name_required:
+            parser.add_argument('name', metavar='<name>',
+                                help='name of the snapshot')
+        _add_directory(parser)
+        return parser
+
+    def snapshot(self, parsed_args, name):
+        return store.Snapshot(_top(self, parsed_args), parsed_args.server,
+                              name)
+
+
+def _add_directory(parser):
+    parser.add_argument(
+        '--directory', metavar='<path>',
+        help='where snapshots lie (default: [temporality] snapshot_dir)')
+
+
+def _top(one, parsed_args):
+    return parsed_args.directory or one.app.conf.temporality.snapshot_dir
+
+
+def _add_nova(parser):
+    parser.add_argument(
+        '--nova-config-file', action='append', metavar='<path>',
+        help="nova-compute's configuration; may be repeated (default: %s)"
+             % _NOVA_CONF)
+
+
+def _with_nova(parsed_args, function, *args):
+    """Call a function of virt.snapshots; say what went wrong in words."""
+    # Nova is large, and few commands need it.
+    from nova_temporality.virt import fate
+    from nova_temporality.virt import regions
+    from nova_temporality.virt import snapshots
+    fate.connect(parsed_args.nova_config_file or [_NOVA_CONF])
+    try:
+        return getattr(snapshots, function)(*args)
+    except (vpm.VpmError, client.NotifierError, runlock.RunLockTimeout,
+            regions.RegionInUse) as exc:
+        raise error.SnapshotError(str(exc))
+
+
+class SnapshotCreate(_OfSnapshot, show.ShowOne):
+    """Copy a server's state, memory and disks, as they are at one instant.
+
+    A server that runs stands still meanwhile, and then runs on. Disks share
+    their blocks with the copies where the file system can do that.
+    """
+
+    name_required = False
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--name', metavar='<name>',
+                            help='name of the snapshot (default: the time)')
+        _add_nova(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        name = parsed_args.name or datetime.datetime.now(
+            datetime.timezone.utc).strftime('%Y%m%dT%H%M%SZ')
+        snapshot = self.snapshot(parsed_args, name)
+        _with_nova(parsed_args, 'create', self.app.conf.temporality, snapshot)
+        manifest = snapshot.manifest()
+        files = manifest['files'].values()
+        return (('server', 'name', 'directory', 'stood_still', 'memory_size',
+                 'shared', 'not_shared', 'resting_on'),
+                (snapshot.server, name, snapshot.directory,
+                 _Milliseconds(manifest.get('stood_still_ms', 0.0)),
+                 columns.Size(manifest['memory_size']),
+                 columns.Size(sum(one['size'] for one in files
+                                  if one.get('cloned'))),
+                 columns.Size(snapshot.entry().size),
+                 '\n'.join(manifest['read_only'])))
+
+
+class SnapshotLoad(_OfSnapshot):
+    """Put a server back to what it was when the snapshot was made.
+
+    The server must be stopped or suspended. What it has in memory and on its
+    disks is lost. Afterwards it is suspended: "openstack server resume" lets
+    it run on from the snapshot.
+    """
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--fork', action='store_true',
+            help='run a state that has run already: the guest gets another '
+                 'generation ID, by which it can tell. Without it nothing is '
+                 'done')
+        _add_nova(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        with self.snapshot(parsed_args, parsed_args.name) as snapshot:
+            if not parsed_args.fork:
+                raise error.SnapshotError(
+                    'the server ran on from the state that is in this '
+                    'snapshot, or still has it; to run it once more is to '
+                    'fork the server. If that is what you want, give --fork')
+            _with_nova(parsed_args, 'load', self.app.conf.temporality,
+                       snapshot)
+        self.app.stdout.write(
+            'Loaded. The server is suspended; "openstack server resume %s" '
+            'lets it run on from the snapshot.\n' % snapshot.server)
+
+
+class SnapshotList(lister.Lister):
+    """List snapshots, of one server or of all."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('server', metavar='<server>', nargs='?',
+                            help='UUID of the server (default: all)')
+        _add_directory(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        return (('Server', 'Name', 'Created', 'State', 'Loads',
+                 'Memory', 'Disks Shared', 'Size'),
+                [_row(entry) for entry in store.entries(
+                    _top(self, parsed_args), parsed_args.server)])
+
+
+def _row(entry):
+    memory = shared = None
+    if entry.manifest:
+        memory = columns.Size(entry.manifest['memory_size'])
+        shared = columns.Size(sum(
+            one['size'] for one in entry.manifest['files'].values()
+            if one.get('cloned')))
+    return (entry.server, entry.name, entry.created, entry.condition,
+            entry.loads, memory, shared, columns.Size(entry.size))
+
+
+class SnapshotDelete(_OfSnapshot):
+    """Remove a snapshot, complete or not."""
+
+    def take_action(self, parsed_args):
+        with self.snapshot(parsed_args, parsed_args.name) as snapshot:
+            size = snapshot.entry().size
+            snapshot.delete()
+        self.app.stdout.write('Deleted, %s.\n' % sizes.show(size))

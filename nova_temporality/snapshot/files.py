@@ -1,0 +1,113 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Copying large files.
+
+Copies are sparse, so that what is zero needs no space. A *clone* shares the
+blocks of its original until one of them is written (reflink: ioctl_ficlone(2),
+on XFS and btrfs).
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+
+_FICLONE = 0x40049409  # linux/fs.h
+_CHUNK = 1 << 20
+_ZEROS = bytes(_CHUNK)
+
+# The file system cannot, or the files are on two.
+_NO_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL,
+             errno.ENOSYS)
+
+
+def create(path):
+    """Open a new file that only its owner can read."""
+    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL |
+                        os.O_CLOEXEC, 0o600), 'wb', buffering=0)
+
+
+def copy(source, target, clone=False, check=lambda: None):
+    """Copy a file to a new one that only its owner can read.
+
+    It is not durable yet.
+
+    :param clone: whether to share blocks where that is possible
+    :param check: called now and then; raises what ends the copying
+    :returns: whether blocks are shared
+    """
+    with open(source, 'rb', buffering=0) as old, create(target) as new:
+        if clone and _cloned(old, new):
+            return True
+        os.ftruncate(new.fileno(), os.fstat(old.fileno()).st_size)
+        write_data(old, new, check=check)
+    return False
+
+
+def _cloned(old, new):
+    try:
+        fcntl.ioctl(new, _FICLONE, old.fileno())
+    except OSError as exc:
+        if exc.errno in _NO_CLONE:
+            return False
+        raise
+    return True
+
+
+def write_data(old, new, start=0, check=lambda: None):
+    """Write what is not zero in one open file into another one that is zero.
+
+    :param start: offset before which nothing is written
+    :param check: see copy()
+    """
+    for offset, length in _data(old.fileno(), start):
+        end = offset + length
+        while offset < end:
+            check()
+            chunk = os.pread(old.fileno(), min(_CHUNK, end - offset), offset)
+            if not chunk:
+                raise OSError(errno.EIO, 'it became shorter meanwhile',
+                              old.name)
+            if not _ZEROS.startswith(chunk):
+                write_all(new.fileno(), chunk, offset)
+            offset += len(chunk)
+
+
+def _data(fd, offset):
+    """Ranges that are not holes, see lseek(2): (offset, length)."""
+    size = os.fstat(fd).st_size
+    while offset < size:
+        try:
+            offset = os.lseek(fd, offset, os.SEEK_DATA)
+        except OSError as exc:
+            if exc.errno == errno.ENXIO:  # there is no more of it
+                return
+            raise
+        end = os.lseek(fd, offset, os.SEEK_HOLE)
+        yield offset, end - offset
+        offset = end
+
+
+def write_all(fd, data, offset):
+    """Write data at an offset, all of it."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view = view[written:]
+        offset += written
+
+
+def digest(path):
+    """The SHA-256 of a file's contents, in hex."""
+    with open(path, 'rb', buffering=0) as stream:
+        return hashlib.file_digest(stream, 'sha256').hexdigest()

@@ -1,0 +1,196 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Putting a snapshot back: the server is what it was, as another fork.
+
+From the first change until the last one there is a *note* in the pool, which
+survives a power cut, and while it is there the server's vCPUs are not started.
+So what was cut off half way never runs; it is loaded again, from the
+beginning.
+"""
+
+import contextlib
+import json
+import os
+import time
+
+from nova_temporality import paths
+from nova_temporality import runlock
+from nova_temporality.snapshot import durable
+from nova_temporality.snapshot import error
+from nova_temporality.snapshot import files
+from nova_temporality.snapshot import machine
+from nova_temporality.snapshot import store
+from nova_temporality import vpm
+
+# Of a page table, before which nothing differs in the life of its region.
+_HEADER = 4096
+
+
+def unfinished(pool_path, name):
+    """Whether a snapshot was not loaded to the end.
+
+    :param name: of the pVM
+    """
+    return os.path.exists(paths.loading_note(pool_path, name))
+
+
+def forget(pool_path, name):
+    """The server's region and disks are given up, so there is no mixture."""
+    durable.remove(paths.loading_note(pool_path, name))
+
+
+def check(manifest, region):
+    """Make sure that a snapshot fits a server as it is now.
+
+    :param region: vpm.RegionInfo
+    :raises SnapshotError: it does not
+    """
+    if manifest['genid'] is None:
+        raise error.SnapshotError(
+            'the machine in this snapshot has no generation ID (the server '
+            'was started by an earlier release), so its guest would not '
+            'notice that it is a fork; it cannot be loaded')
+    for key, now, what in (
+            ('memory_size', region.memory_size, 'bytes of memory'),
+            ('nvram_size', region.size, 'bytes of NVRAM'),
+            ('page_size', region.page_size, 'bytes per page')):
+        if manifest[key] != now:
+            raise error.SnapshotError(
+                'the server has %d %s now, and had %d; resize it back first'
+                % (now, what, manifest[key]))
+    for path, digest in manifest['read_only'].items():
+        if not os.path.exists(path) or files.digest(path) != digest:
+            raise error.SnapshotError(
+                '%s, which a disk rests on, is missing or another one (sha256 '
+                'was %s); snapshots do not contain such files. Bring it back'
+                % (path, digest))
+    for path in manifest['disks'].values():
+        if not os.path.exists(path):
+            raise error.SnapshotError(
+                'the server has no disk %s any more' % path)
+
+
+def _check_table(snapshot, region):
+    """A page table goes with one region, files and checksums included."""
+    tables = []
+    for path in (snapshot.path(store.PAGE_TABLE),
+                 os.path.join(region.directory, store.PAGE_TABLE)):
+        with open(path, 'rb') as table:
+            tables.append(table.read(_HEADER))
+    if tables[0] != tables[1]:
+        raise error.SnapshotError(
+            'the snapshot is of a server with less NVRAM than memory, and '
+            'fits only the region it was made of, which was given back '
+            'meanwhile (by a rebuild, a resize, or shelving)')
+
+
+def load(pool, region, snapshot, genid, domain_path, refuse_if_in_use,
+         owner):
+    """Put memory, disks, machine and state back; the state comes last.
+
+    :param pool: vpm.Pool
+    :param region: vpm.RegionInfo
+    :param snapshot: store.Snapshot, locked
+    :param genid: the generation ID of the fork
+    :param domain_path: where the record of the server's machine is
+    :param refuse_if_in_use: function of the region; raises when some process
+                             has its memory open
+    :param owner: who else might do something with the server, with methods
+                  that raise SnapshotError when it does: take(), before
+                  anything is changed; hand_over(), when all is proven, to
+                  have it resumed and not booted; and give_back(), when that
+                  does not come
+    :raises SnapshotError: it does not fit, or is damaged
+    """
+    manifest = snapshot.manifest()
+    check(manifest, region)
+    if region.is_vpm:
+        _check_table(snapshot, region)
+    snapshot.verify(manifest)
+    repeated = unfinished(pool.path, region.name)
+    # Who is let to start vCPUs looks for the note under this lock.
+    with runlock.RunLock(region):
+        refuse_if_in_use(region)
+        _write_note(pool, region, snapshot)
+    try:
+        owner.take()
+    except error.SnapshotError:
+        if not repeated:
+            forget(pool.path, region.name)
+        raise
+    try:
+        _put_back(pool, region, snapshot, manifest, genid, domain_path)
+        owner.hand_over()
+    except Exception:
+        pool.begin_epoch(region.id)
+        owner.give_back()
+        raise
+    forget(pool.path, region.name)
+
+
+def _write_note(pool, region, snapshot):
+    note = paths.loading_note(pool.path, region.name)
+    with contextlib.suppress(FileExistsError):
+        durable.make_directory(os.path.dirname(note))
+    durable.write(note, json.dumps({'snapshot': snapshot.directory}).encode())
+
+
+def _put_back(pool, region, snapshot, manifest, genid, domain_path):
+    pool.scrub(region.id)
+    with pool.open_fixation(region.id) as fixation:
+        # An epoch that anybody begins from now on keeps the state unproven.
+        fixation.begin()
+        _load_memory(snapshot, region)
+        _load_disks(snapshot, manifest['disks'])
+        with open(snapshot.path(store.DOMAIN), 'rb') as xml:
+            durable.write(domain_path, machine.forked(
+                xml.read(), genid, region.uid))
+        snapshot.note_load(genid)
+        with open(snapshot.path(store.STATE), 'rb') as stream:
+            fixation.receive(stream)
+        # The clock that it was measured by may have begun anew since.
+        now = time.monotonic_ns()
+        fixation.commit(vpm.FixationMeta(**dict(
+            manifest['meta'], signal_ns=now, stopped_ns=now, saved_ns=now)))
+
+
+def _load_memory(snapshot, region):
+    _fill(snapshot.path(store.RAM), region.ram_path)
+    if region.is_vpm:
+        _fill(snapshot.path(store.SWAP), region.swap_path)
+        # Nothing is named before it is there.
+        _fill(snapshot.path(store.PAGE_TABLE),
+              os.path.join(region.directory, store.PAGE_TABLE), _HEADER)
+
+
+def _fill(path, target, start=0):
+    """Fill a file that is all zero, from an offset on."""
+    with open(path, 'rb', buffering=0) as source, (
+            open(target, 'r+b', buffering=0)) as opened:
+        files.write_data(source, opened, start)
+        os.fsync(opened.fileno())
+
+
+def _load_disks(snapshot, disks):
+    new = {}
+    for name, path in disks.items():
+        new[path] = path + '.loading'
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new[path])  # of a load that was cut off
+        files.copy(snapshot.path(name), new[path], clone=True)
+        was = os.stat(path)
+        os.chown(new[path], was.st_uid, was.st_gid)
+        os.chmod(new[path], was.st_mode & 0o7777)
+        durable.sync(new[path])
+    for path, replacement in new.items():
+        durable.rename(replacement, path)

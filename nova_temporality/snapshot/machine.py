@@ -1,0 +1,92 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a snapshot has to know about a server's machine: its recorded XML."""
+
+import dataclasses
+import json
+import subprocess
+
+from lxml import etree
+
+from nova_temporality.snapshot import error
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """The parts that a snapshot depends on.
+
+    :ivar genid: generation ID; None for one that has none to change
+    :ivar vcpus: their number
+    :ivar macs: addresses of its network interfaces, sorted
+    :ivar disks: paths of the disks that it writes to
+    :ivar read_only: paths of files that it only reads, base images mostly
+    """
+
+    genid: str
+    vcpus: int
+    macs: list
+    disks: list
+    read_only: list
+
+
+def examine(xml):
+    """Return the Machine of a recorded domain.
+
+    :raises SnapshotError: it has disks that cannot be copied
+    """
+    root = etree.fromstring(xml)
+    disks, read_only = [], []
+    for disk in root.findall('devices/disk'):
+        source = disk.find('source')
+        if source is None:
+            continue  # an empty drive
+        path = source.get('file')
+        if disk.get('type') != 'file' or not path:
+            raise error.SnapshotError(
+                "disk %s of type '%s' is no local file; only servers all of "
+                'whose disks are can be copied (volumes have snapshots of '
+                'their own)' % (disk.find('target').get('dev'),
+                                disk.get('type')))
+        (disks if disk.find('readonly') is None else read_only).append(path)
+        if disk.find('driver').get('type') == 'qcow2':
+            read_only += _backing(path)
+    return Machine(
+        root.findtext('genid'), int(root.findtext('vcpu')),
+        sorted(mac.get('address')
+               for mac in root.findall('devices/interface/mac')),
+        disks, read_only)
+
+
+def _backing(path):
+    """Files that a qcow2 image rests on. Its header is the host's."""
+    done = subprocess.run(
+        ['qemu-img', 'info', '--force-share', '--backing-chain', '-f',
+         'qcow2', '--output=json', path], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise error.SnapshotError('%s cannot be examined: %s'
+                                  % (path, done.stderr.strip()))
+    return [image['filename'] for image in json.loads(done.stdout)[1:]]
+
+
+def forked(xml, genid, uid):
+    """The recorded domain of a fork.
+
+    :param genid: its new generation ID
+    :param uid: of its region, which may be another one than before
+    """
+    root = etree.fromstring(xml)
+    root.find('genid').text = genid
+    for label in root.findall("seclabel[@model='dac']/label"):
+        label.text = '+%d:%s' % (uid, label.text.split(':')[1])
+    return etree.tostring(root)

@@ -1,0 +1,57 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Making a snapshot, from nothing until it is complete."""
+
+import contextlib
+
+from nova_temporality.snapshot import durable
+from nova_temporality.snapshot import error
+from nova_temporality.snapshot import files
+from nova_temporality.snapshot import machine
+from nova_temporality.snapshot import store
+
+
+def make(snapshot, read_domain, copy):
+    """Make a snapshot; what goes wrong leaves none.
+
+    :param snapshot: store.Snapshot that is not there yet
+    :param read_domain: function that returns the recorded XML
+    :param copy: function that does what saving.save() does, of a directory
+                 and a dict of disks, while the server stands still
+    :raises SnapshotError: it cannot be made
+    """
+    xml = read_domain()
+    examined = machine.examine(xml)
+    disks = {'disk-%d' % number: path
+             for number, path in enumerate(examined.disks)}
+    snapshot.make()
+    with snapshot:
+        try:
+            manifest = copy(snapshot.directory, disks)
+            if read_domain() != xml:
+                raise error.SnapshotError(
+                    'the machine was changed meanwhile (an interface or a '
+                    'volume attached or detached); try again')
+            # From here on the server runs again.
+            durable.write(snapshot.path(store.DOMAIN), xml.encode())
+            manifest['files'][store.DOMAIN] = {}
+            snapshot.complete(dict(
+                manifest, genid=examined.genid, vcpus=examined.vcpus,
+                macs=examined.macs, disks=disks,
+                read_only={path: files.digest(path)
+                           for path in examined.read_only}))
+        except Exception:
+            # Somebody may be writing to it still; then it stays incomplete.
+            with contextlib.suppress(OSError):
+                snapshot.delete()
+            raise

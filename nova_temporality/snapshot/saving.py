@@ -1,0 +1,115 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Copying what a server that stands still consists of.
+
+It was fixated, so that its state is proven. It still is when all was copied,
+and of the same epoch: then no vCPU ran in between, and the copies belong
+together.
+"""
+
+import os
+import time
+
+from nova_temporality.snapshot import error
+from nova_temporality.snapshot import files
+from nova_temporality.snapshot import store
+
+# The pager goes on for a while after the vCPUs have stopped: it makes room.
+_QUIET_SECONDS = 0.02
+_PAGER_PATIENCE = 10.0
+
+
+def save(pool, region, directory, disks, check=lambda: None):
+    """Copy a server's state, memory and disks, which are not durable then.
+
+    :param pool: vpm.Pool
+    :param region: vpm.RegionInfo
+    :param directory: of the snapshot
+    :param disks: dict of the disks' paths, by the names of their copies
+    :param check: called now and then; raises what ends the copying
+    :returns: a dict of plain data that tells what was copied
+    :raises SnapshotError: it did not stand still
+    :raises vpm.Unproven: it is not fixated (any more)
+    """
+    began = time.monotonic()
+    proven = pool.verify_state(region.id)
+    made = {name: {'cloned': files.copy(
+        path, os.path.join(directory, name), clone=True, check=check)}
+        for name, path in disks.items()}
+    made[store.STATE] = {}
+    with files.create(os.path.join(directory, store.STATE)) as state:
+        pool.send_state(region.id, state)
+    made.update(_save_memory(region, directory, check))
+    if pool.verify_state(region.id) != proven:
+        raise error.SnapshotError(
+            'the vCPUs of %s ran while it was being copied; somebody else '
+            'started them' % region.name)
+    return {
+        'files': made,
+        'memory_size': region.memory_size,
+        'nvram_size': region.size,
+        'page_size': region.page_size,
+        'meta': vars(proven.meta),
+        'copied_ms': round((time.monotonic() - began) * 1e3, 1),
+    }
+
+
+def _save_memory(region, directory, check):
+    if region.is_vpm:
+        return _save_paged(region, directory, check)
+    files.copy(region.ram_path, os.path.join(directory, store.RAM),
+               check=check)
+    return {store.RAM: {}}
+
+
+def _save_paged(region, directory, check):
+    """Copy frames and slots of one instant, and the table that names them.
+
+    Nothing that is copied here is ever cloned: clones make both files need
+    new space when they are written, and that of a swap file is reserved.
+    """
+    path = os.path.join(region.directory, store.PAGE_TABLE)
+    deadline = time.monotonic() + _PAGER_PATIENCE
+    while True:
+        table = _quiet_table(path, deadline, check)
+        for name, source in ((store.RAM, region.ram_path),
+                             (store.SWAP, region.swap_path)):
+            files.copy(source, os.path.join(directory, name), check=check)
+        # It counts all that the pager does, too.
+        if _read(path) == table:
+            break
+        for name in (store.RAM, store.SWAP):
+            os.unlink(os.path.join(directory, name))
+    with files.create(os.path.join(directory, store.PAGE_TABLE)) as copy:
+        files.write_all(copy.fileno(), table, 0)
+    return {name: {} for name in (store.RAM, store.SWAP, store.PAGE_TABLE)}
+
+
+def _quiet_table(path, deadline, check):
+    """Wait until the pager has nothing to do; return the page table."""
+    table = _read(path)
+    while True:
+        check()
+        time.sleep(_QUIET_SECONDS)
+        before, table = table, _read(path)
+        if before == table:
+            return table
+        if time.monotonic() > deadline:
+            raise error.SnapshotError(
+                'the pager is still busy %d s after the vCPUs have stopped; '
+                'try again' % _PAGER_PATIENCE)
+
+
+def _read(path):
+    with open(path, 'rb') as stream:
+        return stream.read()

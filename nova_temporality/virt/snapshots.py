@@ -1,0 +1,195 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Snapshots of pVMs, as far as Nova has a say in them.
+
+For the operator's command line: Nova is asked and told through nova-conductor,
+see :mod:`nova_temporality.virt.fate`.
+"""
+
+import functools
+
+from nova.compute import power_state
+from nova.compute import task_states
+from nova.compute import vm_states
+import nova.conf
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
+import oslo_messaging
+
+from nova_temporality import genid
+from nova_temporality import intent
+from nova_temporality.notifier import client
+from nova_temporality.snapshot import error
+from nova_temporality.snapshot import loading
+from nova_temporality.snapshot import making
+from nova_temporality.snapshot import saving
+from nova_temporality.virt import record
+from nova_temporality.virt import regions
+from nova_temporality import vpm
+
+CONF = nova.conf.CONF
+
+# What Nova's API refuses to do anything with, and its services leave alone.
+_LOADING = task_states.SUSPENDING
+
+
+def create(opts, snapshot):
+    """Make a snapshot of a server that runs, or is suspended.
+
+    :param opts: group [temporality]
+    :param snapshot: store.Snapshot
+    :raises SnapshotError, VpmError, NotifierError, RunLockTimeout: why not
+    """
+    instance = _find(snapshot.server)
+    copy = {
+        vm_states.ACTIVE: _copy_running,
+        vm_states.SUSPENDED: _copy_suspended,
+    }.get(instance.vm_state)
+    if copy is None:
+        _refuse_state(instance, 'made of a server that is active or '
+                      'suspended')
+    making.make(snapshot, functools.partial(_read_domain, instance),
+                functools.partial(copy, opts, instance.uuid))
+
+
+def _read_domain(instance):
+    try:
+        return record.read(instance)
+    except OSError as exc:
+        raise error.SnapshotError(
+            'the record of its machine cannot be read (%s)' % exc)
+
+
+def _copy_running(opts, name, directory, disks):
+    # As long as it takes; the connection ends with the notifier.
+    return client.call(opts.run_dir, 'snapshot', timeout=None, name=name,
+                       directory=directory, disks=disks)
+
+
+def _copy_suspended(opts, name, directory, disks):
+    with vpm.Pool(opts.pool_path) as pool:
+        return saving.save(pool, pool.lookup(name), directory, disks)
+
+
+def load(opts, snapshot):
+    """Put a snapshot back, as a fork; the server is suspended then.
+
+    :param opts: group [temporality]
+    :param snapshot: store.Snapshot, locked
+    :raises SnapshotError, VpmError, RunLockTimeout, RegionInUse: why not
+    """
+    # A load that was cut off left it so.
+    unfinished = loading.unfinished(opts.pool_path, snapshot.server)
+    instance = _find(snapshot.server, [_LOADING] if unfinished else [])
+    if instance.vm_state not in (vm_states.STOPPED, vm_states.SUSPENDED) and (
+            instance.vm_state != vm_states.ERROR or not unfinished):
+        _refuse_state(instance, 'loaded into a server that is stopped or '
+                      'suspended')
+    manifest = snapshot.manifest()
+    macs = sorted(vif['address'] for vif in instance.get_network_info())
+    for what, then, now in (
+            ('ports with the addresses', ' '.join(manifest['macs']),
+             ' '.join(macs)),
+            ('virtual CPUs', manifest['vcpus'], instance.flavor.vcpus)):
+        if then != now:
+            raise error.SnapshotError(
+                'the machine has to be the same: the server had %s %s, and '
+                'has %s now; give it back what it had'
+                % (what, then or 'none', now or 'none'))
+    fork = genid.new()
+    with vpm.Pool(opts.pool_path) as pool:
+        loading.load(pool, pool.lookup(instance.uuid), snapshot, fork,
+                     record.path(instance), regions.refuse_if_in_use,
+                     _Owner(instance, fork))
+
+
+class _Owner:
+    """Nova, which does nothing else with a server that is being suspended.
+
+    :param instance: objects.Instance
+    :param fork: its new generation ID
+    """
+
+    def __init__(self, instance, fork):
+        self._instance = instance
+        self._fork = fork
+        self._before = (instance.vm_state, instance.task_state)
+
+    def take(self):
+        """Keep Nova from doing anything with it.
+
+        :raises SnapshotError: it does already
+        """
+        self._instance.task_state = _LOADING
+        self._save(*self._before)
+
+    def hand_over(self):
+        """Have Nova take it for suspended."""
+        genid.record(self._instance, self._fork)
+        self._instance.vm_state = vm_states.SUSPENDED
+        self._instance.power_state = power_state.SHUTDOWN
+        self._instance.task_state = None
+        self._save(self._before[0], _LOADING)
+
+    def give_back(self):
+        """Leave it as it was; it is refused to be started."""
+        self._instance.vm_state = self._before[0]
+        self._instance.task_state = None
+        self._save(self._before[0], _LOADING)
+
+    def _save(self, vm_state, task_state):
+        try:
+            self._instance.save(expected_vm_state=[vm_state],
+                                expected_task_state=[task_state])
+        except (nova_exception.NovaException,
+                oslo_messaging.MessagingException) as exc:
+            raise error.SnapshotError(
+                'Nova does something else with the server, or does not '
+                'answer (%s); try again' % exc)
+
+
+def _find(uuid, also_in=()):
+    context = nova_context.get_admin_context()
+    try:
+        instance = objects.Instance.get_by_uuid(
+            context, uuid,
+            expected_attrs=['system_metadata', 'flavor', 'info_cache'])
+        bdms = objects.BlockDeviceMappingList.get_by_instance_uuid(
+            context, uuid)
+    except nova_exception.InstanceNotFound:
+        raise error.SnapshotError(
+            "Nova has no server '%s'; give a server's UUID" % uuid)
+    except oslo_messaging.MessagingException as exc:
+        raise error.SnapshotError('nova-conductor does not answer: %s' % exc)
+    if instance.host != CONF.host:
+        raise error.SnapshotError(
+            'server %s is on host %s; its snapshots are made and loaded there'
+            % (uuid, instance.host))
+    if not intent.is_pvm(instance):
+        raise error.SnapshotError('server %s is not persistent' % uuid)
+    if instance.task_state not in (None, *also_in):
+        raise error.SnapshotError(
+            'server %s is %s; wait until that has ended'
+            % (uuid, instance.task_state))
+    if any(bdm.is_volume for bdm in bdms):
+        raise error.SnapshotError(
+            'server %s has volumes, which have snapshots of their own; '
+            'detach them' % uuid)
+    return instance
+
+
+def _refuse_state(instance, wanted):
+    raise error.SnapshotError(
+        'server %s is %s; a snapshot can be %s'
+        % (instance.uuid, instance.vm_state, wanted))
