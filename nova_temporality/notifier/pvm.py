@@ -346,6 +346,21 @@ class Pvm:
         self._connect(timeout)
         return migration.runstate(self._qmp, timeout)
 
+    def _runstate(self, timeout):
+        """Return QEMU's run state, as it matters here.
+
+        A QEMU that has loaded its state stands still as one does that was
+        fixated, but is nova-compute's: it will advance the epoch, and until
+        then what was loaded stays valid.
+        """
+        runstate = self._reach(timeout)
+        if (runstate in _SAVED and self._proven() and
+                not self._note.read(self._qmp.pid) and
+                os.path.exists(paths.recovering_note(self._run_dir,
+                                                     self.name))):
+            return 'inmigrate'
+        return runstate
+
     def _connect(self, timeout):
         """Connect to QEMU and open the state file ahead of need."""
         qmp = self._open_qmp(self._watch_path, timeout)
@@ -418,7 +433,7 @@ class Pvm:
     def _examine(self):
         """Return the Condition that QEMU is in."""
         self._raised_by = ()
-        runstate = self._reach(_PATIENCE)
+        runstate = self._runstate(_PATIENCE)
         if runstate in _NOTHING_TO_SAVE:
             return Condition(NOT_ARMED, _NOTHING_TO_SAVE[runstate])
         if not self._prepared:
@@ -573,7 +588,7 @@ class Pvm:
         # Kept until the outage is called off, whatever happens here:
         # nothing shall start while power is failing.
         self._run_lock.acquire(attempt.left())
-        runstate = self._reach(attempt.left())
+        runstate = self._runstate(attempt.left())
         if runstate in _NOTHING_TO_SAVE:
             return self._without_engine(attempt, fixation.SKIPPED,
                                         runstate=runstate)
@@ -656,7 +671,7 @@ class Pvm:
             raise PowerFailedAgain()
         self._check_latest()
         try:
-            runstate = self._reach(_PATIENCE)
+            runstate = self._runstate(_PATIENCE)
         except _NotArmed as e:
             if e.condition.state != OFF:
                 raise
