@@ -31,7 +31,8 @@ lint() {
     flake8
     doc8 README.rst pod/README.rst doc/source releasenotes
     git ls-files '*.sh' .ci/run tools/cloud/guest/init \
-        tools/cloud/guest/initramfs-init tools/cloud/guest/dhcp-event |
+        tools/cloud/guest/initramfs-init tools/cloud/guest/dhcp-event \
+        tools/cloud/guest/power-button |
         xargs shellcheck -x -S warning
     shellcheck -x -S warning devstack/*
     bashate devstack/* tests/devstack/harness.sh

@@ -25,6 +25,7 @@ from nova_temporality.notifier import conditions
 from nova_temporality.notifier import obstacles
 from nova_temporality.notifier import power
 from nova_temporality.notifier import qemu
+from nova_temporality import paths
 from nova_temporality import runlock
 from nova_temporality import vpm
 
@@ -46,6 +47,7 @@ class Examiner:
     :param note: note.StoppedNote
     :param run_lock: runlock.RunLock
     :param platform: platform.Platform
+    :param run_dir: [temporality] run_dir
     :ivar raised_by: who wanted it to stand still, as far as that is known
     :ivar drilled: whether it stands still for a drill only, which is over, or
                    for a suspend that failed
@@ -53,7 +55,7 @@ class Examiner:
     :ivar largest_state: bytes, of its states so far
     """
 
-    def __init__(self, pool, region, one, note, run_lock, platform):
+    def __init__(self, pool, region, one, note, run_lock, platform, run_dir):
         self.raised_by = ()
         self.drilled = False
         self.held = False
@@ -64,6 +66,7 @@ class Examiner:
         self._note = note
         self._run_lock = run_lock
         self._platform = platform
+        self._recovering_note = paths.recovering_note(run_dir, region.name)
         # One block of a state file is its header.
         self._state_room = pool.info().state_size - 4096
 
@@ -73,7 +76,7 @@ class Examiner:
         :raises: conditions.NotArmed, qmp.QmpError, vpm.VpmError
         """
         self.raised_by = ()
-        runstate = self._qemu.reach(qemu.PATIENCE)
+        runstate = self.runstate(qemu.PATIENCE)
         if runstate in conditions.NOTHING_TO_SAVE:
             return conditions.Condition(
                 conditions.NOT_ARMED, conditions.NOTHING_TO_SAVE[runstate])
@@ -94,6 +97,22 @@ class Examiner:
         if obstacle:
             return conditions.Condition(conditions.NOT_ARMED, *obstacle)
         return conditions.Condition(conditions.ARMED)
+
+    def runstate(self, timeout):
+        """Return QEMU's run state, as it matters here.
+
+        A QEMU that has loaded its state stands still as one does that was
+        fixated, but is nova-compute's: it will advance the epoch, and until
+        then what was loaded stays valid.
+
+        :param timeout: seconds
+        """
+        runstate = self._qemu.reach(timeout)
+        if (runstate in SAVED and self.proven() and
+                not self._note.read(self._qemu.qmp.pid) and
+                os.path.exists(self._recovering_note)):
+            return 'inmigrate'
+        return runstate
 
     def obstacle(self):
         """Return what is in the way of a fixation, and its remedy."""

@@ -85,7 +85,8 @@ class Pvm:
                                      self._run_lock)
         self._qemu = qemu.Qemu(region, run_dir, self._arming)
         self._examiner = examiner.Examiner(
-            pool, region, self._qemu, self._note, self._run_lock, platform)
+            pool, region, self._qemu, self._note, self._run_lock, platform,
+            run_dir)
         self._condition = conditions.Condition(conditions.OFF)
         # Fixations asked for, and begun, so far.
         self._asked = 0
@@ -316,7 +317,7 @@ class Pvm:
         # Kept until the outage is called off, whatever happens here:
         # nothing shall start while power is failing.
         self._run_lock.acquire(attempt.left())
-        runstate = self._qemu.reach(attempt.left())
+        runstate = self._examiner.runstate(attempt.left())
         if runstate in conditions.NOTHING_TO_SAVE:
             return self._without_engine(attempt, fixation.SKIPPED,
                                         runstate=runstate)
@@ -431,7 +432,7 @@ class Pvm:
             raise PowerFailedAgain()
         self._check_latest()
         try:
-            runstate = self._qemu.reach(qemu.PATIENCE)
+            runstate = self._examiner.runstate(qemu.PATIENCE)
         except conditions.NotArmed as e:
             if e.condition.state != conditions.OFF:
                 raise

@@ -37,6 +37,7 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
         super().resource_setup()
         cls.size = cls.flavors_client.show_flavor(
             CONF.compute.flavor_ref)['flavor']
+        cls.image = CONF.temporality.image_ref or CONF.compute.image_ref
         cls.plain_flavor = cls.make_flavor()
         cls.persistent_flavor = cls.make_flavor(
             **{intent.FLAVOR_EXTRA_SPEC: 'true'})
@@ -76,7 +77,8 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
     def make_server(cls, flavor, wait_until='ACTIVE', **properties):
         """Create a server for the class; return what Nova says of it."""
         server = cls.create_test_server(
-            flavor=flavor, metadata=properties, wait_until=wait_until,
+            image_id=cls.image, flavor=flavor, metadata=properties,
+            wait_until=wait_until,
             security_groups=[{'name': cls.security_group['name']}])
         return cls.show(server['id'])
 

@@ -17,6 +17,10 @@ from oslo_config import cfg
 _GROUP = cfg.OptGroup('temporality', title='Persistent servers')
 _OPTIONS = [
     cfg.StrOpt(
+        'image_ref',
+        help='Image of servers whose guests are asked by witness_command, if '
+             'it is not [compute] image_ref.'),
+    cfg.StrOpt(
         'witness_command',
         help='Command that asks the guest at {address} whether it is still '
              'the one that it was. The first word that it prints stays the '

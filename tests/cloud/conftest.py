@@ -31,6 +31,14 @@ def cloud():
     cli.down()
 
 
+@pytest.fixture(scope='session')
+def block_storage(cloud):
+    """Cinder, in the cloud."""
+    from pocketcloud import blockstorage
+    from pocketcloud import cli
+    blockstorage.up(cli.report)
+
+
 @pytest.fixture
 def servers(cloud):
     """Names of servers that a test makes; they are deleted at its end."""

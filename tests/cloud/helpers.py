@@ -33,6 +33,21 @@ def create(names, name, *options, flavor=tenant.FLAVOR):
                '--image', tenant.IMAGE, '--network', tenant.NETWORK, name)
 
 
+def wait(condition, patience=90):
+    """Wait until a condition holds; return what it returned then.
+
+    :param condition: called again and again
+    :param patience: seconds
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        held = condition()
+        if held:
+            return held
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def wait_error(name, patience=120):
     """Wait until a server is in ERROR; return the message of its fault."""
     deadline = time.monotonic() + patience
@@ -63,13 +78,18 @@ def allocations(uuid):
     return found
 
 
-def life(server, patience=120):
-    """Wait until a server's guest answers; return its guest.Life."""
+def guest_of(server):
+    """The guest of a server, at its first address."""
     cloud = tenant.connect()
     server = cloud.compute.get_server(server)
-    [address] = next(iter(server.addresses.values()))
+    address = next(iter(server.addresses.values()))[0]
     network = cloud.network.find_network(tenant.NETWORK)
-    return guest.Guest('qdhcp-' + network.id, address['addr']).wait(patience)
+    return guest.Guest('qdhcp-' + network.id, address['addr'])
+
+
+def life(server, patience=120):
+    """Wait until a server's guest answers; return its guest.Life."""
+    return guest_of(server).wait(patience)
 
 
 def service(name):

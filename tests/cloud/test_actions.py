@@ -29,17 +29,17 @@ def actor(cloud):
 class Actor:
     """One server, and what can be done with it."""
 
-    def __init__(self, names, flavor=None, **options):
+    def __init__(self, names, flavor=None, name='actor', **options):
         from pocketcloud import tenant
         self.cloud = tenant.connect()
         self.compute = self.cloud.compute
         self.image = self.cloud.image.find_image(tenant.IMAGE)
-        network = self.cloud.network.find_network(tenant.NETWORK)
-        names.append('actor')
+        self.network = self.cloud.network.find_network(tenant.NETWORK).id
+        names.append(name)
+        options.setdefault('image_id', self.image.id)
         self.id = self.compute.create_server(
-            name='actor', image_id=self.image.id,
-            flavor_id=self.flavor(flavor or tenant.FLAVOR),
-            networks=[{'uuid': network.id}], **options).id
+            name=name, flavor_id=self.flavor(flavor or tenant.FLAVOR),
+            networks=[{'uuid': self.network}], **options).id
         self.wait('ACTIVE')
 
     def flavor(self, name):
@@ -75,9 +75,27 @@ class Actor:
         from tests.cloud import helpers
         return helpers.qemu_pids(self.region)
 
+    def interfaces(self):
+        """How many network interfaces its machine has."""
+        from pocketcloud import host
+        return host.domain(self.id).count('<interface ')
+
+    def disks(self):
+        """How many disks its machine has."""
+        from pocketcloud import host
+        return host.domain(self.id).count('<disk ')
+
     def actions(self):
         """What was done with it, as Nova tells."""
         return [one.action for one in self.compute.server_actions(self.id)]
+
+    def results(self, action):
+        """What came of an action, each time that it was done."""
+        return [event.result
+                for one in self.compute.server_actions(self.id)
+                if one.action == action
+                for event in self.compute.get_server_action(
+                    one.request_id, self.id).events]
 
     def wait_armed(self):
         from tests.cloud import helpers
@@ -122,7 +140,54 @@ def test_small_ones(actor):
     actor.do('lock', 'ACTIVE')
     actor.do('unlock', 'ACTIVE')
     assert actor.compute.get_server_console_output(actor.id)['output']
+    # an NMI; Linux notes it and goes on
+    actor.compute.trigger_server_crash_dump(actor.id)
     assert actor.life().boot_id == before.boot_id
+
+
+def test_soft_reboot(actor):
+    from tests.cloud import helpers
+    before = actor.life()
+    region = actor.region
+    log = helpers.service('nova-compute').log
+    logged = log.stat().st_size
+    actor.do('reboot', 'ACTIVE', 'SOFT')
+    # not the hard way that is left when a guest does not care
+    assert 'Instance shutdown successfully' in log.read_text()[logged:]
+    assert actor.life().boot_id != before.boot_id
+    assert actor.region.id == region.id
+    actor.wait_armed()
+
+
+def test_interface_and_a_server_that_was_dark_for_too_long(actor, servers,
+                                                           flavors):
+    from tests.cloud import helpers
+    flavors('tp.brief', '--ram', '128',
+            '--property', 'temporality:persistent=true',
+            '--property', 'temporality:max_outage=1')
+    brief = Actor(servers, 'tp.brief', 'brief')
+    of_brief = brief.life()
+    before = actor.life()
+    port = actor.compute.create_server_interface(
+        actor.id, net_id=actor.network).port_id
+    assert actor.interfaces() == 2
+    actor.wait_armed()
+    brief.wait_armed()
+    actor.power_cut()
+
+    actor.wait('ACTIVE')
+    assert actor.life().boot_id == before.boot_id
+    assert actor.interfaces() == 2
+    assert brief.wait('ACTIVE').power_state == 1
+    assert brief.life().boot_id != of_brief.boot_id
+    brief.wait_armed()
+    epoch = brief.region.epoch
+    assert epoch > 1
+
+    actor.compute.delete_server_interface(port, server=actor.id)
+    helpers.wait(lambda: actor.interfaces() == 1)
+    assert actor.life().boot_id == before.boot_id
+    actor.wait_armed()
 
 
 def test_stop_and_start(actor):
@@ -174,6 +239,10 @@ def test_suspended_server_stays_so_over_an_outage(actor):
     actor.do('suspend', 'SUSPENDED')
     assert actor.qemus() == []
     assert actor.region == region
+    image = actor.compute.create_server_image(actor.id, 'of-suspended',
+                                              wait=True, timeout=120)
+    actor.cloud.image.delete_image(image)
+    assert actor.qemus() == []
     assert actor.nvram() == 256
 
     actor.power_cut(fixated=False)

@@ -15,16 +15,8 @@
 import os
 import signal
 import threading
-import time
 
 from nova_temporality import vpm
-
-
-def _wait(condition, patience=90):
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def _kill_nova_compute():
@@ -51,7 +43,7 @@ def test_daemons_and_qemu_die(servers):
     libvirtd.stop()
     libvirtd.start()
     # Nova hears of nothing until it is connected again.
-    _wait(lambda: "Connection event '1'" in log.read_text()[logged:])
+    helpers.wait(lambda: "Connection event '1'" in log.read_text()[logged:])
     actor.wait_armed()
     assert actor.life().boot_id == before.boot_id
 
@@ -67,10 +59,10 @@ def test_daemons_and_qemu_die(servers):
     # deleted while nova-compute dies, at whatever moment
     server = actor.compute.get_server(actor.id)
     actor.compute.delete_server(server)
-    _wait(lambda: actor.qemus() == [] if actor.region else True)
+    helpers.wait(lambda: actor.qemus() == [] if actor.region else True)
     _kill_nova_compute().start()
     actor.compute.wait_for_delete(server)
-    _wait(lambda: actor.region is None)
+    helpers.wait(lambda: actor.region is None)
     assert actor.nvram() == 0
     assert vpm.check(str(layout.POOL)) == []
 
@@ -81,9 +73,10 @@ def test_spawn_is_cut_off(servers):
     from tests.cloud import helpers
     before = set(helpers.regions())
     helpers.create(servers, 'cut-off', '--property', 'persistent=true')
-    _wait(lambda: set(helpers.regions()) > before)
+    helpers.wait(lambda: set(helpers.regions()) > before)
     _kill_nova_compute().start()
-    _wait(lambda: client.show('cut-off')['status'] in ('ERROR', 'ACTIVE'))
+    helpers.wait(
+        lambda: client.show('cut-off')['status'] in ('ERROR', 'ACTIVE'))
     client.delete('cut-off')
     assert set(helpers.regions()) == before
     assert vpm.check(str(layout.POOL)) == []
@@ -143,12 +136,12 @@ def test_recovery_is_cut_off_and_waits_for_the_controller(servers):
     try:
         log = helpers.service('nova-compute').log
         logged = log.stat().st_size
-        _wait(lambda: 'nova-conductor' in log.read_text()[logged:])
+        helpers.wait(lambda: 'nova-conductor' in log.read_text()[logged:])
         # Only Nova knows whether the server is still this host's.
         assert actor.qemus() == []
     finally:
         conductor.start()
-    _wait(actor.qemus)
+    helpers.wait(actor.qemus)
     _kill_nova_compute().start()
     boot.join()
 

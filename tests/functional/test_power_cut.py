@@ -17,6 +17,7 @@ import os
 
 import pytest
 
+from nova_temporality import paths
 from tests.functional import machine
 
 
@@ -119,6 +120,34 @@ def test_loaded_guest_waits_for_cont(host):
     assert guest.runstate() == 'paused'
     assert guest.stands_still()
     assert guest.proven()
+
+
+def test_loaded_guest_is_left_to_nova_compute(host):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    host.power_cut()
+    note = paths.recovering_note(guest.run_dir, guest.name)
+    os.makedirs(os.path.dirname(note))
+    with open(note, 'w'):
+        pass
+
+    guest.start('-incoming', 'defer')
+    guest.load()
+    notifier.start()
+    assert notifier.state(guest) == 'not armed'
+    assert 'recovered' in notifier.pvm(guest.name)['reason']
+    report = notifier.power_fails()
+    assert machine.outcome(report, guest)['result'] == 'skipped'
+    assert guest.proven()
+    notifier.call('resume')
+
+    # nobody holds the run lock
+    assert notifier.state(guest) == 'not armed'
+    guest.run_on()
+    os.unlink(note)
+    assert notifier.state(guest) == 'armed'
 
 
 def test_power_fails_during_recovery(host):

@@ -69,8 +69,7 @@ class ActionsTest(base.PersistentServersTest):
 
     @decorators.idempotent_id('c9b94d0b-70d5-49c1-a649-60b79a971563')
     def test_rebuild(self):
-        self.servers_client.rebuild_server(self.server_id,
-                                           CONF.compute.image_ref)
+        self.servers_client.rebuild_server(self.server_id, self.image)
         self.wait(self.server_id, 'ACTIVE')
         self._assert_booted_anew()
 

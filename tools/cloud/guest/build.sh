@@ -24,7 +24,7 @@ WORK=$STATE/guest.new
 ROOT=$WORK/root
 DISK_SIZE=448M
 PACKAGES=redis-server,busybox-static,iproute2,e2fsprogs
-MODULES="virtio_pci virtio_blk ext4 virtio_net af_packet"
+MODULES="virtio_pci virtio_blk ext4 virtio_net af_packet button evdev"
 
 # The kernel comes from its package; nothing of it is installed here.
 get_kernel() {
@@ -59,6 +59,9 @@ make_root() {
     install -m 0755 "$WORK/witness" "$SOURCES/dhcp-event" \
         "$ROOT/usr/local/sbin"
     install -m 0755 "$SOURCES/init" "$ROOT/sbin/init"
+    # where acpid looks for what to do when the power button is pressed
+    install -D -m 0755 "$SOURCES/power-button" \
+        "$ROOT/etc/acpi/PWRF/00000080"
     install -m 0644 "$SOURCES/redis.conf" "$ROOT/etc/redis/temporality.conf"
 }
 

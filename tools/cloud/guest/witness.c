@@ -19,6 +19,9 @@
  * (fsync:last).  Reports the boot id and the uptime once a second
  * (guest:boot_id, guest:uptime), so that whoever reads them from outside
  * knows whether this is still the system that was there before.
+ *
+ * While there is a volume, the counter is also written to its beginning once a
+ * second, and reported when it is there (volume:last).
  */
 
 #include <arpa/inet.h>
@@ -33,6 +36,7 @@
 #include <unistd.h>
 
 #define LOG "/data/fsync.log"
+#define VOLUME "/dev/vdb"
 #define REDIS_PORT 6379
 
 static void die(const char *what)
@@ -99,6 +103,20 @@ static unsigned long last_number(void)
 	return last;
 }
 
+/* Returns 0 if there is no volume, or not any more. */
+static int write_to_volume(unsigned long n)
+{
+	char block[512] = "";
+	int volume = open(VOLUME, O_WRONLY | O_DSYNC), written;
+
+	if (volume < 0)
+		return 0;
+	snprintf(block, sizeof(block), "%lu\n", n);
+	written = pwrite(volume, block, sizeof(block), 0) == sizeof(block);
+	close(volume);
+	return written;
+}
+
 int main(void)
 {
 	const struct timespec pause = { .tv_nsec = 200 * 1000 * 1000 };
@@ -121,6 +139,8 @@ int main(void)
 			redis_set(s, "guest:boot_id", "%s", boot_id);
 			redis_set(s, "guest:uptime", "%ld.%02ld",
 				  (long)up.tv_sec, up.tv_nsec / 10000000);
+			if (write_to_volume(n))
+				redis_set(s, "volume:last", "%lu", n);
 		}
 		nanosleep(&pause, NULL);
 	}

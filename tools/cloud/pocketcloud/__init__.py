@@ -22,5 +22,6 @@ service once.  The modules:
 * graph: tasks in parallel, each as soon as what it needs is done
 * database, catalog, tenant: the contents of a usable cloud
 * disk, network, host: the compute host, its power cut and its boot
+* blockstorage, volume_files: Cinder, for those who ask, and its driver
 * cli: up, down, status
 """

@@ -60,8 +60,11 @@ class Keystone:
         return self.call('POST', '/' + plural, {kind: body})[kind]['id']
 
 
-def create():
-    """Create what is missing."""
+def create(services=SERVICES):
+    """Create what is missing.
+
+    :param services: {user: (type of its service, URL)}
+    """
     keystone = Keystone()
     roles = [keystone.ensure('role', {'name': name})
              for name in ('admin', 'service')]
@@ -69,7 +72,7 @@ def create():
                                           'domain_id': 'default'})
     endpoints = {(e['service_id'], e['interface']) for e in
                  keystone.call('GET', '/endpoints')['endpoints']}
-    for name, (kind, url) in SERVICES.items():
+    for name, (kind, url) in services.items():
         user = keystone.ensure('user', {
             'name': name, 'password': layout.secret(),
             'domain_id': 'default'})

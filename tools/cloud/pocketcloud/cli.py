@@ -16,6 +16,7 @@ import argparse
 import sys
 import time
 
+from pocketcloud import blockstorage
 from pocketcloud import catalog
 from pocketcloud import config
 from pocketcloud import database
@@ -73,6 +74,7 @@ def down():
               if s.name in ('mariadb', 'rabbitmq')]
     users = [s for s in services.controller()
              if s.name not in ('mariadb', 'rabbitmq')]
+    users += blockstorage.known()
     for group in users, stores:
         for line in service.stop_all(group):
             say(line)
@@ -86,7 +88,7 @@ def down():
 def status():
     """Print a line for each service; return whether all is well."""
     well = True
-    for one in services.table():
+    for one in services.table() + blockstorage.known():
         state, pid = one.state()
         well = well and state == 'up'
         where = layout.PORTS[one.port] if one.port else '-'

@@ -25,6 +25,7 @@ FILES = {
     'keystone.conf': layout.ETC / 'keystone/keystone.conf',
     'placement.conf': layout.ETC / 'placement/placement.conf',
     'glance-api.conf': layout.ETC / 'glance/glance-api.conf',
+    'cinder.conf': layout.ETC / 'cinder/cinder.conf',
     'nova.conf': layout.ETC / 'nova/nova.conf',
     'neutron.conf': layout.ETC / 'neutron/neutron.conf',
     'ml2.ini': layout.ETC / 'neutron/ml2.ini',
@@ -56,7 +57,7 @@ rabbit_quorum_queue = false
 driver = noop'''
 
 DATABASES = ('keystone', 'placement', 'glance', 'nova_api', 'nova_cell0',
-             'nova_cell1', 'neutron')
+             'nova_cell1', 'neutron', 'cinder')
 
 
 def values():
@@ -86,6 +87,7 @@ def values():
         'transport': 'rabbit://pocket:%s@%s:%d/' % (
             secret, layout.ADDRESS, layout.PORTS['rabbitmq']),
         'venv': layout.VENV,
+        'volumes': layout.VOLUMES,
     }
     for name in DATABASES:
         known['db_' + name] = layout.database_url(name)

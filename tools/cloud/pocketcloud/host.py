@@ -106,6 +106,13 @@ def _domains():
     return listed.stdout.split()
 
 
+def domain(uuid):
+    """The XML of a server's machine, as libvirt runs it."""
+    dumped = _virsh('dumpxml', uuid)
+    dumped.check_returncode()
+    return dumped.stdout
+
+
 def destroy_domains():
     """Turn off the guests, as a host does that is shut down without care."""
     # One whose QEMU has just ended cannot be destroyed any more.

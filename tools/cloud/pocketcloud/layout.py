@@ -37,6 +37,7 @@ PORTS = {
     'glance': 27292,
     'nova-api': 27774,
     'neutron-api': 27696,
+    'cinder-api': 27776,
     'openflow': 27633,
 }
 
@@ -46,6 +47,8 @@ LOG = STATE / 'log'
 PIDS = STATE / 'pids'
 STAMPS = STATE / 'stamps'
 CONTROLLER = STATE / 'controller'
+# Entered by the servers' QEMUs, each to its own volumes.
+VOLUMES = STATE / 'volumes'
 
 # The compute host's files.  HOST_DISK is a file system of its own, on which
 # a power cut loses what was not written; HOST_RUN is what a reboot loses;

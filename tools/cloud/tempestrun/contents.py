@@ -12,12 +12,17 @@
 
 """What tempest's tenants need: images, flavors, a network."""
 
+import pathlib
+import subprocess
+import tempfile
+
 from pocketcloud import tenant
 
 NETWORK = 'tempest-net'
 CIDR = '10.78.0.0/24'
 
-IMAGE_ALT = 'tempest-guest'
+IDLE = pathlib.Path(__file__).parent / 'idle.S'
+IDLE_IMAGES = 'tempest-idle', 'tempest-idle-alt'
 
 # MiB of memory; the second one is for resizes and has to be larger
 MEMORY = 128, 160
@@ -25,20 +30,33 @@ MEMORY = 128, 160
 PERSISTENT = {'temporality:persistent': 'true'}
 
 
+def _build_idle(directory):
+    """Return the path of a disk with the idle guest."""
+    made, disk = directory / 'idle.o', directory / 'idle.img'
+    subprocess.run(['cc', '-m32', '-c', IDLE, '-o', made], check=True)
+    subprocess.run(['ld', '-m', 'elf_i386', '-Ttext', '0x7c00', '--oformat',
+                    'binary', made, '-o', disk], check=True)
+    with disk.open('r+b') as file:
+        file.truncate(1 << 20)
+    return disk
+
+
 def images():
-    """The ids of the image and of another one like it, made if missing."""
+    """The ids of two images of idle guests, made if missing."""
     cloud = tenant.connect()
-    first = cloud.image.find_image(tenant.IMAGE, ignore_missing=False)
-    other = cloud.image.find_image(IMAGE_ALT)
-    if other and other.kernel_id != first.kernel_id:
-        # of an earlier guest image
-        cloud.image.delete_image(other)
-        other = None
-    other = other or tenant.upload(
-        cloud, IMAGE_ALT, tenant.GUEST / 'root.img', 'bare',
-        kernel_id=first.kernel_id, ramdisk_id=first.ramdisk_id,
-        os_command_line=tenant.KERNEL_ARGUMENTS)
-    return first.id, other.id
+    found = []
+    with tempfile.TemporaryDirectory() as directory:
+        for name in IDLE_IMAGES:
+            image = cloud.image.find_image(name) or tenant.upload(
+                cloud, name, _build_idle(pathlib.Path(directory)), 'bare')
+            found.append(image.id)
+    return found
+
+
+def guest():
+    """The id of the image of guests that can be asked."""
+    return tenant.connect().image.find_image(tenant.IMAGE,
+                                             ignore_missing=False).id
 
 
 def flavors(persistent):

@@ -41,6 +41,6 @@ def create(persistent):
     CONFIGURATION.write_text(template.substitute(
         workspace=DIRECTORY, secret=layout.secret(), region=layout.REGION,
         keystone=layout.url('keystone', '/v3'), python=sys.executable,
-        image=image, image_alt=image_alt, flavor=flavor,
-        flavor_alt=flavor_alt, network=contents.NETWORK,
+        image=image, image_alt=image_alt, guest=contents.guest(),
+        flavor=flavor, flavor_alt=flavor_alt, network=contents.NETWORK,
         network_id=contents.network()))
