@@ -58,7 +58,8 @@ _MEMORY_BACKEND = '/objects/nvram'
 
 # Run states in which there is nothing to save, and why.
 _NOTHING_TO_SAVE = {
-    'inmigrate': 'it is being recovered; its earlier state stays valid',
+    'inmigrate': 'it waits for its state or, migrated live, for its memory; '
+                 'an earlier state stays valid',
     'prelaunch': 'its vCPUs have not run yet',
     'shutdown': 'the guest has powered itself off',
 }
@@ -127,6 +128,7 @@ class Pvm:
         self._watch_path = paths.watch_socket(run_dir, region.name)
         self._fixate_path = paths.fixate_socket(run_dir, region.name)
         self._note = note.StoppedNote(run_dir, region.name)
+        self._moving_note = paths.moving_note(run_dir, region.name)
         self._run_lock = runlock.RunLock(region)
         self._check_interval = check_interval
         self._platform = platform
@@ -313,7 +315,8 @@ class Pvm:
 
     def _stays_armed(self):
         """Whether an armed pVM is as it was; changes nothing."""
-        if self._condition.state != ARMED or self._qmp is None:
+        if (self._condition.state != ARMED or self._qmp is None or
+                self._is_moving()):
             return False
         try:
             runstate = migration.runstate(self._qmp, _PATIENCE)
@@ -324,6 +327,9 @@ class Pvm:
             raise
         except qmp_module.QmpConnectionError:
             return False
+
+    def _is_moving(self):
+        return os.path.exists(self._moving_note)
 
     def _obstacle(self):
         """Return what is in the way of a fixation, and its remedy."""
@@ -418,6 +424,9 @@ class Pvm:
     def _examine(self):
         """Return the Condition that QEMU is in."""
         self._raised_by = ()
+        if self._is_moving():
+            raise _NotArmed(NOT_ARMED, 'it is being migrated live',
+                            'wait until that has ended')
         runstate = self._reach(_PATIENCE)
         if runstate in _NOTHING_TO_SAVE:
             return Condition(NOT_ARMED, _NOTHING_TO_SAVE[runstate])
@@ -570,6 +579,8 @@ class Pvm:
 
     def _fixate_unarmed(self, attempt):
         """Make up for what was not done while power was good."""
+        if self._is_moving():
+            raise _NotArmed(NOT_ARMED, 'it is being migrated live')
         # Kept until the outage is called off, whatever happens here:
         # nothing shall start while power is failing.
         self._run_lock.acquire(attempt.left())

@@ -21,6 +21,7 @@ service once.  The modules:
 * config: the configuration files, rendered from templates
 * graph: tasks in parallel, each as soon as what it needs is done
 * database, catalog, tenant: the contents of a usable cloud
-* disk, network, host: the compute host, its power cut and its boot
+* disk, network, host: a compute host, its power cut and its boot
+* second: another one beside it, for the tests that need two
 * cli: up, down, status
 """
