@@ -227,6 +227,7 @@ class _Recovery:
         for migration in objects.MigrationList.get_in_progress_by_instance(
                 self._context, instance.uuid, 'live-migration'):
             if migration.status not in _NOT_MOVED_YET:
+                regions.discard_state(self._pool, instance.uuid)
                 raise exception.MovedPerhaps(host=migration.dest_compute)
 
     def _guest(self):

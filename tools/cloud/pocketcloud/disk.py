@@ -26,6 +26,7 @@ import subprocess
 import time
 
 from pocketcloud import layout
+from pocketcloud import process
 
 # EXT4_IOC_SHUTDOWN, which XFS calls XFS_IOC_GOINGDOWN, and its mode that
 # writes nothing more, not even the journal.
@@ -94,12 +95,28 @@ def unmount(path, patience=20):
             time.sleep(0.1)
 
 
+def _unmount_in_namespaces(path):
+    """Unmount it where the other host's daemons have got copies of it."""
+    seen = {os.readlink('/proc/self/ns/mnt')}
+    for pid in process.all_pids():
+        try:
+            namespace = os.readlink('/proc/%d/ns/mnt' % pid)
+            mounts = pathlib.Path('/proc/%d/mounts' % pid).read_text()
+        except OSError:
+            continue  # it has ended
+        if namespace not in seen and ' %s ' % path in mounts:
+            subprocess.run(['nsenter', '--target', str(pid), '--mount',
+                            'umount', path], check=False)
+        seen.add(namespace)
+
+
 def unmount_host_disk(host=layout.FIRST):
     """Unmount the host's disk and wait until its loop device is free.
 
     A mount namespace that lives on would keep the old file system alive,
     and the next mount would find it instead of reading the disk.
     """
+    _unmount_in_namespaces(host.disk)
     unmount(host.disk)
     deadline = time.monotonic() + 20
     while subprocess.run(['losetup', '-j', host.disk_image],

@@ -22,12 +22,6 @@ number=$2
 name=$3
 shift 3
 [ -z "$number" ] || hostname "$name"
-# One that lived on in here could not be unmounted at the power cut.
-for disk in "$state/host" "$state/host2"; do
-    if [ "$disk" != "$state/host$number" ] && mountpoint -q "$disk"; then
-        umount "$disk"
-    fi
-done
 for pair in \
     "$state/host$number/libvirt/etc:/etc/libvirt" \
     "$state/host$number/libvirt/lib:/var/lib/libvirt" \

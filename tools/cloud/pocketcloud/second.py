@@ -55,6 +55,9 @@ def up(report):
 
     :param report: see graph.run()
     """
+    if not layout.SECOND.run.exists():
+        # What was not taken down in an orderly way would be in the way.
+        _forget()
     layout.SECOND.run.mkdir(exist_ok=True)
     config.render_hosts(HOSTS)
     graph.run(tasks(), report)
@@ -64,13 +67,17 @@ def down():
     """Stop it, and have Nova forget it; no server may be left on it."""
     for _line in host.shut_down(layout.SECOND):
         pass
+    _forget()
+    shutil.rmtree(layout.SHARED)
+    config.render()
+    _first_compute().start()
+    tenant.wait_compute_service()
+
+
+def _forget():
     compute = tenant.connect().compute
     for service in compute.services(host=layout.SECOND.name):
         compute.delete_service(service)
     # With it goes the name of its node, which Nova would not take twice.
     layout.SECOND.disk_image.unlink(missing_ok=True)
     disk.unmount(layout.SECOND.nvram)
-    shutil.rmtree(layout.SHARED)
-    config.render()
-    _first_compute().start()
-    tenant.wait_compute_service()
