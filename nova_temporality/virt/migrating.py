@@ -205,7 +205,7 @@ class MigratingMixin:
             place.forget(context, instance.uuid)
 
     def _place(self, instance):
-        region = self._ensure_region(instance)
-        return place.Place(region['memory_path'], region['uid'],
-                           self._qemu_gid(), PCONF.temporality.run_dir,
-                           instance.uuid)
+        memory_path, uid = regions.memory(PCONF.temporality.pool_path,
+                                          instance.uuid)
+        return place.Place(memory_path, uid, self._qemu_gid(),
+                           PCONF.temporality.run_dir, instance.uuid)

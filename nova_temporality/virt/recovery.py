@@ -272,14 +272,16 @@ class _Recovery:
     def _ensure_record(self):
         # It may have come from another host a moment before nova-compute
         # ended.
-        region = self._driver._ensure_region(self._instance)
         try:
             xml = record.read(self._instance)
         except OSError:
             xml = None
-        if xml is None or not pvm_guest.uses_memory(
-                xml, region['memory_path'], region['uid']):
+        if xml is None or not self._is_of_here(xml):
             self._driver._record_domain(self._instance)
+
+    def _is_of_here(self, xml):
+        return pvm_guest.uses_memory(xml, *regions.memory(
+            self._pool, self._instance.uuid))
 
     def _action(self):
         # readable by "openstack server event list"
@@ -330,9 +332,7 @@ class _Recovery:
         except OSError as exc:
             raise exception.RecoveryFailed(
                 reason='the record of its machine cannot be read (%s)' % exc)
-        region = self._driver._ensure_region(instance)
-        if not pvm_guest.uses_memory(xml, region['memory_path'],
-                                     region['uid']):
+        if not self._is_of_here(xml):
             raise exception.RecoveryFailed(
                 reason='the record of its machine is that of another host')
         xml = volumes.connect(self._driver, self._context, instance, xml,

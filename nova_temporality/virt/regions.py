@@ -104,6 +104,17 @@ def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
                 memory_path=region.memory_path, is_vpm=region.is_vpm)
 
 
+@pool_pctxt.entrypoint
+def memory(pool_path, name):
+    """The memory file of a pVM, and the user id that it belongs to.
+
+    :raises vpm.NotFound: there is no region
+    """
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+    return region.memory_path, region.uid
+
+
 def _lookup(pool, name):
     try:
         return pool.lookup(name)

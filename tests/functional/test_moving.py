@@ -86,7 +86,7 @@ def test_notifier_that_is_not_there_does_no_harm(host):
 
 
 def test_it_moves_and_is_protected_there(host, target_host):
-    # Emulated CPUs now and then forget to mark a page dirty.
+    # Migrations under TCG are known to lose pages.
     if not os.access('/dev/kvm', os.R_OK | os.W_OK):
         pytest.skip('/dev/kvm cannot be opened')
     source = host.booted('kvm')

@@ -150,6 +150,7 @@ class SourceTest(MigratingTestCase):
 
     def setUp(self):
         super().setUp()
+        self.driver._ensure_region(self.server)
         self.here = self.driver._place(self.server)
         self.there = place.Place('/there,too/ram', 1007, 64, '/there/run',
                                  self.server.uuid)
