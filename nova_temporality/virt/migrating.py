@@ -178,11 +178,10 @@ class MigratingMixin:
             guest = run_guest.RunGuest(guest._domain)
         super()._live_migration_monitor(context, instance, guest, *args)
 
-    def post_live_migration(self, context, instance, block_device_info,
-                            migrate_data=None):
+    def post_live_migration_at_source(self, context, instance, network_info):
         """See ComputeDriver; gives the NVRAM back, scrubbed."""
-        super().post_live_migration(context, instance, block_device_info,
-                                    migrate_data)
+        super().post_live_migration_at_source(context, instance,
+                                              network_info)
         if not intent.is_pvm(instance):
             return
         self._pvms.discard(instance.uuid)

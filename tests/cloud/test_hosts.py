@@ -163,6 +163,33 @@ def test_cold_migration_is_reverted(mover):
     mover.check(mover.first)
 
 
+def test_live_migration_then_power_cut(mover):
+    from pocketcloud import host
+    from tests.cloud import helpers
+    before = mover.uptime()
+    mover.pause()
+    mover.migrate_live(mover.second)
+    mover.wait('PAUSED')
+    mover.unpause()
+    mover.check(mover.second)
+    before = mover.check_ran_on(before)
+
+    mover.wait_armed(mover.second)
+    helpers.power_fails([mover.id], mover.second)
+    host.power_cut(mover.second)
+    helpers.boot(mover.second)
+    mover.wait_armed(mover.second)
+    mover.check_ran_on(before)
+    mover.check(mover.second)
+
+
+def test_cold_migration_is_confirmed(mover):
+    mover.compute.migrate_server(mover.id)
+    mover.wait('VERIFY_RESIZE')
+    mover.compute.confirm_server_resize(mover.id)
+    mover.check(mover.first)
+
+
 def test_live_migration_is_aborted(mover):
     from powercut import client
     mover.uptime()
@@ -203,37 +230,9 @@ def test_live_migration_is_aborted(mover):
     mover.wait_writing()
 
 
-def test_live_migration_then_power_cut(mover):
-    from pocketcloud import host
-    from tests.cloud import helpers
-    before = mover.uptime()
-    mover.pause()
-    mover.migrate_live(mover.second)
-    mover.wait('PAUSED')
-    mover.unpause()
-    mover.check(mover.second)
-    before = mover.check_ran_on(before)
-
-    mover.wait_armed(mover.second)
-    helpers.power_fails([mover.id], mover.second)
-    host.power_cut(mover.second)
-    helpers.boot(mover.second)
-    mover.wait_armed(mover.second)
-    mover.check_ran_on(before)
-    mover.check(mover.second)
-
-
-def test_cold_migration_is_confirmed(mover):
-    mover.compute.migrate_server(mover.id)
-    mover.wait('VERIFY_RESIZE')
-    mover.compute.confirm_server_resize(mover.id)
-    mover.check(mover.first)
-
-
 def test_evacuated_server_runs_once(mover):
     from pocketcloud import host
     from tests.cloud import helpers
-    mover.uptime()
     mover.wait_armed(mover.first)
     helpers.power_fails([mover.id])
     host.power_cut()

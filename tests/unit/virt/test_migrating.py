@@ -44,7 +44,7 @@ class MigratingTestCase(base.DriverTestCase):
             libvirt_driver.LibvirtDriver, name)).mock
             for name in ('check_can_live_migrate_destination',
                          'check_can_live_migrate_source',
-                         'pre_live_migration', 'post_live_migration',
+                         'pre_live_migration', 'post_live_migration_at_source',
                          'post_live_migration_at_destination',
                          'rollback_live_migration_at_source',
                          '_live_migration_operation', 'destroy')}
@@ -217,13 +217,15 @@ class SourceTest(MigratingTestCase):
         self.assertRaisesRegex(ValueError, 'watch.sock', self.migrate)
 
     def test_memory_is_given_back(self):
-        self.driver.post_live_migration(self.context, self.server, {})
+        self.driver.post_live_migration_at_source(
+            self.context, self.server, [])
         self.assertIsNone(self.region())
 
     def test_memory_in_use_is_kept(self):
         with open(self.here.memory_path, 'r+b'), (
                 mock.patch.object(migrating.LOG, 'error')) as error:
-            self.driver.post_live_migration(self.context, self.server, {})
+            self.driver.post_live_migration_at_source(
+                self.context, self.server, [])
         self.assertTrue(error.called)
         self.assertIsNotNone(self.region())
 
