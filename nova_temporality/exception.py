@@ -51,6 +51,15 @@ class StateUnproven(exception.NovaException):
                '%(reason)s')
 
 
+class MovedPerhaps(exception.NovaException):
+    """A server is gone from its host, and nobody can tell where it runs.
+
+    A hard reboot boots it afresh on the host that Nova has it on.
+    """
+    msg_fmt = ('It went away while it was migrated live to %(host)s, where it '
+               'may run on; end it there before rebooting it here')
+
+
 class OutageTooLong(exception.NovaException):
     """A server was not resumed, though its state was proven."""
     msg_fmt = 'Not resumed after the host went down: %(reason)s'

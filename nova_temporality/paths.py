@@ -65,6 +65,11 @@ def recovering_note(run_dir, name):
     return os.path.join(run_dir, 'recovering', name)
 
 
+def moving_note(run_dir, name):
+    """Note of nova-compute that a pVM is coming or going, live."""
+    return os.path.join(run_dir, 'moving', name)
+
+
 def drills(pool_path):
     """What drills have measured, in JSON, beside the pool's own files."""
     return os.path.join(pool_path, 'drills')

@@ -23,7 +23,8 @@ STOPPED = 'stopped'
 
 # Run states in which there is nothing to save, and why.
 NOTHING_TO_SAVE = {
-    'inmigrate': 'it is being recovered; its earlier state stays valid',
+    'inmigrate': 'it waits for its state or, migrated live, for its memory; '
+                 'an earlier state stays valid',
     'prelaunch': 'its vCPUs have not run yet',
     'shutdown': 'the guest has powered itself off',
 }

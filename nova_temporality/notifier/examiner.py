@@ -67,6 +67,7 @@ class Examiner:
         self._run_lock = run_lock
         self._platform = platform
         self._recovering_note = paths.recovering_note(run_dir, region.name)
+        self._moving_note = paths.moving_note(run_dir, region.name)
         # One block of a state file is its header.
         self._state_room = pool.info().state_size - 4096
 
@@ -76,6 +77,7 @@ class Examiner:
         :raises: conditions.NotArmed, qmp.QmpError, vpm.VpmError
         """
         self.raised_by = ()
+        self.refuse_while_moving()
         runstate = self.runstate(qemu.PATIENCE)
         if runstate in conditions.NOTHING_TO_SAVE:
             return conditions.Condition(
@@ -113,6 +115,17 @@ class Examiner:
                 os.path.exists(self._recovering_note)):
             return 'inmigrate'
         return runstate
+
+    def is_moving(self):
+        """Whether it is being migrated live, by QEMU's only migration."""
+        return os.path.exists(self._moving_note)
+
+    def refuse_while_moving(self):
+        """Raise conditions.NotArmed if it is being migrated live."""
+        if self.is_moving():
+            raise conditions.NotArmed(
+                conditions.NOT_ARMED, 'it is being migrated live',
+                'wait until that has ended')
 
     def obstacle(self):
         """Return what is in the way of a fixation, and its remedy."""

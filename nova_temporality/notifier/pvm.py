@@ -244,7 +244,8 @@ class Pvm:
 
     def _stays_armed(self):
         """Whether an armed pVM is as it was; changes nothing."""
-        if self._condition.state != conditions.ARMED or self._qemu.qmp is None:
+        if (self._condition.state != conditions.ARMED or
+                self._qemu.qmp is None or self._examiner.is_moving()):
             return False
         try:
             runstate = migration.runstate(self._qemu.qmp, qemu.PATIENCE)
@@ -314,6 +315,7 @@ class Pvm:
 
     def _fixate_unarmed(self, attempt):
         """Make up for what was not done while power was good."""
+        self._examiner.refuse_while_moving()
         # Kept until the outage is called off, whatever happens here:
         # nothing shall start while power is failing.
         self._run_lock.acquire(attempt.left())

@@ -38,8 +38,10 @@ from nova_temporality import resources
 from nova_temporality import sizing
 from nova_temporality.virt import budget
 from nova_temporality.virt import checks
+from nova_temporality.virt import fate
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import lost_memory
+from nova_temporality.virt import migrating
 from nova_temporality.virt import record
 from nova_temporality.virt import regions
 from nova_temporality.virt import resizing
@@ -63,7 +65,8 @@ _SOURCE_TYPES = {'lvm': 'block', 'rbd': 'network'}
 
 
 class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
-                        volumes.VolumesMixin, startup.Startup):
+                        migrating.MigratingMixin, volumes.VolumesMixin,
+                        startup.Startup):
     """LibvirtDriver whose servers may be pVMs."""
 
     def __init__(self, virtapi, read_only=False):
@@ -112,10 +115,22 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                 'Persistent servers cannot be run: %s' % problem)
 
     @staticmethod
-    def _report_orphans(instances):
+    def _look_for_orphans(instances):
         known = {instance.uuid for instance in instances}
         for name in regions.names(PCONF.temporality.pool_path):
-            if name not in known:
+            if name in known:
+                continue
+            if fate.ask(name) == fate.ELSEWHERE:
+                # Of a live migration that failed, or was not seen to end.
+                try:
+                    regions.reclaim(PCONF.temporality.pool_path,
+                                    PCONF.temporality.run_dir, name)
+                    LOG.warning('Freed the NVRAM of server %s, which is on '
+                                'another host', name)
+                except (regions.RegionInUse, vpm.VpmError) as exc:
+                    LOG.error('Cannot free the NVRAM of server %s, which is '
+                              'on another host: %s', name, exc)
+            else:
                 LOG.warning('The NVRAM pool has a region of server %s, which '
                             'Nova does not have on this host. It is kept; '
                             '"temporality region gc" frees it if Nova says '
@@ -440,16 +455,3 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                 self._is_proven(instance)):
             info.state = power_state.RUNNING
         return info
-
-    # -- what a pVM cannot do yet ---------------------------------------------
-
-    def check_can_live_migrate_source(self, context, instance,
-                                      dest_check_data,
-                                      block_device_info=None):
-        """See ComputeDriver."""
-        if intent.is_pvm(instance):
-            raise nova_exception.MigrationPreCheckError(
-                reason='live migration is not possible yet for a persistent '
-                       'server')
-        return super().check_can_live_migrate_source(
-            context, instance, dest_check_data, block_device_info)

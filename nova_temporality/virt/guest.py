@@ -91,30 +91,36 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         for disk in root.findall('devices/disk'):
             keep_requests(disk)
         if self._uid:
-            self._add_seclabel(root)
+            _add_seclabel(root, self._uid, self._gid)
         self._add_commandline(root)
         return root
 
-    def _add_seclabel(self, root):
-        seclabel = etree.SubElement(root, 'seclabel', type='static',
-                                    model='dac', relabel='yes')
-        label = etree.SubElement(seclabel, 'label')
-        label.text = '+%d:+%d' % (self._uid, self._gid)
-
     def _add_commandline(self, root):
-        add_args(root, [
-            '-object',
-            'memory-backend-file,id=nvram,size=%d,mem-path=%s,share=on' % (
-                self._size, _escape(self._memory_path)),
-            '-machine', 'memory-backend=nvram',
-        ] + _monitor_args('temporality-fixate', self._fixate_socket) +
-            _monitor_args('temporality-watch', self._watch_socket))
+        add_args(root, _own_args(self._memory_path, self._size,
+                                 self._fixate_socket, self._watch_socket))
         if self._paged_in:
             commandline = root.find(_QEMU + 'commandline')
             for name, value in ((PRELOAD_ENV, vpm.PRELOAD_PATH),
                                 (vpm.PRELOAD_VARIABLE, self._paged_in)):
                 etree.SubElement(commandline, _QEMU + 'env', name=name,
                                  value=value)
+
+
+def _add_seclabel(root, uid, gid):
+    seclabel = etree.SubElement(root, 'seclabel', type='static',
+                                model='dac', relabel='yes')
+    label = etree.SubElement(seclabel, 'label')
+    label.text = '+%d:+%d' % (uid, gid)
+
+
+def _own_args(memory_path, size, fixate_socket, watch_socket):
+    return [
+        '-object',
+        'memory-backend-file,id=nvram,size=%d,mem-path=%s,share=on' % (
+            size, _escape(memory_path)),
+        '-machine', 'memory-backend=nvram',
+    ] + _monitor_args('temporality-fixate', fixate_socket) + (
+        _monitor_args('temporality-watch', watch_socket))
 
 
 def keep_requests(disk):
@@ -190,4 +196,45 @@ def without_incoming(xml, recover_socket):
             for arg in args[start:start + len(extra)]:
                 commandline.remove(arg)
             break
+    return etree.tostring(root, encoding='unicode')
+
+
+def uses_memory(xml, memory_path, uid):
+    """Whether a domain is that of a region.
+
+    :param xml: of the domain
+    :param memory_path: of the region
+    :param uid: of the region
+    """
+    root = etree.fromstring(xml)
+    labels = [label.text for label in root.findall(
+        "seclabel[@model='dac']/label")]
+    args = [arg.get('value') for arg in root.iter(_QEMU + 'arg')]
+    wanted = ',mem-path=%s,' % _escape(memory_path)
+    return any(wanted in arg for arg in args) and (
+        not uid or any(label.startswith('+%d:' % uid) for label in labels))
+
+
+def moved(xml, size, here, there):
+    """XML of a domain on the host that it is migrated to.
+
+    :param xml: of the domain as it runs
+    :param size: bytes of its memory
+    :param here: Place that it has
+    :param there: Place that it shall have
+    :raises ValueError: it is not as it should be here
+    """
+    root = etree.fromstring(without_incoming(xml, here.recover_socket))
+    changes = dict(zip(*(_own_args(place.memory_path, size,
+                                   place.fixate_socket, place.watch_socket)
+                         for place in (here, there))))
+    args = {arg.get('value'): arg for arg in root.iter(_QEMU + 'arg')}
+    for old, new in changes.items():
+        if old not in args:
+            raise ValueError("the domain's QEMU has no argument '%s'" % old)
+        args[old].set('value', new)
+    for seclabel in root.findall("seclabel[@model='dac']"):
+        root.remove(seclabel)
+    if there.uid:
+        _add_seclabel(root, there.uid, there.gid)
     return etree.tostring(root, encoding='unicode')

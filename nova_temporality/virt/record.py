@@ -43,7 +43,8 @@ def write(instance, guest, recover_socket):
     """Record a running domain.
 
     The record, and all that was written to the file system of the server's
-    disks so far, is durable on return.
+    disks so far, is durable on return. There is no new record before the
+    disks are: one that was migrated live may be fixated at any time.
 
     :param guest: nova.virt.libvirt.guest.Guest
     """
@@ -57,17 +58,18 @@ def write(instance, guest, recover_socket):
         stream.write(xml)
         stream.flush()
         os.fsync(stream.fileno())
-    os.rename(new, target)
     # It may take seconds, for which eventlet's only thread must not wait.
-    nova_utils.tpool_wrap(_sync_file_system)(os.path.dirname(target))
+    nova_utils.tpool_wrap(_put_in_place)(new, target)
 
 
-def _sync_file_system(path):
-    fd = os.open(path, os.O_RDONLY)
+def _put_in_place(new, target):
+    fd = os.open(os.path.dirname(target), os.O_RDONLY)
     try:
         if _libc.syncfs(fd) < 0:
             error = ctypes.get_errno()
-            raise OSError(error, os.strerror(error), path)
+            raise OSError(error, os.strerror(error), target)
+        os.rename(new, target)
+        os.fsync(fd)
     finally:
         os.close(fd)
 

@@ -44,6 +44,7 @@ from nova_temporality import recovery
 from nova_temporality.virt import budget
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import notifications
+from nova_temporality.virt import place
 from nova_temporality.virt import record
 from nova_temporality.virt import regions
 from nova_temporality.virt import run_guest
@@ -62,6 +63,12 @@ _PARALLEL = 8
 # What ran, or stood still in its QEMU, when the power failed.
 _LIVE_VM_STATES = (vm_states.ACTIVE, vm_states.PAUSED, vm_states.ERROR,
                    vm_states.RESCUED, vm_states.RESIZED)
+
+# Seconds for libvirt to give up a live migration.
+_ABORT_PATIENCE = 10
+
+# What migrations are before QEMU begins with them.
+_NOT_MOVED_YET = ('accepted', 'queued', 'preparing')
 
 # In these the server was perhaps stopped by Nova, which goes on with it, or
 # tells how to.
@@ -149,6 +156,8 @@ class _Recovery:
         if instance.vm_state not in _LIVE_VM_STATES and not (
                 self._is_being_resumed()):
             return
+        if instance.task_state == task_states.MIGRATING:
+            self._check_moved()
         if self._domain_is_active() and not self._finish_interrupted():
             return
         try:
@@ -195,6 +204,32 @@ class _Recovery:
         instance.task_state = None
         instance.save()
 
+    def _check_moved(self):
+        """Deal with a live migration that nova-compute saw no end of.
+
+        :raises MovedPerhaps: it has perhaps moved
+        """
+        instance = self._instance
+        if self._domain_is_active():
+            # libvirt goes on without nova-compute.
+            guest = self._guest()
+            with contextlib.suppress(libvirt.libvirtError):
+                guest.abort_job()
+            deadline = time.monotonic() + _ABORT_PATIENCE
+            while (guest.get_job_info().type !=
+                    libvirt.VIR_DOMAIN_JOB_NONE and
+                    time.monotonic() < deadline):
+                time.sleep(0.1)
+        if self._domain_is_active():
+            place.forget(self._context, instance.uuid)
+            return
+        # Nova has it run here until it has heard of the end.
+        for migration in objects.MigrationList.get_in_progress_by_instance(
+                self._context, instance.uuid, 'live-migration'):
+            if migration.status not in _NOT_MOVED_YET:
+                regions.discard_state(self._pool, instance.uuid)
+                raise exception.MovedPerhaps(host=migration.dest_compute)
+
     def _guest(self):
         return self._driver._host.get_guest(self._instance)
 
@@ -213,6 +248,8 @@ class _Recovery:
         if not regions.is_recovering(self._run_dir, uuid):
             LOG.debug('pVM is there, nothing to recover',
                       instance=self._instance)
+            regions.end_move(self._run_dir, uuid)
+            self._ensure_record()
             if self._instance.task_state in (task_states.SUSPENDING,
                                              task_states.RESUMING):
                 # Nova does not take these up again.
@@ -231,6 +268,20 @@ class _Recovery:
                  'ran', instance=self._instance)
         self._guest().poweroff()
         return True
+
+    def _ensure_record(self):
+        # It may have come from another host a moment before nova-compute
+        # ended.
+        try:
+            xml = record.read(self._instance)
+        except OSError:
+            xml = None
+        if xml is None or not self._is_of_here(xml):
+            self._driver._record_domain(self._instance)
+
+    def _is_of_here(self, xml):
+        return pvm_guest.uses_memory(xml, *regions.memory(
+            self._pool, self._instance.uuid))
 
     def _action(self):
         # readable by "openstack server event list"
@@ -281,6 +332,9 @@ class _Recovery:
         except OSError as exc:
             raise exception.RecoveryFailed(
                 reason='the record of its machine cannot be read (%s)' % exc)
+        if not self._is_of_here(xml):
+            raise exception.RecoveryFailed(
+                reason='the record of its machine is that of another host')
         xml = volumes.connect(self._driver, self._context, instance, xml,
                               self._bdms())
         self._driver.plug_vifs(instance, instance.get_network_info())

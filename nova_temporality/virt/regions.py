@@ -109,6 +109,17 @@ def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
                 memory_path=region.memory_path, is_vpm=region.is_vpm)
 
 
+@pool_pctxt.entrypoint
+def memory(pool_path, name):
+    """The memory file of a pVM, and the user id that it belongs to.
+
+    :raises vpm.NotFound: there is no region
+    """
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+    return region.memory_path, region.uid
+
+
 def _lookup(pool, name):
     try:
         return pool.lookup(name)
@@ -129,6 +140,7 @@ def free(pool_path, run_dir, name):
     priority.remove(run_dir, name)
     loading.forget(pool_path, name)
     _set_recovering(run_dir, name, False)
+    _end_move(run_dir, name)
 
 
 @pool_pctxt.entrypoint
@@ -155,6 +167,7 @@ def prepare_boot(pool_path, run_dir, name, gid, number):
         if region.epoch:
             pool.scrub(region.id)
     _set_recovering(run_dir, name, False)
+    _end_move(run_dir, name)
     _make_qmp_dir(run_dir, region, gid)
     priority.write(run_dir, name, number)
 
@@ -171,6 +184,7 @@ def prepare_recovery(pool_path, run_dir, name, gid, number):
     refuse_if_in_use(region)
     _make_qmp_dir(run_dir, region, gid)
     priority.write(run_dir, name, number)
+    _end_move(run_dir, name)
     _set_recovering(run_dir, name, True)
 
 
@@ -263,6 +277,43 @@ def allowed_to_run(pool_path, name):
 
 @pool_pctxt.entrypoint
 def _begin_run(pool_path, name):
+    _take_run_lock(pool_path, name)
+
+
+@pool_pctxt.entrypoint
+def begin_move(pool_path, run_dir, name):
+    """Keep a pVM that comes or goes, live, from being fixated here.
+
+    Another host has, or will have, a part in its memory or runs it, so no
+    state of it is to be proven here until :func:`end_move`. Any earlier one
+    is durably stale on return. The run lock keeps the engine off at once, and
+    the note the notifier, should nova-compute die.
+
+    :raises runlock.RunLockTimeout: it is fixated
+    """
+    _take_run_lock(pool_path, name)
+    note = paths.moving_note(run_dir, name)
+    os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
+    with open(note, 'w'):
+        pass
+    # It disarms the pVM; one that is not there has armed nobody.
+    with contextlib.suppress(client.NotifierError):
+        client.call(run_dir, 'refresh')
+
+
+@pool_pctxt.entrypoint
+def end_move(run_dir, name):
+    """The end of what begin_move() began; harmless if nothing did."""
+    _end_move(run_dir, name)
+
+
+def _end_move(run_dir, name):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(paths.moving_note(run_dir, name))
+    _drop_run_lock(name)
+
+
+def _take_run_lock(pool_path, name):
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
         lock = runlock.RunLock(region)
@@ -279,9 +330,14 @@ def _begin_run(pool_path, name):
 
 @pool_pctxt.entrypoint
 def _end_run(name):
+    _drop_run_lock(name)
+
+
+def _drop_run_lock(name):
     with _held_guard:
-        lock = _held.pop(name)
-    lock.close()
+        lock = _held.pop(name, None)
+    if lock:
+        lock.close()
 
 
 @pool_pctxt.entrypoint

@@ -32,7 +32,7 @@ class _WithHook(libvirt_driver.LibvirtDriver):
         pvms = [instance for instance in instances
                 if intent.is_pvm(instance)]
         self._pvms.update(instance.uuid for instance in pvms)
-        self._report_orphans(instances)
+        self._look_for_orphans(instances)
         recovery.recover_all(self, pvms)
         return instances
 

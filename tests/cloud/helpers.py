@@ -67,14 +67,28 @@ def wait_healed(name, patience=60):
         time.sleep(1)
 
 
+def _placement(path):
+    return tenant.connect().session.get(
+        layout.url('placement', path),
+        headers={'OpenStack-API-Version': 'placement 1.28'}).json()
+
+
 def allocations(uuid):
     """A server's allocations in Placement, {resource class: amount}."""
-    reply = tenant.connect().session.get(
-        layout.url('placement', '/allocations/' + uuid),
-        headers={'OpenStack-API-Version': 'placement 1.28'}).json()
     found = {}
-    for provider in reply['allocations'].values():
+    for provider in _placement('/allocations/' + uuid)['allocations'].values():
         found.update(provider['resources'])
+    return found
+
+
+def nvram_claims():
+    """What is claimed of hosts' NVRAM in Placement, {host: MiB}."""
+    found = {}
+    for node in tenant.connect().compute.hypervisors(details=True):
+        usages = _placement('/resource_providers/%s/usages'
+                            % node.id)['usages']
+        found[node.service_details['host']] = usages.get(
+            'CUSTOM_NVRAM_MB', 0)
     return found
 
 
@@ -92,18 +106,20 @@ def life(server, patience=120):
     return guest_of(server).wait(patience)
 
 
-def service(name):
-    """One of the compute host's services."""
-    [found] = [one for one in services.host() if one.name == name]
+def service(name, which=layout.FIRST):
+    """One of a compute host's services."""
+    [found] = [one for one in services.host(which)
+               if one.name == name + which.number]
     return found
 
 
-def wait_pvms(uuids, state, patience=60):
+def wait_pvms(uuids, state, patience=60, which=layout.FIRST):
     """Wait until the notifier says of all these pVMs that they are so."""
     deadline = time.monotonic() + patience
     while True:
         pvms = {pvm['name']: pvm
-                for pvm in client.temporality('status')['pvms']}
+                for pvm in client.temporality(
+                    'status', which=which)['pvms']}
         if all(uuid in pvms and pvms[uuid]['state'] == state
                for uuid in uuids):
             return
@@ -111,9 +127,9 @@ def wait_pvms(uuids, state, patience=60):
         time.sleep(0.2)
 
 
-def regions():
-    """The regions in the pool, by server."""
-    with vpm.Pool(str(layout.POOL)) as pool:
+def regions(which=layout.FIRST):
+    """The regions in a host's pool, by server."""
+    with vpm.Pool(str(which.pool)) as pool:
         return {region.name: region for region in pool.regions()}
 
 
@@ -122,22 +138,22 @@ def state_file(uuid):
     return os.path.join(os.path.dirname(regions()[uuid].ram_path), 'state')
 
 
-def qemu_pids(region):
+def qemu_pids(region, which=layout.FIRST):
     """The pids of the QEMUs that have a region for memory."""
     pids = []
-    for pid in host.qemus():
+    for pid in host.qemus(which):
         with open('/proc/%d/cmdline' % pid) as command:
             if region.ram_path in command.read():
                 pids.append(pid)
     return pids
 
 
-def power_fails(uuids):
+def power_fails(uuids, which=layout.FIRST):
     """Raise the POD signal; wait until the servers are fixated."""
-    os.kill(service('notifier').record.read().pid, 44)
-    wait_pvms(uuids, 'fixated')
+    os.kill(service('notifier', which).record.read().pid, 44)
+    wait_pvms(uuids, 'fixated', which=which)
 
 
-def boot():
-    """Boot the compute host."""
-    graph.run(host.tasks(), lambda *args: None)
+def boot(which=layout.FIRST):
+    """Boot a compute host."""
+    graph.run(host.tasks(which), lambda *args: None)

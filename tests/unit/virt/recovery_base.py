@@ -31,7 +31,8 @@ from nova_temporality import vpm
 from tests.unit.virt import base
 
 XML = ('<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">'
-       '<qemu:commandline/></domain>')
+       "<qemu:commandline><qemu:arg value='memory-backend-file,mem-path=%s,'/>"
+       '</qemu:commandline></domain>')
 
 
 class RecoveryTestCase(base.DriverTestCase):
@@ -83,10 +84,10 @@ class RecoveryTestCase(base.DriverTestCase):
     def record(self):
         self.directory = os.path.join(
             conf.CONF.instances_path, self.server.uuid)
-        os.makedirs(self.directory)
+        os.makedirs(self.directory, exist_ok=True)
         with open(os.path.join(self.directory, 'temporality-domain.xml'),
                   'w') as stream:
-            stream.write(XML)
+            stream.write(XML % self.region.memory_path)
 
     def make_domain(self, state):
         self.domain = mock.Mock()

@@ -32,6 +32,7 @@ from nova_temporality import exception
 from nova_temporality import intent
 from nova_temporality import paths
 from nova_temporality.virt import driver
+from nova_temporality.virt import fate
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import loader
 from nova_temporality.virt import recovery
@@ -173,13 +174,23 @@ class HostTest(base.DriverTestCase):
         self.assertIn('CUSTOM_NVRAM_MB',
                       self.driver.provider_tree.data(NODE).inventory)
 
-    def test_unknown_regions_are_kept(self):
+    def look_for_orphans(self, found):
         with self.pool() as pool:
             pool.alloc(uuids.gone, 4096)
-        with mock.patch.object(driver.LOG, 'warning') as warning:
-            self.driver._report_orphans([])
+        with mock.patch.object(fate, 'ask', return_value=found), (
+                mock.patch.object(driver.LOG, 'warning')) as warning:
+            self.driver._look_for_orphans([])
         self.assertEqual(uuids.gone, warning.call_args[0][1])
-        self.assertEqual(1, len(self.pool().regions()))
+        return len(self.pool().regions())
+
+    def test_unknown_regions_are_kept(self):
+        self.assertEqual(1, self.look_for_orphans(fate.UNKNOWN))
+
+    def test_regions_of_deleted_servers_are_kept(self):
+        self.assertEqual(1, self.look_for_orphans(fate.DELETED))
+
+    def test_regions_of_servers_that_are_elsewhere_are_freed(self):
+        self.assertEqual(0, self.look_for_orphans(fate.ELSEWHERE))
 
 
 class LifeTest(base.DriverTestCase):
@@ -351,10 +362,6 @@ class LifeTest(base.DriverTestCase):
         self.assertEqual(power_state.PAUSED, self.power_state_seen())
 
     def test_refused_actions(self):
-        self.assertRaises(
-            nova_exception.MigrationPreCheckError,
-            self.driver.check_can_live_migrate_source, self.context,
-            self.server, None)
         self.assertRaises(exception.NotPossible, self.driver.swap_volume,
                           self.context, {}, {}, self.server, '/dev/vdb', 0)
 

@@ -41,17 +41,19 @@ class RecordTest(base.DriverTestCase):
             libc.syncfs.side_effect = syncfs
             record.write(self.server, self.guest, '/run/recover.sock')
 
-    def test_disks_are_durable_after_the_record(self):
+    def test_disks_are_durable_before_there_is_a_record(self):
         seen = []
 
         def syncfs(fd):
             self.assertEqual(self.directory,
                              os.readlink('/proc/self/fd/%d' % fd))
-            seen.append(record.read(self.server))
+            self.assertRaises(FileNotFoundError, record.read, self.server)
+            seen.append(os.listdir(self.directory))
             return 0
 
         self.write(syncfs)
-        self.assertEqual([XML], seen)
+        self.assertEqual([['temporality-domain.xml.new']], seen)
+        self.assertEqual(XML, record.read(self.server))
 
     def test_nothing_else_waits_for_disks(self):
         threads = []
@@ -66,4 +68,5 @@ class RecordTest(base.DriverTestCase):
 
     def test_failed_sync_is_no_success(self):
         exc = self.assertRaises(OSError, self.write, lambda fd: -1)
-        self.assertEqual(self.directory, exc.filename)
+        self.assertEqual(record.path(self.server), exc.filename)
+        self.assertRaises(FileNotFoundError, record.read, self.server)

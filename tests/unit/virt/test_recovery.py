@@ -53,6 +53,7 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.region = pool.alloc_vpm(self.server.uuid, 16 << 20, 8 << 20,
                                      self.swap_dir)
         pool.begin_epoch(self.region.id)
+        self.record()
         test_lost_memory.fail(self.region, test_lost_memory.SWAP_IN)
 
     def test_memory_that_was_lost_before(self):

@@ -38,9 +38,12 @@ from nova_temporality.virt import snapshots
 from nova_temporality import vpm
 from tests.unit.virt import recovery_base
 
-DOMAIN = """<domain><genid>%s</genid><vcpu>1</vcpu><devices>
+DOMAIN = """<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
+<genid>%s</genid><vcpu>1</vcpu><devices>
 <disk type="file" device="disk"><driver type="raw"/><source file="%s"/>
-<target dev="vda" bus="virtio"/></disk>%s</devices></domain>"""
+<target dev="vda" bus="virtio"/></disk>%s</devices><qemu:commandline>
+<qemu:arg value="memory-backend-file,mem-path=%s,"/></qemu:commandline>
+</domain>"""
 NIC = '<interface><mac address="%s"/></interface>'
 
 
@@ -57,7 +60,8 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
         self.write(os.path.join(self.directory, 'temporality-domain.xml'),
                    DOMAIN % (self.server.uuid, self.disk, ''.join(
                        NIC % vif['address']
-                       for vif in self.server.get_network_info())))
+                       for vif in self.server.get_network_info()),
+                       self.region.memory_path))
         self.opts = conf.CONF.temporality
         self.top = os.path.join(self.run_dir, 'snapshots')
         self.server.vm_state = vm_states.SUSPENDED

@@ -21,7 +21,8 @@ service once.  The modules:
 * config: the configuration files, rendered from templates
 * graph: tasks in parallel, each as soon as what it needs is done
 * database, catalog, tenant: the contents of a usable cloud
-* disk, network, host: the compute host, its power cut and its boot
+* disk, network, host: a compute host, its power cut and its boot
+* second: another one beside it, for the tests that need two
 * blockstorage, volume_files: Cinder, for those who ask, and its driver
 * cli: up, down, status
 """

@@ -68,6 +68,9 @@ def up():
 
 def down():
     """Stop everything that up started."""
+    if layout.SECOND.run.exists():
+        for line in host.shut_down(layout.SECOND):
+            say(line)
     for line in host.shut_down():
         say(line)
     stores = [s for s in services.controller()

@@ -30,13 +30,25 @@ FILES = {
     'neutron.conf': layout.ETC / 'neutron/neutron.conf',
     'ml2.ini': layout.ETC / 'neutron/ml2.ini',
     'dhcp.ini': layout.ETC / 'neutron/dhcp.ini',
-    'temporality.conf': layout.ETC / 'temporality/temporality.conf',
     'rabbitmq.conf': layout.ETC / 'rabbitmq/rabbitmq.conf',
-    'libvirtd.conf': layout.ETC / 'libvirt/libvirtd.conf',
-    'virtlogd.conf': layout.ETC / 'libvirt/virtlogd.conf',
-    'qemu.conf': layout.ETC / 'libvirt/qemu.conf',
     'openrc': layout.STATE / 'openrc',
 }
+
+
+def host_files(which):
+    """The same for what every compute host has of its own."""
+    return {
+        'compute.conf': which.etc / 'nova/compute.conf',
+        'temporality.conf': which.etc / 'temporality/temporality.conf',
+        'libvirtd.conf': which.etc / 'libvirt/libvirtd.conf',
+        'virtlogd.conf': which.etc / 'libvirt/virtlogd.conf',
+        'qemu.conf': which.etc / 'libvirt/qemu.conf',
+    }
+
+
+# Of the controller and the first host.
+FILES.update(host_files(layout.FIRST))
+
 
 DB_OPTIONS = 'max_pool_size = 5\nmax_overflow = 20'
 
@@ -60,9 +72,14 @@ DATABASES = ('keystone', 'placement', 'glance', 'nova_api', 'nova_cell0',
              'nova_cell1', 'neutron', 'cinder')
 
 
-def values():
-    """What the templates may refer to."""
+def values(which, shared):
+    """What the templates may refer to.
+
+    :param which: layout.Host
+    :param shared: whether servers' disks are on storage that hosts share
+    """
     secret = layout.secret()
+    own = host_files(which)
     known = {
         'address': layout.ADDRESS,
         'auth': AUTH.format(url=layout.url('keystone', '/v3'), secret=secret,
@@ -70,20 +87,26 @@ def values():
         'compute_driver': layout.COMPUTE_DRIVER,
         'controller': layout.CONTROLLER,
         'db_options': DB_OPTIONS,
-        'etc': layout.ETC,
-        'host': layout.HOST,
-        'host_disk': layout.HOST_DISK,
-        'host_run': layout.HOST_RUN,
+        'host': which.name,
+        'host_disk': which.disk,
+        'host_run': which.run,
         # Stays the same as long as the state directory does.
-        'host_uuid': uuid.uuid5(uuid.NAMESPACE_OID, secret),
-        'libvirt_uri': layout.LIBVIRT_URI,
+        'host_uuid': uuid.uuid5(uuid.NAMESPACE_OID, secret + which.number),
+        'instances': (layout.SHARED / 'instances' if shared else
+                      which.disk / 'nova' / 'instances'),
+        'libvirt_socket': which.libvirt_socket,
+        'libvirt_sockets': layout.LIBVIRT_SOCKETS,
         'messaging': MESSAGING,
         'ovsdb': layout.OVSDB,
-        'pool': layout.POOL,
+        'pool': which.pool,
         'privsep_neutron': '%s/privsep-helper --config-file %s' % (
             layout.BIN, FILES['neutron.conf']),
+        'privsep_nova':
+            '%s/privsep-helper --config-file %s --config-file %s' % (
+                layout.BIN, FILES['nova.conf'], own['compute.conf']),
         'region': layout.REGION,
         'secret': secret,
+        'shared': layout.SHARED,
         'transport': 'rabbit://pocket:%s@%s:%d/' % (
             secret, layout.ADDRESS, layout.PORTS['rabbitmq']),
         'venv': layout.VENV,
@@ -100,8 +123,17 @@ def values():
 
 def render():
     """Write all configuration files; they hold the secret."""
-    known = values()
-    for name, target in FILES.items():
+    _render(FILES, values(layout.FIRST, shared=False))
+
+
+def render_hosts(hosts):
+    """Write those of several compute hosts, for servers that move."""
+    for which in hosts:
+        _render(host_files(which), values(which, shared=True))
+
+
+def _render(files, known):
+    for name, target in files.items():
         text = string.Template((TEMPLATES / name).read_text())
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch(0o600)

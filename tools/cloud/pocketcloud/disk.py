@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The compute host's disk and its NVRAM.
+"""A compute host's disk and its NVRAM.
 
 The disk is an ext4 file system on a loop device.  What was written to the
 device counts as on the platter; what only the page cache holds does not,
@@ -26,6 +26,7 @@ import subprocess
 import time
 
 from pocketcloud import layout
+from pocketcloud import process
 
 # EXT4_IOC_SHUTDOWN, which XFS calls XFS_IOC_GOINGDOWN, and its mode that
 # writes nothing more, not even the journal.
@@ -39,29 +40,28 @@ def is_mounted(path):
     return str(path) in (line.split()[1] for line in mounts)
 
 
-def mount_host_disk():
-    """Mount the host's disk, made on first use."""
-    if is_mounted(layout.HOST_DISK):
+def mount_host_disk(host=layout.FIRST):
+    """Mount a host's disk, made on first use."""
+    if is_mounted(host.disk):
         return 'mounted already'
-    image = layout.HOST_DISK_IMAGE
+    image = host.disk_image
     if not image.exists():
         draft = image.with_suffix('.new')
         with draft.open('wb') as f:
             f.truncate(0)
-        subprocess.run(['truncate', '-s', layout.HOST_DISK_SIZE, draft],
+        subprocess.run(['truncate', '-s', host.disk_size, draft],
                        check=True)
         subprocess.run(['mkfs.ext4', '-q', '-F', '-m', '0', draft],
                        check=True)
         draft.rename(image)
-    layout.HOST_DISK.mkdir(exist_ok=True)
-    subprocess.run(['mount', '-o', 'loop', image, layout.HOST_DISK],
-                   check=True)
+    host.disk.mkdir(exist_ok=True)
+    subprocess.run(['mount', '-o', 'loop', image, host.disk], check=True)
     return 'mounted'
 
 
-def sync_host_disk():
+def sync_host_disk(host=layout.FIRST):
     """Write out everything, as a host does that has been up for a while."""
-    descriptor = os.open(layout.HOST_DISK, os.O_RDONLY)
+    descriptor = os.open(host.disk, os.O_RDONLY)
     try:
         os.sync()
         os.fsync(descriptor)
@@ -69,14 +69,14 @@ def sync_host_disk():
         os.close(descriptor)
 
 
-def cut_host_disk():
+def cut_host_disk(host=layout.FIRST):
     """Stop the file system dead: what is not written is lost."""
-    descriptor = os.open(layout.HOST_DISK, os.O_RDONLY)
+    descriptor = os.open(host.disk, os.O_RDONLY)
     try:
         # Never that of the machine itself.
         if os.fstat(descriptor).st_dev == layout.STATE.stat().st_dev:
             raise OSError(errno.EINVAL, 'the disk is not mounted',
-                          str(layout.HOST_DISK))
+                          str(host.disk))
         fcntl.ioctl(descriptor, IOC_SHUTDOWN,
                     struct.pack('I', SHUTDOWN_NOLOGFLUSH))
     finally:
@@ -95,43 +95,59 @@ def unmount(path, patience=20):
             time.sleep(0.1)
 
 
-def unmount_host_disk():
+def _unmount_in_namespaces(path):
+    """Unmount it where the other host's daemons have got copies of it."""
+    seen = {os.readlink('/proc/self/ns/mnt')}
+    for pid in process.all_pids():
+        try:
+            namespace = os.readlink('/proc/%d/ns/mnt' % pid)
+            mounts = pathlib.Path('/proc/%d/mounts' % pid).read_text()
+        except OSError:
+            continue  # it has ended
+        if namespace not in seen and ' %s ' % path in mounts:
+            subprocess.run(['nsenter', '--target', str(pid), '--mount',
+                            'umount', path], check=False)
+        seen.add(namespace)
+
+
+def unmount_host_disk(host=layout.FIRST):
     """Unmount the host's disk and wait until its loop device is free.
 
     A mount namespace that lives on would keep the old file system alive,
     and the next mount would find it instead of reading the disk.
     """
-    unmount(layout.HOST_DISK)
+    _unmount_in_namespaces(host.disk)
+    unmount(host.disk)
     deadline = time.monotonic() + 20
-    while subprocess.run(['losetup', '-j', layout.HOST_DISK_IMAGE],
+    while subprocess.run(['losetup', '-j', host.disk_image],
                          stdout=subprocess.PIPE, check=True).stdout:
         if time.monotonic() > deadline:
             raise OSError(errno.EBUSY, 'something still uses the disk',
-                          str(layout.HOST_DISK_IMAGE))
+                          str(host.disk_image))
         time.sleep(0.1)
 
 
-def mount_nvram():
+def mount_nvram(host=layout.FIRST):
     """Mount the file system that stands for an NVDIMM.
 
     It is memory, so it loses its contents with the machine's real power,
     but it does survive the power cuts that this cloud simulates.
     """
-    if is_mounted(layout.NVRAM):
+    if is_mounted(host.nvram):
         return 'mounted already'
-    layout.NVRAM.mkdir(exist_ok=True)
+    host.nvram.mkdir(exist_ok=True)
     subprocess.run(['mount', '-t', 'tmpfs', '-o',
-                    'size=%s,mode=0755' % layout.NVRAM_SIZE,
-                    'temporality-nvram', layout.NVRAM], check=True)
-    return 'mounted a tmpfs of %s that emulates an NVDIMM' % layout.NVRAM_SIZE
+                    'size=%s,mode=0755' % host.nvram_size,
+                    'temporality-nvram', host.nvram], check=True)
+    return 'mounted a tmpfs of %s that emulates an NVDIMM' % host.nvram_size
 
 
-def create_pool():
+def create_pool(host=layout.FIRST):
     """Format the NVRAM as a pool, once."""
-    if layout.POOL.exists():
+    if host.pool.exists():
         return 'is there'
     subprocess.run([
         layout.BIN / 'temporality', 'pool', 'create', '--size', '2G',
-        '--state-size', '8M', '--descriptors', '32', layout.POOL],
+        '--state-size', '8M', '--descriptors', '32', host.pool],
         check=True, stdout=subprocess.DEVNULL)
     return 'formatted'

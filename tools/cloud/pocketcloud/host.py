@@ -10,8 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The compute host as a whole: its network, its power cut, its boot."""
+"""A compute host as a whole: its network, its power cut, its boot."""
 
+import functools
 import pathlib
 import re
 import shutil
@@ -27,32 +28,33 @@ from pocketcloud import services
 QEMU = re.compile(rb'(^|/)qemu-system-[^/\0]*\0')
 
 
-def qemus():
-    """The pids of the QEMUs which this cloud's libvirt runs.
+def qemus(which=layout.FIRST):
+    """The pids of the QEMUs which a host's libvirt runs.
 
     libvirt gives them an environment of its own, so they are known by the
     files that they were told to use.
     """
+    files = [bytes(path) + b'/' for path in (which.disk, which.nvram)]
     found = []
     for pid in process.all_pids():
         try:
             command = pathlib.Path('/proc/%d/cmdline' % pid).read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if QEMU.search(command) and bytes(layout.HOST_DISK) in command:
+        if QEMU.search(command) and any(path in command for path in files):
             found.append(pid)
     return found
 
 
-def kill_everything():
+def kill_everything(which=layout.FIRST):
     """SIGKILL every process of the host, the watchers before the watched."""
-    guests = qemus()
+    guests = qemus(which)
     victims = []
-    for daemon in reversed(services.host()):
+    for daemon in reversed(services.host(which)):
         running = daemon.record.read()
         if running:
             victims += process.members(running.pid)
-    victims += set(process.ours(TEMPORALITY_GROUP='host')) - set(victims)
+    victims += set(process.ours(TEMPORALITY_GROUP=which.group)) - set(victims)
     for pid in victims + guests:
         process.kill(pid)
     left = process.wait_gone(victims + guests, 10)
@@ -61,86 +63,94 @@ def kill_everything():
     return len(victims), len(guests)
 
 
-def power_cut():
-    """Cut the power of the compute host.
+def power_cut(which=layout.FIRST):
+    """Cut the power of a compute host.
 
     Everything that a power cut takes is gone afterwards: all processes,
     what only the page cache held of the disk, /run, the network.  The
     NVRAM stays, and so does the controller, which is another machine.
 
+    :param which: layout.Host
     :return: what happened, in words
     """
-    network.note_namespaces()
-    daemons, guests = kill_everything()
-    disk.cut_host_disk()
-    network.remove()
-    disk.unmount_host_disk()
-    for daemon in services.host():
+    if which == layout.FIRST:
+        network.note_namespaces()
+    daemons, guests = kill_everything(which)
+    disk.cut_host_disk(which)
+    if which == layout.FIRST:
+        network.remove()
+    disk.unmount_host_disk(which)
+    for daemon in services.host(which):
         daemon.record.remove()
-    shutil.rmtree(layout.HOST_RUN)
+    shutil.rmtree(which.run)
     return ('%d processes and %d QEMUs killed, disk cut off, /run and the '
             'network gone' % (daemons, guests))
 
 
-def tasks():
-    """The boot of the compute host, as tasks for the graph."""
+def tasks(which=layout.FIRST):
+    """The boot of a compute host, as tasks for the graph."""
+    number = which.number
     found = {
-        'host-disk': ((), disk.mount_host_disk),
-        'nvram': ((), disk.mount_nvram),
-        'pool': (('nvram',), disk.create_pool),
+        'host-disk' + number: (
+            (), functools.partial(disk.mount_host_disk, which)),
+        'nvram' + number: ((), functools.partial(disk.mount_nvram, which)),
+        'pool' + number: (('nvram' + number,),
+                          functools.partial(disk.create_pool, which)),
     }
-    for daemon in services.host():
+    for daemon in services.host(which):
         found[daemon.name] = daemon.needs, daemon.start
     return found
 
 
-def _virsh(*args):
+def _virsh(which, *args):
+    uri = 'qemu+unix:///system?socket=%s' % which.libvirt_socket
     return subprocess.run(
-        ['virsh', '-q', '-c', layout.LIBVIRT_URI, *args], text=True,
+        ['virsh', '-q', '-c', uri, *args], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def _domains():
-    listed = _virsh('list', '--name')
+def _domains(which):
+    listed = _virsh(which, 'list', '--name')
     listed.check_returncode()
     return listed.stdout.split()
 
 
-def domain(uuid):
+def domain(uuid, which=layout.FIRST):
     """The XML of a server's machine, as libvirt runs it."""
-    dumped = _virsh('dumpxml', uuid)
+    dumped = _virsh(which, 'dumpxml', uuid)
     dumped.check_returncode()
     return dumped.stdout
 
 
-def destroy_domains():
+def destroy_domains(which):
     """Turn off the guests, as a host does that is shut down without care."""
     # One whose QEMU has just ended cannot be destroyed any more.
-    destroyed = [_virsh('destroy', name).returncode == 0
-                 for name in _domains()]
-    left = _domains()
+    destroyed = [_virsh(which, 'destroy', name).returncode == 0
+                 for name in _domains(which)]
+    left = _domains(which)
     if left:
         raise RuntimeError('guests cannot be turned off: %s'
                            % ', '.join(left))
     return 'guests: %d turned off' % sum(destroyed)
 
 
-def stop_observers():
+def stop_observers(which=layout.FIRST):
     """Stop what would take note of the end of the rest; yield the same."""
     yield from service.stop_all(
-        [daemon for daemon in services.host() if daemon.name in
-         ('nova-compute', 'neutron-agent', 'dhcp-agent')])
+        [daemon for daemon in services.host(which) if daemon.name in
+         ('nova-compute' + which.number, 'neutron-agent', 'dhcp-agent')])
 
 
-def shut_down():
-    """Stop the compute host in an orderly way; yield what was done."""
-    yield from stop_observers()
-    table = {daemon.name: daemon for daemon in services.host()}
-    if table['libvirtd'].is_ready():
-        yield destroy_domains()
+def shut_down(which=layout.FIRST):
+    """Stop a compute host in an orderly way; yield what was done."""
+    yield from stop_observers(which)
+    table = {daemon.name: daemon for daemon in services.host(which)}
+    if table['libvirtd' + which.number].is_ready():
+        yield destroy_domains(which)
     yield from service.stop_all(table.values())
-    kill_everything()
-    network.remove()
-    if disk.is_mounted(layout.HOST_DISK):
-        disk.unmount_host_disk()
-    shutil.rmtree(layout.HOST_RUN, ignore_errors=True)
+    kill_everything(which)
+    if which == layout.FIRST:
+        network.remove()
+    if disk.is_mounted(which.disk):
+        disk.unmount_host_disk(which)
+    shutil.rmtree(which.run, ignore_errors=True)

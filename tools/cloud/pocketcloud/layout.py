@@ -12,6 +12,7 @@
 
 """Where everything is: paths, ports, names.  The only place to change them."""
 
+import dataclasses
 import os
 import pathlib
 import secrets
@@ -24,7 +25,6 @@ BIN = VENV / 'bin'
 
 ADDRESS = '127.0.0.1'
 REGION = 'RegionOne'
-HOST = 'pocket'
 
 # Below the ports that the kernel gives to outgoing connections.
 PORTS = {
@@ -50,19 +50,84 @@ CONTROLLER = STATE / 'controller'
 # Entered by the servers' QEMUs, each to its own volumes.
 VOLUMES = STATE / 'volumes'
 
-# The compute host's files.  HOST_DISK is a file system of its own, on which
-# a power cut loses what was not written; HOST_RUN is what a reboot loses;
-# NVRAM is what survives.
-HOST_DISK = STATE / 'host'
-HOST_DISK_IMAGE = STATE / 'host-disk.img'
-HOST_DISK_SIZE = '12G'
-HOST_RUN = STATE / 'run'
-NVRAM = STATE / 'nvram'
-NVRAM_SIZE = os.environ.get('NVRAM_SIZE', '3g')
-POOL = NVRAM / 'pool'
+# Storage that all compute hosts see, and no power cut concerns: where the
+# servers' disks are as long as there are two hosts.
+SHARED = STATE / 'shared'
+# How one host's libvirt finds that of another: links, by the hosts' names.
+LIBVIRT_SOCKETS = STATE / 'libvirt-sockets'
 
-LIBVIRT_URI = ('qemu+unix:///system?socket=%s'
-               % (HOST_RUN / 'libvirt' / 'libvirt-sock'))
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """The name and the files of a compute host.
+
+    :param name: in Nova
+    :param number: what ends the names of its services, tasks and files
+    :param disk_size: for truncate
+    :param nvram_size: for tmpfs
+    """
+
+    name: str
+    number: str
+    disk_size: str
+    nvram_size: str
+
+    @property
+    def group(self):
+        """The group of its services."""
+        return 'host' + self.number
+
+    @property
+    def etc(self):
+        """Directory of its configuration files."""
+        return ETC / self.group if self.number else ETC
+
+    @property
+    def disk(self):
+        """A file system of its own; a power cut loses what is not written."""
+        return STATE / ('host' + self.number)
+
+    @property
+    def disk_image(self):
+        """The device with that file system."""
+        return STATE / ('host%s-disk.img' % self.number)
+
+    @property
+    def run(self):
+        """What a reboot loses."""
+        return STATE / ('run' + self.number)
+
+    @property
+    def nvram(self):
+        """What survives."""
+        return STATE / ('nvram' + self.number)
+
+    @property
+    def pool(self):
+        """The pool, at another place on every host."""
+        return self.nvram / ('pool' + self.number)
+
+    @property
+    def libvirt_log(self):
+        """Directory of the logs of libvirt's daemons and QEMUs."""
+        return LOG / ('libvirt' + self.number)
+
+    @property
+    def libvirt_socket(self):
+        """The socket of its libvirt."""
+        return self.run / 'libvirt' / 'libvirt-sock'
+
+
+FIRST = Host('pocket', '', '12G', os.environ.get('NVRAM_SIZE', '3g'))
+# For tests of what takes two hosts; not there otherwise.
+SECOND = Host('pocket2', '2', '4G', '2g')
+
+# Those of the first host, which is the one that is meant by default.
+HOST_DISK = FIRST.disk
+HOST_RUN = FIRST.run
+NVRAM = FIRST.nvram
+POOL = FIRST.pool
+
 OVSDB = 'unix:%s' % (HOST_RUN / 'openvswitch' / 'db.sock')
 
 COMPUTE_DRIVER = os.environ.get('COMPUTE_DRIVER',

@@ -11,19 +11,23 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-# libvirt-namespace.sh STATE COMMAND...: run a daemon of libvirt with the
-# state directory's files where it looks for its own.  Runs in a mount
-# namespace, so a libvirt of the system's does not notice.
+# libvirt-namespace.sh STATE NUMBER NAME COMMAND...: run a daemon of libvirt
+# with the files of the compute host of that number where it looks for its own.
+# Runs in a mount namespace, so a libvirt of the system's does not notice, and
+# a UTS namespace: libvirt does not migrate to a host of the same name.
 
 set -eu
 state=$1
-shift
+number=$2
+name=$3
+shift 3
+[ -z "$number" ] || hostname "$name"
 for pair in \
-    "$state/host/libvirt/etc:/etc/libvirt" \
-    "$state/host/libvirt/lib:/var/lib/libvirt" \
-    "$state/host/libvirt/cache:/var/cache/libvirt" \
-    "$state/log/libvirt:/var/log/libvirt" \
-    "$state/run/libvirt:/run/libvirt"
+    "$state/host$number/libvirt/etc:/etc/libvirt" \
+    "$state/host$number/libvirt/lib:/var/lib/libvirt" \
+    "$state/host$number/libvirt/cache:/var/cache/libvirt" \
+    "$state/log/libvirt$number:/var/log/libvirt" \
+    "$state/run$number/libvirt:/run/libvirt"
 do
     mkdir -p "${pair#*:}"
     mount --bind "${pair%%:*}" "${pair#*:}"

@@ -26,7 +26,6 @@ from pocketcloud import process
 from pocketcloud.service import Service
 
 OVS_RUN = layout.HOST_RUN / 'openvswitch'
-LIBVIRT_RUN = layout.HOST_RUN / 'libvirt'
 HERE = pathlib.Path(__file__).parent
 LIBVIRT_NAMESPACE = HERE / 'libvirt-namespace.sh'
 LIBVIRT_HOOK = HERE / 'libvirt-hook.sh'
@@ -185,47 +184,80 @@ def create_integration_bridge():
               'set', 'bridge', 'br-int', 'datapath_type=netdev')
 
 
-def make_libvirt_directories():
+def make_libvirt_directories(which):
     """The directories that libvirt-namespace.sh puts over libvirt's own."""
-    for path in (LIBVIRT_RUN, layout.HOST_DISK / 'libvirt/lib',
-                 layout.HOST_DISK / 'libvirt/cache', layout.LOG / 'libvirt'):
+    run = which.run / 'libvirt'
+    for path in (run, which.disk / 'libvirt/lib', which.libvirt_log,
+                 which.disk / 'libvirt/cache', layout.LIBVIRT_SOCKETS,
+                 layout.SHARED):
         path.mkdir(parents=True, exist_ok=True)
-    etc = layout.HOST_DISK / 'libvirt/etc'
+    link = layout.LIBVIRT_SOCKETS / which.name
+    link.unlink(missing_ok=True)
+    link.symlink_to(which.libvirt_socket)
+    etc = which.disk / 'libvirt/etc'
     if not etc.exists():
         shutil.copytree('/etc/libvirt', etc)
-    for path in (layout.ETC / 'libvirt').iterdir():
+    for path in (which.etc / 'libvirt').iterdir():
         shutil.copy(path, etc)
     (etc / 'hooks').mkdir(exist_ok=True)
     shutil.copy(LIBVIRT_HOOK, etc / 'hooks' / 'qemu')
     for path in 'boot', 'images':
-        (layout.HOST_DISK / 'libvirt/lib' / path).mkdir(exist_ok=True)
-    qemu = layout.HOST_DISK / 'libvirt/lib/qemu'
+        (which.disk / 'libvirt/lib' / path).mkdir(exist_ok=True)
+    qemu = which.disk / 'libvirt/lib/qemu'
     if not qemu.exists():
         qemu.mkdir(0o750)
         shutil.chown(qemu, 'libvirt-qemu', 'libvirt-qemu')
 
 
-def make_nova_directories():
-    (layout.HOST_DISK / 'nova' / 'instances').mkdir(parents=True,
-                                                    exist_ok=True)
+def make_nova_directories(which):
+    for path in (which.disk / 'nova' / 'instances',
+                 layout.SHARED / 'instances'):
+        path.mkdir(parents=True, exist_ok=True)
     # Entered by the servers' user ids, each to its own swap file.
-    (layout.HOST_DISK / 'swap').mkdir(0o711, exist_ok=True)
+    (which.disk / 'swap').mkdir(0o711, exist_ok=True)
 
 
-def libvirt_service(name, needs, **kwargs):
-    """A daemon of libvirt, in a mount namespace with our directories."""
+def libvirt_service(which, name, needs, socket):
+    """A daemon of libvirt, in namespaces with a host's directories."""
+    files = config.host_files(which)
+    run = which.run / 'libvirt'
     return Service(
-        name, 'host', needs=needs, prepare=make_libvirt_directories,
-        command=['unshare', '--mount', '--propagation', 'slave', 'sh',
-                 LIBVIRT_NAMESPACE, layout.STATE, '/usr/sbin/' + name,
-                 '--pid-file', LIBVIRT_RUN / (name + '.pid')],
-        files=(config.FILES[name + '.conf'], config.FILES['qemu.conf'],
+        name + which.number, which.group, needs=needs,
+        prepare=functools.partial(make_libvirt_directories, which),
+        command=['unshare', '--mount', '--uts', '--propagation', 'slave',
+                 'sh', LIBVIRT_NAMESPACE, layout.STATE, which.number,
+                 which.name, '/usr/sbin/' + name,
+                 '--pid-file', run / (name + '.pid')],
+        files=(files[name + '.conf'], files['qemu.conf'],
                LIBVIRT_NAMESPACE, LIBVIRT_HOOK),
-        socket=LIBVIRT_RUN / kwargs.pop('socket'), **kwargs)
+        socket=run / socket)
 
 
-def host():
-    """The services of the compute host, in the order in which it boots."""
+def notifier(which):
+    configuration = config.host_files(which)['temporality.conf']
+    return Service('notifier' + which.number, which.group,
+                   needs=('pool' + which.number,),
+                   command=with_files('temporality-notifier', configuration),
+                   files=(configuration, PROJECT))
+
+
+def nova_compute(which):
+    own = config.host_files(which)
+    files = NOVA_CONF, own['compute.conf'], own['temporality.conf']
+    libvirtd = 'libvirtd' + which.number
+    return Service('nova-compute' + which.number, which.group,
+                   prepare=functools.partial(make_nova_directories, which),
+                   needs=(libvirtd, 'nova-conductor', 'placement'),
+                   command=with_files('nova-compute', *files),
+                   # When libvirtd is new, nova-compute takes half a minute
+                   # to find it and takes no servers meanwhile; a new one
+                   # does not.
+                   files=(*files, PROJECT, process.Record(libvirtd).path),
+                   queue='compute.' + which.name)
+
+
+def networking():
+    """The services of the virtual network, which only one host has."""
     neutron_needs = 'libvirtd', 'neutron-rpc'
     return [
         Service('ovsdb', 'host', needs=('host-disk',),
@@ -241,22 +273,6 @@ def host():
                 socket=OVS_RUN / 'vswitchd.ctl', command=[
                     'ovs-vswitchd', layout.OVSDB, '--no-chdir', '--pidfile',
                     '--unixctl=%s' % (OVS_RUN / 'vswitchd.ctl')]),
-        Service('notifier', 'host', needs=('pool',),
-                command=with_files('temporality-notifier', TEMPORALITY_CONF),
-                files=(TEMPORALITY_CONF, PROJECT)),
-        libvirt_service('virtlogd', ('host-disk',),
-                        socket='virtlogd-sock'),
-        libvirt_service('libvirtd', ('virtlogd', 'ovs-vswitchd', 'notifier'),
-                        socket='libvirt-sock'),
-        Service('nova-compute', 'host', prepare=make_nova_directories,
-                needs=('libvirtd', 'nova-conductor', 'placement'),
-                command=with_files('nova-compute', NOVA_CONF,
-                                   TEMPORALITY_CONF),
-                # When libvirtd is new, nova-compute takes half a minute to
-                # find it and takes no servers meanwhile; a new one does not.
-                files=(NOVA_CONF, TEMPORALITY_CONF, PROJECT,
-                       process.Record('libvirtd').path),
-                queue='compute.' + layout.HOST),
         Service('neutron-agent', 'host', needs=neutron_needs,
                 command=with_files('neutron-openvswitch-agent', NEUTRON_CONF,
                                    ML2_INI),
@@ -269,6 +285,23 @@ def host():
                 files=(NEUTRON_CONF, ML2_INI, DHCP_INI,
                        process.Record('ovs-vswitchd').path),
                 ready_line='DHCP agent started'),
+    ]
+
+
+def host(which=layout.FIRST):
+    """The services of a compute host; those that others need come first."""
+    number = which.number
+    found = networking() if which == layout.FIRST else []
+    libvirt_needs = ['virtlogd' + number, 'notifier' + number]
+    if which == layout.FIRST:
+        libvirt_needs.append('ovs-vswitchd')
+    return found + [
+        notifier(which),
+        libvirt_service(which, 'virtlogd', ('host-disk' + number,),
+                        'virtlogd-sock'),
+        libvirt_service(which, 'libvirtd', libvirt_needs,
+                        'libvirt-sock'),
+        nova_compute(which),
     ]
 
 

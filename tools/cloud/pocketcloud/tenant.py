@@ -98,8 +98,8 @@ def create_network():
                 ethertype='IPv4', remote_ip_prefix='0.0.0.0/0', **wanted)
 
 
-def wait_compute_service():
-    """Wait until the scheduler may choose the host.
+def wait_compute_service(which=layout.FIRST):
+    """Wait until the scheduler may choose a host.
 
     It may not while the host's last report is old, as it is after a night.
     """
@@ -107,7 +107,8 @@ def wait_compute_service():
     deadline = time.monotonic() + PATIENCE
     while True:
         states = [service.state for service in
-                  cloud.compute.services(binary='nova-compute')]
+                  cloud.compute.services(binary='nova-compute',
+                                         host=which.name)]
         if states and set(states) == {'up'}:
             return 'up'
         if time.monotonic() > deadline:

@@ -73,14 +73,14 @@ def delete(*servers):
         run('openstack', 'server', 'delete', '--wait', *gone)
 
 
-def temporality(*args):
-    """Run the operator's command on the compute host, as JSON.
+def temporality(*args, which=layout.FIRST):
+    """Run the operator's command on a compute host, as JSON.
 
     Its exit code is not looked at: it tells of pVMs that are not well.
     """
     done = subprocess.run(
         [layout.BIN / 'temporality', '--config-file',
-         config.FILES['temporality.conf'], *args, '-f', 'json'],
+         config.host_files(which)['temporality.conf'], *args, '-f', 'json'],
         env=layout.environment(), text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE)
     try:

@@ -1,0 +1,83 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The second compute host, for what takes two: migrations and evacuations.
+
+It has no virtual network, so servers that shall move are made without ports.
+While it is there, the disks of both hosts' servers are on storage that both
+see.
+"""
+
+import functools
+import shutil
+
+from pocketcloud import config
+from pocketcloud import database
+from pocketcloud import disk
+from pocketcloud import graph
+from pocketcloud import host
+from pocketcloud import layout
+from pocketcloud import services
+from pocketcloud import tenant
+
+HOSTS = layout.FIRST, layout.SECOND
+
+
+def _first_compute():
+    [found] = [one for one in services.host() if one.name == 'nova-compute']
+    return found
+
+
+def tasks():
+    """What brings it up beside the first one, as tasks for the graph."""
+    found = host.tasks(layout.SECOND)
+    # With another place for the servers' disks.
+    found['nova-compute'] = (), _first_compute().start
+    found['host-mapping2'] = ('nova-compute2',), database.map_host
+    for which in HOSTS:
+        name = 'nova-compute' + which.number
+        found['service-of-' + which.name] = (name,), functools.partial(
+            tenant.wait_compute_service, which)
+    return found
+
+
+def up(report):
+    """Bring it up; the cloud is up already.
+
+    :param report: see graph.run()
+    """
+    if not layout.SECOND.run.exists():
+        # What was not taken down in an orderly way would be in the way.
+        _forget()
+    layout.SECOND.run.mkdir(exist_ok=True)
+    config.render_hosts(HOSTS)
+    graph.run(tasks(), report)
+
+
+def down():
+    """Stop it, and have Nova forget it; no server may be left on it."""
+    for _line in host.shut_down(layout.SECOND):
+        pass
+    _forget()
+    shutil.rmtree(layout.SHARED)
+    config.render()
+    _first_compute().start()
+    tenant.wait_compute_service()
+
+
+def _forget():
+    compute = tenant.connect().compute
+    for service in compute.services(host=layout.SECOND.name):
+        compute.delete_service(service)
+    # With it goes the name of its node, which Nova would not take twice.
+    layout.SECOND.disk_image.unlink(missing_ok=True)
+    disk.unmount(layout.SECOND.nvram)
