@@ -184,6 +184,9 @@ def test_live_migration_then_power_cut(mover):
 
 
 def test_cold_migration_is_confirmed(mover):
+    from pocketcloud import tenant
+    for one in mover.first, mover.second:
+        tenant.wait_compute_service(one)
     mover.compute.migrate_server(mover.id)
     mover.wait('VERIFY_RESIZE')
     mover.compute.confirm_server_resize(mover.id)
