@@ -133,6 +133,20 @@ class MigratingMixin:
             context, instance, block_device_info, network_info, disk_info,
             migrate_data)
 
+    def rollback_live_migration_at_destination(self, context, instance,
+                                               network_info,
+                                               block_device_info,
+                                               destroy_disks=True,
+                                               migrate_data=None):
+        """See ComputeDriver; the NVRAM goes with the domain."""
+        try:
+            super().rollback_live_migration_at_destination(
+                context, instance, network_info, block_device_info,
+                destroy_disks, migrate_data)
+        finally:
+            if intent.is_pvm(instance):
+                place.forget(context, instance.uuid)
+
     def _make_ready(self, context, instance):
         self._admit(instance)
         pool_path = PCONF.temporality.pool_path
@@ -193,14 +207,6 @@ class MigratingMixin:
             LOG.error('Its NVRAM on this host is not free: %s; once the '
                       'reason is gone, "temporality region gc" frees it',
                       exc, instance=instance)
-
-    def rollback_live_migration_at_source(self, context, instance,
-                                          migrate_data):
-        """See ComputeDriver."""
-        super().rollback_live_migration_at_source(context, instance,
-                                                  migrate_data)
-        if intent.is_pvm(instance):
-            place.forget(context, instance.uuid)
 
     def _place(self, instance):
         memory_path, uid = regions.memory(PCONF.temporality.pool_path,

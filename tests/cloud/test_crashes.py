@@ -85,6 +85,7 @@ def test_spawn_is_cut_off(servers):
 def test_deleted_while_the_host_is_dark(servers):
     from pocketcloud import config
     from pocketcloud import host
+    from pocketcloud import layout
     from powercut import client
     from tests.cloud import helpers
     from tests.cloud import test_actions
@@ -94,7 +95,8 @@ def test_deleted_while_the_host_is_dark(servers):
     host.power_cut()
     compute = actor.compute
     server = compute.get_server(actor.id)
-    [service] = compute.services(binary='nova-compute')
+    [service] = compute.services(binary='nova-compute',
+                                 host=layout.FIRST.name)
     compute.update_service_forced_down(service, service.host,
                                        service.binary, True)
     try:

@@ -22,7 +22,6 @@ import shutil
 
 from pocketcloud import config
 from pocketcloud import database
-from pocketcloud import disk
 from pocketcloud import graph
 from pocketcloud import host
 from pocketcloud import layout
@@ -50,34 +49,35 @@ def tasks():
     return found
 
 
+def _schedule(enabled):
+    """Let Nova choose it for servers, or not.
+
+    Nova never forgets it: a service of the same name would not be told from
+    one that was deleted.
+    """
+    compute = tenant.connect().compute
+    change = (compute.enable_service if enabled else compute.disable_service)
+    for service in compute.services(host=layout.SECOND.name):
+        change(service)
+
+
 def up(report):
     """Bring it up; the cloud is up already.
 
     :param report: see graph.run()
     """
-    if not layout.SECOND.run.exists():
-        # What was not taken down in an orderly way would be in the way.
-        _forget()
     layout.SECOND.run.mkdir(exist_ok=True)
     config.render_hosts(HOSTS)
     graph.run(tasks(), report)
+    _schedule(True)
 
 
 def down():
-    """Stop it, and have Nova forget it; no server may be left on it."""
+    """Stop it; no server may be left on it."""
+    _schedule(False)
     for _line in host.shut_down(layout.SECOND):
         pass
-    _forget()
     shutil.rmtree(layout.SHARED)
     config.render()
     _first_compute().start()
     tenant.wait_compute_service()
-
-
-def _forget():
-    compute = tenant.connect().compute
-    for service in compute.services(host=layout.SECOND.name):
-        compute.delete_service(service)
-    # With it goes the name of its node, which Nova would not take twice.
-    layout.SECOND.disk_image.unlink(missing_ok=True)
-    disk.unmount(layout.SECOND.nvram)
