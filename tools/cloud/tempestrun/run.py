@@ -17,7 +17,6 @@ import pathlib
 import re
 import subprocess
 
-from pocketcloud import blockstorage
 from pocketcloud import layout
 
 from tempestrun import workspace
@@ -39,7 +38,6 @@ def run(prefixes, persistent=True, say=print):
     :return: numbers of tests: {'Passed': .., 'Skipped': .., 'Failed': ..}
     :raises RuntimeError: if tempest did not even count
     """
-    blockstorage.up(lambda *args: None)
     workspace.create(persistent)
     command = [layout.BIN / 'tempest', 'run', '--config-file',
                workspace.CONFIGURATION, '--concurrency', '2',
