@@ -137,7 +137,7 @@ def test_loaded_guest_is_left_to_nova_compute(host):
     guest.load()
     notifier.start()
     assert notifier.state(guest) == 'not armed'
-    assert 'recovered' in notifier.pvm(guest.name)['reason']
+    assert 'waits for its state' in notifier.pvm(guest.name)['reason']
     report = notifier.power_fails()
     assert machine.outcome(report, guest)['result'] == 'skipped'
     assert guest.proven()
