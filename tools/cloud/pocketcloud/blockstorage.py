@@ -52,7 +52,8 @@ def table():
             'cinder-volume', 'controller', needs=needs,
             command=services.with_files('cinder-volume', CONF),
             env={'PYTHONPATH': str(HERE.parent)}, files=(CONF, DRIVER),
-            queue='cinder-volume.%s@%s' % (layout.HOST, TYPE)),
+            queue='cinder-volume.%s@%s' % (
+                layout.FIRST.name, TYPE)),
     ]
 
 

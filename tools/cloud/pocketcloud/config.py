@@ -99,6 +99,8 @@ def values(which, shared):
         'messaging': MESSAGING,
         'ovsdb': layout.OVSDB,
         'pool': which.pool,
+        'privsep_cinder': '%s/privsep-helper --config-file %s' % (
+            layout.BIN, FILES['cinder.conf']),
         'privsep_neutron': '%s/privsep-helper --config-file %s' % (
             layout.BIN, FILES['neutron.conf']),
         'privsep_nova':
