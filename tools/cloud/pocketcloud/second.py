@@ -22,6 +22,7 @@ import shutil
 
 from pocketcloud import config
 from pocketcloud import database
+from pocketcloud import disk
 from pocketcloud import graph
 from pocketcloud import host
 from pocketcloud import layout
@@ -69,6 +70,9 @@ def up(report):
     layout.SECOND.run.mkdir(exist_ok=True)
     config.render_hosts(HOSTS)
     graph.run(tasks(), report)
+    # Nova does not, and a host that has just come up may lose its identity.
+    for which in HOSTS:
+        disk.sync_host_disk(which)
     _schedule(True)
 
 
