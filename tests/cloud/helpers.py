@@ -67,7 +67,8 @@ def wait_healed(name, patience=60):
         time.sleep(1)
 
 
-def _placement(path):
+def placement(path):
+    """What Placement answers."""
     return tenant.connect().session.get(
         layout.url('placement', path),
         headers={'OpenStack-API-Version': 'placement 1.28'}).json()
@@ -76,19 +77,24 @@ def _placement(path):
 def allocations(uuid):
     """A server's allocations in Placement, {resource class: amount}."""
     found = {}
-    for provider in _placement('/allocations/' + uuid)['allocations'].values():
+    for provider in placement('/allocations/' + uuid)['allocations'].values():
         found.update(provider['resources'])
+    return found
+
+
+def node(which=layout.FIRST):
+    """A compute host's node, as Nova knows it."""
+    [found] = [one for one in tenant.connect().compute.hypervisors(
+        details=True) if one.service_details['host'] == which.name]
     return found
 
 
 def nvram_claims():
     """What is claimed of hosts' NVRAM in Placement, {host: MiB}."""
     found = {}
-    for node in tenant.connect().compute.hypervisors(details=True):
-        usages = _placement('/resource_providers/%s/usages'
-                            % node.id)['usages']
-        found[node.service_details['host']] = usages.get(
-            'CUSTOM_NVRAM_MB', 0)
+    for one in tenant.connect().compute.hypervisors(details=True):
+        usages = placement('/resource_providers/%s/usages' % one.id)['usages']
+        found[one.service_details['host']] = usages.get('CUSTOM_NVRAM_MB', 0)
     return found
 
 

@@ -17,15 +17,9 @@ import pytest
 
 def _inventory():
     """Of the host's NVRAM, in Placement."""
-    from pocketcloud import layout
-    from pocketcloud import tenant
-
-    def get(path):
-        return tenant.connect().session.get(
-            layout.url('placement', path),
-            headers={'OpenStack-API-Version': 'placement 1.28'}).json()
-    [provider] = get('/resource_providers')['resource_providers']
-    return get('/resource_providers/%s/inventories' % provider['uuid'])[
+    from tests.cloud import helpers
+    return helpers.placement('/resource_providers/%s/inventories'
+                             % helpers.node().id)[
         'inventories']['CUSTOM_NVRAM_MB']
 
 

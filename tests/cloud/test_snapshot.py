@@ -26,7 +26,8 @@ def snapshot(cloud):
     directory = layout.HOST_DISK / 'snapshots'
 
     def run(action, *args, nova=False, ok=True):
-        nova_args = ['--nova-config-file', config.FILES['nova.conf']]
+        nova_args = ['--nova-config-file', config.FILES['nova.conf'],
+                     '--nova-config-file', config.FILES['compute.conf']]
         done = subprocess.run(
             [layout.BIN / 'temporality', '--config-file',
              config.FILES['temporality.conf'], 'snapshot', action,
