@@ -81,6 +81,11 @@ def _create_types():
             volumes.create_type(name=name, extra_specs=specs)
 
 
+def is_registered():
+    """Was it ever brought up?  From then on Nova asks it for every server."""
+    return database.stamp('cinder-catalog').exists()
+
+
 def up(report):
     """Bring it up, in a cloud that is up.
 

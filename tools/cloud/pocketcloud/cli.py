@@ -61,6 +61,8 @@ def up():
     layout.CONTROLLER.mkdir(0o700, exist_ok=True)
     config.render()
     graph.run(tasks(), report)
+    if blockstorage.is_registered():
+        blockstorage.up(report)
     disk.sync_host_disk()
     say('the cloud is up; for the openstack client: source %s'
         % config.FILES['openrc'])

@@ -39,14 +39,18 @@ def run(name, *command, text=''):
         raise CommandFailed('%s failed, see %s' % (command[0], log))
 
 
+def stamp(name):
+    """The file that says that something was done once."""
+    return layout.STAMPS / ('cloud-' + name)
+
+
 def once(name, function):
     """Return a task that calls the function if it never succeeded before."""
     def task():
-        stamp = layout.STAMPS / ('cloud-' + name)
-        if stamp.exists():
+        if stamp(name).exists():
             return 'done before'
         function()
-        stamp.touch()
+        stamp(name).touch()
         return 'done'
     return task
 
