@@ -56,30 +56,9 @@ pytest() {
     python -m pytest -p no:cacheprovider -W ignore --timeout 1200 "$@"
 }
 
-export -f pytest
-
-# Run a function in namespaces without the cloud's mounts: a copy of those
-# would keep the host's disk from being cut off. To be called before it is up.
-apart() {
-    unshare --mount --propagation private --net \
-        nice -n 5 bash -c 'ip link set lo up && "$@"' bash "$@"
-}
-
-# The tests in the cloud, which mostly wait, and all others beside them.
 tests() {
-    local failed=0
     say "tests"
-    apart pytest --durations 10 --ignore tests/cloud tests \
-        >"$SCRATCH/beside.log" 2>&1 &
-    beside=$!
-    pytest --durations 10 tests/cloud 2>&1 | tee "$SCRATCH/cloud.log" ||
-        failed=1
-    wait "$beside" || failed=1
-    beside=
-    cat "$SCRATCH/beside.log"
-    say "counts, in the cloud and of the others"
-    tail -qn 1 "$SCRATCH/cloud.log" "$SCRATCH/beside.log"
-    return $failed
+    pytest --durations 10 tests
 }
 
 # Nova's tests of its libvirt driver, on ours.
