@@ -109,7 +109,8 @@ def _virsh(which, *args):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def _domains(which):
+def domains(which=layout.FIRST):
+    """Names of the guests that libvirt has."""
     listed = _virsh(which, 'list', '--name')
     listed.check_returncode()
     return listed.stdout.split()
@@ -126,8 +127,8 @@ def destroy_domains(which):
     """Turn off the guests, as a host does that is shut down without care."""
     # One whose QEMU has just ended cannot be destroyed any more.
     destroyed = [_virsh(which, 'destroy', name).returncode == 0
-                 for name in _domains(which)]
-    left = _domains(which)
+                 for name in domains(which)]
+    left = domains(which)
     if left:
         raise RuntimeError('guests cannot be turned off: %s'
                            % ', '.join(left))
