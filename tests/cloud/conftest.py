@@ -27,8 +27,20 @@ def cloud():
     from pocketcloud import layout
     layout.require_state()
     cli.up()
+    _delete_servers()
     yield
     cli.down()
+
+
+def _delete_servers():
+    """Delete those of a demonstration, or of tests that were cut off."""
+    from pocketcloud import tenant
+    compute = tenant.connect().compute
+    left = list(compute.servers())
+    for server in left:
+        compute.delete_server(server)
+    for server in left:
+        compute.wait_for_delete(server)
 
 
 @pytest.fixture(scope='session')
