@@ -110,9 +110,9 @@ class Examiner:
         :param timeout: seconds
         """
         runstate = self._qemu.reach(timeout)
-        if (runstate in SAVED and self.proven() and
-                not self._note.read(self._qemu.qmp.pid) and
-                os.path.exists(self._recovering_note)):
+        # Reading the whole state comes last: power may be failing.
+        if (runstate in SAVED and os.path.exists(self._recovering_note) and
+                not self._note.read(self._qemu.qmp.pid) and self.proven()):
             return 'inmigrate'
         return runstate
 

@@ -84,10 +84,7 @@ class Qemu:
         qmp = self._open(path, timeout)
         if qmp.pid != self.qmp.pid:
             qmp.close()
-            raise conditions.NotArmed(
-                conditions.NOT_ARMED, '%s is served by process %d instead of '
-                '%d' % (path, qmp.pid, self.qmp.pid),
-                'look for an intruder; reboot the server hard')
+            raise _served_by_another(path, 'process', qmp.pid, self.qmp.pid)
         return qmp
 
     def disconnect(self):
@@ -140,8 +137,13 @@ class Qemu:
         # Its directory belongs to QEMU, which could put anything there.
         if self._region.uid not in (0, qmp.uid):
             qmp.close()
-            raise conditions.NotArmed(
-                conditions.NOT_ARMED, '%s is served by user id %d instead of '
-                '%d' % (path, qmp.uid, self._region.uid),
-                'look for an intruder; reboot the server hard')
+            raise _served_by_another(path, 'user id', qmp.uid,
+                                     self._region.uid)
         return qmp
+
+
+def _served_by_another(path, what, found, expected):
+    return conditions.NotArmed(
+        conditions.NOT_ARMED, '%s is served by %s %d instead of %d'
+        % (path, what, found, expected),
+        'look for an intruder; reboot the server hard')

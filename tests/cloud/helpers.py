@@ -112,13 +112,6 @@ def life(server, patience=120):
     return guest_of(server).wait(patience)
 
 
-def service(name, which=layout.FIRST):
-    """One of a compute host's services."""
-    [found] = [one for one in services.host(which)
-               if one.name == name + which.number]
-    return found
-
-
 def wait_pvms(uuids, state, patience=60, which=layout.FIRST):
     """Wait until the notifier says of all these pVMs that they are so."""
     deadline = time.monotonic() + patience
@@ -156,7 +149,7 @@ def qemu_pids(region, which=layout.FIRST):
 
 def power_fails(uuids, which=layout.FIRST):
     """Raise the POD signal; wait until the servers are fixated."""
-    os.kill(service('notifier', which).record.read().pid, 44)
+    os.kill(services.of_host('notifier', which).record.read().pid, 44)
     wait_pvms(uuids, 'fixated', which=which)
 
 

@@ -146,10 +146,10 @@ def test_small_ones(actor):
 
 
 def test_soft_reboot(actor):
-    from tests.cloud import helpers
+    from pocketcloud import services
     before = actor.life()
     region = actor.region
-    log = helpers.service('nova-compute').log
+    log = services.of_host('nova-compute').log
     logged = log.stat().st_size
     actor.do('reboot', 'ACTIVE', 'SOFT')
     # not the hard way that is left when a guest does not care

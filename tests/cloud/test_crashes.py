@@ -22,8 +22,8 @@ from nova_temporality import vpm
 def _kill_nova_compute():
     """SIGKILL, as the OOM killer would, its privileged helpers too."""
     from pocketcloud import process
-    from tests.cloud import helpers
-    service = helpers.service('nova-compute')
+    from pocketcloud import services
+    service = services.of_host('nova-compute')
     for pid in process.members(service.record.read().pid):
         process.kill(pid)
     return service
@@ -31,15 +31,16 @@ def _kill_nova_compute():
 
 def test_daemons_and_qemu_die(servers):
     from pocketcloud import layout
+    from pocketcloud import services
     from tests.cloud import helpers
     from tests.cloud import test_actions
     actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
     before = actor.life()
     [pid] = actor.qemus()
 
-    log = helpers.service('nova-compute').log
+    log = services.of_host('nova-compute').log
     logged = log.stat().st_size
-    libvirtd = helpers.service('libvirtd')
+    libvirtd = services.of_host('libvirtd')
     libvirtd.stop()
     libvirtd.start()
     # Nova hears of nothing until it is connected again.
@@ -136,7 +137,7 @@ def test_recovery_is_cut_off_and_waits_for_the_controller(servers):
     boot = threading.Thread(target=helpers.boot)
     boot.start()
     try:
-        log = helpers.service('nova-compute').log
+        log = services.of_host('nova-compute').log
         logged = log.stat().st_size
         helpers.wait(lambda: 'nova-conductor' in log.read_text()[logged:])
         # Only Nova knows whether the server is still this host's.

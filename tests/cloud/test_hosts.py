@@ -22,7 +22,6 @@ was seen to panic on the target (doc/source/contributor/decisions.rst).
 import os
 import re
 import signal
-import time
 
 import pytest
 
@@ -41,13 +40,6 @@ def mover(cloud):
     yield mover
     client.delete('mover')
     second.down()
-
-
-def _wait(condition, patience=60):
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 class Mover:
@@ -99,7 +91,7 @@ class Mover:
         for one in self.first, self.second:
             regions = [self.id] if one == which else []
             # Nova does not wait for the other host.
-            _wait(lambda: list(helpers.regions(one)) == regions)
+            helpers.wait(lambda: list(helpers.regions(one)) == regions, 60)
             assert len(self.qemus(one)) == len(regions)
             assert vpm.check(str(one.pool)) == []
         assert helpers.nvram_claims() == {
@@ -120,13 +112,14 @@ class Mover:
 
         Its console's log begins with the QEMU that it has now.
         """
+        from tests.cloud import helpers
+
         def told():
             times = re.findall(r'init: up since ([0-9.]+) s', self.console())
-            return times and float(times[-1]) > after
+            return [float(time) for time in times[-1:] if float(time) > after]
 
-        _wait(told, 180)
-        return float(re.findall(r'init: up since ([0-9.]+) s',
-                                self.console())[-1])
+        [uptime] = helpers.wait(told, 180)
+        return uptime
 
     def wait_writing(self):
         """Wait until the guest writes to its disk, as it does all the time.
@@ -134,9 +127,10 @@ class Mover:
         The console's log was taken by the target's libvirt.
         """
         from pocketcloud import layout
+        from tests.cloud import helpers
         disk = layout.SHARED / 'instances' / self.id / 'disk'
         before = disk.stat().st_mtime_ns
-        _wait(lambda: disk.stat().st_mtime_ns != before)
+        helpers.wait(lambda: disk.stat().st_mtime_ns != before, 60)
 
     def check_ran_on(self, before):
         """Check that the guest ran on, in a new QEMU."""
@@ -195,6 +189,7 @@ def test_cold_migration_is_confirmed(mover):
 
 def test_live_migration_is_aborted(mover):
     from powercut import client
+    from tests.cloud import helpers
     mover.uptime()
     mover.wait_armed(mover.first)
     [qemu] = mover.qemus(mover.first)
@@ -208,8 +203,8 @@ def test_live_migration_is_aborted(mover):
         return target
 
     mover.migrate_live(mover.second)
-    _wait(hold)
-    _wait(lambda: 'running' in mover.migrations().values())
+    helpers.wait(hold, 60)
+    helpers.wait(lambda: 'running' in mover.migrations().values(), 60)
     # It is protected by nobody now, and both notifiers say so.
     for one in mover.first, mover.second:
         [pvm] = client.temporality('status', which=one)['pvms']

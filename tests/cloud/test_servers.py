@@ -22,6 +22,7 @@ from nova_temporality import vpm
 
 def test_life_of_a_persistent_server(servers):
     from pocketcloud import layout
+    from pocketcloud import services
     from powercut import client
     from tests.cloud import helpers
     helpers.create(servers, 'pvm', '--property', 'persistent=true')
@@ -41,7 +42,7 @@ def test_life_of_a_persistent_server(servers):
     # restarts of our daemons touch nothing
     helpers.wait_pvms([uuid], 'armed')
     for name in ('nova-compute', 'notifier'):
-        service = helpers.service(name)
+        service = services.of_host(name)
         service.stop()
         service.start()
     helpers.wait_pvms([uuid], 'armed')

@@ -95,6 +95,19 @@ class Host:
         self._made.append(notifier)
         return notifier
 
+    def fixated(self):
+        """Make a guest, and cut the power when it is fixated.
+
+        :returns: the guest, and its notifier
+        """
+        guest = self.booted()
+        notifier = self.notifier()
+        notifier.protect(guest)
+        notifier.power_fails()
+        self.power_cut()
+        assert guest.proven()
+        return guest, notifier
+
     def remove_notes(self):
         shutil.rmtree(os.path.join(self.run_dir, 'stopped'))
 

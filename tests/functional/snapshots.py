@@ -93,6 +93,21 @@ class Snapshots:
                 for entry in store.entries(self.top, self._guest.name)}
 
 
+def protected(host, guest, directory, program=None):
+    """Boot a guest and protect it.
+
+    :param guest: machine.Guest, not yet started
+    :param directory: see Snapshots
+    :param program: see machine.Notifier
+    :returns: its Snapshots and its notifier
+    """
+    kept = Snapshots(guest, directory)
+    guest.boot()
+    notifier = host.notifier(program)
+    notifier.protect(guest)
+    return kept, notifier
+
+
 def generations(guest, *genids):
     """Those of some generation IDs that a guest sees, by where they are.
 

@@ -258,10 +258,7 @@ def test_fixate_tells_of_failures(host, temporality):
 
 def test_snapshots(host, temporality, tmp_path):
     guest = host.guest()
-    kept = snapshots.Snapshots(guest, tmp_path)
-    guest.boot()
-    notifier = host.notifier()
-    notifier.protect(guest)
+    kept, notifier = snapshots.protected(host, guest, tmp_path)
     kept.make(notifier)
     kept.named('rubbish').make()
     where = ['--directory', kept.top]

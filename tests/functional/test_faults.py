@@ -31,17 +31,6 @@ from nova_temporality import vpm
 from tests.functional import machine
 
 
-def fixated(host):
-    """A guest after a power cut."""
-    guest = host.booted()
-    notifier = host.notifier()
-    notifier.protect(guest)
-    notifier.power_fails()
-    host.power_cut()
-    assert guest.proven()
-    return guest
-
-
 def test_hung_qemu_delays_nobody(host):
     host.configure(timeout_ms=1500)
     hung, sound = host.booted(), host.booted()
@@ -262,7 +251,7 @@ def empty_file(state):
 @pytest.mark.parametrize('damage', [flip_first_stream_byte, cut_stream,
                                     cut_file, empty_file])
 def test_damaged_state_is_not_loaded(host, damage):
-    guest = fixated(host)
+    guest, _ = host.fixated()
     with open(guest.state_path(), 'rb') as f:
         state = bytearray(f.read())
     damage(state)
@@ -272,7 +261,7 @@ def test_damaged_state_is_not_loaded(host, damage):
 
 
 def test_every_page_of_a_state_counts(host):
-    guest = fixated(host)
+    guest, _ = host.fixated()
     with open(guest.state_path(), 'r+b') as f:
         state = f.read()
         for offset in range(100, len(state.rstrip(b'\0')), 4096):
@@ -287,7 +276,7 @@ def test_every_page_of_a_state_counts(host):
 
 
 def test_state_of_earlier_epoch_is_not_loaded(host):
-    guest = fixated(host)
+    guest, _ = host.fixated()
     with open(guest.state_path(), 'rb') as f:
         old = f.read()
     guest.recover()
@@ -300,7 +289,7 @@ def test_state_of_earlier_epoch_is_not_loaded(host):
 
 
 def test_state_of_other_guest_is_not_loaded(host):
-    guest, other = fixated(host), fixated(host)
+    (guest, _), (other, _) = host.fixated(), host.fixated()
     with open(other.state_path(), 'rb') as f:
         state = f.read()
     with open(guest.state_path(), 'r+b') as f:
@@ -322,7 +311,7 @@ def assert_refused(guest):
 # It gives up at the first bytes, or at the last ones.
 @pytest.mark.parametrize('machine_type, vga', [('q35', False), ('pc', True)])
 def test_qemu_that_differs_does_not_load(host, machine_type, vga):
-    guest = fixated(host)
+    guest, _ = host.fixated()
     guest.start('-incoming', 'defer', '-machine', machine_type, vga=vga)
     with pytest.raises(recovery.RecoveryError) as e:
         guest.load()
@@ -336,7 +325,7 @@ def test_qemu_that_differs_does_not_load(host, machine_type, vga):
 
 
 def test_qemu_that_runs_does_not_load(host):
-    guest = fixated(host)
+    guest, _ = host.fixated()
     guest.start()
     with pytest.raises(recovery.RecoveryError) as e:
         guest.load()
@@ -344,7 +333,7 @@ def test_qemu_that_runs_does_not_load(host):
 
 
 def test_qemu_that_hangs_does_not_load(host):
-    guest = fixated(host)
+    guest, _ = host.fixated()
     guest.start('-incoming', 'defer')
     with guest.monitor() as monitor:
         guest.hang()

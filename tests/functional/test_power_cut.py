@@ -107,11 +107,7 @@ def test_paused_guest_stays_paused(host):
 
 
 def test_loaded_guest_waits_for_cont(host):
-    guest = host.booted()
-    notifier = host.notifier()
-    notifier.protect(guest)
-    notifier.power_fails()
-    host.power_cut()
+    guest, _ = host.fixated()
 
     # Without -S: what was saved says that it stands still.
     guest.start('-incoming', 'defer')
@@ -123,11 +119,7 @@ def test_loaded_guest_waits_for_cont(host):
 
 
 def test_loaded_guest_is_left_to_nova_compute(host):
-    guest = host.booted()
-    notifier = host.notifier()
-    notifier.protect(guest)
-    notifier.power_fails()
-    host.power_cut()
+    guest, notifier = host.fixated()
     note = paths.recovering_note(guest.run_dir, guest.name)
     os.makedirs(os.path.dirname(note))
     with open(note, 'w'):

@@ -55,11 +55,8 @@ def read_disk(guest):
 
 def test_guest_is_what_it_was(host, accel, tmp_path):
     guest = host.guest(accel)
-    kept = snapshots.Snapshots(guest, tmp_path)
+    kept, notifier = snapshots.protected(host, guest, tmp_path)
     first = guest.genid
-    guest.boot()
-    notifier = host.notifier()
-    notifier.protect(guest)
     assert set(snapshots.generations(guest, first).values()) == {first}
     write_disk(guest, b'of then!')
 
@@ -94,10 +91,7 @@ def test_guest_is_what_it_was(host, accel, tmp_path):
 
 def test_it_is_loaded_as_often_as_the_operator_forks(host, tmp_path):
     guest = host.guest()
-    kept = snapshots.Snapshots(guest, tmp_path)
-    guest.boot()
-    notifier = host.notifier()
-    notifier.protect(guest)
+    kept, notifier = snapshots.protected(host, guest, tmp_path)
     kept.make(notifier)
     genids = {guest.genid}
     for _ in range(2):
@@ -139,10 +133,7 @@ def test_disks_share_blocks(disk, host):
         image.seek(0, 2)
         for _ in range(64):
             image.write(b'x' * (1 << 20))
-    kept = snapshots.Snapshots(guest, disk)
-    guest.boot()
-    notifier = host.notifier()
-    notifier.protect(guest)
+    kept, notifier = snapshots.protected(host, guest, disk)
     before = snapshots.used_bytes(disk)
 
     manifest = kept.make(notifier)
@@ -162,10 +153,7 @@ def test_disks_share_blocks(disk, host):
 
 def test_region_that_was_given_back(host, tmp_path):
     guest = host.vpm_guest()
-    kept = snapshots.Snapshots(guest, tmp_path)
-    guest.boot()
-    notifier = host.notifier()
-    notifier.protect(guest)
+    kept, notifier = snapshots.protected(host, guest, tmp_path)
     kept.make(notifier)
     host.power_cut()
     host.pool.free(guest.name)
@@ -177,10 +165,7 @@ def test_region_that_was_given_back(host, tmp_path):
 
 def test_guest_that_runs_is_not_overwritten(host, tmp_path):
     guest = host.guest()
-    kept = snapshots.Snapshots(guest, tmp_path)
-    guest.boot()
-    notifier = host.notifier()
-    notifier.protect(guest)
+    kept, notifier = snapshots.protected(host, guest, tmp_path)
     kept.make(notifier)
     with pytest.raises(snapshots.regions.RegionInUse):
         kept.load()
@@ -207,10 +192,8 @@ def test_refusals_of_the_notifier(host, tmp_path, why):
 def test_power_fails_while_it_is_copied(host, tmp_path):
     """The copying ends at once, and the fixation is the state."""
     guest = host.guest()
-    kept = snapshots.Snapshots(guest, tmp_path)
-    guest.boot()
-    notifier = host.notifier([machine.NOTIFIER_AT, 'power-fails-at-copy'])
-    notifier.protect(guest)
+    kept, notifier = snapshots.protected(
+        host, guest, tmp_path, [machine.NOTIFIER_AT, 'power-fails-at-copy'])
 
     with pytest.raises(client.NotifierError, match='came first'):
         kept.make(notifier)
@@ -229,10 +212,8 @@ def test_power_fails_while_it_is_copied(host, tmp_path):
 
 def test_notifier_is_killed_while_it_copies(host, tmp_path):
     guest = host.guest()
-    kept = snapshots.Snapshots(guest, tmp_path)
-    guest.boot()
-    notifier = host.notifier([machine.NOTIFIER_AT, 'at-copy'])
-    notifier.protect(guest)
+    kept, notifier = snapshots.protected(
+        host, guest, tmp_path, [machine.NOTIFIER_AT, 'at-copy'])
 
     with pytest.raises(client.NotifierError):
         kept.make(notifier)
@@ -247,10 +228,7 @@ def test_notifier_is_killed_while_it_copies(host, tmp_path):
 
 def test_vcpus_run_while_it_is_copied(host, tmp_path):
     guest = host.guest()
-    kept = snapshots.Snapshots(guest, tmp_path)
-    guest.boot()
-    notifier = host.notifier()
-    notifier.protect(guest)
+    kept, notifier = snapshots.protected(host, guest, tmp_path)
     notifier.power_fails()
 
     def interfere():

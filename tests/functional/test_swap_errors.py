@@ -106,15 +106,20 @@ def test_damaged_slots_end_their_guest_alone(host, damage):
     assert vpm.check(host.pool.path) == []
 
 
+def stop_with_frames_free(guest):
+    """Stop the vCPUs; wait until the pager has made room."""
+    with guest.monitor() as monitor:
+        monitor.command('stop')
+    machine.wait_for(lambda: guest.stats().in_memory < guest.region.size,
+                     'free frames')
+
+
 def test_swap_disk_that_fails(swap_disk, host, accel):
     guest = host.vpm_guest(accel)
     guest.boot()
     guest.run_rounds(1)
     # With no frame free it would wait for one, and not even try to read.
-    with guest.monitor() as monitor:
-        monitor.command('stop')
-    machine.wait_for(lambda: guest.stats().in_memory < guest.region.size,
-                     'free frames')
+    stop_with_frames_free(guest)
     descriptor = os.open(swap_disk, os.O_RDONLY)
     try:
         fcntl.ioctl(descriptor, _SHUTDOWN, _NO_LOG_FLUSH)
@@ -134,10 +139,7 @@ def test_server_whose_pages_cannot_be_written_is_not_armed(host, accel):
     guest = host.vpm_guest(accel)
     guest.boot()
     guest.run_rounds(1)
-    with guest.monitor() as monitor:
-        monitor.command('stop')
-    machine.wait_for(lambda: guest.stats().in_memory < guest.region.size,
-                     'free frames')
+    stop_with_frames_free(guest)
     notifier = host.notifier()
     notifier.protect(guest)
     with open(os.path.join(guest.region.directory, 'ppt'), 'r+b') as ppt:

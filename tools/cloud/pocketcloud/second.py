@@ -32,16 +32,11 @@ from pocketcloud import tenant
 HOSTS = layout.FIRST, layout.SECOND
 
 
-def _first_compute():
-    [found] = [one for one in services.host() if one.name == 'nova-compute']
-    return found
-
-
 def tasks():
     """What brings it up beside the first one, as tasks for the graph."""
     found = host.tasks(layout.SECOND)
     # With another place for the servers' disks.
-    found['nova-compute'] = (), _first_compute().start
+    found['nova-compute'] = (), services.of_host('nova-compute').start
     found['host-mapping2'] = ('nova-compute2',), database.map_host
     for which in HOSTS:
         name = 'nova-compute' + which.number
@@ -83,5 +78,5 @@ def down():
         pass
     shutil.rmtree(layout.SHARED)
     config.render()
-    _first_compute().start()
+    services.of_host('nova-compute').start()
     tenant.wait_compute_service()

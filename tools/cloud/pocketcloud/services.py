@@ -305,6 +305,15 @@ def host(which=layout.FIRST):
     ]
 
 
+def of_host(name, which=layout.FIRST):
+    """One of a compute host's services.
+
+    :param name: without the host's number
+    """
+    [found] = [one for one in host(which) if one.name == name + which.number]
+    return found
+
+
 def table():
     """All services."""
     return controller() + host()

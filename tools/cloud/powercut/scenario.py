@@ -194,8 +194,7 @@ class Scenario:
     def _fixate(self):
         for server in self.servers:
             server.before = server.guest.wait(ANSWER_PATIENCE)
-        [notifier] = [service for service in services.host()
-                      if service.name == 'notifier']
+        notifier = services.of_host('notifier')
         self._note('power outage detected: real-time signal %d to the '
                    'notifier' % POD_SIGNAL)
         self._story.power_fails()
@@ -298,8 +297,7 @@ class Scenario:
 
     @staticmethod
     def _recovery_line(server):
-        [service] = [service for service in services.host()
-                     if service.name == 'nova-compute']
+        service = services.of_host('nova-compute')
         lines = [line for line in service.log.read_text().splitlines()
                  if server.uuid in line and _RECOVERED.search(line)]
         check('nova-compute logged the recovery', lines)

@@ -38,8 +38,7 @@ def fixate(patience=scenario.ACK_PATIENCE):
 
     :param patience: seconds
     """
-    [notifier] = [service for service in services.host()
-                  if service.name == 'notifier']
+    notifier = services.of_host('notifier')
     before = _last_outage()
     os.kill(notifier.record.read().pid, scenario.POD_SIGNAL)
     deadline = time.monotonic() + patience
