@@ -215,6 +215,14 @@ def uses_memory(xml, memory_path, uid):
         not uid or any(label.startswith('+%d:' % uid) for label in labels))
 
 
+def is_emulated(xml):
+    """Whether a domain's vCPUs are (TCG); otherwise the processor runs them.
+
+    :param xml: of the domain
+    """
+    return etree.fromstring(xml).get('type') == 'qemu'
+
+
 def moved(xml, size, here, there):
     """XML of a domain on the host that it is migrated to.
 

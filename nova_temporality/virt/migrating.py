@@ -21,6 +21,7 @@ until it runs there for good, so that it never runs twice.
 import contextlib
 
 import libvirt
+from nova.compute import power_state
 from nova import exception as nova_exception
 from nova.virt.libvirt import guest as libvirt_guest
 from oslo_log import log as logging
@@ -110,12 +111,30 @@ class MigratingMixin:
             raise nova_exception.MigrationPreCheckError(
                 reason='a server with less NVRAM than memory cannot be '
                 'migrated live; migrate it cold')
+        self._check_vcpus(instance)
         data = super().check_can_live_migrate_source(
             context, instance, dest_check_data, block_device_info)
         # Makes Nova clean up the target after a failure, which it does not
         # where the disks are shared; without devices it says nothing else.
         data.target_mdevs = {}
         return data
+
+    def _check_vcpus(self, instance):
+        """Refuse to let QEMU copy memory that emulated vCPUs write.
+
+        It would lose some of it: QEMU 10.0.2 looks for writes at a wrong
+        place when the memory is not the first it has made, and the first is
+        libvirt's here (migration/ram.c, where the block's offset is missing).
+
+        :raises: MigrationPreCheckError
+        """
+        guest = self._host.get_guest(instance)
+        if (pvm_guest.is_emulated(guest.get_xml_desc()) and
+                guest.get_power_state(self._host) == power_state.RUNNING):
+            raise nova_exception.MigrationPreCheckError(
+                reason="QEMU would lose some of what emulated vCPUs ([libvirt]"
+                " virt_type is 'qemu') write meanwhile; pause the server "
+                'first, or migrate it cold')
 
     # -- the target -----------------------------------------------------------
 

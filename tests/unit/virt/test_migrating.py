@@ -158,6 +158,18 @@ class SourceTest(MigratingTestCase):
         self.xml = self.guest_xml(self.driver, self.server)
         self.domain = mock.Mock()
         self.domain.UUIDString.return_value = self.server.uuid
+        self.guest_is('kvm', libvirt.VIR_DOMAIN_RUNNING)
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver._host, 'get_guest',
+            return_value=libvirt_guest.Guest(self.domain)))
+
+    def guest_is(self, kind, state):
+        self.domain.XMLDesc.return_value = "<domain type='%s'/>" % kind
+        self.domain.info.return_value = [state, 0, 0, 1, 0]
+
+    def check(self):
+        return self.driver.check_can_live_migrate_source(
+            self.context, self.server, mock.Mock())
 
     def migrate(self):
         self.driver._live_migration_operation(
@@ -232,14 +244,17 @@ class SourceTest(MigratingTestCase):
     def test_paged_server_is_refused(self):
         self.server.flavor.extra_specs['temporality:nvram_mb'] = '8'
         self.assertRaisesRegex(
-            nova_exception.MigrationPreCheckError, 'cold',
-            self.driver.check_can_live_migrate_source, self.context,
-            self.server, mock.Mock())
+            nova_exception.MigrationPreCheckError, 'less NVRAM', self.check)
+
+    def test_emulated_cpus_must_not_run(self):
+        self.guest_is('qemu', libvirt.VIR_DOMAIN_RUNNING)
+        self.assertRaisesRegex(
+            nova_exception.MigrationPreCheckError, 'pause', self.check)
+        self.guest_is('qemu', libvirt.VIR_DOMAIN_PAUSED)
+        self.check()
 
     def test_nova_is_made_to_clean_up_the_target(self):
-        data = self.driver.check_can_live_migrate_source(
-            self.context, self.server, mock.Mock())
-        self.assertEqual({}, data.target_mdevs)
+        self.assertEqual({}, self.check().target_mdevs)
 
 
 class NoteTest(MigratingTestCase):
