@@ -24,6 +24,7 @@ import os
 import pathlib
 
 import bench
+from bench.fixation import budget
 from bench.fixation import fleet
 from bench.fixation import libvirt_save
 from bench.fixation import picture
@@ -53,6 +54,10 @@ def _sixteen(args):
             'sixteen_pvms': found, 'host_load': found['host_load']}
 
 
+def _budget(args):
+    return budget.measure(args.image, args.rounds)
+
+
 def _redis(args):
     return redis.measure(args.image)
 
@@ -62,7 +67,7 @@ def _save(args):
 
 
 PIECES = {'scaling': _scaling, 'one': _one, 'sixteen': _sixteen,
-          'redis': _redis, 'save': _save}
+          'budget': _budget, 'redis': _redis, 'save': _save}
 
 
 def main():

@@ -36,6 +36,11 @@ def percentiles(values):
                                     int(len(values) * 0.99))], 2)}
 
 
+def fixation_ms(outcomes):
+    """Return the milliseconds from the signal to the last marker."""
+    return max(one.fixated_ns - one.signal_ns for one in outcomes) / 1e6
+
+
 class Fleet:
     """Linux guests that run.
 
@@ -113,8 +118,7 @@ def measure(image, count, rounds):
         recovered = recover(fleet)
     return {
         'fixation_ms': percentiles(
-            [max(one.fixated_ns - one.signal_ns for one in outcomes) / 1e6
-             for outcomes in taken]),
+            [fixation_ms(outcomes) for outcomes in taken]),
         'stopped_ms': percentiles(
             [max(one.stopped_ns - one.signal_ns for one in outcomes) / 1e6
              for outcomes in taken]),
