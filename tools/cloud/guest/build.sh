@@ -20,8 +20,9 @@ set -eu -o pipefail
 
 SOURCES=$HERE/guest
 DISK_SIZE=448M
-PACKAGES=redis-server,busybox-static,iproute2,e2fsprogs
-MODULES="virtio_pci virtio_blk ext4 virtio_net af_packet button evdev"
+PACKAGES=redis-server,busybox-static,iproute2,e2fsprogs,qemu-guest-agent
+MODULES="virtio_pci virtio_blk ext4 virtio_net virtio_console af_packet button
+    evdev"
 
 # The kernel comes from its package; nothing of it is installed here.
 get_kernel() {
