@@ -41,6 +41,7 @@ from nova_temporality import exception
 from nova_temporality import limits
 from nova_temporality import paths
 from nova_temporality import recovery
+from nova_temporality.virt import agent
 from nova_temporality.virt import budget
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import notifications
@@ -69,6 +70,12 @@ _ABORT_PATIENCE = 10
 
 # What migrations are before QEMU begins with them.
 _NOT_MOVED_YET = ('accepted', 'queued', 'preparing')
+
+# In these Nova had perhaps asked the guest to freeze its file systems.
+_MAKING_AN_IMAGE = (
+    task_states.IMAGE_SNAPSHOT_PENDING, task_states.IMAGE_SNAPSHOT,
+    task_states.IMAGE_PENDING_UPLOAD, task_states.IMAGE_UPLOADING,
+    task_states.IMAGE_BACKUP)
 
 # In these the server was perhaps stopped by Nova, which goes on with it, or
 # tells how to.
@@ -367,7 +374,8 @@ class _Recovery:
     def _let_run(self):
         guest = run_guest.RunGuest(self._guest()._domain)
         guest.resume()
-        guest.sync_guest_time()
+        agent.catch_up(
+            guest, frozen=self._instance.task_state in _MAKING_AN_IMAGE)
 
     def _finished(self):
         instance = self._instance

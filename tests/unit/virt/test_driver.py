@@ -31,6 +31,7 @@ from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality import intent
 from nova_temporality import paths
+from nova_temporality.virt import agent
 from nova_temporality.virt import driver
 from nova_temporality.virt import fate
 from nova_temporality.virt import guest as pvm_guest
@@ -327,8 +328,10 @@ class LifeTest(base.DriverTestCase):
         self.fixate('paused')
         self.domain.resume.side_effect = lambda: self.assertFalse(
             self.proven())
-        self.driver.unpause(self.server)
+        with mock.patch.object(agent, 'catch_up') as catch_up:
+            self.driver.unpause(self.server)
         self.assertTrue(self.domain.resume.called)
+        self.assertTrue(catch_up.called)
 
     def test_fixation_is_no_pause_to_nova(self):
         self.driver._pvms.add(self.server.uuid)

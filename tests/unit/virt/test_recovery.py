@@ -22,6 +22,7 @@ from unittest import mock
 import fixtures
 import libvirt
 from nova.compute import power_state
+from nova.compute import task_states
 from nova.compute import vm_states
 from nova.virt.libvirt import driver as libvirt_driver
 
@@ -122,10 +123,16 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.assertEqual(1, self.connection.createXML.call_count)
         self.assertEqual(vm_states.ERROR, self.server.vm_state)
 
-    def test_guest_time_is_set(self):
+    def test_guest_catches_up(self):
         self.fixate()
         self.recover()
-        self.assertTrue(self.domain.setTime.called)
+        self.catch_up.assert_called_once_with(mock.ANY, frozen=False)
+
+    def test_guest_whose_image_was_being_made_is_thawed(self):
+        self.server.task_state = task_states.IMAGE_SNAPSHOT
+        self.fixate()
+        self.recover()
+        self.catch_up.assert_called_once_with(mock.ANY, frozen=True)
 
     def test_paused_server_stays_paused_and_proven(self):
         self.server.vm_state = vm_states.PAUSED
