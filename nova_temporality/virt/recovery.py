@@ -43,6 +43,7 @@ from nova_temporality import paths
 from nova_temporality import recovery
 from nova_temporality.virt import agent
 from nova_temporality.virt import budget
+from nova_temporality.virt import consoles
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import notifications
 from nova_temporality.virt import place
@@ -342,8 +343,8 @@ class _Recovery:
         if not self._is_of_here(xml):
             raise exception.RecoveryFailed(
                 reason='the record of its machine is that of another host')
-        xml = volumes.connect(self._driver, self._context, instance, xml,
-                              self._bdms())
+        xml = consoles.with_free_ports(volumes.connect(
+            self._driver, self._context, instance, xml, self._bdms()))
         self._driver.plug_vifs(instance, instance.get_network_info())
         regions.prepare_recovery(self._pool, self._run_dir, instance.uuid,
                                  self._driver._qemu_gid(),
