@@ -13,6 +13,7 @@
 """A compute host as a whole: its network, its power cut, its boot."""
 
 import functools
+import json
 import pathlib
 import re
 import shutil
@@ -121,6 +122,14 @@ def domain(uuid, which=layout.FIRST):
     dumped = _virsh(which, 'dumpxml', uuid)
     dumped.check_returncode()
     return dumped.stdout
+
+
+def ask_agent(uuid, command, which=layout.FIRST, **arguments):
+    """What a server's guest agent answers to a command of its protocol."""
+    asked = _virsh(which, 'qemu-agent-command', uuid, json.dumps(
+        {'execute': command, 'arguments': arguments}))
+    asked.check_returncode()
+    return json.loads(asked.stdout)['return']
 
 
 def destroy_domains(which):
