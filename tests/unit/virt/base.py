@@ -20,6 +20,7 @@ import time
 from unittest import mock
 
 import fixtures
+from nova.compute import utils as compute_utils
 from nova import context
 from nova import objects
 from nova.tests import fixtures as nova_fixtures
@@ -120,6 +121,11 @@ class DriverTestCase(base.NovaTestCase):
             libvirt_driver.LibvirtDriver, 'spawn',
             side_effect=lambda context, server, image, *args, **kwargs:
             self.guest_xml(self.driver, server, image))).mock
+
+    @staticmethod
+    def fault(exc):
+        """What Nova tells a server's owner of an exception."""
+        return compute_utils.exception_to_dict(exc)['message']
 
     def pool(self):
         pool = vpm.Pool(self.pool_path)

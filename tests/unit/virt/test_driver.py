@@ -276,14 +276,14 @@ class LifeTest(base.DriverTestCase):
     def test_memory_in_use_elsewhere(self):
         with open(self.region.ram_path, 'r+b'):
             exc = self.assertRaises(regions.RegionInUse, self.create_guest)
-        self.assertIn('open in another process', str(exc))
+        self.assertIn('open in another process', self.fault(exc))
 
     def test_paged_server_without_pager_never_runs(self):
         self.pool().free(self.server.uuid)
         self.pool().alloc_vpm(self.server.uuid, 16 << 20, 8 << 20,
                               self.swap_dir)
         exc = self.assertRaises(regions.PagerMissing, self.create_guest)
-        self.assertIn('LD_PRELOAD', str(exc))
+        self.assertIn('LD_PRELOAD', self.fault(exc))
         self.assertTrue(self.domain.destroy.called)
         self.assertFalse(self.domain.resume.called)
         region = self.pool().lookup(self.server.uuid)
