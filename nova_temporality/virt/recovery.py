@@ -216,6 +216,7 @@ class _Recovery:
         """Deal with a live migration that nova-compute saw no end of.
 
         :raises MovedPerhaps: it has perhaps moved
+        :raises StillMoving: libvirt goes on with it
         """
         instance = self._instance
         if self._domain_is_active():
@@ -223,11 +224,8 @@ class _Recovery:
             guest = self._guest()
             with contextlib.suppress(libvirt.libvirtError):
                 guest.abort_job()
-            deadline = time.monotonic() + _ABORT_PATIENCE
-            while (guest.get_job_info().type !=
-                    libvirt.VIR_DOMAIN_JOB_NONE and
-                    time.monotonic() < deadline):
-                time.sleep(0.1)
+            if self._still_moves(guest):
+                raise exception.StillMoving()
         if self._domain_is_active():
             place.forget(self._context, instance.uuid)
             return
@@ -237,6 +235,16 @@ class _Recovery:
             if migration.status not in _NOT_MOVED_YET:
                 regions.discard_state(self._pool, instance.uuid)
                 raise exception.MovedPerhaps(host=migration.dest_compute)
+
+    @staticmethod
+    def _still_moves(guest):
+        """Wait for the end of a live migration; whether it goes on."""
+        deadline = time.monotonic() + _ABORT_PATIENCE
+        while guest.get_job_info().type != libvirt.VIR_DOMAIN_JOB_NONE:
+            if time.monotonic() >= deadline:
+                return True
+            time.sleep(0.1)
+        return False
 
     def _guest(self):
         return self._driver._host.get_guest(self._instance)
