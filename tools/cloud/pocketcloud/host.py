@@ -132,6 +132,11 @@ def ask_agent(uuid, command, which=layout.FIRST, **arguments):
     return json.loads(asked.stdout)['return']
 
 
+def slow_migrations_down(uuid, which=layout.FIRST):
+    """Have live migrations of a server go over one MiB per second."""
+    _virsh(which, 'migrate-setspeed', uuid, '1').check_returncode()
+
+
 def destroy_domains(which):
     """Turn off the guests, as a host does that is shut down without care."""
     # One whose QEMU has just ended cannot be destroyed any more.
