@@ -18,7 +18,7 @@ help:
 	@echo 'make cloud-up        bring up the pocket cloud, or repair it'
 	@echo 'make cloud-status    say how every service of it is'
 	@echo 'make cloud-down      stop it'
-	@echo 'make tempest         run tempest in it'
+	@echo 'make tempest         run tempest in it, brought up if need be'
 	@echo 'make crash-explore   cut the power wherever it hurts, in a model (as root)'
 	@echo 'make fuzz            fuzz what libvpm reads, FUZZ_SECONDS (60) each (as root)'
 	@echo 'make bench-fixation  measure fixation and recovery (as root, 10 minutes)'
@@ -54,7 +54,7 @@ cloud-status:
 	@$(CLOUD) status
 
 # TEMPEST=--plain for ordinary servers, or the beginnings of tests' names
-tempest:
+tempest: cloud-up
 	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m tempestrun $(TEMPEST)
 
 crash-explore: install

@@ -60,6 +60,12 @@ class MovedPerhaps(exception.NovaException):
                'may run on; end it there before rebooting it here')
 
 
+class StillMoving(exception.NovaException):
+    """A server may leave its host at any moment, and is not protected."""
+    msg_fmt = ('libvirt does not end its live migration; restart nova-compute '
+               'when "virsh domjobinfo" shows none any more')
+
+
 class OutageTooLong(exception.NovaException):
     """A server was not resumed, though its state was proven."""
     msg_fmt = 'Not resumed after the host went down: %(reason)s'

@@ -14,25 +14,22 @@
  *
  * Every page is always a pattern of its number and its version; the versions
  * are kept elsewhere, in locked memory.  A wrong page ends the program. */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
+
+#include "program.h"
 
 #define PAGE 4096u
 #define WORDS (PAGE / 8)
 #define THREADS_MOST 64
 #define THETA 0.99        /* of the zipf distribution, as in YCSB */
-#define SCATTER 2654435761u  /* a prime: spreads what is popular */
 #define BUSY 0x80000000u  /* in a version: somebody uses the page */
 
 enum pattern { UNIFORM, ZIPF, SEQUENTIAL };
@@ -49,20 +46,6 @@ static uint64_t *memory;
 static uint32_t *versions;
 static uint32_t pages;
 static double zeta, eta, second;
-
-static void die(const char *what)
-{
-    fprintf(stderr, "access: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* splitmix64 */
 static uint64_t draw(uint64_t *seed)

@@ -7,38 +7,20 @@
  * wakes whoever waits: what every pager on userfaultfd(2) must do, and nothing
  * else.  Touches every page once, in the order of access.c; prints the time
  * that each took, in ns, as JSON. */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SCATTER 2654435761u
+#include "program.h"
 
 static uint8_t *memory;
 static uint64_t length, page_size;
 static int file, uffd;
-
-static void die(const char *what)
-{
-    fprintf(stderr, "bare: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void answer(uint64_t address)
 {

@@ -36,6 +36,7 @@ from nova_temporality import limits
 from nova_temporality import paths
 from nova_temporality import resources
 from nova_temporality import sizing
+from nova_temporality.virt import agent
 from nova_temporality.virt import budget
 from nova_temporality.virt import checks
 from nova_temporality.virt import fate
@@ -168,7 +169,6 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
             self._check_request(instance, instance.flavor, image_meta,
                                 network_info)
             budget.check_priority(instance.flavor)
-            self._admit(instance)
         super().spawn(context, instance, image_meta, injected_files,
                       admin_password, allocations, network_info=network_info,
                       block_device_info=block_device_info, power_on=power_on,
@@ -409,7 +409,8 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
             return super().unpause(instance)
         guest = run_guest.RunGuest(self._host.get_guest(instance)._domain)
         guest.resume()
-        guest.sync_guest_time()
+        # It may have been recovered meanwhile.
+        agent.catch_up(guest)
 
     def attach_interface(self, context, instance, image_meta, vif):
         """See ComputeDriver."""

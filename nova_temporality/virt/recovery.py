@@ -41,7 +41,9 @@ from nova_temporality import exception
 from nova_temporality import limits
 from nova_temporality import paths
 from nova_temporality import recovery
+from nova_temporality.virt import agent
 from nova_temporality.virt import budget
+from nova_temporality.virt import consoles
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import notifications
 from nova_temporality.virt import place
@@ -69,6 +71,12 @@ _ABORT_PATIENCE = 10
 
 # What migrations are before QEMU begins with them.
 _NOT_MOVED_YET = ('accepted', 'queued', 'preparing')
+
+# In these Nova had perhaps asked the guest to freeze its file systems.
+_MAKING_AN_IMAGE = (
+    task_states.IMAGE_SNAPSHOT_PENDING, task_states.IMAGE_SNAPSHOT,
+    task_states.IMAGE_PENDING_UPLOAD, task_states.IMAGE_UPLOADING,
+    task_states.IMAGE_BACKUP)
 
 # In these the server was perhaps stopped by Nova, which goes on with it, or
 # tells how to.
@@ -208,6 +216,7 @@ class _Recovery:
         """Deal with a live migration that nova-compute saw no end of.
 
         :raises MovedPerhaps: it has perhaps moved
+        :raises StillMoving: libvirt goes on with it
         """
         instance = self._instance
         if self._domain_is_active():
@@ -215,11 +224,8 @@ class _Recovery:
             guest = self._guest()
             with contextlib.suppress(libvirt.libvirtError):
                 guest.abort_job()
-            deadline = time.monotonic() + _ABORT_PATIENCE
-            while (guest.get_job_info().type !=
-                    libvirt.VIR_DOMAIN_JOB_NONE and
-                    time.monotonic() < deadline):
-                time.sleep(0.1)
+            if self._still_moves(guest):
+                raise exception.StillMoving()
         if self._domain_is_active():
             place.forget(self._context, instance.uuid)
             return
@@ -229,6 +235,16 @@ class _Recovery:
             if migration.status not in _NOT_MOVED_YET:
                 regions.discard_state(self._pool, instance.uuid)
                 raise exception.MovedPerhaps(host=migration.dest_compute)
+
+    @staticmethod
+    def _still_moves(guest):
+        """Wait for the end of a live migration; whether it goes on."""
+        deadline = time.monotonic() + _ABORT_PATIENCE
+        while guest.get_job_info().type != libvirt.VIR_DOMAIN_JOB_NONE:
+            if time.monotonic() >= deadline:
+                return True
+            time.sleep(0.1)
+        return False
 
     def _guest(self):
         return self._driver._host.get_guest(self._instance)
@@ -335,8 +351,8 @@ class _Recovery:
         if not self._is_of_here(xml):
             raise exception.RecoveryFailed(
                 reason='the record of its machine is that of another host')
-        xml = volumes.connect(self._driver, self._context, instance, xml,
-                              self._bdms())
+        xml = consoles.with_free_ports(volumes.connect(
+            self._driver, self._context, instance, xml, self._bdms()))
         self._driver.plug_vifs(instance, instance.get_network_info())
         regions.prepare_recovery(self._pool, self._run_dir, instance.uuid,
                                  self._driver._qemu_gid(),
@@ -367,7 +383,8 @@ class _Recovery:
     def _let_run(self):
         guest = run_guest.RunGuest(self._guest()._domain)
         guest.resume()
-        guest.sync_guest_time()
+        agent.catch_up(
+            guest, frozen=self._instance.task_state in _MAKING_AN_IMAGE)
 
     def _finished(self):
         instance = self._instance

@@ -42,15 +42,23 @@ LOG = logging.getLogger(__name__)
 _LOCK_TIMEOUT = 10
 
 
-class PagerMissing(Exception):
+class RegionError(Exception):
+    """Why a pVM is not started, which somebody has to see to."""
+
+    def format_message(self):
+        """What Nova shows as a server's fault; else, the class's name."""
+        return str(self)
+
+
+class PagerMissing(RegionError):
     """A QEMU has a paged region for memory, but no pager."""
 
 
-class RegionInUse(Exception):
+class RegionInUse(RegionError):
     """Some process has a pVM's memory open that should not."""
 
 
-class LoadUnfinished(Exception):
+class LoadUnfinished(RegionError):
     """A pVM is a mixture of what it was and what a snapshot has."""
 
 

@@ -18,6 +18,7 @@ import time
 from pocketcloud import graph
 from pocketcloud import host
 from pocketcloud import layout
+from pocketcloud import process
 from pocketcloud import services
 from pocketcloud import tenant
 from powercut import client
@@ -151,6 +152,19 @@ def power_fails(uuids, which=layout.FIRST):
     """Raise the POD signal; wait until the servers are fixated."""
     os.kill(services.of_host('notifier', which).record.read().pid, 44)
     wait_pvms(uuids, 'fixated', which=which)
+
+
+def kill_nova_compute(which=layout.FIRST):
+    """SIGKILL, as the OOM killer would, its privileged helpers too.
+
+    :returns: the service
+    """
+    service = services.of_host('nova-compute', which)
+    pids = process.members(service.record.read().pid)
+    for pid in pids:
+        process.kill(pid)
+    assert not process.wait_gone(pids, 10)
+    return service
 
 
 def boot(which=layout.FIRST):

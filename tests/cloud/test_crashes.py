@@ -19,16 +19,6 @@ import threading
 from nova_temporality import vpm
 
 
-def _kill_nova_compute():
-    """SIGKILL, as the OOM killer would, its privileged helpers too."""
-    from pocketcloud import process
-    from pocketcloud import services
-    service = services.of_host('nova-compute')
-    for pid in process.members(service.record.read().pid):
-        process.kill(pid)
-    return service
-
-
 def test_daemons_and_qemu_die(servers):
     from pocketcloud import layout
     from pocketcloud import services
@@ -61,7 +51,7 @@ def test_daemons_and_qemu_die(servers):
     server = actor.compute.get_server(actor.id)
     actor.compute.delete_server(server)
     helpers.wait(lambda: actor.qemus() == [] if actor.region else True)
-    _kill_nova_compute().start()
+    helpers.kill_nova_compute().start()
     actor.compute.wait_for_delete(server)
     helpers.wait(lambda: actor.region is None)
     assert actor.nvram() == 0
@@ -75,7 +65,7 @@ def test_spawn_is_cut_off(servers):
     before = set(helpers.regions())
     helpers.create(servers, 'cut-off', '--property', 'persistent=true')
     helpers.wait(lambda: set(helpers.regions()) > before)
-    _kill_nova_compute().start()
+    helpers.kill_nova_compute().start()
     helpers.wait(
         lambda: client.show('cut-off')['status'] in ('ERROR', 'ACTIVE'))
     client.delete('cut-off')
@@ -127,7 +117,7 @@ def test_recovery_is_cut_off_and_waits_for_the_controller(servers):
     actor.wait_armed()
     before = actor.life()
     # Nobody needs nova-compute for a fixation.
-    _kill_nova_compute()
+    helpers.kill_nova_compute()
     helpers.power_fails([actor.id])
     host.power_cut()
 
@@ -145,7 +135,7 @@ def test_recovery_is_cut_off_and_waits_for_the_controller(servers):
     finally:
         conductor.start()
     helpers.wait(actor.qemus)
-    _kill_nova_compute().start()
+    helpers.kill_nova_compute().start()
     boot.join()
 
     after = actor.life()

@@ -28,7 +28,7 @@ from tests.functional import vpm_machine
 @pytest.fixture(params=['tcg', 'kvm'])
 def accel(request):
     if request.param == 'kvm' and not os.access('/dev/kvm', os.R_OK | os.W_OK):
-        pytest.skip('/dev/kvm cannot be opened: tried with TCG only')
+        pytest.skip('/dev/kvm cannot be opened')
     return request.param
 
 

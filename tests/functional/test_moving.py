@@ -12,7 +12,6 @@
 
 """A pVM's memory moves into another pool, while its vCPUs run."""
 
-import os
 import pathlib
 
 import pytest
@@ -85,12 +84,11 @@ def test_notifier_that_is_not_there_does_no_harm(host):
     guest.wait_counting()
 
 
-def test_it_moves_and_is_protected_there(host, target_host):
-    # Migrations under TCG are known to lose pages.
-    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
-        pytest.skip('/dev/kvm cannot be opened')
-    source = host.booted('kvm')
-    target = target_host.guest('kvm', name=source.name)
+# Migrations under TCG are known to lose pages.
+@pytest.mark.parametrize('accel', ['kvm'], indirect=True)
+def test_it_moves_and_is_protected_there(host, target_host, accel):
+    source = host.booted(accel)
+    target = target_host.guest(accel, name=source.name)
     here, there = host.notifier(), target_host.notifier()
     here.protect(source)
     there.start()

@@ -22,7 +22,17 @@ import time
 
 import pytest
 
-SECONDS = int(os.environ.get('VPM_SECONDS', '0'))
+
+def _seconds():
+    given = os.environ.get('VPM_SECONDS', '0')
+    if not given.isdecimal():
+        raise pytest.Collector.CollectError(
+            "VPM_SECONDS is '%s'; give it a whole number of seconds, such as "
+            '3600' % given)
+    return int(given)
+
+
+SECONDS = _seconds()
 
 # At least; KVM may have to emulate every instruction.
 PAGES_OUT = {'tcg': 100000, 'kvm': 3000}

@@ -21,7 +21,6 @@ set -eu -o pipefail
 . "$(dirname "$0")/../../tools/cloud/lib.sh"
 
 OUT=$STATE/kernel
-WORK=$STATE/kernel.new
 
 # Names of the packages that one depends on.
 depends() {
@@ -38,8 +37,7 @@ get() {
 # Image and headers have to be of one version.
 get_kernel() {
     local headers version name
-    mkdir -p "$WORK"
-    cd "$WORK"
+    cd "$NEW"
     headers=$(depends linux-headers-amd64)
     version=$(apt-cache show --no-all-versions "$headers" |
         awk '$1 == "Version:" { print $2 }')
@@ -56,19 +54,9 @@ get_kernel() {
     echo "${headers#linux-headers-}" >release
 }
 
-main() {
-    local hash
-    need_root
-    state_init
-    hash=$(content_hash "${BASH_SOURCE[0]}")
-    if stamped kernel "$hash" && [ -e "$OUT/vmlinuz" ]; then
-        return
-    fi
-    rm -rf "$WORK" "$OUT"
+build() {
     step kernel "fetching the kernel that the POD driver is tested with" \
         get_kernel
-    mv "$WORK" "$OUT"
-    stamp kernel "$hash"
 }
 
-main
+stamped_build kernel build "${BASH_SOURCE[0]}"

@@ -86,6 +86,25 @@ stamp() {
     echo "$2" >"$STAMPS/$1"
 }
 
+# stamped_build NAME BUILD SOURCE...: have the function BUILD make what becomes
+# $STATE/NAME, in the directory $NEW; kept until a source changes.
+stamped_build() {
+    local name=$1 build=$2 hash
+    shift 2
+    need_root
+    state_init
+    hash=$(content_hash "$@")
+    if stamped "$name" "$hash" && [ -e "$STATE/$name" ]; then
+        return
+    fi
+    NEW=$STATE/$name.new
+    rm -rf "$NEW" "${STATE:?}/$name"
+    mkdir "$NEW"
+    "$build"
+    mv "$NEW" "$STATE/$name"
+    stamp "$name" "$hash"
+}
+
 # uv_pip VENV COMMAND...: uv's pip for a virtual environment.  It does not read
 # pip's configuration, so it is handed the index that stands there.
 uv_pip() {

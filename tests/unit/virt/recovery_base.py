@@ -24,6 +24,7 @@ from nova import objects
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality import conf
+from nova_temporality.virt import agent
 from nova_temporality.virt import notifications
 from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
@@ -45,6 +46,8 @@ class RecoveryTestCase(base.DriverTestCase):
             self.driver, 'plug_vifs'))
         self.load = self.useFixture(fixtures.MockPatchObject(
             regions, 'load')).mock
+        self.catch_up = self.useFixture(fixtures.MockPatchObject(
+            agent, 'catch_up')).mock
         self.reboot = self.useFixture(fixtures.MockPatchObject(
             self.driver, '_hard_reboot', side_effect=lambda *args:
             self.make_domain(power_state.RUNNING))).mock

@@ -37,8 +37,7 @@ class BudgetTestCase(base.DriverTestCase):
 
     def setUp(self):
         super().setUp()
-        self.spawned = self.useFixture(fixtures.MockPatchObject(
-            libvirt_driver.LibvirtDriver, 'spawn')).mock
+        self.spawned = self.mock_spawn()
         self.cpus = self.useFixture(fixtures.MockPatchObject(
             os, 'cpu_count', return_value=1)).mock
 

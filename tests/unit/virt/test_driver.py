@@ -31,6 +31,7 @@ from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality import intent
 from nova_temporality import paths
+from nova_temporality.virt import agent
 from nova_temporality.virt import driver
 from nova_temporality.virt import fate
 from nova_temporality.virt import guest as pvm_guest
@@ -60,8 +61,7 @@ class DecisionTest(base.DriverTestCase):
 
     def setUp(self):
         super().setUp()
-        self.spawned = self.useFixture(fixtures.MockPatchObject(
-            libvirt_driver.LibvirtDriver, 'spawn')).mock
+        self.spawned = self.mock_spawn()
 
     def spawn(self, server):
         self.driver.spawn(self.context, server, self.image(), [], None, {},
@@ -110,7 +110,7 @@ class DecisionTest(base.DriverTestCase):
                                   metadata={'persistent': 'true'})
         self.assertRaises(nova_exception.ComputeResourcesUnavailable,
                           self.spawn, server)
-        self.assertFalse(self.spawned.called)
+        self.assertEqual([], self.pool().regions())
 
 
 class HostTest(base.DriverTestCase):
@@ -276,14 +276,14 @@ class LifeTest(base.DriverTestCase):
     def test_memory_in_use_elsewhere(self):
         with open(self.region.ram_path, 'r+b'):
             exc = self.assertRaises(regions.RegionInUse, self.create_guest)
-        self.assertIn('open in another process', str(exc))
+        self.assertIn('open in another process', self.fault(exc))
 
     def test_paged_server_without_pager_never_runs(self):
         self.pool().free(self.server.uuid)
         self.pool().alloc_vpm(self.server.uuid, 16 << 20, 8 << 20,
                               self.swap_dir)
         exc = self.assertRaises(regions.PagerMissing, self.create_guest)
-        self.assertIn('LD_PRELOAD', str(exc))
+        self.assertIn('LD_PRELOAD', self.fault(exc))
         self.assertTrue(self.domain.destroy.called)
         self.assertFalse(self.domain.resume.called)
         region = self.pool().lookup(self.server.uuid)
@@ -328,8 +328,10 @@ class LifeTest(base.DriverTestCase):
         self.fixate('paused')
         self.domain.resume.side_effect = lambda: self.assertFalse(
             self.proven())
-        self.driver.unpause(self.server)
+        with mock.patch.object(agent, 'catch_up') as catch_up:
+            self.driver.unpause(self.server)
         self.assertTrue(self.domain.resume.called)
+        self.assertTrue(catch_up.called)
 
     def test_fixation_is_no_pause_to_nova(self):
         self.driver._pvms.add(self.server.uuid)

@@ -12,6 +12,7 @@
 
 """nova-compute starts after a live migration that it saw no end of."""
 
+import os
 from unittest import mock
 
 import fixtures
@@ -21,9 +22,11 @@ from nova.compute import task_states
 from nova.compute import vm_states
 from nova import objects
 
+from nova_temporality import paths
 from nova_temporality import runlock
 from nova_temporality.virt import place
 from nova_temporality.virt import record
+from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
 from tests.unit.virt import recovery_base
 
@@ -61,11 +64,10 @@ class MovedTest(recovery_base.RecoveryTestCase):
         self.assertEqual([], self.faults)
         self.assertEqual(power_state.RUNNING, self.domain.state)
 
-    def still_here(self):
+    def still_here(self, then=libvirt.VIR_DOMAIN_JOB_NONE):
         self.make_domain(power_state.RUNNING)
         self.domain.jobStats.side_effect = [
-            {'type': libvirt.VIR_DOMAIN_JOB_UNBOUNDED},
-            {'type': libvirt.VIR_DOMAIN_JOB_NONE}]
+            {'type': libvirt.VIR_DOMAIN_JOB_UNBOUNDED}, {'type': then}]
         regions.begin_move(self.pool_path, self.run_dir, self.server.uuid)
         # nova-compute ended
         regions._held.pop(self.server.uuid).close()
@@ -80,6 +82,16 @@ class MovedTest(recovery_base.RecoveryTestCase):
         self.assertFalse(self.recorded.called)
         with runlock.RunLock(self.region):
             pass
+
+    def test_it_is_not_called_off(self):
+        self.useFixture(fixtures.MockPatchObject(
+            recovery, '_ABORT_PATIENCE', 0))
+        self.still_here(libvirt.VIR_DOMAIN_JOB_UNBOUNDED)
+        self.assertEqual(vm_states.ERROR, self.server.vm_state)
+        self.assertIn('domjobinfo', self.faults[0])
+        # not to be fixated
+        self.assertTrue(os.path.exists(paths.moving_note(
+            self.run_dir, self.server.uuid)))
 
     def test_it_had_no_record_yet(self):
         with mock.patch.object(record, 'read', return_value=OTHER):

@@ -17,22 +17,36 @@ real ones.
 """
 
 import os
+import socket
 from unittest import mock
 
 import fixtures
 import libvirt
+from lxml import etree
 from nova.compute import power_state
+from nova.compute import task_states
 from nova.compute import vm_states
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import conf
 from nova_temporality import priority
 from nova_temporality import recovery as state_loader
+from nova_temporality.virt import record
 from nova_temporality.virt import recovery
 from nova_temporality.virt import regions
 from tests.unit.virt import base
 from tests.unit.virt import recovery_base
 from tests.unit.virt import test_lost_memory
+
+# as libvirt shows it
+SERIAL = '''<devices>
+<serial type='tcp'>
+  <source mode='bind' host='127.0.0.1' service='%d'/>
+</serial>
+<console type='tcp'>
+  <source mode='bind' host='127.0.0.1' service='%d'/>
+</console>
+</devices>'''
 
 
 class RecoveryTest(recovery_base.RecoveryTestCase):
@@ -122,10 +136,37 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.assertEqual(1, self.connection.createXML.call_count)
         self.assertEqual(vm_states.ERROR, self.server.vm_state)
 
-    def test_guest_time_is_set(self):
+    def test_guest_catches_up(self):
         self.fixate()
         self.recover()
-        self.assertTrue(self.domain.setTime.called)
+        self.catch_up.assert_called_once_with(mock.ANY, frozen=False)
+
+    def test_guest_whose_image_was_being_made_is_thawed(self):
+        self.server.task_state = task_states.IMAGE_SNAPSHOT
+        self.fixate()
+        self.recover()
+        self.catch_up.assert_called_once_with(mock.ANY, frozen=True)
+
+    def test_serial_consoles_get_ports_that_are_free(self):
+        with socket.create_server(('127.0.0.1', 0)) as taken:
+            port = taken.getsockname()[1]
+            self.flags(port_range='%d:%d' % (port, port + 100),
+                       group='serial_console')
+            with open(record.path(self.server), 'r+') as stream:
+                xml = stream.read().replace(
+                    '</domain>', SERIAL % (port, port) + '</domain>')
+                stream.seek(0)
+                stream.write(xml)
+            self.fixate()
+            self.recover()
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+        [xml] = self.connection.createXML.call_args[0][:1]
+        ports = {int(one.get('service'))
+                 for one in etree.fromstring(xml).iter('source')}
+        self.assertEqual(1, len(ports), xml)
+        self.assertGreater(ports.pop(), port)
+        # which other machines may have taken
+        self.assertIn("service='%d'" % port, record.read(self.server))
 
     def test_paused_server_stays_paused_and_proven(self):
         self.server.vm_state = vm_states.PAUSED

@@ -238,7 +238,8 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
 
     def test_rebuild_ends_a_load_that_was_cut_off(self):
         self.unfinished()
-        self.assertRaises(regions.LoadUnfinished, self.boot)
+        exc = self.assertRaises(regions.LoadUnfinished, self.boot)
+        self.assertIn('was not loaded to the end', self.fault(exc))
         regions.free(self.pool_path, self.run_dir, self.server.uuid)
         self.pool().alloc(self.server.uuid, 16 << 20)
         self.boot()

@@ -19,12 +19,10 @@ set -eu -o pipefail
 . "$(dirname "$0")/../lib.sh"
 
 SOURCES=$HERE/guest
-OUT=$STATE/guest
-WORK=$STATE/guest.new
-ROOT=$WORK/root
 DISK_SIZE=448M
-PACKAGES=redis-server,busybox-static,iproute2,e2fsprogs
-MODULES="virtio_pci virtio_blk ext4 virtio_net af_packet button evdev"
+PACKAGES=redis-server,busybox-static,iproute2,e2fsprogs,qemu-guest-agent
+MODULES="virtio_pci virtio_blk ext4 virtio_net virtio_console af_packet button
+    evdev"
 
 # The kernel comes from its package; nothing of it is installed here.
 get_kernel() {
@@ -35,7 +33,7 @@ get_kernel() {
     cd "$WORK/kernel"
     apt-get -q -o APT::Sandbox::User=root download "$package"
     dpkg-deb -x ./*.deb .
-    cp boot/vmlinuz-* "$WORK/vmlinuz"
+    cp boot/vmlinuz-* "$NEW/vmlinuz"
     depmod -b . "$(ls lib/modules)"
 }
 
@@ -66,8 +64,8 @@ make_root() {
 }
 
 make_disk() {
-    truncate -s "$DISK_SIZE" "$WORK/root.img"
-    mkfs.ext4 -q -F -L temporality -m 0 -d "$ROOT" "$WORK/root.img"
+    truncate -s "$DISK_SIZE" "$NEW/root.img"
+    mkfs.ext4 -q -F -L temporality -m 0 -d "$ROOT" "$NEW/root.img"
 }
 
 # Not compressed: emulated CPUs take longer to unpack than to read.
@@ -84,26 +82,18 @@ make_initramfs() {
             cp "$module" "$tree/modules"
             echo "${module##*/}"
         done >"$tree/modules/order"
-    (cd "$tree" && find . | cpio --quiet -o -H newc >"$WORK/initramfs")
+    (cd "$tree" && find . | cpio --quiet -o -H newc >"$NEW/initramfs")
 }
 
-main() {
-    local hash
-    need_root
-    state_init
-    hash=$(content_hash "$SOURCES")
-    if stamped guest "$hash" && [ -e "$OUT/root.img" ]; then
-        return
-    fi
-    rm -rf "$WORK" "$OUT"
-    mkdir -p "$WORK" "$OUT"
+build() {
+    WORK=$NEW/work
+    ROOT=$WORK/root
+    mkdir "$WORK"
     step guest-kernel "fetching the guest's kernel" get_kernel
     step guest-root "building the guest's root file system" make_root
     step guest-disk "making the guest's disk" make_disk
     step guest-initramfs "making the guest's initial RAM disk" make_initramfs
-    mv "$WORK"/{vmlinuz,initramfs,root.img} "$OUT"
     rm -rf "$WORK"
-    stamp guest "$hash"
 }
 
-main
+stamped_build guest build "$SOURCES"

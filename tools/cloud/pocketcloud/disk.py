@@ -148,6 +148,6 @@ def create_pool(host=layout.FIRST):
         return 'is there'
     subprocess.run([
         layout.BIN / 'temporality', 'pool', 'create', '--size', '2G',
-        '--state-size', '8M', '--descriptors', '32', host.pool],
+        '--state-size', '16M', '--descriptors', '32', host.pool],
         check=True, stdout=subprocess.DEVNULL)
     return 'formatted'

@@ -13,6 +13,7 @@
 """A compute host as a whole: its network, its power cut, its boot."""
 
 import functools
+import json
 import pathlib
 import re
 import shutil
@@ -121,6 +122,19 @@ def domain(uuid, which=layout.FIRST):
     dumped = _virsh(which, 'dumpxml', uuid)
     dumped.check_returncode()
     return dumped.stdout
+
+
+def ask_agent(uuid, command, which=layout.FIRST, **arguments):
+    """What a server's guest agent answers to a command of its protocol."""
+    asked = _virsh(which, 'qemu-agent-command', uuid, json.dumps(
+        {'execute': command, 'arguments': arguments}))
+    asked.check_returncode()
+    return json.loads(asked.stdout)['return']
+
+
+def slow_migrations_down(uuid, which=layout.FIRST):
+    """Have live migrations of a server go over one MiB per second."""
+    _virsh(which, 'migrate-setspeed', uuid, '1').check_returncode()
 
 
 def destroy_domains(which):

@@ -100,6 +100,7 @@ class Service:
         elif self.record.path.exists():
             done = 'restarted, it was dead'
         self.stop()
+        self._wait_unconsumed()
         if self.prepare:
             self.prepare()
         process.spawn(self.name, self.command, self.log, self.environment(),
@@ -111,6 +112,17 @@ class Service:
         if self.finish:
             self.finish()
         return done
+
+    def _wait_unconsumed(self, patience=10):
+        """Wait until RabbitMQ knows that the daemon before has ended.
+
+        Its consumer would be taken for a sign that the new one is ready.
+        """
+        deadline = time.monotonic() + patience
+        while self.queue and consumed(self.queue):
+            if time.monotonic() > deadline:
+                raise NotReady('something else consumes %s' % self.queue)
+            time.sleep(0.1)
 
     def becomes_ready(self, patience):
         deadline = time.monotonic() + patience

@@ -90,6 +90,11 @@ class Guest:
             'guest:boot_id', 'guest:uptime', 'fsync:last')
         return Life(boot_id, float(uptime), int(fsync))
 
+    def clock(self):
+        """What the guest takes for the time; seconds since the epoch."""
+        seconds, microseconds = self._redis.time()
+        return seconds + microseconds / 1e6
+
     def fill(self, count):
         """Store *count* keys with their values."""
         for start in range(0, count, _CHUNK):

@@ -1,0 +1,111 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Live migrations that are cut off by a crash, on either host.
+
+Each test leaves the server where the next one finds it. Where its guest gets
+to the other host it is paused meanwhile, see test_hosts.
+"""
+
+import os
+import signal
+
+from tests.cloud import test_hosts
+
+mover = test_hosts.mover
+
+
+def begin(mover, source, target):
+    """Begin a live migration that takes for ever.
+
+    :returns: the pid of the QEMU on the target, which takes no memory before
+              it gets SIGCONT
+    """
+    from tests.cloud import helpers
+    mover.wait_armed(source)
+    pids = []
+
+    def hold():
+        pids.extend(mover.qemus(target))
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        return pids
+
+    mover.migrate_live(target)
+    helpers.wait(hold)
+    helpers.wait(lambda: 'running' in mover.migrations().values())
+    return pids[0]
+
+
+def test_power_fails_on_the_target(mover):
+    from pocketcloud import host
+    from pocketcloud import tenant
+    from tests.cloud import helpers
+    mover.wait_writing()
+    begin(mover, mover.first, mover.second)
+    [qemu] = mover.qemus(mover.first)
+    host.power_cut(mover.second)
+    # Nova 34 does so after every failure, when it has cleaned up.
+    mover.compute.wait_for_server(
+        mover.compute.get_server(mover.id), 'ERROR', failures=[],
+        interval=0.5, wait=120)
+    mover.compute.reset_server_state(mover.id, 'active')
+    mover.wait_armed(mover.first)
+    helpers.boot(mover.second)
+    tenant.wait_compute_service(mover.second)
+    mover.check(mover.first)
+    assert mover.qemus(mover.first) == [qemu]
+    mover.wait_writing()
+
+
+def test_nova_compute_dies_at_the_target(mover):
+    from tests.cloud import helpers
+    mover.pause()
+    held = begin(mover, mover.first, mover.second)
+    service = helpers.kill_nova_compute(mover.second)
+    os.kill(held, signal.SIGCONT)
+    # libvirt needs nobody to finish it; Nova at the source waits.
+    helpers.wait(lambda: not mover.qemus(mover.first))
+    service.start()
+    mover.wait('PAUSED')
+    mover.unpause()
+    mover.check(mover.second)
+    assert mover.qemus(mover.second) == [held]
+    mover.wait_armed(mover.second)
+    mover.wait_writing()
+
+
+def test_nova_compute_dies_at_the_source(mover):
+    from pocketcloud import host
+    from powercut import client
+    from tests.cloud import helpers
+    from tests.cloud import test_actions
+    [qemu] = mover.qemus(mover.second)
+    host.slow_migrations_down(mover.id, mover.second)
+    mover.migrate_live(mover.first)
+    helpers.wait(lambda: 'running' in mover.migrations().values())
+    helpers.wait(lambda: mover.qemus(mover.first))
+    service = helpers.kill_nova_compute(mover.second)
+    # libvirt goes on, so it is unprotected still
+    [pvm] = client.temporality('status', which=mover.second)['pvms']
+    assert pvm['reason'] == 'it is being migrated live'
+    service.start()
+    mover.wait('ACTIVE')
+    mover.wait_armed(mover.second)
+    assert mover.qemus(mover.second) == [qemu]
+    # What it left at the target goes when nova-compute starts there. Nova 34
+    # leaves the claims of both; 4: orphans were deleted.
+    helpers.wait(lambda: not mover.qemus(mover.first))
+    helpers.kill_nova_compute(mover.first).start()
+    mover.check(mover.second, claimed=[mover.first])
+    assert test_actions.nova_manage('audit', '--delete') == 4
+    mover.wait_writing()
