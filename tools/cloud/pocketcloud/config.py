@@ -27,6 +27,7 @@ FILES = {
     'glance-api.conf': layout.ETC / 'glance/glance-api.conf',
     'cinder.conf': layout.ETC / 'cinder/cinder.conf',
     'nova.conf': layout.ETC / 'nova/nova.conf',
+    'nova-db.conf': layout.ETC / 'nova/nova-db.conf',
     'neutron.conf': layout.ETC / 'neutron/neutron.conf',
     'ml2.ini': layout.ETC / 'neutron/ml2.ini',
     'dhcp.ini': layout.ETC / 'neutron/dhcp.ini',

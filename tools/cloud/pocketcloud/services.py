@@ -30,6 +30,7 @@ HERE = pathlib.Path(__file__).parent
 LIBVIRT_NAMESPACE = HERE / 'libvirt-namespace.sh'
 LIBVIRT_HOOK = HERE / 'libvirt-hook.sh'
 NOVA_CONF = config.FILES['nova.conf']
+NOVA_DB_CONF = config.FILES['nova-db.conf']
 NEUTRON_CONF = config.FILES['neutron.conf']
 ML2_INI = config.FILES['ml2.ini']
 DHCP_INI = config.FILES['dhcp.ini']
@@ -131,17 +132,18 @@ def controller():
               (config.FILES['glance-api.conf'],),
               OS_GLANCE_CONFIG_DIR=str(layout.ETC / 'glance')),
         uwsgi('nova-api', 'nova.wsgi.osapi_compute', nova_needs,
-              (NOVA_CONF, PROJECT),
+              (NOVA_CONF, NOVA_DB_CONF, PROJECT),
               OS_NOVA_CONFIG_DIR=str(layout.ETC / 'nova'),
-              OS_NOVA_CONFIG_FILES='%s;nova.conf'
+              OS_NOVA_CONFIG_FILES='%s;nova.conf;nova-db.conf'
               % (layout.VENV / 'etc/nova/api-paste.ini')),
         Service('nova-conductor', 'controller', needs=nova_needs,
-                command=with_files('nova-conductor', NOVA_CONF),
-                files=(NOVA_CONF,), queue='conductor'),
+                command=with_files('nova-conductor', NOVA_CONF,
+                                   NOVA_DB_CONF),
+                files=(NOVA_CONF, NOVA_DB_CONF), queue='conductor'),
         Service('nova-scheduler', 'controller', needs=nova_needs,
                 command=with_files('nova-scheduler', NOVA_CONF,
-                                   TEMPORALITY_CONF),
-                files=(NOVA_CONF, TEMPORALITY_CONF, PROJECT),
+                                   NOVA_DB_CONF, TEMPORALITY_CONF),
+                files=(NOVA_CONF, NOVA_DB_CONF, TEMPORALITY_CONF, PROJECT),
                 queue='scheduler'),
         uwsgi('neutron-api', 'neutron.wsgi.api', ('neutron-db', 'catalog'),
               (NEUTRON_CONF, ML2_INI), catalog.wake_neutron,
