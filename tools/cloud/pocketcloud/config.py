@@ -44,6 +44,7 @@ def host_files(which):
         'libvirtd.conf': which.etc / 'libvirt/libvirtd.conf',
         'virtlogd.conf': which.etc / 'libvirt/virtlogd.conf',
         'qemu.conf': which.etc / 'libvirt/qemu.conf',
+        'agent.ini': which.etc / 'neutron/agent.ini',
     }
 
 
@@ -86,9 +87,11 @@ def values(which, shared):
         'auth': AUTH.format(url=layout.url('keystone', '/v3'), secret=secret,
                             region=layout.REGION),
         'compute_driver': layout.COMPUTE_DRIVER,
+        'concurrency': which.concurrency,
         'controller': layout.CONTROLLER,
         'db_options': DB_OPTIONS,
         'host': which.name,
+        'host_address': which.address,
         'host_disk': which.disk,
         'host_run': which.run,
         # Stays the same as long as the state directory does.
@@ -98,8 +101,10 @@ def values(which, shared):
         'libvirt_socket': which.libvirt_socket,
         'libvirt_sockets': layout.LIBVIRT_SOCKETS,
         'messaging': MESSAGING,
-        'ovsdb': layout.OVSDB,
+        'integration_bridge': layout.INTEGRATION_BRIDGE,
+        'ovsdb': which.ovsdb,
         'pool': which.pool,
+        'provider_bridge': layout.PROVIDER_BRIDGE,
         'privsep_cinder': '%s/privsep-helper --config-file %s' % (
             layout.BIN, FILES['cinder.conf']),
         'privsep_neutron': '%s/privsep-helper --config-file %s' % (
@@ -110,6 +115,8 @@ def values(which, shared):
         'region': layout.REGION,
         'secret': secret,
         'shared': layout.SHARED,
+        # QEMU may listen in a namespace, and nowhere else.
+        'tunnelled': which.netns is not None,
         'transport': 'rabbit://pocket:%s@%s:%d/' % (
             secret, layout.ADDRESS, layout.PORTS['rabbitmq']),
         'venv': layout.VENV,
@@ -129,10 +136,13 @@ def render():
     _render(FILES, values(layout.FIRST, shared=False))
 
 
-def render_hosts(hosts):
-    """Write those of several compute hosts, for servers that move."""
+def render_hosts(hosts, shared):
+    """Write those of several compute hosts, for servers that move.
+
+    :param shared: see values()
+    """
     for which in hosts:
-        _render(host_files(which), values(which, shared=True))
+        _render(host_files(which), values(which, shared))
 
 
 def _render(files, known):
