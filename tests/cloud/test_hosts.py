@@ -48,6 +48,18 @@ def mover(hosts):
     client.delete('mover')
 
 
+@pytest.fixture
+def local_mover(hosts, mover):
+    """The same with its disk on its host's own; the other server is gone."""
+    from pocketcloud import second
+    from powercut import client
+    client.delete('mover')
+    second.up(lambda *args: None, shared=False)
+    local_mover = Mover('local-mover')
+    yield local_mover
+    client.delete('local-mover')
+
+
 class Mover:
     """One server, and what can be seen of it on both hosts."""
 
@@ -277,3 +289,30 @@ def test_evacuated_server_runs_once(mover):
     assert mover.qemus(mover.second) == [pid]
     # The first host has the network's DHCP server, too.
     mover.booted()
+
+
+def test_block_migration_then_power_cut(local_mover):
+    from pocketcloud import host
+    from tests.cloud import helpers
+    mover = local_mover
+    before, connection = mover.booted(), mover.guest.connection()
+    mover.wait_armed(mover.first)
+    mover.pause()
+    mover.migrate_live(mover.second)
+    mover.wait('PAUSED')
+    mover.unpause()
+    mover.check(mover.second)
+    mover.check_ran_on(before, connection)
+    directories = [one.disk / 'nova/instances' / mover.id
+                   for one in (mover.first, mover.second)]
+    helpers.wait(lambda: not directories[0].exists(), 60)
+    assert (directories[1] / 'disk').exists()
+
+    # What Nova made of it there has to be durable now.
+    mover.wait_armed(mover.second)
+    helpers.power_fails([mover.id], mover.second)
+    host.power_cut(mover.second)
+    helpers.boot(mover.second)
+    mover.wait_armed(mover.second)
+    mover.check_ran_on(before, connection)
+    mover.check(mover.second)

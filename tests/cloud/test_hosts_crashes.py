@@ -21,6 +21,7 @@ import signal
 
 from tests.cloud import test_hosts
 
+hosts = test_hosts.hosts
 mover = test_hosts.mover
 
 

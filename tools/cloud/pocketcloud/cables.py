@@ -86,7 +86,8 @@ def plug():
     subprocess.run(['ip', 'netns', 'add', layout.SECOND.netns], check=True)
     _ip(_FIRST)
     _let_loopback_pass(CONTROL, [])
-    _let_loopback_pass('control', layout.SECOND.enter)
+    _let_loopback_pass('control', ['ip', 'netns', 'exec',
+                                   layout.SECOND.netns])
     _ip(_SECOND, '-n', layout.SECOND.netns)
     return 'plugged'
 

@@ -74,11 +74,11 @@ DATABASES = ('keystone', 'placement', 'glance', 'nova_api', 'nova_cell0',
              'nova_cell1', 'neutron', 'cinder')
 
 
-def values(which, shared):
+def values(which, instances):
     """What the templates may refer to.
 
     :param which: layout.Host
-    :param shared: whether servers' disks are on storage that hosts share
+    :param instances: where the servers' disks are
     """
     secret = layout.secret()
     own = host_files(which)
@@ -96,12 +96,12 @@ def values(which, shared):
         'host_run': which.run,
         # Stays the same as long as the state directory does.
         'host_uuid': uuid.uuid5(uuid.NAMESPACE_OID, secret + which.number),
-        'instances': (layout.SHARED / 'instances' if shared else
-                      which.disk / 'nova' / 'instances'),
+        'in_namespace': which.netns is not None,
+        'instances': instances,
+        'integration_bridge': layout.INTEGRATION_BRIDGE,
         'libvirt_socket': which.libvirt_socket,
         'libvirt_sockets': layout.LIBVIRT_SOCKETS,
         'messaging': MESSAGING,
-        'integration_bridge': layout.INTEGRATION_BRIDGE,
         'ovsdb': which.ovsdb,
         'pool': which.pool,
         'provider_bridge': layout.PROVIDER_BRIDGE,
@@ -115,8 +115,6 @@ def values(which, shared):
         'region': layout.REGION,
         'secret': secret,
         'shared': layout.SHARED,
-        # QEMU may listen in a namespace, and nowhere else.
-        'tunnelled': which.netns is not None,
         'transport': 'rabbit://pocket:%s@%s:%d/' % (
             secret, layout.ADDRESS, layout.PORTS['rabbitmq']),
         'venv': layout.VENV,
@@ -133,16 +131,18 @@ def values(which, shared):
 
 def render():
     """Write all configuration files; they hold the secret."""
-    _render(FILES, values(layout.FIRST, shared=False))
+    _render(FILES, values(layout.FIRST, layout.FIRST.disk / 'nova/instances'))
 
 
 def render_hosts(hosts, shared):
     """Write those of several compute hosts, for servers that move.
 
-    :param shared: see values()
+    :param shared: whether their disks are on storage that all hosts see
     """
+    instances = (layout.SHARED / 'instances' if shared else
+                 layout.OWN / 'disk/nova/instances')
     for which in hosts:
-        _render(host_files(which), values(which, shared))
+        _render(host_files(which), values(which, instances))
 
 
 def _render(files, known):

@@ -23,6 +23,8 @@ STATE = pathlib.Path(os.environ.get('STATE', '/var/tmp/temporality'))
 VENV = STATE / 'venv'
 BIN = VENV / 'bin'
 
+SECOND_NAMESPACE = pathlib.Path(__file__).parent / 'second-namespace.sh'
+
 ADDRESS = '127.0.0.1'
 REGION = 'RegionOne'
 
@@ -53,6 +55,9 @@ VOLUMES = STATE / 'volumes'
 # Storage that all compute hosts see, and no power cut concerns: where the
 # servers' disks are as long as there are two hosts.
 SHARED = STATE / 'shared'
+# Where each host has its own disk, by a link: the path of a server's disk must
+# be the same on the host that it is migrated to.
+OWN = STATE / 'own'
 # How one host's libvirt finds that of another: links, by the hosts' addresses.
 LIBVIRT_SOCKETS = STATE / 'libvirt-sockets'
 
@@ -146,9 +151,15 @@ class Host:
                 'OVS_DBDIR': str(self.openvswitch_database.parent)}
 
     @property
+    def own(self):
+        """What it has at OWN."""
+        return OWN.with_name(OWN.name + self.number)
+
+    @property
     def enter(self):
         """What its daemons' command lines begin with."""
-        return ['ip', 'netns', 'exec', self.netns] if self.netns else []
+        return ['sh', SECOND_NAMESPACE, self.netns, self.own,
+                OWN] if self.netns else []
 
 
 FIRST = Host('pocket', '', '12G', os.environ.get('NVRAM_SIZE', '3g'))

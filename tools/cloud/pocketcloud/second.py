@@ -57,6 +57,13 @@ def _schedule(enabled):
         change(service)
 
 
+def _link_disk(which):
+    which.own.mkdir(exist_ok=True)
+    link = which.own / 'disk'
+    if not link.is_symlink():
+        link.symlink_to(which.disk)
+
+
 def up(report, shared=True):
     """Bring it up; the cloud is up already.
 
@@ -68,6 +75,8 @@ def up(report, shared=True):
     """
     layout.SECOND.run.mkdir(exist_ok=True)
     config.render_hosts(HOSTS, shared)
+    for which in HOSTS:
+        _link_disk(which)
     # A nova-compute that finds itself disabled tells Placement so, and may do
     # that again after it was enabled.
     _schedule(True)
