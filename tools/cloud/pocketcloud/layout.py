@@ -70,6 +70,7 @@ class Host:
     :param number: what ends the names of its services, tasks and files
     :param disk_size: for truncate
     :param nvram_size: for tmpfs
+    :param uid_base: first user id of its servers; they are others on each host
     :param address: where its daemons listen that need a port
     :param netns: the network namespace that its daemons run in
     :param concurrency: nova-compute's [DEFAULT] concurrency_backend
@@ -79,6 +80,7 @@ class Host:
     number: str
     disk_size: str
     nvram_size: str
+    uid_base: int
     address: str = ADDRESS
     netns: str = None
     concurrency: str = 'auto'
@@ -162,10 +164,11 @@ class Host:
                 OWN] if self.netns else []
 
 
-FIRST = Host('pocket', '', '12G', os.environ.get('NVRAM_SIZE', '3g'))
+FIRST = Host('pocket', '', '12G', os.environ.get('NVRAM_SIZE', '3g'),
+             1900000000)
 # For tests of what takes two hosts; not there otherwise.  Link-local
 # addresses, so that nobody routes them.
-SECOND = Host('pocket2', '2', '4G', '2g', address='169.254.77.2',
+SECOND = Host('pocket2', '2', '4G', '2g', 1900100000, address='169.254.77.2',
               netns='temporality2', concurrency='eventlet')
 # Where the second host finds the controller.
 CONTROLLER_ADDRESS = '169.254.77.1'
