@@ -358,12 +358,17 @@ class _Recovery:
                                  self._driver._qemu_gid(),
                                  budget.priority_of(
                                      instance.flavor))
-        xml = pvm_guest.with_incoming(
-            xml, paths.recover_socket(self._run_dir, instance.uuid))
+        host = self._driver._host
         try:
+            if not self._driver.instance_exists(instance):
+                # libvirt's definition was still in the page cache. Without one
+                # the server would be gone from libvirt when it is shut down.
+                host.write_instance_config(xml)
             # Beside the persistent definition, which stays as it was.
-            domain = self._driver._host.get_connection().createXML(
-                xml, libvirt.VIR_DOMAIN_START_PAUSED)
+            domain = host.get_connection().createXML(
+                pvm_guest.with_incoming(xml, paths.recover_socket(
+                    self._run_dir, instance.uuid)),
+                libvirt.VIR_DOMAIN_START_PAUSED)
         except libvirt.libvirtError as exc:
             regions.finish_recovery(self._run_dir, instance.uuid)
             raise exception.RecoveryFailed(

@@ -274,7 +274,8 @@ def nova_manage(*args):
     from pocketcloud import layout
     return subprocess.run(
         [layout.BIN / 'nova-manage', '--config-file',
-         config.FILES['nova.conf'], 'placement', *args],
+         config.FILES['nova.conf'], '--config-file',
+         config.FILES['nova-db.conf'], 'placement', *args],
         env=layout.environment(), check=False).returncode
 
 

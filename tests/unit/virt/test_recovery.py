@@ -128,6 +128,21 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.assertIsNone(
             self.event_finish_with_failure.call_args[1]['exc_val'])
 
+    def test_lost_definition_is_made_anew(self):
+        self.fixate()
+        self.recover()
+        # one that boots, and before there is the one that does not
+        self.assertEqual(['defineXML', 'createXML'],
+                         [call[0] for call in self.connection.mock_calls])
+        self.assertNotIn('defer', self.connection.defineXML.call_args[0][0])
+
+    def test_definition_is_kept(self):
+        self.fixate()
+        self.make_domain(power_state.SHUTDOWN)
+        self.recover()
+        self.assertTrue(self.connection.createXML.called)
+        self.assertFalse(self.connection.defineXML.called)
+
     def test_never_twice(self):
         self.fixate()
         self.recover()

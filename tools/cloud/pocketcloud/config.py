@@ -27,6 +27,7 @@ FILES = {
     'glance-api.conf': layout.ETC / 'glance/glance-api.conf',
     'cinder.conf': layout.ETC / 'cinder/cinder.conf',
     'nova.conf': layout.ETC / 'nova/nova.conf',
+    'nova-db.conf': layout.ETC / 'nova/nova-db.conf',
     'neutron.conf': layout.ETC / 'neutron/neutron.conf',
     'ml2.ini': layout.ETC / 'neutron/ml2.ini',
     'dhcp.ini': layout.ETC / 'neutron/dhcp.ini',
@@ -43,6 +44,7 @@ def host_files(which):
         'libvirtd.conf': which.etc / 'libvirt/libvirtd.conf',
         'virtlogd.conf': which.etc / 'libvirt/virtlogd.conf',
         'qemu.conf': which.etc / 'libvirt/qemu.conf',
+        'agent.ini': which.etc / 'neutron/agent.ini',
     }
 
 
@@ -72,11 +74,11 @@ DATABASES = ('keystone', 'placement', 'glance', 'nova_api', 'nova_cell0',
              'nova_cell1', 'neutron', 'cinder')
 
 
-def values(which, shared):
+def values(which, instances):
     """What the templates may refer to.
 
     :param which: layout.Host
-    :param shared: whether servers' disks are on storage that hosts share
+    :param instances: where the servers' disks are
     """
     secret = layout.secret()
     own = host_files(which)
@@ -85,20 +87,24 @@ def values(which, shared):
         'auth': AUTH.format(url=layout.url('keystone', '/v3'), secret=secret,
                             region=layout.REGION),
         'compute_driver': layout.COMPUTE_DRIVER,
+        'concurrency': which.concurrency,
         'controller': layout.CONTROLLER,
         'db_options': DB_OPTIONS,
         'host': which.name,
+        'host_address': which.address,
         'host_disk': which.disk,
         'host_run': which.run,
         # Stays the same as long as the state directory does.
         'host_uuid': uuid.uuid5(uuid.NAMESPACE_OID, secret + which.number),
-        'instances': (layout.SHARED / 'instances' if shared else
-                      which.disk / 'nova' / 'instances'),
+        'in_namespace': which.netns is not None,
+        'instances': instances,
+        'integration_bridge': layout.INTEGRATION_BRIDGE,
         'libvirt_socket': which.libvirt_socket,
         'libvirt_sockets': layout.LIBVIRT_SOCKETS,
         'messaging': MESSAGING,
-        'ovsdb': layout.OVSDB,
+        'ovsdb': which.ovsdb,
         'pool': which.pool,
+        'provider_bridge': layout.PROVIDER_BRIDGE,
         'privsep_cinder': '%s/privsep-helper --config-file %s' % (
             layout.BIN, FILES['cinder.conf']),
         'privsep_neutron': '%s/privsep-helper --config-file %s' % (
@@ -125,13 +131,18 @@ def values(which, shared):
 
 def render():
     """Write all configuration files; they hold the secret."""
-    _render(FILES, values(layout.FIRST, shared=False))
+    _render(FILES, values(layout.FIRST, layout.FIRST.disk / 'nova/instances'))
 
 
-def render_hosts(hosts):
-    """Write those of several compute hosts, for servers that move."""
+def render_hosts(hosts, shared):
+    """Write those of several compute hosts, for servers that move.
+
+    :param shared: whether their disks are on storage that all hosts see
+    """
+    instances = (layout.SHARED / 'instances' if shared else
+                 layout.OWN / 'disk/nova/instances')
     for which in hosts:
-        _render(host_files(which), values(which, shared=True))
+        _render(host_files(which), values(which, instances))
 
 
 def _render(files, known):

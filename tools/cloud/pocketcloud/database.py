@@ -106,7 +106,8 @@ def sync_glance():
 
 def nova_manage(name, *arguments):
     run(name, layout.BIN / 'nova-manage', '--config-file',
-        config.FILES['nova.conf'], *arguments)
+        config.FILES['nova.conf'], '--config-file',
+        config.FILES['nova-db.conf'], *arguments)
 
 
 def sync_nova_api():

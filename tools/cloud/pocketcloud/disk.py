@@ -148,6 +148,7 @@ def create_pool(host=layout.FIRST):
         return 'is there'
     subprocess.run([
         layout.BIN / 'temporality', 'pool', 'create', '--size', '2G',
-        '--state-size', '16M', '--descriptors', '32', host.pool],
+        '--state-size', '16M', '--descriptors', '32',
+        '--uid-base', str(host.uid_base), host.pool],
         check=True, stdout=subprocess.DEVNULL)
     return 'formatted'

@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 
+from pocketcloud import cables
 from pocketcloud import disk
 from pocketcloud import layout
 from pocketcloud import network
@@ -64,6 +65,13 @@ def kill_everything(which=layout.FIRST):
     return len(victims), len(guests)
 
 
+def _remove_network(which):
+    if which == layout.FIRST:
+        network.remove()
+    else:
+        cables.unplug()
+
+
 def power_cut(which=layout.FIRST):
     """Cut the power of a compute host.
 
@@ -78,8 +86,7 @@ def power_cut(which=layout.FIRST):
         network.note_namespaces()
     daemons, guests = kill_everything(which)
     disk.cut_host_disk(which)
-    if which == layout.FIRST:
-        network.remove()
+    _remove_network(which)
     disk.unmount_host_disk(which)
     for daemon in services.host(which):
         daemon.record.remove()
@@ -91,13 +98,18 @@ def power_cut(which=layout.FIRST):
 def tasks(which=layout.FIRST):
     """The boot of a compute host, as tasks for the graph."""
     number = which.number
+    # Its daemons see only what was mounted before them.
+    mount_needs = ('cables' + number,)
     found = {
         'host-disk' + number: (
-            (), functools.partial(disk.mount_host_disk, which)),
-        'nvram' + number: ((), functools.partial(disk.mount_nvram, which)),
+            mount_needs, functools.partial(disk.mount_host_disk, which)),
+        'nvram' + number: (mount_needs,
+                           functools.partial(disk.mount_nvram, which)),
         'pool' + number: (('nvram' + number,),
                           functools.partial(disk.create_pool, which)),
     }
+    if which == layout.SECOND:
+        found['cables2'] = (), cables.plug
     for daemon in services.host(which):
         found[daemon.name] = daemon.needs, daemon.start
     return found
@@ -153,7 +165,8 @@ def stop_observers(which=layout.FIRST):
     """Stop what would take note of the end of the rest; yield the same."""
     yield from service.stop_all(
         [daemon for daemon in services.host(which) if daemon.name in
-         ('nova-compute' + which.number, 'neutron-agent', 'dhcp-agent')])
+         [name + which.number for name in
+          ('nova-compute', 'neutron-agent', 'dhcp-agent')]])
 
 
 def shut_down(which=layout.FIRST):
@@ -164,8 +177,7 @@ def shut_down(which=layout.FIRST):
         yield destroy_domains(which)
     yield from service.stop_all(table.values())
     kill_everything(which)
-    if which == layout.FIRST:
-        network.remove()
+    _remove_network(which)
     if disk.is_mounted(which.disk):
         disk.unmount_host_disk(which)
     shutil.rmtree(which.run, ignore_errors=True)

@@ -23,6 +23,8 @@ STATE = pathlib.Path(os.environ.get('STATE', '/var/tmp/temporality'))
 VENV = STATE / 'venv'
 BIN = VENV / 'bin'
 
+SECOND_NAMESPACE = pathlib.Path(__file__).parent / 'second-namespace.sh'
+
 ADDRESS = '127.0.0.1'
 REGION = 'RegionOne'
 
@@ -53,7 +55,10 @@ VOLUMES = STATE / 'volumes'
 # Storage that all compute hosts see, and no power cut concerns: where the
 # servers' disks are as long as there are two hosts.
 SHARED = STATE / 'shared'
-# How one host's libvirt finds that of another: links, by the hosts' names.
+# Where each host has its own disk, by a link: the path of a server's disk must
+# be the same on the host that it is migrated to.
+OWN = STATE / 'own'
+# How one host's libvirt finds that of another: links, by the hosts' addresses.
 LIBVIRT_SOCKETS = STATE / 'libvirt-sockets'
 
 
@@ -65,12 +70,20 @@ class Host:
     :param number: what ends the names of its services, tasks and files
     :param disk_size: for truncate
     :param nvram_size: for tmpfs
+    :param uid_base: first user id of its servers; they are others on each host
+    :param address: where its daemons listen that need a port
+    :param netns: the network namespace that its daemons run in
+    :param concurrency: nova-compute's [DEFAULT] concurrency_backend
     """
 
     name: str
     number: str
     disk_size: str
     nvram_size: str
+    uid_base: int
+    address: str = ADDRESS
+    netns: str = None
+    concurrency: str = 'auto'
 
     @property
     def group(self):
@@ -117,10 +130,48 @@ class Host:
         """The socket of its libvirt."""
         return self.run / 'libvirt' / 'libvirt-sock'
 
+    @property
+    def openvswitch_run(self):
+        """Directory of the sockets of its Open vSwitch."""
+        return self.run / 'openvswitch'
 
-FIRST = Host('pocket', '', '12G', os.environ.get('NVRAM_SIZE', '3g'))
-# For tests of what takes two hosts; not there otherwise.
-SECOND = Host('pocket2', '2', '4G', '2g')
+    @property
+    def openvswitch_database(self):
+        """The configuration of its Open vSwitch."""
+        return self.disk / 'openvswitch' / 'conf.db'
+
+    @property
+    def ovsdb(self):
+        """Where its Open vSwitch is told what to do."""
+        return 'unix:%s' % (self.openvswitch_run / 'db.sock')
+
+    @property
+    def environment(self):
+        """By which commands find its Open vSwitch and no other."""
+        return {'OVS_RUNDIR': str(self.openvswitch_run),
+                'OVS_LOGDIR': str(LOG),
+                'OVS_DBDIR': str(self.openvswitch_database.parent)}
+
+    @property
+    def own(self):
+        """What it has at OWN."""
+        return OWN.with_name(OWN.name + self.number)
+
+    @property
+    def enter(self):
+        """What its daemons' command lines begin with."""
+        return ['sh', SECOND_NAMESPACE, self.netns, self.own,
+                OWN] if self.netns else []
+
+
+FIRST = Host('pocket', '', '12G', os.environ.get('NVRAM_SIZE', '3g'),
+             1900000000)
+# For tests of what takes two hosts; not there otherwise.  Link-local
+# addresses, so that nobody routes them.
+SECOND = Host('pocket2', '2', '4G', '2g', 1900100000, address='169.254.77.2',
+              netns='temporality2', concurrency='eventlet')
+# Where the second host finds the controller.
+CONTROLLER_ADDRESS = '169.254.77.1'
 
 # Those of the first host, which is the one that is meant by default.
 HOST_DISK = FIRST.disk
@@ -128,7 +179,9 @@ HOST_RUN = FIRST.run
 NVRAM = FIRST.nvram
 POOL = FIRST.pool
 
-OVSDB = 'unix:%s' % (HOST_RUN / 'openvswitch' / 'db.sock')
+# The bridge of a host's servers, and the one that leads out of the host.
+INTEGRATION_BRIDGE = 'br-int'
+PROVIDER_BRIDGE = 'br-provider'
 
 COMPUTE_DRIVER = os.environ.get('COMPUTE_DRIVER',
                                 'temporality.TemporalityDriver')
@@ -167,14 +220,11 @@ def environment(**extra):
     TEMPORALITY_STATE is inherited by whatever a daemon starts, and tells
     even a detached grandchild from a process of somebody else's.
     """
-    openvswitch = str(HOST_RUN / 'openvswitch')
     return dict({
         'PATH': '%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:'
                 '/sbin:/bin' % BIN,
         'HOME': str(STATE),
         'LANG': 'C.UTF-8',
         'TEMPORALITY_STATE': str(STATE),
-        'OVS_RUNDIR': openvswitch,
-        'OVS_LOGDIR': str(LOG),
-        'OVS_DBDIR': str(HOST_DISK / 'openvswitch'),
+        **FIRST.environment,
     }, **extra)

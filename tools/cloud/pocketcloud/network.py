@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What the compute host's virtual network leaves in the kernel.
+"""What the first host's virtual network leaves in the kernel.
 
 Open vSwitch's userspace datapath keeps its own devices when it is killed, and
 so do the namespaces of the DHCP agent, with a dead device inside that the
@@ -23,7 +23,7 @@ import subprocess
 from pocketcloud import layout
 
 NETNS = pathlib.Path('/run/netns')
-LINKS = 'br-int', 'ovs-netdev'
+LINKS = layout.INTEGRATION_BRIDGE, layout.PROVIDER_BRIDGE, 'ovs-netdev'
 # The note that the devices are ours, and the list of our namespaces.
 CLAIM = layout.STATE / 'network-links'
 NAMESPACES = layout.STATE / 'network-namespaces'

@@ -12,9 +12,9 @@
 
 """The second compute host, for what takes two: migrations and evacuations.
 
-It has no virtual network, so servers that shall move are made without ports.
-While it is there, the disks of both hosts' servers are on storage that both
-see.
+Its nova-compute runs under eventlet, the first host's in native threads. While
+it is there, the disks of both hosts' servers are on storage that both see,
+unless they shall be each on its host's own.
 """
 
 import functools
@@ -57,18 +57,33 @@ def _schedule(enabled):
         change(service)
 
 
-def up(report):
+def _link_disk(which):
+    which.own.mkdir(exist_ok=True)
+    link = which.own / 'disk'
+    if not link.is_symlink():
+        link.symlink_to(which.disk)
+
+
+def up(report, shared=True):
     """Bring it up; the cloud is up already.
 
+    It may be up, too, to change where the disks are; there are no servers
+    then.
+
     :param report: see graph.run()
+    :param shared: whether servers' disks are on storage that both hosts see
     """
     layout.SECOND.run.mkdir(exist_ok=True)
-    config.render_hosts(HOSTS)
+    config.render_hosts(HOSTS, shared)
+    for which in HOSTS:
+        _link_disk(which)
+    # A nova-compute that finds itself disabled tells Placement so, and may do
+    # that again after it was enabled.
+    _schedule(True)
     graph.run(tasks(), report)
     # Nova does not, and a host that has just come up may lose its identity.
     for which in HOSTS:
         disk.sync_host_disk(which)
-    _schedule(True)
 
 
 def down():
@@ -76,6 +91,7 @@ def down():
     _schedule(False)
     for _line in host.shut_down(layout.SECOND):
         pass
+    services.disconnect_second()
     shutil.rmtree(layout.SHARED)
     config.render()
     services.of_host('nova-compute').start()

@@ -17,6 +17,7 @@ import pathlib
 import shutil
 import subprocess
 
+from pocketcloud import cables
 from pocketcloud import catalog
 from pocketcloud import config
 from pocketcloud import database
@@ -25,11 +26,11 @@ from pocketcloud import network
 from pocketcloud import process
 from pocketcloud.service import Service
 
-OVS_RUN = layout.HOST_RUN / 'openvswitch'
 HERE = pathlib.Path(__file__).parent
 LIBVIRT_NAMESPACE = HERE / 'libvirt-namespace.sh'
 LIBVIRT_HOOK = HERE / 'libvirt-hook.sh'
 NOVA_CONF = config.FILES['nova.conf']
+NOVA_DB_CONF = config.FILES['nova-db.conf']
 NEUTRON_CONF = config.FILES['neutron.conf']
 ML2_INI = config.FILES['ml2.ini']
 DHCP_INI = config.FILES['dhcp.ini']
@@ -131,17 +132,18 @@ def controller():
               (config.FILES['glance-api.conf'],),
               OS_GLANCE_CONFIG_DIR=str(layout.ETC / 'glance')),
         uwsgi('nova-api', 'nova.wsgi.osapi_compute', nova_needs,
-              (NOVA_CONF, PROJECT),
+              (NOVA_CONF, NOVA_DB_CONF, PROJECT),
               OS_NOVA_CONFIG_DIR=str(layout.ETC / 'nova'),
-              OS_NOVA_CONFIG_FILES='%s;nova.conf'
+              OS_NOVA_CONFIG_FILES='%s;nova.conf;nova-db.conf'
               % (layout.VENV / 'etc/nova/api-paste.ini')),
         Service('nova-conductor', 'controller', needs=nova_needs,
-                command=with_files('nova-conductor', NOVA_CONF),
-                files=(NOVA_CONF,), queue='conductor'),
+                command=with_files('nova-conductor', NOVA_CONF,
+                                   NOVA_DB_CONF),
+                files=(NOVA_CONF, NOVA_DB_CONF), queue='conductor'),
         Service('nova-scheduler', 'controller', needs=nova_needs,
                 command=with_files('nova-scheduler', NOVA_CONF,
-                                   TEMPORALITY_CONF),
-                files=(NOVA_CONF, TEMPORALITY_CONF, PROJECT),
+                                   NOVA_DB_CONF, TEMPORALITY_CONF),
+                files=(NOVA_CONF, NOVA_DB_CONF, TEMPORALITY_CONF, PROJECT),
                 queue='scheduler'),
         uwsgi('neutron-api', 'neutron.wsgi.api', ('neutron-db', 'catalog'),
               (NEUTRON_CONF, ML2_INI), catalog.wake_neutron,
@@ -155,22 +157,22 @@ def controller():
     ]
 
 
-def create_ovs_database():
+def create_ovs_database(which):
     """Open vSwitch's configuration is on the host's disk, its sockets not."""
-    OVS_RUN.mkdir(parents=True, exist_ok=True)
-    path = layout.HOST_DISK / 'openvswitch' / 'conf.db'
+    which.openvswitch_run.mkdir(parents=True, exist_ok=True)
+    path = which.openvswitch_database
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         subprocess.run(['ovsdb-tool', 'create', path,
                         '/usr/share/openvswitch/vswitch.ovsschema'],
                        check=True)
     # A stale socket makes ovsdb-server fail.
-    (OVS_RUN / 'db.sock').unlink(missing_ok=True)
+    (which.openvswitch_run / 'db.sock').unlink(missing_ok=True)
 
 
-def ovs_vsctl(*arguments):
+def ovs_vsctl(which, *arguments):
     subprocess.run(['ovs-vsctl', '--timeout=20', *arguments], check=True,
-                   env=layout.environment())
+                   env=layout.environment(**which.environment))
 
 
 def prepare_network():
@@ -179,9 +181,25 @@ def prepare_network():
     network.claim()
 
 
-def create_integration_bridge():
-    ovs_vsctl('--may-exist', 'add-br', 'br-int', '--',
-              'set', 'bridge', 'br-int', 'datapath_type=netdev')
+def create_bridges(which):
+    """Create what the agent wants to find."""
+    for bridge in layout.INTEGRATION_BRIDGE, layout.PROVIDER_BRIDGE:
+        ovs_vsctl(which, '--may-exist', 'add-br', bridge, '--',
+                  'set', 'bridge', bridge, 'datapath_type=netdev')
+    if which == layout.SECOND:
+        ovs_vsctl(which, '--may-exist', 'add-port', layout.PROVIDER_BRIDGE,
+                  'provider')
+    # Either host may have forgotten it, or know the one that was there before.
+    disconnect_second()
+    if network.link_exists(cables.PROVIDER):
+        ovs_vsctl(layout.FIRST, 'add-port', layout.PROVIDER_BRIDGE,
+                  cables.PROVIDER)
+
+
+def disconnect_second():
+    """Have the first host forget the second one's cable."""
+    ovs_vsctl(layout.FIRST, '--if-exists', 'del-port',
+              layout.PROVIDER_BRIDGE, cables.PROVIDER)
 
 
 def make_libvirt_directories(which):
@@ -191,7 +209,7 @@ def make_libvirt_directories(which):
                  which.disk / 'libvirt/cache', layout.LIBVIRT_SOCKETS,
                  layout.SHARED):
         path.mkdir(parents=True, exist_ok=True)
-    link = layout.LIBVIRT_SOCKETS / which.name
+    link = layout.LIBVIRT_SOCKETS / which.address
     link.unlink(missing_ok=True)
     link.symlink_to(which.libvirt_socket)
     etc = which.disk / 'libvirt/etc'
@@ -256,53 +274,63 @@ def nova_compute(which):
                    queue='compute.' + which.name)
 
 
-def networking():
-    """The services of the virtual network, which only one host has."""
-    neutron_needs = 'libvirtd', 'neutron-rpc'
-    return [
-        Service('ovsdb', 'host', needs=('host-disk',),
-                prepare=create_ovs_database,
-                finish=functools.partial(ovs_vsctl, '--no-wait', 'init'),
-                socket=OVS_RUN / 'db.sock', command=[
-                    'ovsdb-server',
-                    layout.HOST_DISK / 'openvswitch' / 'conf.db',
-                    '--remote=p' + layout.OVSDB, '--no-chdir',
-                    '--pidfile', '--unixctl=%s' % (OVS_RUN / 'ovsdb.ctl')]),
-        Service('ovs-vswitchd', 'host', needs=('ovsdb',),
-                prepare=prepare_network, finish=create_integration_bridge,
-                socket=OVS_RUN / 'vswitchd.ctl', command=[
-                    'ovs-vswitchd', layout.OVSDB, '--no-chdir', '--pidfile',
-                    '--unixctl=%s' % (OVS_RUN / 'vswitchd.ctl')]),
-        Service('neutron-agent', 'host', needs=neutron_needs,
+def networking(which):
+    """The services of a host's virtual network."""
+    number = which.number
+    run = which.openvswitch_run
+    agent_ini = config.host_files(which)['agent.ini']
+    needs = 'libvirtd' + number, 'neutron-rpc'
+    found = [
+        Service('ovsdb' + number, which.group, needs=('host-disk' + number,),
+                prepare=functools.partial(create_ovs_database, which),
+                finish=functools.partial(ovs_vsctl, which, '--no-wait',
+                                         'init'),
+                socket=run / 'db.sock', command=[
+                    'ovsdb-server', which.openvswitch_database,
+                    '--remote=p' + which.ovsdb, '--no-chdir',
+                    '--pidfile', '--unixctl=%s' % (run / 'ovsdb.ctl')]),
+        Service('ovs-vswitchd' + number, which.group,
+                needs=('ovsdb' + number,),
+                # The second one's went with the namespace.
+                prepare=None if which.netns else prepare_network,
+                finish=functools.partial(create_bridges, which),
+                socket=run / 'vswitchd.ctl', command=[
+                    'ovs-vswitchd', which.ovsdb, '--no-chdir', '--pidfile',
+                    '--unixctl=%s' % (run / 'vswitchd.ctl')]),
+        Service('neutron-agent' + number, which.group, needs=needs,
                 command=with_files('neutron-openvswitch-agent', NEUTRON_CONF,
-                                   ML2_INI),
-                files=(NEUTRON_CONF, ML2_INI),
+                                   ML2_INI, agent_ini),
+                files=(NEUTRON_CONF, ML2_INI, agent_ini),
                 ready_line='rpc_loop - iteration'),
-        Service('dhcp-agent', 'host', needs=neutron_needs,
-                command=with_files('neutron-dhcp-agent', NEUTRON_CONF,
-                                   ML2_INI, DHCP_INI),
-                # Its devices are gone when Open vSwitch is new.
-                files=(NEUTRON_CONF, ML2_INI, DHCP_INI,
-                       process.Record('ovs-vswitchd').path),
-                ready_line='DHCP agent started'),
     ]
+    if which == layout.FIRST:
+        found.append(
+            Service('dhcp-agent', which.group, needs=needs,
+                    command=with_files('neutron-dhcp-agent', NEUTRON_CONF,
+                                       agent_ini, DHCP_INI),
+                    # Its devices are gone when Open vSwitch is new.
+                    files=(NEUTRON_CONF, agent_ini, DHCP_INI,
+                           process.Record('ovs-vswitchd').path),
+                    ready_line='DHCP agent started'))
+    return found
 
 
 def host(which=layout.FIRST):
     """The services of a compute host; those that others need come first."""
     number = which.number
-    found = networking() if which == layout.FIRST else []
-    libvirt_needs = ['virtlogd' + number, 'notifier' + number]
-    if which == layout.FIRST:
-        libvirt_needs.append('ovs-vswitchd')
-    return found + [
+    found = networking(which) + [
         notifier(which),
         libvirt_service(which, 'virtlogd', ('host-disk' + number,),
                         'virtlogd-sock'),
-        libvirt_service(which, 'libvirtd', libvirt_needs,
-                        'libvirt-sock'),
+        libvirt_service(which, 'libvirtd', tuple(
+            name + number for name in ('virtlogd', 'notifier',
+                                       'ovs-vswitchd')), 'libvirt-sock'),
         nova_compute(which),
     ]
+    for one in found:
+        one.command = which.enter + one.command
+        one.env.update(which.environment)
+    return found
 
 
 def of_host(name, which=layout.FIRST):

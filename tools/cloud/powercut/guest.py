@@ -95,6 +95,10 @@ class Guest:
         seconds, microseconds = self._redis.time()
         return seconds + microseconds / 1e6
 
+    def connection(self):
+        """What its Redis calls this connection; no other has that number."""
+        return self._redis.client_id()
+
     def fill(self, count):
         """Store *count* keys with their values."""
         for start in range(0, count, _CHUNK):
