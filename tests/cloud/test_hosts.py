@@ -88,6 +88,14 @@ class Mover:
         self.compute.live_migrate_server(
             self.id, host=which.name, block_migration='auto')
 
+    def told(self, action):
+        """Why actions of a kind failed, for each event in them, or None."""
+        return [event.details
+                for one in self.compute.server_actions(self.id)
+                if one.action == action
+                for event in self.compute.get_server_action(
+                    one.request_id, self.id).events]
+
     def migrations(self):
         """Its live migrations that are under way, {id: status}."""
         return {one.id: one.status
@@ -185,6 +193,18 @@ def test_cold_migration_is_reverted(mover):
     mover.check(mover.first)
     lives.append(mover.booted())
     assert len({life.boot_id for life in lives}) == 3
+
+
+def test_running_server_with_emulated_cpus_is_not_migrated_live(mover):
+    from tests.cloud import helpers
+    mover.wait_armed(mover.first)
+    before, connection = mover.guest.life(), mover.guest.connection()
+    mover.migrate_live(mover.second)
+    told = helpers.wait(
+        lambda: [told for told in mover.told('live-migration') if told])
+    assert 'pause the server first' in told[0]
+    mover.check(mover.first)
+    mover.check_ran_on(before, connection)
 
 
 def test_live_migration_then_power_cut(mover):
