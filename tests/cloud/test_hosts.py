@@ -149,6 +149,26 @@ class Mover:
         assert self.guest.count(_KEYS) == _KEYS
         assert self.guest.connection() == connection
 
+    def moves_live(self, which, before, connection):
+        """Migrate it to a host, paused; check that it ran on there."""
+        self.pause()
+        self.migrate_live(which)
+        self.wait('PAUSED')
+        self.unpause()
+        self.check(which)
+        self.check_ran_on(before, connection)
+
+    def lives_through_a_power_cut(self, which, before, connection):
+        """Cut the power of its host; check that it runs on."""
+        from pocketcloud import host
+        from tests.cloud import helpers
+        helpers.power_fails([self.id], which)
+        host.power_cut(which)
+        helpers.boot(which)
+        self.wait_armed(which)
+        self.check_ran_on(before, connection)
+        self.check(which)
+
     def pause(self):
         self.compute.pause_server(self.id)
         self.wait('PAUSED')
@@ -208,24 +228,12 @@ def test_running_server_with_emulated_cpus_is_not_migrated_live(mover):
 
 
 def test_live_migration_then_power_cut(mover):
-    from pocketcloud import host
-    from tests.cloud import helpers
     before, connection = mover.guest.life(), mover.guest.connection()
-    mover.pause()
-    mover.migrate_live(mover.second)
-    mover.wait('PAUSED')
-    mover.unpause()
-    mover.check(mover.second)
-    mover.check_ran_on(before, connection)
+    mover.moves_live(mover.second, before, connection)
 
     mover.wait_armed(mover.second)
     before = mover.guest.life()
-    helpers.power_fails([mover.id], mover.second)
-    host.power_cut(mover.second)
-    helpers.boot(mover.second)
-    mover.wait_armed(mover.second)
-    mover.check_ran_on(before, connection)
-    mover.check(mover.second)
+    mover.lives_through_a_power_cut(mover.second, before, connection)
 
 
 def test_cold_migration_is_confirmed(mover):
@@ -312,17 +320,11 @@ def test_evacuated_server_runs_once(mover):
 
 
 def test_block_migration_then_power_cut(local_mover):
-    from pocketcloud import host
     from tests.cloud import helpers
     mover = local_mover
     before, connection = mover.booted(), mover.guest.connection()
     mover.wait_armed(mover.first)
-    mover.pause()
-    mover.migrate_live(mover.second)
-    mover.wait('PAUSED')
-    mover.unpause()
-    mover.check(mover.second)
-    mover.check_ran_on(before, connection)
+    mover.moves_live(mover.second, before, connection)
     directories = [one.disk / 'nova/instances' / mover.id
                    for one in (mover.first, mover.second)]
     helpers.wait(lambda: not directories[0].exists(), 60)
@@ -330,9 +332,4 @@ def test_block_migration_then_power_cut(local_mover):
 
     # What Nova made of it there has to be durable now.
     mover.wait_armed(mover.second)
-    helpers.power_fails([mover.id], mover.second)
-    host.power_cut(mover.second)
-    helpers.boot(mover.second)
-    mover.wait_armed(mover.second)
-    mover.check_ran_on(before, connection)
-    mover.check(mover.second)
+    mover.lives_through_a_power_cut(mover.second, before, connection)
