@@ -122,9 +122,9 @@ class MigratingMixin:
     def _check_vcpus(self, instance):
         """Refuse to let QEMU copy memory that emulated vCPUs write.
 
-        It would lose some of it: QEMU 10.0.2 looks for writes at a wrong
-        place when the memory is not the first it has made, and the first is
-        libvirt's here (migration/ram.c, where the block's offset is missing).
+        It was seen to lose some of it, with QEMU 10.0.2; by its source
+        (migration/ram.c, where the block's offset is missing) because the
+        memory is not the first that it has made: that is libvirt's.
 
         :raises: MigrationPreCheckError
         """
