@@ -169,6 +169,9 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
             self._check_request(instance, instance.flavor, image_meta,
                                 network_info)
             budget.check_priority(instance.flavor)
+            # Before its disks are made; again with the domain, to which other
+            # ways lead.
+            self._admit(instance)
         super().spawn(context, instance, image_meta, injected_files,
                       admin_password, allocations, network_info=network_info,
                       block_device_info=block_device_info, power_on=power_on,

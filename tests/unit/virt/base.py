@@ -27,7 +27,6 @@ from nova.tests import fixtures as nova_fixtures
 from nova.tests.unit.virt.libvirt import test_driver as nova_test_driver
 from nova.virt import fake
 from nova.virt.libvirt import blockinfo
-from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import imagebackend
 import os_vif
 
@@ -114,13 +113,6 @@ class DriverTestCase(base.NovaTestCase):
                 self.context, server, nova_test_driver._fake_network_info(
                     self), blockinfo.get_disk_info('qemu', server, image),
                 image)
-
-    def mock_spawn(self):
-        """Have servers spawned as far as the XML of their domains."""
-        return self.useFixture(fixtures.MockPatchObject(
-            libvirt_driver.LibvirtDriver, 'spawn',
-            side_effect=lambda context, server, image, *args, **kwargs:
-            self.guest_xml(self.driver, server, image))).mock
 
     @staticmethod
     def fault(exc):

@@ -37,7 +37,8 @@ class BudgetTestCase(base.DriverTestCase):
 
     def setUp(self):
         super().setUp()
-        self.spawned = self.mock_spawn()
+        self.spawned = self.useFixture(fixtures.MockPatchObject(
+            libvirt_driver.LibvirtDriver, 'spawn')).mock
         self.cpus = self.useFixture(fixtures.MockPatchObject(
             os, 'cpu_count', return_value=1)).mock
 

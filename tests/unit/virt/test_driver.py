@@ -61,7 +61,8 @@ class DecisionTest(base.DriverTestCase):
 
     def setUp(self):
         super().setUp()
-        self.spawned = self.mock_spawn()
+        self.spawned = self.useFixture(fixtures.MockPatchObject(
+            libvirt_driver.LibvirtDriver, 'spawn')).mock
 
     def spawn(self, server):
         self.driver.spawn(self.context, server, self.image(), [], None, {},
@@ -110,6 +111,7 @@ class DecisionTest(base.DriverTestCase):
                                   metadata={'persistent': 'true'})
         self.assertRaises(nova_exception.ComputeResourcesUnavailable,
                           self.spawn, server)
+        self.assertFalse(self.spawned.called)
         self.assertEqual([], self.pool().regions())
 
 
