@@ -270,12 +270,11 @@ def test_suspended_server_stays_so_over_an_outage(actor):
 
 def nova_manage(*args):
     """Have Nova's operator look after Placement; returns the exit code."""
-    from pocketcloud import config
     from pocketcloud import layout
+    from pocketcloud import services
     return subprocess.run(
-        [layout.BIN / 'nova-manage', '--config-file',
-         config.FILES['nova.conf'], '--config-file',
-         config.FILES['nova-db.conf'], 'placement', *args],
+        [*services.with_files('nova-manage', services.NOVA_CONF,
+                              services.NOVA_DB_CONF), 'placement', *args],
         env=layout.environment(), check=False).returncode
 
 

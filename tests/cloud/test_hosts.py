@@ -159,6 +159,26 @@ class Mover:
         self.check(which)
         self.check_ran_on(before, connection)
 
+    def moves_for_ever(self, target):
+        """Begin a live migration to a host that does not take the memory.
+
+        :returns: the pid of the QEMU there, which goes on after SIGCONT
+        """
+        from tests.cloud import helpers
+        held = []
+
+        def hold():
+            held.extend(self.qemus(target))
+            for pid in held:
+                os.kill(pid, signal.SIGSTOP)
+            return held
+
+        self.pause()
+        self.migrate_live(target)
+        helpers.wait(hold)
+        helpers.wait(lambda: 'running' in self.migrations().values())
+        return held[0]
+
     def lives_through_a_power_cut(self, which, before, connection):
         """Cut the power of its host; check that it runs on."""
         from pocketcloud import host
@@ -248,23 +268,10 @@ def test_cold_migration_is_confirmed(mover):
 
 def test_live_migration_is_aborted(mover):
     from powercut import client
-    from tests.cloud import helpers
     before, connection = mover.guest.life(), mover.guest.connection()
     mover.wait_armed(mover.first)
     [qemu] = mover.qemus(mover.first)
-    # A target that does not take the memory: then it takes for ever.
-    target = []
-
-    def hold():
-        target.extend(mover.qemus(mover.second))
-        for pid in target:
-            os.kill(pid, signal.SIGSTOP)
-        return target
-
-    mover.pause()
-    mover.migrate_live(mover.second)
-    helpers.wait(hold, 60)
-    helpers.wait(lambda: 'running' in mover.migrations().values(), 60)
+    target = mover.moves_for_ever(mover.second)
     # It is protected by nobody now, and both notifiers say so.
     for one in mover.first, mover.second:
         [pvm] = client.temporality('status', which=one)['pvms']
@@ -276,7 +283,7 @@ def test_live_migration_is_aborted(mover):
 
     [migration] = mover.migrations()
     mover.compute.abort_server_migration(migration, mover.id)
-    os.kill(target[0], signal.SIGCONT)
+    os.kill(target, signal.SIGCONT)
     mover.unpause_after_failure()
     mover.check(mover.first)
     mover.wait_armed(mover.first)

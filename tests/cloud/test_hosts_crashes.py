@@ -25,35 +25,13 @@ hosts = test_hosts.hosts
 mover = test_hosts.mover
 
 
-def begin(mover, source, target):
-    """Begin a live migration that takes for ever.
-
-    :returns: the pid of the QEMU on the target, which takes no memory before
-              it gets SIGCONT
-    """
-    from tests.cloud import helpers
-    mover.wait_armed(source)
-    mover.pause()
-    pids = []
-
-    def hold():
-        pids.extend(mover.qemus(target))
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        return pids
-
-    mover.migrate_live(target)
-    helpers.wait(hold)
-    helpers.wait(lambda: 'running' in mover.migrations().values())
-    return pids[0]
-
-
 def test_power_fails_on_the_target(mover):
     from pocketcloud import host
     from pocketcloud import tenant
     from tests.cloud import helpers
     before, connection = mover.booted(), mover.guest.connection()
-    begin(mover, mover.first, mover.second)
+    mover.wait_armed(mover.first)
+    mover.moves_for_ever(mover.second)
     [qemu] = mover.qemus(mover.first)
     host.power_cut(mover.second)
     mover.unpause_after_failure()
@@ -68,7 +46,8 @@ def test_power_fails_on_the_target(mover):
 def test_nova_compute_dies_at_the_target(mover):
     from tests.cloud import helpers
     before, connection = mover.guest.life(), mover.guest.connection()
-    held = begin(mover, mover.first, mover.second)
+    mover.wait_armed(mover.first)
+    held = mover.moves_for_ever(mover.second)
     service = helpers.kill_nova_compute(mover.second)
     os.kill(held, signal.SIGCONT)
     # libvirt needs nobody to finish it; Nova at the source waits.
