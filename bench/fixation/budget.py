@@ -21,8 +21,8 @@ import statistics
 
 from bench.fixation import fleet
 from bench.fixation import machines
-from nova_temporality import budget
-from nova_temporality import priority
+from nova_temporality.host import budget
+from nova_temporality.spec import priority
 
 COUNTS = 1, 4, 8, 16
 DRILLS = 5

@@ -24,8 +24,8 @@ import threading
 import time
 
 from bench.fixation import machines
-from nova_temporality import recovery
-from nova_temporality import runlock
+from nova_temporality.qemu import incoming
+from nova_temporality.vpm import runlock
 
 
 def percentiles(values):
@@ -147,7 +147,7 @@ def recover_one(machine):
     pool = machine.site.pool
     machine.start('-incoming', 'defer')
     with machine.monitor() as monitor:
-        recovery.load_state(monitor, pool, machine.region,
+        incoming.load_state(monitor, pool, machine.region,
                             machines.PATIENCE)
         with runlock.RunLock(machine.region):
             pool.begin_epoch(machine.region.id)

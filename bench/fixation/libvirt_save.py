@@ -25,8 +25,8 @@ import time
 
 from bench.fixation import machines
 from bench.fixation import scaling
-from nova_temporality import engine
-from nova_temporality.notifier import route
+from nova_temporality.qemu import route
+from nova_temporality.vpm import engine
 
 GIB = 1 << 30
 # Has to have an entry in the user database, and may use KVM.

@@ -28,13 +28,13 @@ import sys
 import tempfile
 import time
 
-from nova_temporality import engine
-from nova_temporality import migration
+from nova_temporality.host import paths
 from nova_temporality.notifier import client
-from nova_temporality import paths
-from nova_temporality import qmp
-from nova_temporality import runlock
+from nova_temporality.qemu import migration
+from nova_temporality.qemu import qmp
 from nova_temporality import vpm
+from nova_temporality.vpm import engine
+from nova_temporality.vpm import runlock
 
 PATIENCE = 120
 MIB = 1 << 20

@@ -22,13 +22,13 @@ import statistics
 import time
 
 from bench.fixation import machines
-from nova_temporality import engine
-from nova_temporality import migration
+from nova_temporality.host import paths
 from nova_temporality.notifier import power
-from nova_temporality.notifier import route
-from nova_temporality import paths
-from nova_temporality import qmp
-from nova_temporality import runlock
+from nova_temporality.qemu import migration
+from nova_temporality.qemu import qmp
+from nova_temporality.qemu import route
+from nova_temporality.vpm import engine
+from nova_temporality.vpm import runlock
 
 GIB = 1 << 30
 

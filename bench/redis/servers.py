@@ -29,7 +29,7 @@ from oslo_utils import units
 
 from bench.fixation import machines
 from bench.vpm import memories
-from nova_temporality import qmp
+from nova_temporality.qemu import qmp
 from nova_temporality import vpm
 
 # That of the papers.

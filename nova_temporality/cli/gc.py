@@ -45,24 +45,26 @@ class RegionGc(lister.Lister):
 
     def take_action(self, parsed_args):
         # Nova is large, and no other command needs it.
-        from nova_temporality.virt import fate
-        from nova_temporality.virt import regions
+        from nova_temporality.privsep import regions
+        from nova_temporality.virt import conductor
         # This is root's process.
         privsep.pool_pctxt.set_client_mode(False)
-        fate.connect(parsed_args.nova_config_file or ['/etc/nova/nova.conf'])
-        gone = {fate.DELETED, fate.ELSEWHERE}
+        conductor.connect(parsed_args.nova_config_file or [
+            '/etc/nova/nova.conf'])
+        gone = {conductor.DELETED, conductor.ELSEWHERE}
         if parsed_args.unknown:
-            gone.add(fate.UNKNOWN)
+            gone.add(conductor.UNKNOWN)
         conf = self.app.conf.temporality
         rows = []
         for name in regions.names(conf.pool_path):
             try:
-                found = fate.ask(name)
+                found = conductor.ask(name)
                 done = 'kept'
                 if found in gone:
                     regions.reclaim(conf.pool_path, conf.run_dir, name)
                     done = 'freed'
-            except (fate.NoAnswer, regions.RegionInUse, vpm.VpmError) as exc:
+            except (conductor.NoAnswer, regions.RegionInUse,
+                    vpm.VpmError) as exc:
                 self.failed = True
                 found, done = str(exc), 'kept'
             rows.append((name, found or 'here', done))

@@ -19,11 +19,11 @@ from cliff import lister
 from cliff import show
 
 from nova_temporality.cli import sizes
-from nova_temporality import engine
 from nova_temporality.notifier import client
-from nova_temporality.notifier import outage
 from nova_temporality.notifier import power
+from nova_temporality.notifier.reports import outage
 from nova_temporality import vpm
+from nova_temporality.vpm import engine
 
 
 class _Platform(columns.FormattableColumn):

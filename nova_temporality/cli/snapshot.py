@@ -22,10 +22,10 @@ from cliff import show
 from nova_temporality.cli import columns
 from nova_temporality.cli import sizes
 from nova_temporality.notifier import client
-from nova_temporality import runlock
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
+from nova_temporality.vpm import runlock
 
 _NOVA_CONF = '/etc/nova/nova.conf'
 
@@ -77,10 +77,10 @@ def _add_nova(parser):
 def _with_nova(parsed_args, function, *args):
     """Call a function of virt.snapshots; say what went wrong in words."""
     # Nova is large, and few commands need it.
-    from nova_temporality.virt import fate
-    from nova_temporality.virt import regions
+    from nova_temporality.privsep import regions
+    from nova_temporality.virt import conductor
     from nova_temporality.virt import snapshots
-    fate.connect(parsed_args.nova_config_file or [_NOVA_CONF])
+    conductor.connect(parsed_args.nova_config_file or [_NOVA_CONF])
     try:
         return getattr(snapshots, function)(*args)
     except (vpm.VpmError, client.NotifierError, runlock.RunLockTimeout,

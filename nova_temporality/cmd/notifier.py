@@ -22,19 +22,19 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_temporality.conf import opts
-from nova_temporality import engine
+from nova_temporality.host import paths
 from nova_temporality.notifier import control
 from nova_temporality.notifier import daemon
-from nova_temporality.notifier import events
-from nova_temporality.notifier import metrics
 from nova_temporality.notifier import power
+from nova_temporality.notifier.reports import events
+from nova_temporality.notifier.reports import metrics
+from nova_temporality.notifier.reports import systemd
 from nova_temporality.notifier import sources
 from nova_temporality.notifier.sources import signals
-from nova_temporality.notifier import systemd
 from nova_temporality.notifier import watch
-from nova_temporality import paths
 from nova_temporality import version
 from nova_temporality import vpm
+from nova_temporality.vpm import engine
 
 LOG = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def _tell_others(conf, notifier, happening):
         served.serve(opts.metrics_port)
     if opts.notification_url:
         # The bus is for those who want it.
-        from nova_temporality.notifier import notifications
+        from nova_temporality.notifier.reports import notifications
         happening.subscribe(notifications.Notifications(conf).on_event)
 
 

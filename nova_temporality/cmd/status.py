@@ -27,8 +27,8 @@ from oslo_upgradecheck import upgradecheck
 
 from nova_temporality import conf
 from nova_temporality.notifier import client
+from nova_temporality.privsep import regions
 from nova_temporality.virt import checks
-from nova_temporality.virt import regions
 from nova_temporality.virt import versions
 from nova_temporality import vpm
 

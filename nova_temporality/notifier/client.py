@@ -15,7 +15,7 @@
 import json
 import socket
 
-from nova_temporality import paths
+from nova_temporality.host import paths
 
 
 class NotifierError(Exception):

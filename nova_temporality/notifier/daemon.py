@@ -23,18 +23,18 @@ import time
 
 from oslo_log import log as logging
 
+from nova_temporality.host import paths
 from nova_temporality.notifier import background
-from nova_temporality.notifier import conditions
-from nova_temporality.notifier import events
-from nova_temporality.notifier import fixation
 from nova_temporality.notifier import hostbudget
-from nova_temporality.notifier import outage
-from nova_temporality.notifier import platform
+from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier import power
-from nova_temporality.notifier import pvm
-from nova_temporality.notifier import systemd
-from nova_temporality.notifier import turns
-from nova_temporality import paths
+from nova_temporality.notifier.pvm import attempts
+from nova_temporality.notifier.pvm import conditions
+from nova_temporality.notifier.pvm import pvm
+from nova_temporality.notifier.pvm import waves
+from nova_temporality.notifier.reports import events
+from nova_temporality.notifier.reports import outage
+from nova_temporality.notifier.reports import systemd
 from nova_temporality.snapshot import saving
 from nova_temporality import vpm
 
@@ -71,8 +71,8 @@ class Notifier:
         self._pool = pool
         self._engine = engine
         self._tell = tell
-        self._platform = platform.Platform(pool.path, pool.info().medium,
-                                           engine.write_back_by)
+        self._platform = persistence_domain.Platform(
+            pool.path, pool.info().medium, engine.write_back_by)
         self._run_dir = conf.temporality.run_dir
         self._check_interval = conf.temporality.scan_interval_ms / 1000
         self._timeout_ns = conf.temporality.fixation_timeout_ms * 1000000
@@ -190,9 +190,9 @@ class Notifier:
         with self._event_lock:
             with self._pvms_lock:
                 pvms = dict(self._pvms)
-                attempts = [one.fixate(event, deadline_ns)
-                            for one in pvms.values()]
-            outcomes = [attempt.outcome() for attempt in attempts]
+                begun = [one.fixate(event, deadline_ns)
+                         for one in pvms.values()]
+            outcomes = [attempt.outcome() for attempt in begun]
             self.acknowledged_ns = time.monotonic_ns()
             if settled:
                 settled()
@@ -289,11 +289,11 @@ class Notifier:
                 raise DrillRefused(outage_reason +
                                    '; "temporality resume" calls it off')
             with self._pvms_lock:
-                attempts = turns.give(
+                begun = waves.give(
                     {one.name: one for one in self._pvms.values()
                      if name in (None, one.name)},
                     event.monotonic_ns, self._hold_up_ms * 1000000, begin)
-        outcomes = [attempt.outcome() for attempt in attempts]
+        outcomes = [attempt.outcome() for attempt in begun]
         acknowledged_ns = time.monotonic_ns()
         concurrent.futures.wait(futures.values(), _RESUME_PATIENCE)
         results = [_drill_result(outcome, futures[outcome.name])
@@ -308,7 +308,7 @@ class Notifier:
     def _measure(self, report):
         """Have each pVM that was drilled drill alone; add its cost."""
         drilled = [one['name'] for one in report['pvms']
-                   if one['result'] == fixation.FIXATED and one['resumed']]
+                   if one['result'] == attempts.FIXATED and one['resumed']]
         costs_ms = {}
         for name in drilled:
             try:
@@ -319,7 +319,7 @@ class Notifier:
                 break
             costs_ms.update((one['name'], one['fixated_ms'])
                             for one in alone if one['name'] == name and
-                            one['result'] == fixation.FIXATED)
+                            one['result'] == attempts.FIXATED)
         for one in report['pvms']:
             one['cost_ms'] = costs_ms.get(one['name'])
         if drilled and len(costs_ms) == len(drilled):
@@ -474,12 +474,12 @@ class Notifier:
 
     def _verified(self, region, outcome):
         """Read back what was fixated, now that there is time."""
-        if outcome.result != fixation.FIXATED:
+        if outcome.result != attempts.FIXATED:
             return outcome
         try:
             state = self._pool.verify_state(region.id)
         except vpm.VpmError as e:
-            return dataclasses.replace(outcome, result=fixation.FAILED,
+            return dataclasses.replace(outcome, result=attempts.FAILED,
                                        reason=str(e))
         return dataclasses.replace(outcome, state_size=state.length)
 
@@ -510,12 +510,12 @@ def _resume_result(name, future):
 
 def _drill_result(outcome, future):
     """Return the Outcome, as verified, and whether the pVM runs on."""
-    if outcome.result == fixation.SKIPPED:
+    if outcome.result == attempts.SKIPPED:
         return outcome, None
     resumed = _resume_result(outcome.name, future)
     if resumed['result'] == 'failed':
         return dataclasses.replace(
-            outcome, result=fixation.FAILED,
+            outcome, result=attempts.FAILED,
             reason=outcome.reason or resumed['reason']), False
     state, done = resumed['result']
     if state:

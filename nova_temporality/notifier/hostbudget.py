@@ -16,8 +16,8 @@ import os
 
 from oslo_log import log as logging
 
-from nova_temporality import budget
-from nova_temporality import priority
+from nova_temporality.host import budget
+from nova_temporality.spec import priority
 
 LOG = logging.getLogger(__name__)
 

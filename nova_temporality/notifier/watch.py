@@ -19,8 +19,8 @@ import time
 
 from oslo_log import log as logging
 
+from nova_temporality.notifier import arbiter
 from nova_temporality.notifier import daemon
-from nova_temporality.notifier import judge
 from nova_temporality.notifier import power
 
 LOG = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Watch:
         opts = conf.temporality
         self._sources = sources
         self._notifier = notifier
-        self._judge = judge.Judge(
+        self._judge = arbiter.Judge(
             {name: one.momentary for name, one in sources.items()},
             opts.pod_confidence, opts.pod_min_confidence,
             opts.pod_debounce_ms * 1000000, opts.grace_ms * 1000000,
@@ -127,15 +127,15 @@ class Watch:
         heard = self._hear()
         decision, event = self._judge.decide(
             time.monotonic_ns(), self._notifier.outage_raised_by())
-        if decision == judge.FIXATE:
+        if decision == arbiter.FIXATE:
             try:
                 self._notifier.fixate(event, self._acknowledge)
             finally:
                 self._judge.handled(self._notifier.acknowledged_ns)
-        elif decision == judge.CALL_OFF:
+        elif decision == arbiter.CALL_OFF:
             LOG.warning('Power is back, and was for the grace period')
             self._notifier.power_returned()
-        elif decision == judge.ALERT:
+        elif decision == arbiter.ALERT:
             self._notifier.alert()
         # Not before: nothing is logged ahead of a fixation.
         for name, news in heard:

@@ -18,10 +18,10 @@ from nova import objects
 from nova.scheduler import request_filter
 
 from nova_temporality import conf
-from nova_temporality import intent
-from nova_temporality import policy
-from nova_temporality import resources
-from nova_temporality import sizing
+from nova_temporality.scheduler import policy
+from nova_temporality.spec import persistence
+from nova_temporality.spec import resources
+from nova_temporality.spec import sizing
 
 
 def _is_or_becomes_pvm(ctxt, request_spec):
@@ -40,15 +40,15 @@ def _is_or_becomes_pvm(ctxt, request_spec):
         with nova_context.target_cell(ctxt, mapping.cell_mapping) as cctxt:
             instance = objects.Instance.get_by_uuid(
                 cctxt, uuid, expected_attrs=['metadata', 'system_metadata'])
-        if intent.frozen(instance) is not None:
-            return intent.with_flavor(instance,
-                                      _extra_specs(request_spec.flavor))
-    if intent.by_property(instance.metadata) and (
+        if persistence.frozen(instance) is not None:
+            return persistence.with_flavor(instance,
+                                           _extra_specs(request_spec.flavor))
+    if persistence.by_property(instance.metadata) and (
             not policy.may_create_by_property(ctxt)):
-        raise intent.BadWish(
+        raise persistence.BadWish(
             "Policy does not allow the server property '%s=true' here (%s)" %
-            (intent.SERVER_PROPERTY, policy.CREATE_BY_PROPERTY))
-    return intent.asked(
+            (persistence.SERVER_PROPERTY, policy.CREATE_BY_PROPERTY))
+    return persistence.asked(
         _extra_specs(request_spec.flavor), instance.system_metadata,
         instance.metadata, conf.CONF.temporality.allow_server_property)
 
@@ -70,7 +70,7 @@ def claim_nvram(ctxt, request_spec):
             return False
         nvram_mb = sizing.nvram_mb(request_spec.flavor.memory_mb,
                                    _extra_specs(request_spec.flavor))
-    except (intent.BadWish, sizing.BadSize) as exc:
+    except (persistence.BadWish, sizing.BadSize) as exc:
         raise exception.RequestFilterFailed(reason=str(exc))
     # The scheduler's copy of the request spec is never saved, so this
     # neither reaches the flavor nor the next request.

@@ -23,14 +23,14 @@ import json
 import os
 import time
 
-from nova_temporality import paths
-from nova_temporality import runlock
+from nova_temporality.host import paths
 from nova_temporality.snapshot import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import machine
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
+from nova_temporality.vpm import runlock
 
 # Of a page table, before which nothing differs in the life of its region.
 _HEADER = 4096

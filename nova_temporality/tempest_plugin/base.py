@@ -18,8 +18,8 @@ from tempest import config
 from tempest.lib.common.utils import data_utils
 from tempest.lib.common.utils import test_utils
 
-from nova_temporality import intent
-from nova_temporality import resources
+from nova_temporality.spec import persistence
+from nova_temporality.spec import resources
 from nova_temporality.tempest_plugin import guest
 
 CONF = config.CONF
@@ -40,7 +40,7 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
         cls.image = CONF.temporality.image_ref or CONF.compute.image_ref
         cls.plain_flavor = cls.make_flavor()
         cls.persistent_flavor = cls.make_flavor(
-            **{intent.FLAVOR_EXTRA_SPEC: 'true'})
+            **{persistence.FLAVOR_EXTRA_SPEC: 'true'})
         cls.security_group = cls._make_security_group()
 
     @classmethod

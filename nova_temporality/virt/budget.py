@@ -16,10 +16,10 @@ import os
 
 from nova import exception as nova_exception
 
-from nova_temporality import budget
 from nova_temporality import exception
-from nova_temporality import priority
+from nova_temporality.host import budget
 from nova_temporality.privsep import pool_pctxt
+from nova_temporality.spec import priority
 from nova_temporality import vpm
 
 # Stands for a server that is not there yet.

@@ -30,27 +30,27 @@ from oslo_utils import units
 
 from nova_temporality import conf
 from nova_temporality import exception
-from nova_temporality import genid
-from nova_temporality import intent
-from nova_temporality import limits
-from nova_temporality import paths
-from nova_temporality import resources
-from nova_temporality import sizing
+from nova_temporality.host import paths
+from nova_temporality.privsep import regions
+from nova_temporality.spec import max_outage
+from nova_temporality.spec import persistence
+from nova_temporality.spec import resources
+from nova_temporality.spec import sizing
+from nova_temporality.virt.actions import live_migration
+from nova_temporality.virt.actions import resize
+from nova_temporality.virt.actions import suspend
+from nova_temporality.virt.actions import volumes
 from nova_temporality.virt import agent
 from nova_temporality.virt import budget
 from nova_temporality.virt import checks
-from nova_temporality.virt import fate
+from nova_temporality.virt import conductor
+from nova_temporality.virt import domain as pvm_domain
+from nova_temporality.virt import domain_record
+from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
-from nova_temporality.virt import lost_memory
-from nova_temporality.virt import migrating
-from nova_temporality.virt import record
-from nova_temporality.virt import regions
-from nova_temporality.virt import resizing
-from nova_temporality.virt import run_guest
+from nova_temporality.virt.recovery import lost_memory
 from nova_temporality.virt import startup
-from nova_temporality.virt import suspending
 from nova_temporality.virt import versions
-from nova_temporality.virt import volumes
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
@@ -65,8 +65,8 @@ _RUNNING_VM_STATES = (vm_states.ACTIVE, vm_states.RESCUED, vm_states.RESIZED)
 _SOURCE_TYPES = {'lvm': 'block', 'rbd': 'network'}
 
 
-class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
-                        migrating.MigratingMixin, volumes.VolumesMixin,
+class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
+                        live_migration.MigratingMixin, volumes.VolumesMixin,
                         startup.Startup):
     """LibvirtDriver whose servers may be pVMs."""
 
@@ -121,7 +121,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         for name in regions.names(PCONF.temporality.pool_path):
             if name in known:
                 continue
-            if fate.ask(name) == fate.ELSEWHERE:
+            if conductor.ask(name) == conductor.ELSEWHERE:
                 # Of a live migration that failed, or was not seen to end.
                 try:
                     regions.reclaim(PCONF.temporality.pool_path,
@@ -216,7 +216,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                 self._check_rebuild(instance, image_meta, network_info)
             except exception.NotPossible as exc:
                 raise nova_exception.InstanceFaultRollback(exc)
-        if intent.is_pvm(instance):
+        if persistence.is_pvm(instance):
             if evacuate:
                 self._check_room(instance, instance.flavor)
             else:
@@ -225,13 +225,13 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
 
     def _check_rebuild(self, instance, image_meta, network_info):
         self._refuse_to_change_sides(instance, self._asked(instance))
-        if intent.is_pvm(instance):
+        if persistence.is_pvm(instance):
             self._check_request(instance, instance.flavor, image_meta,
                                 network_info)
 
     @staticmethod
     def _refuse_to_change_sides(instance, wanted):
-        if intent.frozen(instance) is False and wanted:
+        if persistence.frozen(instance) is False and wanted:
             # from an image that asks for it
             raise exception.NotPossible(
                 reason='The server was created without persistence, and a '
@@ -240,10 +240,10 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
     @staticmethod
     def _asked(instance):
         try:
-            return intent.asked(
+            return persistence.asked(
                 instance.flavor.extra_specs, instance.system_metadata,
                 instance.metadata, PCONF.temporality.allow_server_property)
-        except intent.BadWish as exc:
+        except persistence.BadWish as exc:
             raise exception.NotPossible(reason=str(exc))
 
     def _check_request(self, instance, flavor, image_meta, network_info):
@@ -251,23 +251,23 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
                              CONF.libvirt.virt_type)
         self._check_cache_mode(flavor)
         try:
-            limits.max_outage(flavor.extra_specs)
-        except limits.BadLimit as exc:
+            max_outage.max_outage(flavor.extra_specs)
+        except max_outage.BadLimit as exc:
             raise exception.NotPossible(reason=str(exc))
 
     def _decide(self, instance):
         wanted = self._asked(instance)
         self._refuse_to_change_sides(instance, wanted)
-        if intent.frozen(instance) is None:
-            intent.freeze(instance, wanted, intent.own_wish(
+        if persistence.frozen(instance) is None:
+            persistence.freeze(instance, wanted, persistence.own_wish(
                 instance.system_metadata, instance.metadata))
             if wanted:
                 # Before NVRAM is taken. An ordinary server's is saved by
                 # Nova, like all that it notes on it.
                 instance.save()
-        if intent.is_pvm(instance):
+        if persistence.is_pvm(instance):
             self._pvms.add(instance.uuid)
-        return intent.is_pvm(instance)
+        return persistence.is_pvm(instance)
 
     def _get_guest_config(self, instance, network_info, image_meta,
                           disk_info, rescue=None, block_device_info=None,
@@ -277,10 +277,10 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
             instance, network_info, image_meta, disk_info, rescue,
             block_device_info, context, mdevs, accel_info, share_info,
             old_guest)
-        if not intent.is_pvm(instance):
+        if not persistence.is_pvm(instance):
             return guest
         region = self._admit(instance)
-        return pvm_guest.PersistentGuest(
+        return pvm_domain.PersistentGuest(
             guest, region['memory_path'],
             instance.flavor.memory_mb * units.Mi, region['uid'],
             self._qemu_gid(), genid.of(instance),
@@ -329,7 +329,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
 
     def _create_guest(self, context, xml, instance, power_on=True,
                       pause=False, post_xml_callback=None):
-        if not intent.is_pvm(instance):
+        if not persistence.is_pvm(instance):
             return super()._create_guest(context, xml, instance, power_on,
                                          pause, post_xml_callback)
         regions.prepare_boot(PCONF.temporality.pool_path,
@@ -341,7 +341,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         guest = super()._create_guest(
             context, xml, instance, power_on, pause or power_on,
             post_xml_callback)
-        guest = run_guest.RunGuest(guest._domain)
+        guest = pvm_guest.RunGuest(guest._domain)
         if power_on or pause:
             self._check_pager(instance, guest)
             self._record_domain(instance)
@@ -359,17 +359,17 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
 
     def _get_existing_domain_xml(self, instance, *args, **kwargs):
         xml = super()._get_existing_domain_xml(instance, *args, **kwargs)
-        if intent.is_pvm(instance):
+        if persistence.is_pvm(instance):
             # What is kept for later must not wait for a state.
-            xml = pvm_guest.without_incoming(xml, paths.recover_socket(
+            xml = pvm_domain.without_incoming(xml, paths.recover_socket(
                 PCONF.temporality.run_dir, instance.uuid))
         return xml
 
     def _record_domain(self, instance):
         """Record the machine that a running pVM's state will fit."""
-        record.write(instance, self._host.get_guest(instance),
-                     paths.recover_socket(PCONF.temporality.run_dir,
-                                          instance.uuid))
+        domain_record.write(instance, self._host.get_guest(instance),
+                            paths.recover_socket(PCONF.temporality.run_dir,
+                                                 instance.uuid))
 
     # -- actions --------------------------------------------------------------
 
@@ -378,7 +378,8 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         """See ComputeDriver; gives a pVM's NVRAM back, scrubbed."""
         super().destroy(context, instance, network_info, block_device_info,
                         destroy_disks, destroy_secrets=destroy_secrets)
-        if intent.is_pvm(instance) and instance.uuid not in self._rebooting:
+        if (persistence.is_pvm(instance) and
+                instance.uuid not in self._rebooting):
             self._free(instance)
 
     def _hard_reboot(self, context, instance, network_info, share_info,
@@ -391,7 +392,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
             self._rebooting.discard(instance.uuid)
 
     def _soft_reboot(self, instance):
-        if not intent.is_pvm(instance):
+        if not persistence.is_pvm(instance):
             return super()._soft_reboot(instance)
         # A domain that was shut down must not be launched as it is: its
         # memory still holds the earlier run. The hard reboot that follows
@@ -403,14 +404,14 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
     def power_off(self, instance, timeout=0, retry_interval=0):
         """See ComputeDriver; a pVM's memory is meaningless from then on."""
         super().power_off(instance, timeout, retry_interval)
-        if intent.is_pvm(instance):
+        if persistence.is_pvm(instance):
             regions.discard_state(PCONF.temporality.pool_path, instance.uuid)
 
     def unpause(self, instance):
         """See ComputeDriver."""
-        if not intent.is_pvm(instance):
+        if not persistence.is_pvm(instance):
             return super().unpause(instance)
-        guest = run_guest.RunGuest(self._host.get_guest(instance)._domain)
+        guest = pvm_guest.RunGuest(self._host.get_guest(instance)._domain)
         guest.resume()
         # It may have been recovered meanwhile.
         agent.catch_up(guest)
@@ -426,7 +427,7 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         self._record_if_running(instance)
 
     def _record_if_running(self, instance):
-        if intent.is_pvm(instance) and (
+        if persistence.is_pvm(instance) and (
                 self._host.get_guest(instance).is_active()):
             self._record_domain(instance)
 
@@ -454,7 +455,8 @@ class TemporalityDriver(suspending.SuspendingMixin, resizing.ResizingMixin,
         """
         info = super().get_info(instance, use_cache)
         lost_memory.notice(instance, info.state)
-        if info.state == power_state.PAUSED and intent.is_pvm(instance) and (
+        if (info.state == power_state.PAUSED and
+                persistence.is_pvm(instance) and
                 instance.vm_state in _RUNNING_VM_STATES and
                 self._is_proven(instance)):
             info.state = power_state.RUNNING

@@ -13,7 +13,7 @@
 """Snapshots of pVMs, as far as Nova has a say in them.
 
 For the operator's command line: Nova is asked and told through nova-conductor,
-see :mod:`nova_temporality.virt.fate`.
+see :mod:`nova_temporality.virt.conductor`.
 """
 
 import functools
@@ -27,15 +27,15 @@ from nova import exception as nova_exception
 from nova import objects
 import oslo_messaging
 
-from nova_temporality import genid
-from nova_temporality import intent
 from nova_temporality.notifier import client
+from nova_temporality.privsep import regions
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import loading
 from nova_temporality.snapshot import making
 from nova_temporality.snapshot import saving
-from nova_temporality.virt import record
-from nova_temporality.virt import regions
+from nova_temporality.spec import persistence
+from nova_temporality.virt import domain_record
+from nova_temporality.virt import genid
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
@@ -65,7 +65,7 @@ def create(opts, snapshot):
 
 def _read_domain(instance):
     try:
-        return record.read(instance)
+        return domain_record.read(instance)
     except OSError as exc:
         raise error.SnapshotError(
             'the record of its machine cannot be read (%s)' % exc)
@@ -110,7 +110,7 @@ def load(opts, snapshot):
     fork = genid.new()
     with vpm.Pool(opts.pool_path) as pool:
         loading.load(pool, pool.lookup(instance.uuid), snapshot, fork,
-                     record.path(instance), regions.refuse_if_in_use,
+                     domain_record.path(instance), regions.refuse_if_in_use,
                      _Owner(instance, fork))
 
 
@@ -176,7 +176,7 @@ def _find(uuid, also_in=()):
         raise error.SnapshotError(
             'server %s is on host %s; its snapshots are made and loaded there'
             % (uuid, instance.host))
-    if not intent.is_pvm(instance):
+    if not persistence.is_pvm(instance):
         raise error.SnapshotError('server %s is not persistent' % uuid)
     if instance.task_state not in (None, *also_in):
         raise error.SnapshotError(

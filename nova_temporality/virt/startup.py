@@ -19,8 +19,8 @@ each server that was not evacuated, one after the other.
 
 from nova.virt.libvirt import driver as libvirt_driver
 
-from nova_temporality import intent
-from nova_temporality.virt import recovery
+from nova_temporality.spec import persistence
+from nova_temporality.virt.recovery import manager
 
 
 class _WithHook(libvirt_driver.LibvirtDriver):
@@ -30,10 +30,10 @@ class _WithHook(libvirt_driver.LibvirtDriver):
         """See ComputeDriver; brings fixated pVMs back first of all."""
         instances = super().process_instances_at_startup(context, instances)
         pvms = [instance for instance in instances
-                if intent.is_pvm(instance)]
+                if persistence.is_pvm(instance)]
         self._pvms.update(instance.uuid for instance in pvms)
         self._look_for_orphans(instances)
-        recovery.recover_all(self, pvms)
+        manager.recover_all(self, pvms)
         return instances
 
 
@@ -54,10 +54,10 @@ class _WithoutHook(libvirt_driver.LibvirtDriver):
     def plug_vifs(self, instance, network_info):
         """See ComputeDriver; while Nova starts, recovers a pVM before."""
         uuid = instance.uuid
-        if (self._starting and intent.is_pvm(instance) and
+        if (self._starting and persistence.is_pvm(instance) and
                 uuid not in self._pvms and uuid not in self._rebooting):
             self._pvms.add(uuid)
-            recovery.recover_all(self, [instance])
+            manager.recover_all(self, [instance])
         super().plug_vifs(instance, network_info)
 
     def get_available_resource(self, nodename):

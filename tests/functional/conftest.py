@@ -21,8 +21,8 @@ import tempfile
 import pytest
 
 from nova_temporality import vpm
-from tests.functional import machine
-from tests.functional import vpm_machine
+from tests.framework import machine
+from tests.framework import vpm_machine
 
 
 @pytest.fixture(params=['tcg', 'kvm'])

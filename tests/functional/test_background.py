@@ -15,8 +15,8 @@
 import pytest
 
 from nova_temporality import vpm
-from tests.functional import machine
-from tests.functional import upsd
+from tests.framework import machine
+from tests.framework import upsd
 
 
 @pytest.fixture

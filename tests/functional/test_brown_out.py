@@ -28,9 +28,9 @@ from hypothesis import strategies as st
 import pytest
 
 from nova_temporality import vpm
+from tests.framework import machine
+from tests.framework import upsd
 from tests.functional import conftest
-from tests.functional import machine
-from tests.functional import upsd
 
 # Short, so that the interesting instants are near to each other.
 GRACE_MS = 20

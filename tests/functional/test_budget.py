@@ -16,8 +16,8 @@ import json
 
 import pytest
 
-from nova_temporality import budget
-from tests.functional import machine
+from nova_temporality.host import budget
+from tests.framework import machine
 
 
 def test_drill_measures(host):

@@ -16,8 +16,8 @@
 import pytest
 
 from nova_temporality.notifier import client
-from nova_temporality import runlock
-from tests.functional import machine
+from nova_temporality.vpm import runlock
+from tests.framework import machine
 
 
 def test_guest_runs_on_and_is_fixated_again(host, accel):

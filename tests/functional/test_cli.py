@@ -21,8 +21,8 @@ import sys
 
 import pytest
 
-from tests.functional import machine
-from tests.functional import snapshots
+from tests.framework import machine
+from tests.framework import snapshots
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ import subprocess
 
 import pytest
 
-from nova_temporality import paths
+from nova_temporality.host import paths
 from nova_temporality import vpm
-from tests.functional import machine
+from tests.framework import machine
 
 
 def ask(run_dir, data, shut=False):

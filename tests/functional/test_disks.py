@@ -18,7 +18,7 @@ import subprocess
 
 import pytest
 
-from tests.functional import machine
+from tests.framework import machine
 
 
 class Storage:

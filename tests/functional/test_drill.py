@@ -16,9 +16,9 @@
 import pytest
 
 from nova_temporality.notifier import client
-from nova_temporality import runlock
-from tests.functional import machine
-from tests.functional import upsd
+from nova_temporality.vpm import runlock
+from tests.framework import machine
+from tests.framework import upsd
 
 
 def test_drill(host, accel):

@@ -18,17 +18,17 @@ import time
 
 import pytest
 
-from nova_temporality import engine
-from nova_temporality.notifier import conditions
-from nova_temporality.notifier import fixation
+from nova_temporality.host import paths
 from nova_temporality.notifier import power
-from nova_temporality.notifier import pvm
-from nova_temporality import paths
-from nova_temporality import qmp
-from nova_temporality import recovery
-from nova_temporality import runlock
+from nova_temporality.notifier.pvm import attempts
+from nova_temporality.notifier.pvm import conditions
+from nova_temporality.notifier.pvm import pvm
+from nova_temporality.qemu import incoming
+from nova_temporality.qemu import qmp
 from nova_temporality import vpm
-from tests.functional import machine
+from nova_temporality.vpm import engine
+from nova_temporality.vpm import runlock
+from tests.framework import machine
 
 
 def test_hung_qemu_delays_nobody(host):
@@ -301,7 +301,7 @@ def assert_refused(guest):
     guest.start('-incoming', 'defer')
     with guest.monitor() as monitor:
         with pytest.raises(vpm.Unproven) as e:
-            recovery.load_state(monitor, guest.pool, guest.region,
+            incoming.load_state(monitor, guest.pool, guest.region,
                                 machine.PATIENCE)
         assert str(e.value)
         assert monitor.command('query-status')['status'] == 'inmigrate'
@@ -313,7 +313,7 @@ def assert_refused(guest):
 def test_qemu_that_differs_does_not_load(host, machine_type, vga):
     guest, _ = host.fixated()
     guest.start('-incoming', 'defer', '-machine', machine_type, vga=vga)
-    with pytest.raises(recovery.RecoveryError) as e:
+    with pytest.raises(incoming.RecoveryError) as e:
         guest.load()
     assert 'QEMU cannot load' in str(e.value)
     assert guest.proven()
@@ -327,7 +327,7 @@ def test_qemu_that_differs_does_not_load(host, machine_type, vga):
 def test_qemu_that_runs_does_not_load(host):
     guest, _ = host.fixated()
     guest.start()
-    with pytest.raises(recovery.RecoveryError) as e:
+    with pytest.raises(incoming.RecoveryError) as e:
         guest.load()
     assert '-incoming defer' in str(e.value)
 
@@ -337,8 +337,8 @@ def test_qemu_that_hangs_does_not_load(host):
     guest.start('-incoming', 'defer')
     with guest.monitor() as monitor:
         guest.hang()
-        with pytest.raises(recovery.RecoveryError) as e:
-            recovery.load_state(monitor, guest.pool, guest.region, 0.2)
+        with pytest.raises(incoming.RecoveryError) as e:
+            incoming.load_state(monitor, guest.pool, guest.region, 0.2)
     assert 'in time' in str(e.value)
     assert guest.proven()
 
@@ -519,7 +519,7 @@ def fixate_on(host):
 
 def test_armed_after_the_others_were_fired(fixate_on):
     guest, _one, outcome = fixate_on(Platform())
-    assert outcome.result == fixation.FIXATED
+    assert outcome.result == attempts.FIXATED
     assert outcome.fixated_ms
     assert guest.proven()
 
@@ -527,7 +527,7 @@ def test_armed_after_the_others_were_fired(fixate_on):
 def test_no_marker_if_caches_are_not_written_back(fixate_on):
     with open('/dev/null') as no_driver:
         guest, _one, outcome = fixate_on(Platform(), no_driver.fileno())
-    assert outcome.result == fixation.FAILED
+    assert outcome.result == attempts.FAILED
     assert 'CPU caches are not written back' in outcome.reason
     assert not guest.proven()
     assert guest.stands_still()
@@ -537,7 +537,7 @@ def test_host_that_loses_cpu_caches_protects_nobody(fixate_on):
     guest, one, outcome = fixate_on(Platform('no eADR here'))
     assert one.condition == conditions.Condition(
         conditions.NOT_ARMED, 'no eADR here', 'another host')
-    assert outcome.result == fixation.FAILED
+    assert outcome.result == attempts.FAILED
     assert outcome.reason == 'no eADR here'
     assert not guest.proven()
     guest.wait_counting()

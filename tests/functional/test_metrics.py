@@ -22,7 +22,7 @@ import urllib.request
 from prometheus_client import parser
 import pytest
 
-from tests.functional import machine
+from tests.framework import machine
 
 # Prints the notifications that come, a line of JSON each.
 LISTENER = '''

@@ -17,10 +17,10 @@ import pathlib
 import pytest
 
 from nova_temporality import privsep
-from nova_temporality.virt import regions
+from nova_temporality.privsep import regions
 from nova_temporality import vpm
+from tests.framework import machine
 from tests.functional import conftest
-from tests.functional import machine
 
 
 @pytest.fixture(autouse=True)

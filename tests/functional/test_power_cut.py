@@ -17,8 +17,8 @@ import os
 
 import pytest
 
-from nova_temporality import paths
-from tests.functional import machine
+from nova_temporality.host import paths
+from tests.framework import machine
 
 
 def test_guest_survives_power_cut(host, accel):

@@ -12,7 +12,7 @@
 
 """What matters most is safe first."""
 
-from tests.functional import machine
+from tests.framework import machine
 
 
 def ordered(report, *guests):

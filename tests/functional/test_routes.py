@@ -15,8 +15,8 @@
 
 import pytest
 
-from nova_temporality.notifier import route
-from tests.functional import machine
+from nova_temporality.qemu import route
+from tests.framework import machine
 
 # Where display.S says that something is not as it was.
 _WRONG = 0x900c

@@ -20,8 +20,8 @@ import pytest
 from nova_temporality.notifier import client
 from nova_temporality.snapshot import error
 from nova_temporality import vpm
-from tests.functional import machine
-from tests.functional import snapshots
+from tests.framework import machine
+from tests.framework import snapshots
 
 # On the disk, where the guest does not write.
 _PLACE = 64 << 10

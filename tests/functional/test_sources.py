@@ -23,9 +23,9 @@ import time
 
 import pytest
 
-from nova_temporality.notifier import pod_device
-from tests.functional import machine
-from tests.functional import pod_stand_in
+from nova_temporality.notifier.sources import pod_device
+from tests.framework import machine
+from tests.framework import pod_stand_in
 
 GRACE_MS = 300
 

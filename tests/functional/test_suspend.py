@@ -15,8 +15,8 @@
 import pytest
 
 from nova_temporality.notifier import client
-from nova_temporality import runlock
-from tests.functional import machine
+from nova_temporality.vpm import runlock
+from tests.framework import machine
 
 
 def suspend(notifier, guest):

@@ -21,9 +21,9 @@ import subprocess
 
 import pytest
 
-from nova_temporality import qmp
+from nova_temporality.qemu import qmp
 from nova_temporality import vpm
-from tests.functional import machine
+from tests.framework import machine
 
 # EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: from now on EIO.
 _SHUTDOWN = 0x8004587d

@@ -15,7 +15,7 @@
 import pytest
 
 from nova_temporality import vpm
-from tests.functional import machine
+from tests.framework import machine
 
 
 @pytest.mark.parametrize('percent', [25, 60])

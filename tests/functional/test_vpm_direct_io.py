@@ -23,7 +23,7 @@ import time
 
 import pytest
 
-from nova_temporality import qmp
+from nova_temporality.qemu import qmp
 
 # Enough for it to happen: 2 to 14 s in experiments.
 PAGES_OUT_MOST = 3000000

@@ -20,7 +20,7 @@ import time
 import pytest
 
 from nova_temporality import vpm
-from tests.functional import machine
+from tests.framework import machine
 
 CUTS = 10
 CPUS = {'tcg': 8, 'kvm': 4}

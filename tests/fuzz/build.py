@@ -14,12 +14,12 @@
 
 import pathlib
 
-from tests.native import build
+from tests.framework import native_build
 
 HERE = pathlib.Path(__file__).parent
 CORPUS = HERE / 'corpus'
 FLAGS = ['-O1', '-fno-omit-frame-pointer', '-fno-sanitize-recover=all',
-         '-I%s' % build.HERE]
+         '-I%s' % native_build.HERE]
 
 
 def targets():
@@ -28,13 +28,15 @@ def targets():
 
 
 def _link(name, sources, sanitizers):
-    program = pathlib.Path(build.directory().name) / name
+    program = pathlib.Path(native_build.directory().name) / name
     if not program.exists():
-        build.run(['clang', *build.FLAGS, *FLAGS, '-fsanitize=' + sanitizers,
-                   *sorted(build.NATIVE.glob('src/*.c')),
-                   build.NATIVE / 'pager/backing.c',
-                   build.NATIVE / 'pager/move.c', *sources,
-                   HERE / 'fuzz.c', build.HERE / 'harness.c', '-o', program])
+        native_build.run(['clang', *native_build.FLAGS, *FLAGS,
+                          '-fsanitize=' + sanitizers,
+                          *sorted(native_build.NATIVE.glob('src/*.c')),
+                          native_build.NATIVE / 'pager/backing.c',
+                          native_build.NATIVE / 'pager/move.c', *sources,
+                          HERE / 'fuzz.c', native_build.HERE / 'harness.c',
+                          '-o', program])
     return program
 
 
@@ -46,13 +48,13 @@ def target(name):
 
 def seeds():
     """Return a directory with a directory of seeds for each target."""
-    directory = pathlib.Path(build.directory().name) / 'seeds'
+    directory = pathlib.Path(native_build.directory().name) / 'seeds'
     if not directory.exists():
         program = _link('fuzz_seeds', [HERE / 'seeds.c',
-                                       build.HERE / 'crash.c'],
+                                       native_build.HERE / 'crash.c'],
                         'address,undefined')
         directory.mkdir()
-        build.run([program, directory])
+        native_build.run([program, directory])
     return directory
 
 

@@ -16,12 +16,12 @@ import json
 import re
 import subprocess
 
-from tests.native import build
+from tests.framework import native_build
 
 
 def explore(*arguments):
     """Return exit status, output and the result in its last line."""
-    result = subprocess.run([build.explorer(), *arguments], text=True,
+    result = subprocess.run([native_build.explorer(), *arguments], text=True,
                             stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     print(result.stdout)
@@ -91,7 +91,7 @@ def test_a_violation_can_be_replayed():
                            '--samples', '0')
     state = re.search(r'killed without this sync \((create!drop=\d+)/(\S+)\)'
                       r'\n    sync_parent at pool.c', output)
-    replay = subprocess.run([build.explorer(), '--replay',
+    replay = subprocess.run([native_build.explorer(), '--replay',
                              '/'.join(state.groups())], text=True,
                             stdout=subprocess.PIPE)
     assert replay.returncode == 1

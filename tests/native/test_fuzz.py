@@ -14,8 +14,8 @@
 
 import pytest
 
+from tests.framework import native_build as native
 from tests.fuzz import build
-from tests.native import build as native
 
 
 @pytest.mark.parametrize('name', build.targets())

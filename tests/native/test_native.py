@@ -16,22 +16,22 @@ import os
 
 import pytest
 
-from tests.native import build
+from tests.framework import native_build
 
 
 def run(name, variant):
     assert os.geteuid() == 0, 'run as root: the tests mount a tmpfs'
-    return build.run([build.program(name, variant,
-                                    ['harness.c', 'crash.c'])])
+    return native_build.run([native_build.program(name, variant,
+                                                  ['harness.c', 'crash.c'])])
 
 
 @pytest.mark.parametrize('variant', ['plain', 'sanitized'])
-@pytest.mark.parametrize('name', build.tests())
+@pytest.mark.parametrize('name', native_build.tests())
 def test_native(name, variant):
     print(run(name, variant))
 
 
-@pytest.mark.parametrize('name', build.THREADED)
+@pytest.mark.parametrize('name', native_build.THREADED)
 def test_no_races(name):
     # Processes that are killed have no exit status to tell by.
     assert 'ThreadSanitizer' not in run(name, 'threads')

@@ -29,7 +29,7 @@ import traceback
 import pytest
 
 from nova_temporality import vpm
-from tests.native import build
+from tests.framework import native_build
 
 SIZE = 256 << 10
 OTHER = 'bystander'
@@ -47,16 +47,16 @@ class FileSystem:
         self.path.mkdir()
         with open(self.image, 'wb') as image:
             image.truncate(320 << 20)
-        build.run(['mkfs.' + kind, '-q', self.image])
+        native_build.run(['mkfs.' + kind, '-q', self.image])
 
     def mount(self):
-        build.run(['mount', '-o', 'loop', self.image, self.path])
+        native_build.run(['mount', '-o', 'loop', self.image, self.path])
 
     def unmount(self):
-        build.run(['umount', self.path])
+        native_build.run(['umount', self.path])
 
     def cut_power(self):
-        build.run(['xfs_io', '-x', '-c', 'shutdown', self.path])
+        native_build.run(['xfs_io', '-x', '-c', 'shutdown', self.path])
         self.unmount()
         self.mount()
 
@@ -70,7 +70,7 @@ def fs(request, tmp_path):
 def own_mounts():
     CLONE_NEWNS = 0x20000
     assert ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) == 0
-    build.run(['mount', '--make-rslave', '/'])
+    native_build.run(['mount', '--make-rslave', '/'])
 
 
 def mounted(test):
@@ -147,10 +147,10 @@ def find(pool, name):
 
 def operate(fs, step, *words):
     """Run one operation up to a step; tell whether it was stopped there."""
-    result = subprocess.run([build.crash_program(), str(step), fs.pool,
+    result = subprocess.run([native_build.crash_program(), str(step), fs.pool,
                              *[str(word) for word in words]])
-    assert result.returncode in (0, build.CRASHED)
-    return result.returncode == build.CRASHED
+    assert result.returncode in (0, native_build.CRASHED)
+    return result.returncode == native_build.CRASHED
 
 
 def prepare_fixated(pool):
@@ -265,7 +265,7 @@ def test_other_device_number_is_the_same_device(fs, tmp_path):
 @mounted
 def test_copy_on_another_file_system_is_refused(fs, tmp_path):
     create(fs).close()
-    build.run(['cp', '-a', fs.pool, tmp_path / 'copy'])
+    native_build.run(['cp', '-a', fs.pool, tmp_path / 'copy'])
     with pytest.raises(vpm.ForeignPool, match='is a copy or was moved'):
         vpm.Pool(tmp_path / 'copy')
 
@@ -277,7 +277,7 @@ def test_space_is_written_not_only_reserved(fs):
         region = pool.alloc(VICTIM, SIZE)
     state = os.path.join(os.path.dirname(region.ram_path), 'state')
     for path in (region.ram_path, state):
-        extents = build.run(['filefrag', '-v', path])
+        extents = native_build.run(['filefrag', '-v', path])
         assert 'unwritten' not in extents
         assert os.stat(path).st_blocks * 512 >= os.stat(path).st_size
 

@@ -31,7 +31,7 @@ from nova import test  # noqa: I100
 from nova.tests.functional import fixtures
 
 from nova_temporality import conf
-from nova_temporality import resources
+from nova_temporality.spec import resources
 
 # a wheel of Nova has it there, and not where Nova's tests expect it
 _PASTE = os.path.join(sys.prefix, 'etc/nova/api-paste.ini')

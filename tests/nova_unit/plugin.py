@@ -38,7 +38,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import conf
 from nova_temporality import privsep
-from nova_temporality import resources
+from nova_temporality.spec import resources
 from nova_temporality.virt import driver
 from nova_temporality import vpm
 from tests.unit import base

@@ -16,7 +16,7 @@ import re
 import socket
 import subprocess
 
-from nova_temporality import qmp
+from nova_temporality.qemu import qmp
 from tests.pod import build
 
 # Seconds without a word after which the machine is taken for dead; booting it

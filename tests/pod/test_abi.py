@@ -15,7 +15,7 @@
 import json
 import re
 
-from nova_temporality.notifier import pod_device
+from nova_temporality.notifier.sources import pod_device
 from tests.pod import build
 
 # Python's names by the header's.

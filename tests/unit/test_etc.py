@@ -108,7 +108,7 @@ def test_pagers_may_hear_of_faults():
 
 def test_mac_profile_knows_the_real_paths():
     from nova_temporality.conf import opts
-    from nova_temporality import paths
+    from nova_temporality.host import paths
     from nova_temporality import vpm
     defaults = {opt.name: opt.default for _, group in opts.list_opts()
                 for opt in group}

@@ -16,9 +16,9 @@ import time
 
 from oslo_log import log as logging
 
-from nova_temporality.notifier import pod_device
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
+from nova_temporality.notifier.sources import pod_device
 
 LOG = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from tempest import config
 from tempest.lib import decorators
 import testtools
 
-from nova_temporality import intent
-from nova_temporality import resources
-from nova_temporality import sizing
+from nova_temporality.spec import persistence
+from nova_temporality.spec import resources
+from nova_temporality.spec import sizing
 from nova_temporality.tempest_plugin import base
 
 CONF = config.CONF
@@ -65,12 +65,12 @@ class CreateTest(base.PersistentServersTest):
     def test_bad_property_is_named(self):
         fault = self._fault(self.plain_flavor, persistent='maybe')
         self.assertIn("'maybe'", fault)
-        self.assertIn(intent.SERVER_PROPERTY, fault)
+        self.assertIn(persistence.SERVER_PROPERTY, fault)
 
     @decorators.attr(type='negative')
     @decorators.idempotent_id('0a208592-2e0e-499e-99f7-9b3c9e6378d0')
     def test_sizes_that_exclude_each_other(self):
-        flavor = self.make_flavor(**{intent.FLAVOR_EXTRA_SPEC: 'true',
+        flavor = self.make_flavor(**{persistence.FLAVOR_EXTRA_SPEC: 'true',
                                      sizing.MRR_EXTRA_SPEC: '50',
                                      sizing.NVRAM_EXTRA_SPEC: '64'})
         self.assertIn('exclude each other', self._fault(flavor))
@@ -79,7 +79,7 @@ class CreateTest(base.PersistentServersTest):
                           'this cloud keeps servers wholly in NVRAM')
     @decorators.idempotent_id('21d40dbf-6c7c-4bcb-859d-c65a717895f8')
     def test_less_nvram_than_memory(self):
-        flavor = self.make_flavor(**{intent.FLAVOR_EXTRA_SPEC: 'true',
+        flavor = self.make_flavor(**{persistence.FLAVOR_EXTRA_SPEC: 'true',
                                      sizing.MRR_EXTRA_SPEC: '50'})
         server = self.make_server(flavor)
         self.assert_nvram(server['id'], self.size['ram'] // 2)

@@ -16,9 +16,9 @@ import ddt
 from tempest.lib import decorators
 from tempest.lib import exceptions as lib_exc
 
-from nova_temporality import intent
-from nova_temporality import limits
-from nova_temporality import sizing
+from nova_temporality.spec import max_outage
+from nova_temporality.spec import persistence
+from nova_temporality.spec import sizing
 from nova_temporality.tempest_plugin import base
 
 
@@ -34,20 +34,20 @@ class ExtraSpecsTest(base.PersistentServersTest):
 
     @decorators.idempotent_id('3392c875-a96f-4082-bb12-f493f2baf4d3')
     def test_good_ones(self):
-        spec = {intent.FLAVOR_EXTRA_SPEC: 'true',
+        spec = {persistence.FLAVOR_EXTRA_SPEC: 'true',
                 sizing.MRR_EXTRA_SPEC: '60',
-                limits.MAX_OUTAGE_EXTRA_SPEC: '3600'}
+                max_outage.MAX_OUTAGE_EXTRA_SPEC: '3600'}
         self.assertEqual(spec, self._set(spec))
 
     @decorators.attr(type='negative')
     @decorators.idempotent_id('1e29e5d5-4693-4320-b5cd-c64c88593b69')
-    @ddt.data({intent.FLAVOR_EXTRA_SPEC: 'maybe'},
+    @ddt.data({persistence.FLAVOR_EXTRA_SPEC: 'maybe'},
               {'temporality:persistant': 'true'},
               {sizing.MRR_EXTRA_SPEC: '9'},
               {sizing.MRR_EXTRA_SPEC: '101'},
               {sizing.MRR_EXTRA_SPEC: 'half'},
               {sizing.NVRAM_EXTRA_SPEC: '0'},
-              {limits.MAX_OUTAGE_EXTRA_SPEC: '-1'})
+              {max_outage.MAX_OUTAGE_EXTRA_SPEC: '-1'})
     def test_bad_ones(self, spec):
         [(key, value)] = spec.items()
         refusal = self.assertRaises(lib_exc.BadRequest, self._set, spec)

@@ -18,6 +18,6 @@ The arguments are the explorer's own, which main.c describes.
 import subprocess
 import sys
 
-from tests.native import build
+from tests.framework import native_build
 
-sys.exit(subprocess.run([build.explorer(), *sys.argv[1:]]).returncode)
+sys.exit(subprocess.run([native_build.explorer(), *sys.argv[1:]]).returncode)

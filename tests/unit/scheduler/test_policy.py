@@ -18,7 +18,7 @@ import fixtures
 from nova import context
 from nova import policy as nova_policy
 
-from nova_temporality import policy
+from nova_temporality.scheduler import policy
 from tests.unit import base
 
 

@@ -21,10 +21,10 @@ from nova.scheduler import request_filter as nova_request_filter
 from nova.scheduler import utils
 from oslo_utils.fixture import uuidsentinel as uuids
 
-from nova_temporality import intent
-from nova_temporality import policy
 from nova_temporality import scheduler
+from nova_temporality.scheduler import policy
 from nova_temporality.scheduler import request_filter
+from nova_temporality.spec import persistence
 from tests.unit import base
 
 
@@ -86,7 +86,7 @@ class ClaimNvramTest(base.NovaTestCase):
         self.assertIn('CUSTOM_TEMPORALITY', traits)
 
     def test_flavor_claims_nvram_only(self):
-        self.spec.flavor.extra_specs[intent.FLAVOR_EXTRA_SPEC] = 'true'
+        self.spec.flavor.extra_specs[persistence.FLAVOR_EXTRA_SPEC] = 'true'
         self.new_server()
         ran, resources, _traits = self.claim()
         self.assertTrue(ran)
@@ -143,7 +143,7 @@ class ClaimNvramTest(base.NovaTestCase):
     def test_a_move_follows_the_decision_not_the_metadata(self):
         system_metadata = {}
         self.moving_server({'persistent': 'false'}, system_metadata)
-        intent.freeze(self.instance, True, own=True)
+        persistence.freeze(self.instance, True, own=True)
         ran, resources, _traits = self.claim()
         self.assertTrue(ran)
         self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])
@@ -162,14 +162,14 @@ class ClaimNvramTest(base.NovaTestCase):
 
     def test_a_resize_follows_the_new_flavor(self):
         self.moving_server({}, {})
-        intent.freeze(self.instance, True)
+        persistence.freeze(self.instance, True)
         ran, resources, _traits = self.claim()
         self.assertFalse(ran)
         self.assertNotIn('CUSTOM_NVRAM_MB', resources)
 
     def test_a_resize_into_persistence(self):
         self.moving_server({}, {})
-        intent.freeze(self.instance, False)
+        persistence.freeze(self.instance, False)
         self.spec.flavor.extra_specs = {'temporality:persistent': 'true'}
         ran, resources, _traits = self.claim()
         self.assertTrue(ran)
@@ -177,7 +177,7 @@ class ClaimNvramTest(base.NovaTestCase):
 
     def test_metadata_edited_later_changes_nothing(self):
         self.moving_server({'persistent': 'true'}, {})
-        intent.freeze(self.instance, False)
+        persistence.freeze(self.instance, False)
         ran, resources, _traits = self.claim()
         self.assertFalse(ran)
         self.assertEqual(512, resources['MEMORY_MB'])

@@ -31,8 +31,8 @@ from nova.virt.libvirt import imagebackend
 import os_vif
 
 from nova_temporality import conf
-from nova_temporality import intent
 from nova_temporality import privsep
+from nova_temporality.spec import persistence
 from nova_temporality.virt import driver
 from nova_temporality import vpm
 from tests.unit import base
@@ -99,7 +99,7 @@ class DriverTestCase(base.NovaTestCase):
         server = objects.Instance(**values)
         server.pci_requests = objects.InstancePCIRequests(requests=[])
         if persistent is not None:
-            intent.freeze(server, persistent)
+            persistence.freeze(server, persistent)
         return server
 
     def image(self, **properties):

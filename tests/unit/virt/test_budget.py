@@ -22,11 +22,11 @@ from nova import exception as nova_exception
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_utils.fixture import uuidsentinel as uuids
 
-from nova_temporality import budget
 from nova_temporality import conf
 from nova_temporality import exception
-from nova_temporality import priority
-from nova_temporality.virt import regions
+from nova_temporality.host import budget
+from nova_temporality.privsep import regions
+from nova_temporality.spec import priority
 from nova_temporality import vpm
 from tests.unit.virt import base
 

@@ -29,15 +29,15 @@ from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova_temporality import conf
 from nova_temporality import exception
-from nova_temporality import intent
-from nova_temporality import paths
+from nova_temporality.host import paths
+from nova_temporality.privsep import regions
+from nova_temporality.spec import persistence
 from nova_temporality.virt import agent
+from nova_temporality.virt import conductor
+from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import driver
-from nova_temporality.virt import fate
-from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import loader
-from nova_temporality.virt import recovery
-from nova_temporality.virt import regions
+from nova_temporality.virt.recovery import manager
 from nova_temporality import vpm
 from tests.unit.virt import base
 
@@ -71,7 +71,7 @@ class DecisionTest(base.DriverTestCase):
     def test_wish_is_frozen_and_space_is_taken(self):
         server = self.make_server(metadata={'persistent': 'true'})
         self.spawn(server)
-        self.assertTrue(intent.is_pvm(server))
+        self.assertTrue(persistence.is_pvm(server))
         self.assertEqual(1, self.saved.call_count)
         self.assertEqual(16 << 20, self.pool().lookup(server.uuid).size)
         self.assertTrue(self.spawned.called)
@@ -79,7 +79,7 @@ class DecisionTest(base.DriverTestCase):
     def test_others_take_none(self):
         server = self.make_server()
         self.spawn(server)
-        self.assertIs(False, intent.frozen(server))
+        self.assertIs(False, persistence.frozen(server))
         self.assertEqual([], self.pool().regions())
         # Nova does that by itself
         self.assertFalse(self.saved.called)
@@ -88,7 +88,7 @@ class DecisionTest(base.DriverTestCase):
         server = self.make_server(metadata={'persistent': 'false'},
                                   persistent=True)
         self.spawn(server)
-        self.assertTrue(intent.is_pvm(server))
+        self.assertTrue(persistence.is_pvm(server))
 
     def test_rebuild_does_not_change_sides(self):
         server = self.make_server(metadata={'persistent': 'true'},
@@ -179,20 +179,20 @@ class HostTest(base.DriverTestCase):
     def look_for_orphans(self, found):
         with self.pool() as pool:
             pool.alloc(uuids.gone, 4096)
-        with mock.patch.object(fate, 'ask', return_value=found), (
+        with mock.patch.object(conductor, 'ask', return_value=found), (
                 mock.patch.object(driver.LOG, 'warning')) as warning:
             self.driver._look_for_orphans([])
         self.assertEqual(uuids.gone, warning.call_args[0][1])
         return len(self.pool().regions())
 
     def test_unknown_regions_are_kept(self):
-        self.assertEqual(1, self.look_for_orphans(fate.UNKNOWN))
+        self.assertEqual(1, self.look_for_orphans(conductor.UNKNOWN))
 
     def test_regions_of_deleted_servers_are_kept(self):
-        self.assertEqual(1, self.look_for_orphans(fate.DELETED))
+        self.assertEqual(1, self.look_for_orphans(conductor.DELETED))
 
     def test_regions_of_servers_that_are_elsewhere_are_freed(self):
-        self.assertEqual(0, self.look_for_orphans(fate.ELSEWHERE))
+        self.assertEqual(0, self.look_for_orphans(conductor.ELSEWHERE))
 
 
 class LifeTest(base.DriverTestCase):
@@ -228,7 +228,8 @@ class LifeTest(base.DriverTestCase):
         with mock.patch.object(
                 libvirt_driver.LibvirtDriver, '_create_guest',
                 return_value=libvirt_guest.Guest(self.domain)) as create, \
-                mock.patch('nova_temporality.virt.record.write') as record:
+                mock.patch('nova_temporality.virt.domain_record.'
+                           'write') as record:
             guest = self.driver._create_guest(
                 self.context, '<domain/>', self.server, **kwargs)
         return guest, create, record
@@ -251,7 +252,7 @@ class LifeTest(base.DriverTestCase):
         with mock.patch.object(
                 libvirt_driver.LibvirtDriver, '_create_guest',
                 return_value=libvirt_guest.Guest(self.domain)) as create, \
-                mock.patch('nova_temporality.virt.record.write',
+                mock.patch('nova_temporality.virt.domain_record.write',
                            events.record):
             self.driver._create_guest(self.context, '<domain/>', self.server)
         self.assertEqual(['record', 'resume'],
@@ -371,7 +372,7 @@ class LifeTest(base.DriverTestCase):
 
     def test_xml_for_later_does_not_wait_for_a_state(self):
         """What rescue keeps for unrescue, for one."""
-        self.domain.XMLDesc.return_value = pvm_guest.with_incoming(
+        self.domain.XMLDesc.return_value = pvm_domain.with_incoming(
             self.domain.XMLDesc.return_value,
             paths.recover_socket(self.run_dir, self.server.uuid))
         self.assertNotIn('defer', self.driver._get_existing_domain_xml(
@@ -381,7 +382,7 @@ class LifeTest(base.DriverTestCase):
 
     def test_cold_snapshot_does_not_launch_the_domain(self):
         guest = mock.Mock()
-        with mock.patch.object(recovery, 'resume_suspended') as resume:
+        with mock.patch.object(manager, 'resume_suspended') as resume:
             for live, state, resumed in (
                     (False, power_state.RUNNING, 1),
                     (True, power_state.RUNNING, 0),

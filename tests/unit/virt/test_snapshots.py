@@ -25,18 +25,18 @@ from nova import objects
 import oslo_messaging
 
 from nova_temporality import conf
-from nova_temporality import genid
+from nova_temporality.host import paths
 from nova_temporality.notifier import client
-from nova_temporality import paths
+from nova_temporality.privsep import regions
 from nova_temporality.snapshot import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import machine
 from nova_temporality.snapshot import saving
 from nova_temporality.snapshot import store
-from nova_temporality.virt import regions
+from nova_temporality.virt import genid
 from nova_temporality.virt import snapshots
 from nova_temporality import vpm
-from tests.unit.virt import recovery_base
+from tests.unit.virt.recovery import recovery_base
 
 DOMAIN = """<domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
 <genid>%s</genid><vcpu>1</vcpu><devices>
@@ -111,7 +111,7 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
         forked = genid.of(self.server)
         self.assertNotEqual(self.server.uuid, forked)
         self.assertEqual(forked, machine.examine(
-            snapshots.record.read(self.server)).genid)
+            snapshots.domain_record.read(self.server)).genid)
 
     def test_running(self):
         self.server.vm_state = vm_states.ACTIVE

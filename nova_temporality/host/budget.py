@@ -1,0 +1,145 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The energy budget: does fixating everything fit into the hold-up time?
+
+``temporality drill`` measures what the fixation of each pVM takes when it is
+alone (its *cost*), and what all take together. From that follows what a host
+with other pVMs would take::
+
+    bound    = for each priority, one after the other: the largest cost, or
+               the sum of costs over the host's CPUs, whichever is more
+    slowdown = what the last drill took / its bound; at least 1
+    total    = slowdown * bound
+
+The bound is what no host can beat that shares the work among its CPUs; the
+slowdown says how far this one is from it. A pVM that was not drilled yet is
+assumed to cost as much as the most costly one that was, and ASSUMED_MS if none
+was.
+
+The results lie in the pool, so that they are there when the host is back.
+"""
+
+import dataclasses
+import json
+import os
+
+from nova_temporality.host import paths
+from nova_temporality.spec import priority
+
+# Milliseconds; about what one pVM took on the machines that we measured.
+ASSUMED_MS = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Drilled:
+    """What drills have measured.
+
+    :ivar costs_ms: dict of milliseconds by pVM
+    :ivar total_ms: what the last drill took for all of its pVMs, or None
+    :ivar bound_ms: the bound for these, or None
+    :ivar time: of the last drill, ISO 8601, or None
+    """
+
+    costs_ms: dict = dataclasses.field(default_factory=dict)
+    total_ms: float = None
+    bound_ms: float = None
+    time: str = None
+
+    @property
+    def slowdown(self):
+        """How much longer than the bound the last drill took; at least 1."""
+        return max(1.0, self.total_ms / self.bound_ms) if (
+            self.bound_ms) else 1.0
+
+    @property
+    def assumed_ms(self):
+        """The cost of a pVM that was not drilled."""
+        return max(self.costs_ms.values(), default=ASSUMED_MS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What fixating a host's pVMs would take.
+
+    :ivar total_ms: milliseconds from the event to the last marker
+    :ivar pvms: how many pVMs
+    :ivar assumed: how many of them were not drilled
+    :ivar assumed_ms: what each of these is assumed to cost
+    """
+
+    total_ms: float
+    pvms: int
+    assumed: int
+    assumed_ms: float
+
+
+def predict(priorities, drilled, cpus):
+    """Return the Prediction for a set of pVMs.
+
+    :param priorities: dict of priority by pVM
+    :param drilled: Drilled
+    :param cpus: of the host
+    """
+    assumed_ms = drilled.assumed_ms
+    costs_ms = {name: drilled.costs_ms.get(name, assumed_ms)
+                for name in priorities}
+    return Prediction(
+        round(drilled.slowdown * bound_ms(priorities, costs_ms, cpus), 3),
+        len(priorities),
+        sum(name not in drilled.costs_ms for name in priorities), assumed_ms)
+
+
+def bound_ms(priorities, costs_ms, cpus):
+    """The least time that fixating these pVMs can take."""
+    return sum(
+        max(max(costs_ms[name] for name in wave),
+            sum(costs_ms[name] for name in wave) / cpus)
+        for wave in priority.waves(priorities))
+
+
+def load(pool_path):
+    """Return what is known of drills; nothing of a damaged record."""
+    try:
+        with open(paths.drills(pool_path)) as record:
+            stored = json.load(record)
+        return Drilled(
+            {str(name): _positive(cost)
+             for name, cost in stored['costs_ms'].items()},
+            _positive(stored['total_ms']), _positive(stored['bound_ms']),
+            str(stored['time']))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Drilled()
+
+
+def _positive(value):
+    number = float(value)
+    # Neither of a NaN.
+    if not 0 < number < float('inf'):
+        raise ValueError(value)
+    return number
+
+
+def store(pool_path, drilled):
+    """Record what drills have measured, durably, as a whole or not at all."""
+    path = paths.drills(pool_path)
+    with open(path + '.new', 'w') as record:
+        json.dump(dataclasses.asdict(drilled), record, indent=1)
+        record.write('\n')
+        record.flush()
+        os.fsync(record.fileno())
+    os.rename(path + '.new', path)
+    directory = os.open(pool_path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,135 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Who keeps what is in the CPU caches when power fails.
+
+A guest's latest stores are in the CPU caches when its vCPUs stop. Platforms
+whose persistence domain is "cpu_cache" (eADR, CXL GPF) save them; those with
+"memory_controller" (ADR) do not; see the kernel's
+Documentation/ABI/testing/sysfs-bus-nfit and ndctl-list(1). There the kernel's
+POD driver has to write them back, after a guest has stopped and before its
+state is marked as valid.
+"""
+
+import os
+import pathlib
+import threading
+
+from nova_temporality.notifier.sources import pod_device
+
+# Who does.
+EMULATED = 'emulated'
+HARDWARE = 'hardware'
+DRIVER = 'driver'
+NOBODY = 'nobody'
+
+_WORDS = {
+    EMULATED: 'emulated NVRAM: nothing survives a real power cut',
+    HARDWARE: 'eADR/GPF: caches are saved by hardware',
+    DRIVER: 'ADR + /dev/pod: caches are written back by the kernel driver',
+    NOBODY: 'not protected: ',
+}
+_REMEDY = ('load the POD driver (modprobe pod), or use a platform with eADR '
+           'or CXL GPF')
+
+
+class Platform:
+    """The host, as far as the NVRAM of one pool depends on it.
+
+    :param pool_path: directory of the pool
+    :param medium: of the pool, see vpm.PoolInfo; all but "dax" only emulate
+                   NVRAM, so there is no hardware to ask
+    :param found: function to be called with the file descriptor of the POD
+                  driver, once it is relied upon
+    :param sysfs: where sysfs is mounted
+    :param pod_path: the POD driver's device
+    """
+
+    remedy = _REMEDY
+
+    def __init__(self, pool_path, medium, found, sysfs='/sys',
+                 pod_path=pod_device.PATH):
+        self._domain = (None if medium != 'dax' else
+                        _persistence_domain(pool_path, sysfs))
+        self._emulated = medium != 'dax'
+        self._found = found
+        self._pod_path = pod_path
+        self._pod = None
+        self._lock = threading.Lock()
+
+    def protection(self):
+        """Look who keeps the caches.
+
+        A driver that is found is kept: it cannot be unloaded any more.
+
+        :returns: EMULATED, HARDWARE, DRIVER or NOBODY; and, for the latter,
+                  the reason in words, else None
+        """
+        if self._emulated:
+            return EMULATED, None
+        if self._domain == 'cpu_cache':
+            return HARDWARE, None
+        if self._domain is None:
+            return NOBODY, (
+                "the persistence domain of the pool's device is unknown: "
+                'there may be nothing that saves the CPU caches when power '
+                'fails')
+        problem = ("the persistence domain of the pool's device is '%s': when "
+                   'power fails, what is in the CPU caches is lost'
+                   % self._domain)
+        if self._domain != 'memory_controller':
+            return NOBODY, problem
+        try:
+            self._find_driver()
+        except pod_device.PodError as e:
+            return NOBODY, '%s (%s)' % (problem, e)
+        return DRIVER, None
+
+    def problem(self):
+        """Why no pVM is protected, in words, or None."""
+        return self.protection()[1]
+
+    def describe(self):
+        """Return who keeps the caches, also in words, as plain data."""
+        keeper, problem = self.protection()
+        return {'caches': keeper, 'detail': _WORDS[keeper] + (problem or '')}
+
+    def _find_driver(self):
+        with self._lock:
+            if self._pod is not None:
+                return
+            pod = pod_device.PodDevice(self._pod_path)
+            try:
+                if not pod.info().features & pod_device.WRITES_BACK:
+                    raise pod_device.PodError(
+                        'this is a virtual machine, in which the POD driver '
+                        'cannot be sure to reach the caches')
+                # Missing rights shall show now.
+                pod.write_back()
+            except pod_device.PodError:
+                pod.close()
+                raise
+            self._found(pod.fileno())
+            self._pod = pod
+
+
+def _persistence_domain(pool_path, sysfs):
+    """Return that of a pool's device, or None where there is none."""
+    device = os.stat(pool_path).st_dev
+    path = pathlib.Path(sysfs, 'dev/block', '%d:%d' % (
+        os.major(device), os.minor(device))).resolve()
+    for directory in (path, *path.parents):
+        try:
+            return (directory / 'persistence_domain').read_text().strip()
+        except OSError:
+            continue
+    return None

@@ -1,0 +1,136 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Metrics for Prometheus, on the loopback address only."""
+
+import prometheus_client
+from prometheus_client import core
+from prometheus_client import registry
+
+from nova_temporality.notifier.pvm import conditions
+from nova_temporality.notifier.reports import events
+
+_ADDRESS = '127.0.0.1'
+_PHASES = ('stopped', 'saved', 'fixated')
+
+
+class MetricsError(Exception):
+    """The metrics cannot be served."""
+
+
+class _Now(registry.Collector):
+    """What the notifier knows at the moment of the scrape."""
+
+    def __init__(self, notifier):
+        self._notifier = notifier
+
+    def collect(self):
+        status = self._notifier.status()
+        armed = core.GaugeMetricFamily(
+            'temporality_pvm_armed', 'Whether it can be fixated at any '
+            'moment', labels=['server'])
+        state = core.GaugeMetricFamily(
+            'temporality_pvm_state', 'Always 1; "temporality status" has the '
+            'reasons', labels=['server', 'state'])
+        for one in status['pvms']:
+            armed.add_metric([one['name']], one['state'] == conditions.ARMED)
+            state.add_metric([one['name'], one['state']], 1)
+        yield armed
+        yield state
+        platform = core.GaugeMetricFamily(
+            'temporality_platform', 'Always 1; who keeps what is in the CPU '
+            'caches when power fails', labels=['caches'])
+        platform.add_metric([status['platform']['caches']], 1)
+        yield platform
+        yield core.GaugeMetricFamily(
+            'temporality_engine_degraded', 'Whether the engine has to do '
+            'without a right that it was to use; "temporality status" says '
+            'which', bool(status['engine_lost']))
+        yield from _budget(status['budget'])
+        yield core.GaugeMetricFamily(
+            'temporality_outage', 'Whether an outage is on',
+            bool(self._notifier.outage_raised_by()))
+        yield core.GaugeMetricFamily(
+            'temporality_background_paused', 'Whether background work waits, '
+            'because power may fail', bool(status['background_paused']))
+        phases = core.GaugeMetricFamily(
+            'temporality_pvm_last_fixation_seconds',
+            'From the event to the end of a phase of the last fixation',
+            labels=['server', 'phase'])
+        last = status['last_outage']
+        for one in last['pvms'] if last else ():
+            for phase in _PHASES:
+                if one[phase + '_ms'] is not None:
+                    phases.add_metric([one['name'], phase],
+                                      one[phase + '_ms'] / 1000)
+        yield phases
+
+
+def _budget(budget):
+    yield core.GaugeMetricFamily(
+        'temporality_hold_up_seconds', 'From the detection of a power '
+        'failure to darkness, as configured', budget['hold_up_ms'] / 1000)
+    yield core.GaugeMetricFamily(
+        'temporality_predicted_fixation_seconds', 'What fixating all pVMs '
+        'would take, after what drills have measured',
+        budget['predicted_ms'] / 1000)
+    if budget['drilled_ms'] is not None:
+        yield core.GaugeMetricFamily(
+            'temporality_last_drill_seconds', 'What fixating all pVMs took '
+            'in the last drill', budget['drilled_ms'] / 1000)
+
+
+class Metrics:
+    """Counts events, and serves what it counted.
+
+    :param notifier: daemon.Notifier
+    """
+
+    def __init__(self, notifier):
+        self.registry = registry.CollectorRegistry()
+        self.registry.register(_Now(notifier))
+        self._power_failures = prometheus_client.Counter(
+            'temporality_power_failures',
+            'Events upon which pVMs were fixated', registry=self.registry)
+        self._call_offs = prometheus_client.Counter(
+            'temporality_call_offs',
+            'Outages that were called off', registry=self.registry)
+        self._fixations = prometheus_client.Counter(
+            'temporality_fixations', 'What became of pVMs in all outages',
+            ['result'], registry=self.registry)
+        self._drills = prometheus_client.Counter(
+            'temporality_drilled', 'What became of pVMs in all drills',
+            ['result'], registry=self.registry)
+
+    def on_event(self, kind, data):
+        """Count it; to be subscribed to events.Events."""
+        if kind == events.OUTAGE_FIXATED:
+            self._power_failures.inc()
+            for one in data['pvms']:
+                self._fixations.labels(one['result']).inc()
+        elif kind == events.OUTAGE_CALLED_OFF:
+            self._call_offs.inc()
+        elif kind == events.DRILL_ENDED:
+            for one in data['pvms']:
+                self._drills.labels(one['result']).inc()
+
+    def serve(self, port):
+        """Serve them over HTTP, in a thread of its own.
+
+        :raises: MetricsError
+        """
+        try:
+            prometheus_client.start_http_server(port, _ADDRESS,
+                                                self.registry)
+        except OSError as e:
+            raise MetricsError('[temporality] metrics_port: cannot listen on '
+                               '%s:%d: %s' % (_ADDRESS, port, e))

@@ -1,0 +1,54 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Notifications on the message bus, as Nova's versioned ones look."""
+
+import socket
+
+from nova_temporality.notifier import bus
+from nova_temporality.notifier.reports import events
+
+# Errors are what somebody has to look at.
+_ERRORS = {events.PVM_UNARMED}
+
+_PAYLOADS = {
+    events.PVM_ARMED: 'PvmConditionPayload',
+    events.PVM_UNARMED: 'PvmConditionPayload',
+    events.OUTAGE_FIXATED: 'OutagePayload',
+    events.OUTAGE_CALLED_OFF: 'OutagePayload',
+    events.DRILL_ENDED: 'DrillPayload',
+}
+_VERSION = '1.0'
+
+
+class Notifications:
+    """Sends them.
+
+    :param conf: with group [temporality]
+    """
+
+    def __init__(self, conf):
+        opts = conf.temporality
+        self._host = socket.gethostname()
+        self._notifier = bus.notifier(
+            conf, opts.notification_url, opts.notification_topic,
+            'temporality:' + self._host)
+
+    def on_event(self, kind, data):
+        """Send it; to be subscribed to events.Events."""
+        send = (self._notifier.error if kind in _ERRORS
+                else self._notifier.info)
+        send({}, 'temporality.' + kind, {
+            'nova_object.name': _PAYLOADS[kind],
+            'nova_object.namespace': 'temporality',
+            'nova_object.version': _VERSION,
+            'nova_object.data': dict(data, host=self._host)})

@@ -1,0 +1,129 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The report of an outage: plain data, as it goes into JSON.
+
+It informs people; what may be resumed is proven by the pool alone.
+
+    {"event": {"source": "signal 44 from process 1", "time": <ISO 8601>,
+               "raised_by": [names of sources or "operator", ...]},
+     "acknowledged_ms": 7.9,       since the event
+     "called_off": <ISO 8601>,     null while nobody did
+     "pvms": [fixation.Outcome as a dict, ...]}
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+
+from nova_temporality.notifier.pvm import attempts
+
+_KEYS = {'event', 'acknowledged_ms', 'called_off', 'pvms'}
+_EVENT_KEYS = {'source', 'time', 'raised_by'}
+
+
+def report(event, outcomes, acknowledged_ns):
+    """Make the report of one event.
+
+    :param event: power.PowerEvent
+    :param outcomes: list of fixation.Outcome
+    :param acknowledged_ns: CLOCK_MONOTONIC when all of them were settled
+    """
+    return {
+        'event': {'source': event.source, 'time': _iso(event.wall_ns),
+                  'raised_by': list(event.raised_by)},
+        'acknowledged_ms': round(
+            (acknowledged_ns - event.monotonic_ns) / 1e6, 3),
+        'called_off': None,
+        'pvms': [dataclasses.asdict(outcome) for outcome in
+                 sorted(outcomes, key=lambda outcome: outcome.name)],
+    }
+
+
+def merge(earlier, later):
+    """Report an outage in which power failed again before it was called off.
+
+    The event stays the first one, raised by all. A pVM that was found fixated
+    by an earlier event keeps that outcome.
+    """
+    pvms = {pvm['name']: pvm for pvm in earlier['pvms']}
+    for pvm in later['pvms']:
+        known = pvms.get(pvm['name'])
+        fixated_before = (
+            known is not None and known['result'] == attempts.FIXATED and
+            pvm['result'] == attempts.FIXATED and pvm['fixated_ms'] is None)
+        if not fixated_before:
+            pvms[pvm['name']] = pvm
+    event = dict(earlier['event'], raised_by=sorted(
+        {*earlier['event']['raised_by'],
+         *later['event']['raised_by']}))
+    return dict(earlier, event=event,
+                pvms=[pvms[name] for name in sorted(pvms)])
+
+
+def call_off(outage, wall_ns):
+    """Note in a report that power is back, unless it says so already."""
+    if outage['called_off']:
+        return outage
+    return dict(outage, called_off=_iso(wall_ns))
+
+
+def failures(outage):
+    """Return the pVMs of a report that ought to be fixated and are not."""
+    return [pvm for pvm in outage['pvms']
+            if pvm['result'] == attempts.FAILED]
+
+
+def counts(outage):
+    """Say how many pVMs had which result."""
+    return ', '.join(
+        '%d %s' % (sum(pvm['result'] == result for pvm in outage['pvms']),
+                   result)
+        for result in (attempts.FIXATED, attempts.FAILED, attempts.SKIPPED))
+
+
+def summary(outage):
+    """Say in a line what a report says."""
+    return 'power failed at %s (%s): %s; acknowledged after %.1f ms%s' % (
+        outage['event']['time'], outage['event']['source'], counts(outage),
+        outage['acknowledged_ms'],
+        ', called off' if outage['called_off'] else '')
+
+
+def store(outage, path):
+    """Write a report to a file, as a whole or not at all."""
+    temporary = path + '.new'
+    with open(temporary, 'w') as f:
+        json.dump(outage, f, indent=1)
+        f.write('\n')
+    os.rename(temporary, path)
+
+
+def load(path):
+    """Read the report that an earlier notifier stored, or return None."""
+    try:
+        with open(path) as f:
+            stored = json.load(f)
+    except (FileNotFoundError, ValueError):
+        return None
+    # One of another version is of no use either.
+    if (not isinstance(stored, dict) or set(stored) != _KEYS or
+            not isinstance(stored['event'], dict) or
+            set(stored['event']) != _EVENT_KEYS):
+        return None
+    return stored
+
+
+def _iso(wall_ns):
+    when = datetime.datetime.fromtimestamp(wall_ns / 1e9, datetime.UTC)
+    return when.isoformat(timespec='milliseconds')

@@ -1,0 +1,111 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Loading a fixated state into an empty QEMU."""
+
+import os
+import socket
+import struct
+import time
+
+from nova_temporality.qemu import migration
+from nova_temporality.qemu import qmp as qmp_module
+from nova_temporality import vpm
+from nova_temporality.vpm import engine
+
+
+class RecoveryError(Exception):
+    """QEMU did not take the state; this QEMU is of no use any more.
+
+    The state itself is untouched and stays proven.
+    """
+
+
+def load_state(qmp, pool, region, timeout):
+    """Load a region's fixated state into a QEMU that waits for it.
+
+    QEMU must have been started on the region's RAM file and with
+    ``-incoming defer``. On return it has the state and its vCPUs stand
+    still. The state is still proven, so ``pool.begin_epoch()`` comes before
+    "cont", both under the RunLock.
+
+    :param qmp: QmpClient of that QEMU
+    :param pool: vpm.Pool
+    :param region: vpm.RegionInfo
+    :param timeout: seconds until it is given up
+    :returns: vpm.StateInfo of what was loaded; the server ran before the
+              outage if its run state is in migration.LIVE_RUNSTATES
+    :raises: vpm.VpmError when the state is not proven; RecoveryError
+    """
+    info = pool.verify_state(region.id)
+    deadline = time.monotonic() + timeout
+    try:
+        _load(qmp, pool, region, deadline)
+    except qmp_module.QmpError as e:
+        raise RecoveryError('cannot load the state of %s: %s'
+                            % (region.name, e))
+    return info
+
+
+def _load(qmp, pool, region, deadline):
+    runstate = migration.runstate(qmp, _left(deadline))
+    if runstate != 'inmigrate':
+        raise RecoveryError(
+            'QEMU of %s does not wait for a state, its run state is "%s"; '
+            'start it with -incoming defer' % (region.name, runstate))
+    migration.set_ignore_shared(qmp, True, _left(deadline))
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            qmp.getfd(engine.STREAM_NAME, theirs.fileno(), _left(deadline))
+        # QEMU answers at once and then reads while we send.
+        qmp.command('migrate-incoming',
+                    {'uri': migration.URI, 'exit-on-error': False},
+                    timeout=_left(deadline))
+        problem = _send(pool, region, ours, deadline)
+    _wait_loaded(qmp, region, deadline, problem)
+    migration.set_ignore_shared(qmp, False, _left(deadline))
+
+
+def _send(pool, region, sock, deadline):
+    """Send the state; return what went wrong with that, or None."""
+    # Under eventlet a socket is non-blocking behind Python's back.
+    os.set_blocking(sock.fileno(), True)
+    # A QEMU that hangs must not make us hang. 'll' is struct timeval.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                    struct.pack('ll', max(1, int(_left(deadline))), 0))
+    try:
+        pool.send_state(region.id, sock)
+    except vpm.SystemCallFailed as e:
+        # Mostly a broken pipe, for a reason that only QEMU can tell.
+        return e
+    return None
+
+
+def _wait_loaded(qmp, region, deadline, problem):
+    while True:
+        status, reason = migration.status(qmp, _left(deadline))
+        if status == 'completed':
+            return
+        if status == 'failed':
+            raise RecoveryError(
+                "QEMU cannot load the state of %s: %s%s; QEMU's own log "
+                'tells why' % (region.name, reason,
+                               ' (%s)' % problem if problem else ''))
+        if _left(deadline) <= 0:
+            raise RecoveryError('QEMU has not loaded the state of %s in '
+                                'time' % region.name)
+        time.sleep(migration.POLL_SECONDS)
+
+
+def _left(deadline):
+    return deadline - time.monotonic()

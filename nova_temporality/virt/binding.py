@@ -1,0 +1,97 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a pVM's QEMU is given on one host, and how another one gets to know.
+
+The source of a live migration makes the domain's XML for its target, and Nova
+has no field in which the target could tell what is to be in there. So the
+target notes it in the server's system metadata, for as long as it takes.
+"""
+
+import dataclasses
+
+from nova import objects
+
+from nova_temporality.host import paths
+
+_PREFIX = 'temporality_target_'
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A region and a run_dir on some host.
+
+    :param memory_path: the region's memory file
+    :param uid: user id that QEMU runs under; 0 is libvirt's choice
+    :param gid: group id that QEMU runs under
+    :param run_dir: [temporality] run_dir
+    :param name: of the pVM
+    """
+
+    memory_path: str
+    uid: int
+    gid: int
+    run_dir: str
+    name: str
+
+    @property
+    def fixate_socket(self):
+        return paths.fixate_socket(self.run_dir, self.name)
+
+    @property
+    def watch_socket(self):
+        return paths.watch_socket(self.run_dir, self.name)
+
+    @property
+    def recover_socket(self):
+        return paths.recover_socket(self.run_dir, self.name)
+
+
+def announce(context, there):
+    """Note the place that a server is about to be migrated to."""
+    instance = _fresh(context, there.name)
+    for field in dataclasses.fields(there):
+        instance.system_metadata[_PREFIX + field.name] = str(
+            getattr(there, field.name))
+    instance.save()
+
+
+def announced(context, name):
+    """The Place of announce().
+
+    :param name: of the pVM
+    :raises LookupError: nobody announced any
+    """
+    noted = _fresh(context, name).system_metadata
+    try:
+        return Place(**{field.name: field.type(noted[_PREFIX + field.name])
+                        for field in dataclasses.fields(Place)})
+    except KeyError:
+        raise LookupError('the target has not made ready for the memory of '
+                          '%s; does it run TemporalityDriver?' % name)
+
+
+def forget(context, name):
+    """Remove the note of announce(), if there is any."""
+    instance = _fresh(context, name)
+    noted = [key for key in instance.system_metadata
+             if key.startswith(_PREFIX)]
+    for key in noted:
+        del instance.system_metadata[key]
+    if noted:
+        instance.save()
+
+
+def _fresh(context, name):
+    # What nova-compute has in its hands is older, and saved at other times.
+    return objects.Instance.get_by_uuid(context, name,
+                                        expected_attrs=['system_metadata'])

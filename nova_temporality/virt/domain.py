@@ -1,0 +1,248 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The libvirt domain of a pVM.
+
+Its memory is a file of ours, its QEMU runs under a user id of its own, and
+monitor sockets are there for the notifier. All of it is said in libvirt's own
+XML and QEMU's documented options (docs: "memory-backend-file" in QEMU's
+invocation manual; "QEMU command-line passthrough" in libvirt's).
+"""
+
+from lxml import etree
+from nova.virt.libvirt import config as vconfig
+
+from nova_temporality.virt import checks
+from nova_temporality import vpm
+
+PRELOAD_ENV = 'LD_PRELOAD'
+
+# Requests that a virtio disk may have in flight (doc/source/contributor/
+# decisions.rst has what was measured).
+_QUEUE_SIZE = 16
+
+_QEMU_NS = 'http://libvirt.org/schemas/domain/qemu/1.0'
+_QEMU = '{%s}' % _QEMU_NS
+
+
+def _monitor_args(name, path):
+    return ['-chardev', 'socket,id=%s,path=%s,server=on,wait=off' %
+            (name, _escape(path)),
+            '-mon', 'chardev=%s,mode=control' % name]
+
+
+def _escape(path):
+    # QemuOpts separates by commas and takes a doubled one literally
+    return path.replace(',', ',,')
+
+
+class PersistentGuest(vconfig.LibvirtConfigGuest):
+    """A guest configuration made by Nova, turned into a pVM's."""
+
+    def __init__(self, guest, memory_path, size, uid, gid, genid,
+                 fixate_socket, watch_socket, paged_in=None):
+        """Take over a configuration.
+
+        :param guest: LibvirtConfigGuest as Nova made it
+        :param memory_path: the region's memory file
+        :param size: bytes of it, equal to the guest's memory
+        :param uid: user id that QEMU shall run under; 0 leaves libvirt's
+        :param gid: group id that QEMU shall run under
+        :param genid: its generation ID, see nova_temporality.virt.genid
+        :param fixate_socket: path of the monitor socket for the event
+        :param watch_socket: path of the one for the time before and after
+        :param paged_in: directory of the region if it is paged, else None
+        :raises NotPossible: if the configuration is unsafe for a pVM
+        """
+        super().__init__()
+        if paged_in:
+            set_right_for_paging(guest)
+        checks.check_guest(guest, paged=bool(paged_in))
+        self.__dict__.update(guest.__dict__)
+        self._memory_path = memory_path
+        self._paged_in = paged_in
+        self._size = size
+        self._uid = uid
+        self._gid = gid
+        self._genid = genid
+        self._fixate_socket = fixate_socket
+        self._watch_socket = watch_socket
+        # A balloon, and free page reporting with it, would punch holes into
+        # the memory file and give away space that is reserved.
+        self.devices = [device for device in guest.devices if not isinstance(
+            device, vconfig.LibvirtConfigMemoryBalloon)]
+        balloon = vconfig.LibvirtConfigMemoryBalloon()
+        balloon.model = 'none'
+        self.add_device(balloon)
+
+    def format_dom(self):
+        """The domain's XML as an lxml element."""
+        root = super().format_dom()
+        root.append(self._text_node('genid', self._genid))
+        for disk in root.findall('devices/disk'):
+            keep_requests(disk)
+        if self._uid:
+            _add_seclabel(root, self._uid, self._gid)
+        self._add_commandline(root)
+        return root
+
+    def _add_commandline(self, root):
+        add_args(root, _own_args(self._memory_path, self._size,
+                                 self._fixate_socket, self._watch_socket))
+        if self._paged_in:
+            commandline = root.find(_QEMU + 'commandline')
+            for name, value in ((PRELOAD_ENV, vpm.PRELOAD_PATH),
+                                (vpm.PRELOAD_VARIABLE, self._paged_in)):
+                etree.SubElement(commandline, _QEMU + 'env', name=name,
+                                 value=value)
+
+
+def _add_seclabel(root, uid, gid):
+    seclabel = etree.SubElement(root, 'seclabel', type='static',
+                                model='dac', relabel='yes')
+    label = etree.SubElement(seclabel, 'label')
+    label.text = '+%d:+%d' % (uid, gid)
+
+
+def _own_args(memory_path, size, fixate_socket, watch_socket):
+    return [
+        '-object',
+        'memory-backend-file,id=nvram,size=%d,mem-path=%s,share=on' % (
+            size, _escape(memory_path)),
+        '-machine', 'memory-backend=nvram',
+    ] + _monitor_args('temporality-fixate', fixate_socket) + (
+        _monitor_args('temporality-watch', watch_socket))
+
+
+def keep_requests(disk):
+    """Have a disk's requests that fail go with the state, and few in flight.
+
+    QEMU waits for all that are in flight when it stops vCPUs.
+
+    :param disk: lxml element
+    """
+    for driver in disk.findall('driver'):
+        driver.set('error_policy', 'stop')
+        driver.set('rerror_policy', 'stop')
+        if disk.find('target').get('bus') == 'virtio':
+            driver.set('queues', '1')
+            driver.set('queue_size', str(_QUEUE_SIZE))
+
+
+def set_disk_right_for_paging(disk):
+    """Make a disk's configuration use buffered I/O."""
+    disk.driver_cache = 'writethrough'
+    disk.driver_io = 'threads'
+
+
+def set_right_for_paging(guest):
+    """Make a configuration use buffered I/O and no kernel threads.
+
+    O_DIRECT and vhost pin a guest's pages or write to them behind the pager's
+    back; a page that has left NVRAM would get, or supply, the wrong data.
+    """
+    for device in guest.devices:
+        if isinstance(device, vconfig.LibvirtConfigGuestDisk):
+            set_disk_right_for_paging(device)
+        elif isinstance(device, vconfig.LibvirtConfigGuestInterface) and (
+                device.model == 'virtio'):
+            device.driver_name = 'qemu'
+
+
+def add_args(root, args):
+    """Append QEMU arguments to a domain's passthrough command line."""
+    commandline = root.find(_QEMU + 'commandline')
+    if commandline is None:
+        commandline = etree.SubElement(root, _QEMU + 'commandline',
+                                       nsmap={'qemu': _QEMU_NS})
+    for arg in args:
+        etree.SubElement(commandline, _QEMU + 'arg', value=arg)
+
+
+def incoming_args(recover_socket):
+    """What makes a QEMU wait for a state instead of booting."""
+    return _monitor_args('temporality-recover', recover_socket) + [
+        '-incoming', 'defer']
+
+
+def with_incoming(xml, recover_socket):
+    """XML of a transient domain that waits for a state.
+
+    :param xml: of the domain as it ran
+    """
+    root = etree.fromstring(xml)
+    add_args(root, incoming_args(recover_socket))
+    return etree.tostring(root, encoding='unicode')
+
+
+def without_incoming(xml, recover_socket):
+    """XML of a recovered domain as if it had been booted."""
+    root = etree.fromstring(xml)
+    commandline = root.find(_QEMU + 'commandline')
+    args = list(commandline)
+    values = [arg.get('value') for arg in args]
+    extra = incoming_args(recover_socket)
+    for start in range(len(values) - len(extra) + 1):
+        if values[start:start + len(extra)] == extra:
+            for arg in args[start:start + len(extra)]:
+                commandline.remove(arg)
+            break
+    return etree.tostring(root, encoding='unicode')
+
+
+def uses_memory(xml, memory_path, uid):
+    """Whether a domain is that of a region.
+
+    :param xml: of the domain
+    :param memory_path: of the region
+    :param uid: of the region
+    """
+    root = etree.fromstring(xml)
+    labels = [label.text for label in root.findall(
+        "seclabel[@model='dac']/label")]
+    args = [arg.get('value') for arg in root.iter(_QEMU + 'arg')]
+    wanted = ',mem-path=%s,' % _escape(memory_path)
+    return any(wanted in arg for arg in args) and (
+        not uid or any(label.startswith('+%d:' % uid) for label in labels))
+
+
+def is_emulated(xml):
+    """Whether a domain's vCPUs are (TCG); otherwise the processor runs them.
+
+    :param xml: of the domain
+    """
+    return etree.fromstring(xml).get('type') == 'qemu'
+
+
+def moved(xml, size, here, there):
+    """XML of a domain on the host that it is migrated to.
+
+    :param xml: of the domain as it runs
+    :param size: bytes of its memory
+    :param here: Place that it has
+    :param there: Place that it shall have
+    :raises ValueError: it is not as it should be here
+    """
+    root = etree.fromstring(without_incoming(xml, here.recover_socket))
+    changes = dict(zip(*(_own_args(place.memory_path, size,
+                                   place.fixate_socket, place.watch_socket)
+                         for place in (here, there))))
+    args = {arg.get('value'): arg for arg in root.iter(_QEMU + 'arg')}
+    for old, new in changes.items():
+        if old not in args:
+            raise ValueError("the domain's QEMU has no argument '%s'" % old)
+        args[old].set('value', new)
+    for seclabel in root.findall("seclabel[@model='dac']"):
+        root.remove(seclabel)
+    if there.uid:
+        _add_seclabel(root, there.uid, there.gid)
+    return etree.tostring(root, encoding='unicode')

@@ -1,0 +1,161 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The notifier, made to die or to see QEMU hang at a chosen point.
+
+    notifier_at.py <point> --config-file ...
+"""
+
+import os
+import signal
+import sys
+import time
+
+from nova_temporality.cmd import notifier
+from nova_temporality.native import _vpm
+from nova_temporality.qemu import qmp
+from nova_temporality.qemu import route
+from nova_temporality.snapshot import saving
+from nova_temporality import vpm
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(owner, name, action, when=lambda *args: True):
+    """Do something just before a method is called."""
+    method = getattr(owner, name)
+
+    def wrapper(self, *args, **kwargs):
+        if when(*args):
+            action(self)
+        return method(self, *args, **kwargs)
+    setattr(owner, name, wrapper)
+
+
+def after(owner, name, action, when=lambda *args: True):
+    """Do something just after a method was called."""
+    method = getattr(owner, name)
+
+    def wrapper(self, *args, **kwargs):
+        result = method(self, *args, **kwargs)
+        if when(*args):
+            action(self)
+        return result
+    setattr(owner, name, wrapper)
+
+
+def is_command(name):
+    return lambda command, *args: command == name
+
+
+def once(when, number=1):
+    """True that time only."""
+    seen = []
+
+    def wrapper(*args):
+        if when(*args):
+            seen.append(True)
+            return len(seen) == number
+        return False
+    return wrapper
+
+
+def calls_of(name):
+    """Whether a function of this name is being executed."""
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_name != name:
+        frame = frame.f_back
+    return frame is not None
+
+
+def hang(pid):
+    os.kill(pid, signal.SIGSTOP)
+
+
+def fail_power(_pool):
+    """Signal 44, and time to take it."""
+    os.kill(os.getpid(), 44)
+    time.sleep(0.5)
+
+
+def copy_for_ever(_pool, _region, _directory, _disks, check):
+    """Have the power fail, and copy until that ends it."""
+    os.kill(os.getpid(), 44)
+    while True:
+        check()
+        time.sleep(0.01)
+
+
+_ffi, _lib = _vpm.ffi, _vpm.lib
+# Callbacks have to be kept.
+_probes = []
+
+
+def at_step(step, action, only_once=False):
+    """Do something with QEMU's pid after a step of the engine."""
+    done = []
+
+    @_ffi.callback('void(uint32_t, uint64_t, uint32_t)')
+    def probe(reached, _region, pid):
+        if reached == step and not (only_once and done):
+            done.append(True)
+            action(pid)
+    _probes.append(probe)
+    _lib.vpm_engine_set_probe(probe)
+
+
+def die_at_step(step):
+    return lambda: at_step(step, lambda _pid: die())
+
+
+POINTS = {
+    'after-note': die_at_step(_lib.VPM_STEP_NOTED),
+    'after-fire': die_at_step(_lib.VPM_STEP_FIRED),
+    'after-begin': die_at_step(_lib.VPM_STEP_BEGUN),
+    'after-stop': die_at_step(_lib.VPM_STEP_STOPPED),
+    'after-migrate': die_at_step(_lib.VPM_STEP_SAVING),
+    'after-receive': die_at_step(_lib.VPM_STEP_RECEIVED),
+    'before-commit': die_at_step(_lib.VPM_STEP_SAVED),
+    'after-commit': die_at_step(_lib.VPM_STEP_FIXATED),
+    'before-epoch': lambda: before(
+        vpm.Pool, 'begin_epoch', lambda self: die()),
+    'before-cont': lambda: before(
+        qmp.QmpClient, 'command', lambda self: die(), is_command('cont')),
+    'after-cont': lambda: after(
+        qmp.QmpClient, 'command', lambda self: die(), is_command('cont')),
+    'power-fails-at-verify': lambda: before(
+        vpm.Pool, 'verify_state', fail_power,
+        once(lambda *args: calls_of('_drill'))),
+    # Servers of tests are too small for it to be chosen.
+    'snapshot-route': lambda: setattr(
+        route, 'choose', lambda *args: (route.SNAPSHOT, None)),
+    'power-fails-at-suspend': lambda: before(
+        vpm.Pool, 'verify_state', fail_power,
+        once(lambda *args: calls_of('_suspend'))),
+    # Of two pVMs, both of which have drilled together.
+    'power-fails-at-third-resume': lambda: before(
+        vpm.Pool, 'begin_epoch', fail_power,
+        once(lambda *args: calls_of('_drill'), 3)),
+    'power-fails-at-copy': lambda: setattr(
+        saving, 'save', copy_for_ever),
+    'at-copy': lambda: setattr(saving, 'save', lambda *args: die()),
+    'hang-qemu-at-first-save': lambda: at_step(
+        _lib.VPM_STEP_STOPPED, hang, only_once=True),
+}
+
+
+if __name__ == '__main__':
+    POINTS[sys.argv.pop(1)]()
+    sys.exit(notifier.main())

@@ -1,0 +1,113 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What fixating a host's pVMs would take."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from nova_temporality.host import budget
+from nova_temporality.host import paths
+
+DRILLED = budget.Drilled({'a': 4.0, 'b': 2.0, 'c': 3.0}, 6.0, 4.5,
+                         '2026-01-01T00:00:00.000+00:00')
+
+
+def equal(*names):
+    return {name: 50 for name in names}
+
+
+class TestPredict:
+
+    def total(self, priorities, drilled=DRILLED, cpus=2):
+        return budget.predict(priorities, drilled, cpus).total_ms
+
+    def test_nobody(self):
+        assert self.total({}) == 0
+
+    def test_cpus_share_the_work(self):
+        # 9 ms of work on two CPUs, and a third more than that, as in the
+        # drill
+        assert self.total(equal('a', 'b', 'c')) == 6.0
+        assert self.total(equal('a', 'b', 'c'), cpus=1) == 12.0
+
+    def test_the_longest_counts(self):
+        assert self.total(equal('a', 'b', 'c'), cpus=64) == (
+            pytest.approx(4.0 * 6.0 / 4.5, abs=0.001))
+
+    def test_priorities_follow_each_other(self):
+        assert self.total({'a': 90, 'b': 50, 'c': 10}, cpus=64) == 12.0
+
+    def test_lucky_drill_promises_nothing(self):
+        lucky = dataclasses.replace(DRILLED, total_ms=1.0)
+        assert self.total(equal('a', 'b', 'c'), lucky) == 4.5
+
+    def test_more_pvms_never_take_less(self):
+        names, before = [], 0
+        for number in range(20):
+            names.append('pvm-%d' % number)
+            total = self.total(equal('a', *names), cpus=4)
+            assert total >= before
+            before = total
+
+    def test_not_drilled(self):
+        prediction = budget.predict(equal('a', 'new', 'newer'), DRILLED, 1)
+        assert (prediction.pvms, prediction.assumed) == (3, 2)
+        assert prediction.assumed_ms == 4.0
+        assert prediction.total_ms == 16.0
+
+    def test_nothing_was_ever_drilled(self):
+        prediction = budget.predict(equal('a', 'b', 'c'), budget.Drilled(),
+                                    2)
+        assert prediction.assumed_ms == budget.ASSUMED_MS
+        assert prediction.total_ms == 1.5 * budget.ASSUMED_MS
+
+
+class TestRecord:
+
+    def test_store_and_load(self, tmp_path):
+        path = str(tmp_path)
+        assert budget.load(path) == budget.Drilled()
+        budget.store(path, DRILLED)
+        assert budget.load(path) == DRILLED
+        assert os.listdir(path) == ['drills']
+
+    def test_cut_off(self, tmp_path, monkeypatch):
+        """A power cut before the end leaves the earlier record."""
+        path = str(tmp_path)
+        budget.store(path, DRILLED)
+
+        def cut(_fd):
+            raise OSError('power cut')
+        monkeypatch.setattr(os, 'fsync', cut)
+        with pytest.raises(OSError):
+            budget.store(path, dataclasses.replace(DRILLED, total_ms=7.0))
+        assert budget.load(path) == DRILLED
+
+    @pytest.mark.parametrize('damage', [
+        {'costs_ms': {'a': -1}}, {'costs_ms': {'a': 'much'}},
+        {'costs_ms': []}, {'total_ms': None}, {'bound_ms': 0},
+        {'total_ms': float('nan')}])
+    def test_damaged_value_is_not_believed(self, tmp_path, damage):
+        path = str(tmp_path)
+        record = dict(dataclasses.asdict(DRILLED), **damage)
+        with open(paths.drills(path), 'w') as stream:
+            json.dump(record, stream)
+        assert budget.load(path) == budget.Drilled()
+
+    @pytest.mark.parametrize('content', ['', '{', '[]', '1', '{}'])
+    def test_no_record(self, tmp_path, content):
+        (tmp_path / 'drills').write_text(content)
+        assert budget.load(str(tmp_path)) == budget.Drilled()

@@ -1,0 +1,136 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Who keeps the CPU caches: hardware, as sysfs tells it, or the driver."""
+
+import errno
+import os
+
+import pytest
+
+from nova_temporality.notifier import persistence_domain
+from nova_temporality.notifier.sources import pod_device
+from tests.framework import pod_stand_in
+
+
+@pytest.fixture
+def sysfs(tmp_path):
+    """A sysfs in which the pool's device is a namespace of a region."""
+    device = os.stat(tmp_path).st_dev
+    namespace = tmp_path / 'sys/devices/ndbus0/region0/namespace0.0/block/p'
+    namespace.mkdir(parents=True)
+    link = tmp_path / 'sys/dev/block' / ('%d:%d' % (
+        os.major(device), os.minor(device)))
+    link.parent.mkdir(parents=True)
+    link.symlink_to(namespace)
+    return tmp_path / 'sys'
+
+
+def domain(sysfs, value):
+    (sysfs / 'devices/ndbus0/region0/persistence_domain').write_text(
+        value + '\n')
+
+
+@pytest.fixture
+def examine(sysfs, tmp_path, monkeypatch):
+    """Make a Platform; its POD driver is a stand-in, if there is one."""
+    driver = pod_stand_in.StandIn(tmp_path)
+    monkeypatch.setattr(pod_device.fcntl, 'ioctl', driver.ioctl)
+
+    def examine(loaded=None, medium='dax', **info):
+        driver.info = driver.info._replace(**info)
+        examine.driver = driver
+        examine.found = []
+        return persistence_domain.Platform(
+            tmp_path, medium, examine.found.append, sysfs,
+            driver.path if loaded else str(tmp_path / 'none'))
+    yield examine
+    driver.close()
+
+
+def test_caches_are_saved(sysfs, examine):
+    domain(sysfs, 'cpu_cache')
+    host = examine()
+    assert host.protection() == (persistence_domain.HARDWARE, None)
+    assert host.describe() == {
+        'caches': 'hardware',
+        'detail': 'eADR/GPF: caches are saved by hardware'}
+
+
+def test_driver_is_left_alone_where_hardware_saves(sysfs, examine):
+    domain(sysfs, 'cpu_cache')
+    host = examine('loaded')
+    assert host.problem() is None
+    assert (examine.driver.told(), examine.found) == ([], [])
+
+
+def test_caches_are_lost(sysfs, examine):
+    domain(sysfs, 'memory_controller')
+    host = examine()
+    keeper, problem = host.protection()
+    assert keeper == persistence_domain.NOBODY
+    assert "'memory_controller'" in problem
+    assert 'modprobe pod' in problem
+    assert host.describe() == {'caches': 'nobody',
+                               'detail': 'not protected: ' + problem}
+    assert 'modprobe pod' in host.remedy
+
+
+def test_driver_writes_caches_back(sysfs, examine):
+    domain(sysfs, 'memory_controller')
+    host = examine('loaded')
+    assert host.protection() == (persistence_domain.DRIVER, None)
+    assert host.describe()['detail'].startswith('ADR + /dev/pod: ')
+    # It was tried once, to know that it may be done.
+    assert host.problem() is None
+    assert examine.driver.told() == [('write back',)]
+    descriptor, = examine.found
+    assert os.readlink('/proc/self/fd/%d' % descriptor).endswith('/pod')
+
+
+def test_driver_that_is_loaded_later(sysfs, examine, tmp_path):
+    domain(sysfs, 'memory_controller')
+    host = examine()
+    assert host.problem()
+    (tmp_path / 'none').symlink_to(tmp_path / 'pod')
+    assert host.protection() == (persistence_domain.DRIVER, None)
+
+
+def test_driver_refuses(sysfs, examine):
+    domain(sysfs, 'memory_controller')
+    host = examine('loaded')
+    examine.driver.errors['write back'] = errno.EPERM
+    assert 'Operation not permitted' in host.problem()
+    assert examine.found == []
+
+
+def test_driver_in_a_virtual_machine(sysfs, examine):
+    domain(sysfs, 'memory_controller')
+    assert 'virtual machine' in examine('loaded', features=0).problem()
+
+
+@pytest.mark.parametrize('loaded', [None, 'loaded'])
+def test_nobody_says_that_caches_are_saved(examine, loaded):
+    assert 'unknown' in examine(loaded).problem()
+
+
+def test_driver_does_not_help_without_adr(sysfs, examine):
+    domain(sysfs, 'unknown')
+    assert "'unknown'" in examine('loaded').problem()
+
+
+@pytest.mark.parametrize('medium', ['tmpfs', 'file'])
+def test_emulations_have_no_hardware_to_ask(sysfs, examine, medium):
+    domain(sysfs, 'memory_controller')
+    host = examine(medium=medium)
+    assert host.protection() == (persistence_domain.EMULATED, None)
+    assert 'emulated' in host.describe()['detail']

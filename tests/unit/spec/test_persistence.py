@@ -1,0 +1,109 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The wish for persistence: where it may stand and what it may say."""
+
+import pytest
+
+from nova_temporality.spec import persistence
+
+IMAGE_KEY = 'image_' + persistence.IMAGE_PROPERTY
+
+
+class _Instance:
+    def __init__(self, **system_metadata):
+        self.system_metadata = system_metadata
+
+
+@pytest.mark.parametrize('specs, system_metadata, metadata', [
+    ({'temporality:persistent': 'true'}, {}, {}),
+    ({}, {IMAGE_KEY: 'True'}, {}),
+    ({}, {}, {'persistent': 'yes'}),
+    ({'temporality:persistent': 'false'}, {}, {'persistent': '1'}),
+])
+def test_any_place_suffices(specs, system_metadata, metadata):
+    assert persistence.asked(specs, system_metadata, metadata) is True
+
+
+@pytest.mark.parametrize('specs, system_metadata, metadata', [
+    ({}, {}, {}),
+    ({'temporality:persistent': 'no'}, {IMAGE_KEY: '0'},
+     {'persistent': 'off'}),
+    # other people's keys
+    ({'persistent': 'true'}, {'persistent': 'true'},
+     {'temporality_persistent': 'true'}),
+])
+def test_not_asked(specs, system_metadata, metadata):
+    assert persistence.asked(specs, system_metadata, metadata) is False
+
+
+@pytest.mark.parametrize('place, specs, system_metadata, metadata', [
+    ('extra spec', {'temporality:persistent': 'maybe'}, {}, {}),
+    ('Image property', {}, {IMAGE_KEY: 'maybe'}, {}),
+    ('Server property', {}, {}, {'persistent': 'maybe'}),
+    # a valid wish elsewhere does not hide it
+    ('Server property', {'temporality:persistent': 'true'}, {},
+     {'persistent': 'maybe'}),
+])
+def test_bad_value_is_named(place, specs, system_metadata, metadata):
+    with pytest.raises(persistence.BadWish) as caught:
+        persistence.asked(specs, system_metadata, metadata)
+    assert 'maybe' in str(caught.value)
+    assert place in str(caught.value)
+
+
+def test_property_can_be_switched_off():
+    with pytest.raises(persistence.BadWish, match='switched off'):
+        persistence.asked({}, {}, {'persistent': 'true'},
+                          property_allowed=False)
+    assert persistence.asked({}, {}, {'persistent': 'false'},
+                             property_allowed=False) is False
+    assert persistence.asked({'temporality:persistent': 'true'}, {}, {},
+                             property_allowed=False) is True
+
+
+def test_decision_is_frozen():
+    instance = _Instance()
+    assert persistence.frozen(instance) is None
+    assert not persistence.is_pvm(instance)
+    persistence.freeze(instance, True)
+    assert persistence.is_pvm(instance)
+    persistence.freeze(instance, False)
+    assert persistence.frozen(instance) is False
+    assert not persistence.is_pvm(instance)
+
+
+def test_image_property_is_not_a_decision():
+    # the image's key must never be read as the frozen one
+    instance = _Instance(**{IMAGE_KEY: 'true'})
+    assert persistence.frozen(instance) is None
+
+
+@pytest.mark.parametrize('persistent, own, specs, after', [
+    (True, True, {}, True),
+    (True, False, {}, False),
+    (True, False, {'temporality:persistent': 'true'}, True),
+    (False, False, {'temporality:persistent': 'true'}, True),
+    (False, False, {}, False),
+    (True, True, {'temporality:persistent': 'false'}, True),
+])
+def test_new_flavor_decides_unless_the_server_asked(persistent, own, specs,
+                                                    after):
+    instance = _Instance()
+    persistence.freeze(instance, persistent, own)
+    assert persistence.with_flavor(instance, specs) is after
+    assert persistence.frozen(instance) is persistent
+    assert persistence.refreeze(instance, specs) is (persistent is not after)
+    assert persistence.frozen(instance) is after
+    # the way back
+    persistence.refreeze(instance, {'temporality:persistent': 'true'})
+    assert persistence.frozen(instance) is True

@@ -1,0 +1,143 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Volumes of pVMs: attached safely, on record, and there after an outage."""
+
+from unittest import mock
+
+import fixtures
+from lxml import etree
+from nova.virt import driver as virt_driver
+from nova.virt.libvirt import config as vconfig
+from nova.virt.libvirt import driver as libvirt_driver
+
+from nova_temporality import exception
+from nova_temporality.virt.actions import volumes
+from tests.unit.virt import base
+
+VOLUME = {'serial': 'volume', 'data': {}}
+
+
+def disk(cache='none', shareable=False, source='/dev/sdb'):
+    config = vconfig.LibvirtConfigGuestDisk()
+    config.source_type = 'block'
+    config.source_path = source
+    config.source_device = 'disk'
+    config.target_dev = 'vdb'
+    config.target_bus = 'virtio'
+    config.driver_name = 'qemu'
+    config.driver_format = 'raw'
+    config.driver_cache = cache
+    config.driver_io = 'native'
+    config.serial = 'volume'
+    config.shareable = shareable
+    return config
+
+
+class AttachTest(base.DriverTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.make_server(persistent=True)
+        self.guest = mock.Mock()
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver._host, 'get_guest', return_value=self.guest))
+        for name in ('_connect_volume', '_disconnect_volume',
+                     '_get_volume_config', '_build_device_metadata',
+                     '_record_domain'):
+            setattr(self, name, self.useFixture(
+                fixtures.MockPatchObject(self.driver, name)).mock)
+        self._build_device_metadata.return_value = None
+
+    def attach(self, config, server=None):
+        self._get_volume_config.return_value = config
+        self.driver.attach_volume(self.context, VOLUME,
+                                  server or self.server, '/dev/vdb', 'virtio')
+        return etree.fromstring(
+            self.guest.attach_device.call_args[0][0].to_xml())
+
+    def test_failed_requests_are_kept_and_the_machine_is_on_record(self):
+        root = self.attach(disk())
+        driver = root.find('driver')
+        self.assertEqual('stop', driver.get('error_policy'))
+        self.assertEqual('stop', driver.get('rerror_policy'))
+        self.assertEqual('none', driver.get('cache'))
+        self.assertTrue(self._record_domain.called)
+
+    def test_paged(self):
+        server = self.make_server(
+            persistent=True, extra_specs={'temporality:mrr': '50'})
+        driver = self.attach(disk(), server).find('driver')
+        self.assertEqual('writethrough', driver.get('cache'))
+        self.assertEqual('threads', driver.get('io'))
+
+    def test_unsafe_ones_are_refused(self):
+        for config, reason in ((disk('writeback'), 'writeback'),
+                               (disk(shareable=True), 'shareable')):
+            exc = self.assertRaises(exception.NotPossible, self.attach,
+                                    config)
+            self.assertIn(reason, exc.format_message())
+            self.assertTrue(self._disconnect_volume.called)
+            self._disconnect_volume.reset_mock()
+        self.assertFalse(self.guest.attach_device.called)
+        self.assertFalse(self._record_domain.called)
+
+    def test_others_get_them_as_ever(self):
+        root = self.attach(disk('writeback'),
+                           self.make_server(persistent=False))
+        self.assertIsNone(root.find('driver').get('error_policy'))
+        self.assertFalse(self._record_domain.called)
+
+    def test_detached_one_leaves_the_record(self):
+        with mock.patch.object(libvirt_driver.LibvirtDriver,
+                               'detach_volume') as detach:
+            self.driver.detach_volume(self.context, VOLUME, self.server,
+                                      '/dev/vdb')
+        self.assertTrue(detach.called)
+        self.assertTrue(self._record_domain.called)
+
+
+class ConnectTest(base.DriverTestCase):
+
+    XML = ('<domain><devices><disk type="file"><source file="/root"/>'
+           '<target dev="vda"/></disk><disk type="block">'
+           '<source dev="/dev/sdb" index="2"/><target dev="vdb"/></disk>'
+           '</devices></domain>')
+
+    def connect(self, mapping):
+        with mock.patch.object(virt_driver, 'get_block_device_info',
+                               return_value={'block_device_mapping':
+                                             mapping}), \
+                mock.patch.object(self.driver, '_connect_volume') as connect, \
+                mock.patch.object(self.driver, '_get_volume_driver'
+                                  ) as volume_driver:
+            volume_driver.return_value.get_config.return_value = disk(
+                source='/dev/sdc')
+            xml = volumes.connect(self.driver, self.context,
+                                  self.make_server(persistent=True), self.XML,
+                                  mock.Mock())
+        return connect, xml
+
+    def test_volume_has_another_name_after_boot(self):
+        connect, xml = self.connect([{
+            'connection_info': VOLUME, 'mount_device': '/dev/vdb',
+            'disk_bus': 'virtio', 'device_type': 'disk'}])
+        self.assertTrue(connect.called)
+        sources = [dict(source.attrib) for source in
+                   etree.fromstring(xml).iter('source')]
+        self.assertEqual([{'file': '/root'},
+                          {'dev': '/dev/sdc', 'index': '2'}], sources)
+
+    def test_no_volumes(self):
+        connect, xml = self.connect([])
+        self.assertFalse(connect.called)
+        self.assertEqual(self.XML, xml)

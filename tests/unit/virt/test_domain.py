@@ -1,0 +1,452 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The domain of a pVM, and that of everybody else."""
+
+import copy
+import os
+
+import fixtures
+from lxml import etree
+from nova.tests.unit.virt.libvirt import test_driver as nova_test_driver
+from nova.virt import fake
+from nova.virt.libvirt import config as vconfig
+from nova.virt.libvirt import driver as libvirt_driver
+
+from nova_temporality import exception
+from nova_temporality.host import paths
+from nova_temporality.virt import checks
+from nova_temporality.virt import domain as pvm_domain
+from nova_temporality.virt import genid
+from nova_temporality import vpm
+from tests.unit.virt import base
+
+GENID = 'c2c6d3c0-5f0e-4f4e-9a53-0d6f0f7c6f3b'
+QEMU = '{http://libvirt.org/schemas/domain/qemu/1.0}'
+
+
+def args_of(xml):
+    return [arg.get('value') for arg in
+            etree.fromstring(xml).iter(QEMU + 'arg')]
+
+
+class GuestTest(base.DriverTestCase):
+
+    def test_others_are_byte_for_byte_nova(self):
+        nova = libvirt_driver.LibvirtDriver(fake.FakeVirtAPI(), True)
+        for server in (self.make_server(),
+                       self.make_server(persistent=False),
+                       self.make_server(metadata={'persistent': 'true'},
+                                        persistent=False)):
+            # making XML registers defaults with the server
+            same = copy.deepcopy(server)
+            self.assertEqual(self.guest_xml(nova, server),
+                             self.guest_xml(self.driver, same))
+        self.assertEqual([], self.pool().regions())
+
+    def test_memory_is_the_region(self):
+        server = self.make_server(persistent=True)
+        args = args_of(self.guest_xml(self.driver, server))
+        region = self.pool().lookup(server.uuid)
+        self.assertEqual(16 << 20, region.size)
+        self.assertIn(
+            'memory-backend-file,id=nvram,size=16777216,mem-path=%s,share=on'
+            % region.ram_path, args)
+        self.assertEqual('memory-backend=nvram',
+                         args[args.index('-machine') + 1])
+        self.assertIn(
+            'socket,id=temporality-fixate,path=%s,server=on,wait=off' %
+            paths.fixate_socket(self.run_dir, server.uuid), args)
+        self.assertIn(
+            'socket,id=temporality-watch,path=%s,server=on,wait=off' %
+            paths.watch_socket(self.run_dir, server.uuid), args)
+        self.assertNotIn('-incoming', args)
+
+    def test_generation_is_the_same_until_a_fork(self):
+        server = self.make_server(persistent=True)
+
+        def generation():
+            return etree.fromstring(self.guest_xml(
+                self.driver, server)).findtext('genid')
+
+        self.assertEqual(server.uuid, generation())
+        self.assertEqual(server.uuid, generation())
+        genid.record(server, GENID)
+        self.assertEqual(GENID, generation())
+
+    def test_no_balloon_can_take_memory_away(self):
+        self.flags(mem_stats_period_seconds=10, group='libvirt')
+        volatile = etree.fromstring(
+            self.guest_xml(self.driver, self.make_server()))
+        pvm = etree.fromstring(self.guest_xml(
+            self.driver, self.make_server(persistent=True)))
+        self.assertEqual(['virtio'], [
+            node.get('model') for node in volatile.iter('memballoon')])
+        self.assertEqual(['none'], [
+            node.get('model') for node in pvm.iter('memballoon')])
+
+    def test_disks_keep_failed_requests(self):
+        xml = self.guest_xml(self.driver, self.make_server(persistent=True))
+        drivers = etree.fromstring(xml).findall('devices/disk/driver')
+        self.assertNotEqual([], drivers)
+        for driver in drivers:
+            self.assertEqual('stop', driver.get('error_policy'))
+            self.assertEqual('stop', driver.get('rerror_policy'))
+            self.assertEqual('none', driver.get('cache'))
+
+    def test_little_of_virtio_disks_is_in_flight(self):
+        root = pvm_domain.PersistentGuest(
+            self.guest_of(('virtio', 'vda'), ('ide', 'hda')), '/ram', 4096, 0,
+            0, GENID, '/sock', '/watch').format_dom()
+        queues = {
+            disk.find('target').get('dev'):
+            (disk.find('driver').get('queues'),
+             disk.find('driver').get('queue_size'))
+            for disk in root.findall('devices/disk')}
+        self.assertEqual({'vda': ('1', '16'), 'hda': (None, None)}, queues)
+
+    @staticmethod
+    def guest_of(*disks):
+        guest = vconfig.LibvirtConfigGuest()
+        guest.virt_type = 'qemu'
+        for bus, name in disks:
+            disk = vconfig.LibvirtConfigGuestDisk()
+            disk.source_type, disk.source_path = 'file', '/disk'
+            disk.driver_name = 'qemu'
+            disk.driver_cache = 'none'
+            disk.target_bus = bus
+            disk.target_dev = name
+            guest.add_device(disk)
+        return guest
+
+    def test_own_user(self):
+        guest = vconfig.LibvirtConfigGuest()
+        guest.virt_type = 'qemu'
+        xml = pvm_domain.PersistentGuest(
+            guest, '/ram', 4096, 2000000007, 64055, GENID, '/sock',
+            '/watch').to_xml()
+        seclabel = etree.fromstring(xml).find('seclabel')
+        self.assertEqual(
+            {'type': 'static', 'model': 'dac', 'relabel': 'yes'},
+            dict(seclabel.attrib))
+        self.assertEqual('+2000000007:+64055', seclabel.findtext('label'))
+
+    def test_paths_with_commas(self):
+        guest = vconfig.LibvirtConfigGuest()
+        guest.virt_type = 'qemu'
+        xml = pvm_domain.PersistentGuest(
+            guest, '/a,b', 4096, 0, 0, GENID, '/c,d', '/e,f').to_xml()
+        self.assertIn('mem-path=/a,,b,share=on', xml)
+        self.assertIn('path=/c,,d,server=on', xml)
+        self.assertIn('path=/e,,f,server=on', xml)
+
+    def test_incoming_comes_and_goes(self):
+        xml = self.guest_xml(self.driver, self.make_server(persistent=True))
+        incoming = pvm_domain.with_incoming(xml, '/run/r.sock')
+        self.assertEqual(
+            args_of(xml) + pvm_domain.incoming_args('/run/r.sock'),
+            args_of(incoming))
+        self.assertEqual(
+            args_of(xml),
+            args_of(pvm_domain.without_incoming(incoming, '/run/r.sock')))
+        self.assertEqual(
+            args_of(xml),
+            args_of(pvm_domain.without_incoming(xml, '/run/r.sock')))
+
+
+class PagedGuestTest(base.DriverTestCase):
+    """A server with less NVRAM than memory."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.make_server(
+            persistent=True, extra_specs={'temporality:mrr': '25'})
+
+    def test_memory_is_what_the_pager_makes_of_it(self):
+        args = args_of(self.guest_xml(self.driver, self.server))
+        region = self.pool().lookup(self.server.uuid)
+        self.assertEqual(16 << 20, region.virtual_size)
+        self.assertEqual(4 << 20, region.size)
+        self.assertIn(
+            'memory-backend-file,id=nvram,size=16777216,mem-path=%s,share=on'
+            % region.virtual_path, args)
+
+    def test_pager_is_loaded_into_this_qemu(self):
+        root = etree.fromstring(self.guest_xml(self.driver, self.server))
+        env = {node.get('name'): node.get('value')
+               for node in root.iter(QEMU + 'env')}
+        region = self.pool().lookup(self.server.uuid)
+        self.assertEqual({'LD_PRELOAD': vpm.PRELOAD_PATH,
+                          'TEMPORALITY_VPM': region.directory}, env)
+        self.assertTrue(os.path.exists(vpm.PRELOAD_PATH))
+
+    def test_what_was_chosen_is_logged_once(self):
+        logger = self.useFixture(fixtures.FakeLogger(
+            'nova_temporality.privsep.regions'))
+        self.guest_xml(self.driver, self.server)
+        self.guest_xml(self.driver, self.server)
+        region = self.pool().lookup(self.server.uuid)
+        line, = logger.output.splitlines()
+        self.assertIn('in pages of %d bytes, policy %s' % (
+            region.page_size, region.policy), line)
+
+    def test_fully_resident_servers_have_no_pager(self):
+        for specs in ({}, {'temporality:mrr': '100'}):
+            server = self.make_server(persistent=True, extra_specs=specs)
+            self.assertNotIn('LD_PRELOAD',
+                             self.guest_xml(self.driver, server))
+            self.pool().free(server.uuid)
+
+    def test_disks_are_set_to_buffered_and_flushed(self):
+        for mode in ('none', 'directsync', 'writeback', 'unsafe'):
+            self.driver.disk_cachemodes = {'file': mode}
+            drivers = etree.fromstring(self.guest_xml(
+                self.driver, self.server)).findall('devices/disk/driver')
+            self.assertNotEqual([], drivers)
+            for driver in drivers:
+                self.assertEqual('writethrough', driver.get('cache'))
+                self.assertEqual('threads', driver.get('io'))
+                self.assertEqual('stop', driver.get('error_policy'))
+
+    def test_no_kernel_thread_writes_into_its_memory(self):
+        port = vconfig.LibvirtConfigGuestInterface()
+        port.model = 'virtio'
+        port.driver_name = 'vhost'
+        guest = vconfig.LibvirtConfigGuest()
+        guest.add_device(port)
+        pvm_domain.set_right_for_paging(guest)
+        self.assertEqual('qemu', port.driver_name)
+
+    def test_no_balloon(self):
+        root = etree.fromstring(self.guest_xml(self.driver, self.server))
+        self.assertEqual(['none'], [
+            node.get('model') for node in root.iter('memballoon')])
+
+    def paged(self, *devices, **attributes):
+        guest = vconfig.LibvirtConfigGuest()
+        for device in devices:
+            guest.add_device(device)
+        for name, value in attributes.items():
+            setattr(guest, name, value)
+        return pvm_domain.PersistentGuest(guest, '/ram', 4096, 0, 0, GENID,
+                                          '/sock', '/watch',
+                                          paged_in='/region')
+
+    def disk(self, **attributes):
+        disk = vconfig.LibvirtConfigGuestDisk()
+        disk.target_dev = 'vdb'
+        for name, value in attributes.items():
+            setattr(disk, name, value)
+        return disk
+
+    def test_what_is_only_read_is_not_read_into_pages_that_left(self):
+        # a configuration drive
+        cdrom = self.disk(source_device='cdrom', readonly=True,
+                          driver_cache='none', driver_io='native')
+        self.paged(cdrom)
+        self.assertEqual(('writethrough', 'threads'),
+                         (cdrom.driver_cache, cdrom.driver_io))
+        cdrom.driver_cache = 'none'
+        guest = vconfig.LibvirtConfigGuest()
+        guest.add_device(cdrom)
+        checks.check_guest(guest)
+        self.assertRaises(exception.NotPossible, checks.check_guest, guest,
+                          paged=True)
+
+    def test_what_pins_pages_is_refused(self):
+        def port(net_type):
+            found = vconfig.LibvirtConfigGuestInterface()
+            found.net_type = net_type
+            return found
+        for pattern, device in (
+                ('host devices', vconfig.LibvirtConfigGuestHostdevPCI()),
+                ('host devices', vconfig.LibvirtConfigGuestHostdevMDEV()),
+                ('vhost-user ports', port('vhostuser')),
+                ('vDPA ports', port('vdpa')),
+                ('PCI passthrough ports', port('hostdev')),
+                ('shares', vconfig.LibvirtConfigGuestFilesys()),
+                ('persistent memory devices',
+                 vconfig.LibvirtConfigGuestVPMEM()),
+                ('SCSI passthrough.*vdb', self.disk(source_device='lun'))):
+            exc = self.assertRaises(exception.NotPossible, self.paged, device)
+            self.assertRegex(exc.format_message(), pattern)
+
+    def test_memory_that_is_not_the_pagers_is_refused(self):
+        def backing(**attributes):
+            found = vconfig.LibvirtConfigGuestMemoryBacking()
+            for name, value in attributes.items():
+                setattr(found, name, value)
+            return found
+        page = vconfig.LibvirtConfigGuestMemoryBackingPage()
+        sev = vconfig.LibvirtConfigGuestSEVLaunchSecurity()
+        for pattern, attributes in (
+                ('memory backing', {'membacking': backing(locked=True)}),
+                ('memory backing', {'membacking': backing(hugepages=[page])}),
+                ('memory backing', {'membacking': backing(
+                    filesource=True, sharedaccess=True)}),
+                ('pluggable memory', {'max_memory_size': 8192}),
+                ('memory encryption', {'launch_security': sev})):
+            exc = self.assertRaises(exception.NotPossible, self.paged,
+                                    **attributes)
+            self.assertRegex(exc.format_message(), pattern)
+
+    def test_direct_io_is_refused_wherever_it_comes_from(self):
+        guest = vconfig.LibvirtConfigGuest()
+        disk = vconfig.LibvirtConfigGuestDisk()
+        disk.target_dev = 'vda'
+        guest.add_device(disk)
+        for mode in ('none', 'directsync', 'writeback', 'unsafe', None):
+            disk.driver_cache = mode
+            self.assertRaises(exception.NotPossible, checks.check_guest,
+                              guest, paged=True)
+        disk.driver_cache = 'writethrough'
+        checks.check_guest(guest, paged=True)
+        self.assertRaises(exception.NotPossible, checks.check_guest, guest)
+
+
+class RefusedGuestTest(base.DriverTestCase):
+    """The second line of defence: finished configurations."""
+
+    def refused(self, pattern, server=None, image=None):
+        server = server or self.make_server(persistent=True)
+        exc = self.assertRaises(exception.NotPossible, self.guest_xml,
+                                self.driver, server, image)
+        self.assertRegex(exc.format_message(), pattern)
+
+    def test_unsafe_cache_modes(self):
+        for mode in ('writeback', 'unsafe', 'writethrough'):
+            self.driver.disk_cachemodes = {'file': mode}
+            self.refused("cache mode '%s'.*disk_cachemodes = file=none" %
+                         mode)
+
+    def test_safe_cache_modes(self):
+        for mode in ('none', 'directsync'):
+            self.driver.disk_cachemodes = {'file': mode}
+            xml = self.guest_xml(self.driver,
+                                 self.make_server(persistent=True))
+            self.assertIn('cache="%s"' % mode, xml)
+
+    def test_storage_without_o_direct(self):
+        # Nova falls back to writeback then
+        self.driver._disk_cachemode = 'writeback'
+        self.refused("cache mode 'writeback'")
+
+    def test_devices_and_memory(self):
+        cases = {
+            'memory backing': ('membacking',
+                               vconfig.LibvirtConfigGuestMemoryBacking()),
+            'NUMA cells': ('numatune', vconfig.LibvirtConfigGuestNUMATune()),
+            'pluggable memory': ('max_memory_size', 4096),
+            'memory encryption': ('launch_security', object()),
+        }
+        for pattern, (attribute, value) in cases.items():
+            guest = vconfig.LibvirtConfigGuest()
+            setattr(guest, attribute, value)
+            exc = self.assertRaises(
+                exception.NotPossible, pvm_domain.PersistentGuest, guest,
+                '/ram', 4096, 0, 0, GENID, '/sock', '/watch')
+            self.assertIn(pattern, exc.format_message())
+
+    def test_foreign_memory_writers(self):
+        vhostuser = vconfig.LibvirtConfigGuestInterface()
+        vhostuser.net_type = 'vhostuser'
+        shared = vconfig.LibvirtConfigGuestDisk()
+        shared.shareable = True
+        shared.target_dev = 'vdb'
+        for pattern, device in (
+                ('host devices', vconfig.LibvirtConfigGuestHostdevPCI()),
+                ('shares', vconfig.LibvirtConfigGuestFilesys()),
+                ('vhost-user', vhostuser), ('shareable.*vdb', shared)):
+            guest = vconfig.LibvirtConfigGuest()
+            guest.add_device(device)
+            exc = self.assertRaises(
+                exception.NotPossible, pvm_domain.PersistentGuest, guest,
+                '/ram', 4096, 0, 0, GENID, '/sock', '/watch')
+            self.assertRegex(exc.format_message(), pattern)
+
+
+class RefusedRequestTest(base.DriverTestCase):
+    """The first line of defence: nothing is allocated."""
+
+    def refused(self, pattern, server, image=None, network_info=None,
+                block_device_info=None):
+        exc = self.assertRaises(
+            exception.NotPossible, self.driver.spawn, self.context, server,
+            image or self.image(), [], None, {},
+            network_info=network_info or [],
+            block_device_info=block_device_info)
+        self.assertRegex(exc.format_message(), pattern)
+        self.assertEqual([], self.pool().regions())
+
+    def wish(self, **extra_specs):
+        return self.make_server(
+            metadata={'persistent': 'true'},
+            extra_specs={key.replace('__', ':'): value
+                         for key, value in extra_specs.items()})
+
+    def test_bad_value(self):
+        self.refused("'maybe'.*true", self.make_server(
+            metadata={'persistent': 'maybe'}))
+
+    def test_extra_specs(self):
+        for pattern, specs in (
+                ('huge pages.*hw:mem_page_size=large',
+                 {'hw__mem_page_size': 'large'}),
+                ('PCI passthrough', {'pci_passthrough__alias': 'gpu:1'}),
+                ('memory encryption', {'hw__mem_encryption': 'true'}),
+                ('TPM', {'hw__tpm_version': '2.0'}),
+                ('locked', {'hw__locked_memory': 'true'})):
+            self.refused(pattern, self.wish(**specs))
+
+    def test_image_properties(self):
+        self.refused('huge pages.*hw_mem_page_size', self.wish(),
+                     image=self.image(hw_mem_page_size='large'))
+        self.refused('memory encryption', self.wish(),
+                     image=self.image(hw_mem_encryption=True))
+
+    def test_ports(self):
+        for key, value, pattern in (
+                ('vnic_type', 'direct', "vnic_type 'direct'"),
+                ('type', 'vhostuser', "bound as 'vhostuser'")):
+            network_info = nova_test_driver._fake_network_info(self)
+            network_info[0][key] = value
+            self.refused(pattern, self.wish(), network_info=network_info)
+
+    def test_numa(self):
+        self.refused('NUMA cells', self.wish(**{'hw__numa_nodes': '1'}))
+
+    def test_sizes(self):
+        for specs, pattern in (
+                ({'temporality__mrr': '5'}, "mrr' is '5'.*10 to 100"),
+                ({'temporality__nvram_mb': '17'}, "nvram_mb' is '17'"),
+                ({'temporality__mrr': '50', 'temporality__nvram_mb': '8'},
+                 'exclude each other')):
+            self.refused(pattern, self.wish(**specs))
+
+    def test_cache_modes(self):
+        for mode in ('writeback', 'unsafe', 'writethrough'):
+            self.driver.disk_cachemodes = {'file': mode}
+            self.refused("cache mode '%s'.*disk_cachemodes = file=none" %
+                         mode, self.wish())
+
+    def test_storage_without_o_direct(self):
+        self.driver._disk_cachemode = 'writeback'
+        self.refused("cache mode 'writeback'", self.wish())
+
+    def test_cache_mode_of_the_images_that_are_used(self):
+        self.flags(images_type='rbd', group='libvirt')
+        self.driver.disk_cachemodes = {'file': 'none', 'network': 'unsafe'}
+        self.refused("'unsafe'.*disk_cachemodes = network=none", self.wish())
+
+    def test_virt_type(self):
+        self.flags(virt_type='lxc', group='libvirt')
+        self.refused("virt_type 'lxc'", self.wish())
