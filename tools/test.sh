@@ -29,6 +29,7 @@ say() {
 lint() {
     say "linters"
     flake8
+    mypy
     doc8 README.rst pod/README.rst doc/source releasenotes
     git ls-files '*.sh' .ci/run tools/cloud/guest/init \
         tools/cloud/guest/initramfs-init tools/cloud/guest/dhcp-event \
