@@ -14,6 +14,10 @@
 
 Every function opens the pool anew, so that nova-compute never holds on to a
 pool that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
+
+Only plain data goes over privsep's socket. So what returns more than that has
+two parts: an entry point that returns plain data, and a function that makes a
+dataclass of them on the other side.
 """
 
 import contextlib
@@ -23,6 +27,8 @@ import fcntl
 import os
 import shutil
 import threading
+from typing import Any
+import uuid
 
 from oslo_log import log as logging
 
@@ -68,9 +74,24 @@ _held = {}
 _held_guard = threading.Lock()
 
 
+@dataclasses.dataclass(frozen=True)
+class Suspension:
+    """What the notifier tells of a pVM that it has suspended.
+
+    :ivar fixated_ms: milliseconds until its state was proven
+    """
+
+    fixated_ms: float
+
+
+def pool_info(pool_path: str) -> vpm.PoolInfo:
+    """Tell the pool's properties."""
+    plain = _pool_info(pool_path)
+    return vpm.PoolInfo(**dict(plain, uuid=uuid.UUID(plain['uuid'])))
+
+
 @pool_pctxt.entrypoint
-def pool_info(pool_path):
-    """The pool's properties as a dict, see vpm.PoolInfo."""
+def _pool_info(pool_path: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
         info = pool.info()
     return dict(dataclasses.asdict(info), uuid=str(info.uuid))
@@ -83,9 +104,9 @@ def names(pool_path):
         return [region.name for region in pool.regions()]
 
 
-@pool_pctxt.entrypoint
-def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
-    """Allocate a pVM's region unless it is there; returns it as a dict.
+def ensure(pool_path: str, name: str, size: int, nvram_size: int,
+           swap_dir: str, page_size: int, policy: str) -> vpm.RegionInfo:
+    """Allocate a pVM's region unless it is there.
 
     One of another size is of a resize that was cut off, and given back. That
     does not happen to one that a QEMU has open.
@@ -98,6 +119,13 @@ def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
     :param policy: a key of vpm.POLICIES
     :raises RegionInUse: it is there with another size, and in use
     """
+    return vpm.RegionInfo(**_ensure(pool_path, name, size, nvram_size,
+                                    swap_dir, page_size, policy))
+
+
+@pool_pctxt.entrypoint
+def _ensure(pool_path: str, name: str, size: int, nvram_size: int,
+            swap_dir: str, page_size: int, policy: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
         region = _lookup(pool, name)
         if region and region.memory_size != size:
@@ -113,19 +141,21 @@ def ensure(pool_path, name, size, nvram_size, swap_dir, page_size, policy):
                      region.policy)
         elif region is None:
             region = pool.alloc(name, size)
-    return dict(dataclasses.asdict(region), directory=region.directory,
-                memory_path=region.memory_path, is_vpm=region.is_vpm)
+    return dataclasses.asdict(region)
+
+
+def lookup(pool_path: str, name: str) -> vpm.RegionInfo:
+    """Find a pVM's region.
+
+    :raises vpm.NotFound: there is none
+    """
+    return vpm.RegionInfo(**_plain_region(pool_path, name))
 
 
 @pool_pctxt.entrypoint
-def memory(pool_path, name):
-    """The memory file of a pVM, and the user id that it belongs to.
-
-    :raises vpm.NotFound: there is no region
-    """
+def _plain_region(pool_path: str, name: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
-        region = pool.lookup(name)
-    return region.memory_path, region.uid
+        return dataclasses.asdict(pool.lookup(name))
 
 
 def _lookup(pool, name):
@@ -208,13 +238,22 @@ def is_recovering(run_dir, name):
     return os.path.exists(paths.recovering_note(run_dir, name))
 
 
-@pool_pctxt.entrypoint
-def proven_state(pool_path, name):
-    """A region's proven state as a dict, see vpm.StateInfo.
+def proven_state(pool_path: str, name: str) -> vpm.StateInfo:
+    """Prove a region's state.
 
     :raises vpm.Unproven: there is none; the message says why
     :raises vpm.NotFound: there is no region
     """
+    return _state_info(_proven_state(pool_path, name))
+
+
+def _state_info(plain: dict[str, Any]) -> vpm.StateInfo:
+    return vpm.StateInfo(
+        **dict(plain, meta=vpm.FixationMeta(**plain['meta'])))
+
+
+@pool_pctxt.entrypoint
+def _proven_state(pool_path: str, name: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
         info = pool.verify_state(pool.lookup(name).id)
     return dataclasses.asdict(info)
@@ -234,22 +273,32 @@ def lost_memory(pool_path, name):
     return stats.error if stats.fatal else None
 
 
-@pool_pctxt.entrypoint
-def suspend(run_dir, name):
-    """Have the notifier fixate a pVM and end its QEMU; returns the Outcome.
+def suspend(run_dir: str, name: str) -> Suspension:
+    """Have the notifier fixate a pVM and end its QEMU.
 
     :raises client.NotifierError: it is not suspended, or nobody can tell
     """
-    return client.call(run_dir, 'suspend', name=name)
+    return Suspension(_suspend(run_dir, name)['fixated_ms'])
 
 
 @pool_pctxt.entrypoint
-def load(pool_path, run_dir, name, timeout):
-    """Load a pVM's state into the QEMU that waits for it; a dict of it.
+def _suspend(run_dir: str, name: str) -> dict[str, Any]:
+    return client.call(run_dir, 'suspend', name=name)
+
+
+def load(pool_path: str, run_dir: str, name: str,
+         timeout: float) -> vpm.StateInfo:
+    """Load a pVM's state into the QEMU that waits for it; return what it is.
 
     :param timeout: seconds
-    :raises recovery.RecoveryError: QEMU did not take it
+    :raises incoming.RecoveryError: QEMU did not take it
     """
+    return _state_info(_load(pool_path, run_dir, name, timeout))
+
+
+@pool_pctxt.entrypoint
+def _load(pool_path: str, run_dir: str, name: str,
+          timeout: float) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
         try:

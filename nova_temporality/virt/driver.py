@@ -103,10 +103,10 @@ class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
         self._check_versions()
         LOG.info('NVRAM pool %(path)s on %(medium)s: %(used)d of %(total)d '
                  'MiB in use by %(count)d servers',
-                 {'path': pool_path, 'medium': info['medium'],
-                  'used': info['used_size'] // units.Mi,
-                  'total': info['total_size'] // units.Mi,
-                  'count': info['used_descriptors']})
+                 {'path': pool_path, 'medium': info.medium,
+                  'used': info.used_size // units.Mi,
+                  'total': info.total_size // units.Mi,
+                  'count': info.used_descriptors})
 
     def _check_versions(self):
         problem = versions.problem(versions.found(
@@ -142,14 +142,14 @@ class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
         super().update_provider_tree(provider_tree, nodename,
                                      allocations=allocations)
         info = regions.pool_info(PCONF.temporality.pool_path)
-        total = info['total_size'] // units.Mi
+        total = info.total_size // units.Mi
         # What was freed is not scrubbed yet.
-        reserved = -(-info['freed_size'] // units.Mi)
+        reserved = -(-info.freed_size // units.Mi)
         if not budget.has_room(PCONF.temporality.pool_path,
                                PCONF.temporality.run_dir,
                                PCONF.temporality.hold_up_ms):
             # What servers have stays theirs; nothing is left for more.
-            used = -(-(info['used_size'] - info['freed_size']) // units.Mi)
+            used = -(-(info.used_size - info.freed_size) // units.Mi)
             reserved = max(0, total - used)
         inventory = dict(provider_tree.data(nodename).inventory)
         inventory[resources.NVRAM_MB] = {
@@ -281,12 +281,12 @@ class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
             return guest
         region = self._admit(instance)
         return pvm_domain.PersistentGuest(
-            guest, region['memory_path'],
-            instance.flavor.memory_mb * units.Mi, region['uid'],
+            guest, region.memory_path,
+            instance.flavor.memory_mb * units.Mi, region.uid,
             self._qemu_gid(), genid.of(instance),
             paths.fixate_socket(PCONF.temporality.run_dir, instance.uuid),
             paths.watch_socket(PCONF.temporality.run_dir, instance.uuid),
-            paged_in=region['directory'] if region['is_vpm'] else None)
+            paged_in=region.directory if region.is_vpm else None)
 
     @staticmethod
     def _nvram_mb(flavor):

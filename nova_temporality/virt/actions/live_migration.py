@@ -228,7 +228,6 @@ class MigratingMixin:
                       exc, instance=instance)
 
     def _place(self, instance):
-        memory_path, uid = regions.memory(PCONF.temporality.pool_path,
-                                          instance.uuid)
-        return binding.Place(memory_path, uid, self._qemu_gid(),
+        region = regions.lookup(PCONF.temporality.pool_path, instance.uuid)
+        return binding.Place(region.memory_path, region.uid, self._qemu_gid(),
                              PCONF.temporality.run_dir, instance.uuid)

@@ -36,10 +36,10 @@ class SuspendingMixin:
         if not persistence.is_pvm(instance):
             return super().suspend(context, instance)
         try:
-            outcome = regions.suspend(PCONF.temporality.run_dir,
-                                      instance.uuid)
+            suspension = regions.suspend(PCONF.temporality.run_dir,
+                                         instance.uuid)
             LOG.info('Suspended within %(ms).1f ms',
-                     {'ms': outcome['fixated_ms']}, instance=instance)
+                     {'ms': suspension.fixated_ms}, instance=instance)
         except client.NotifierError as exc:
             if self._host.get_guest(instance).is_active() or (
                     not self._is_proven(instance)):

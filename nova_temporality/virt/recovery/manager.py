@@ -296,8 +296,8 @@ class _Recovery:
             self._driver._record_domain(self._instance)
 
     def _is_of_here(self, xml):
-        return pvm_domain.uses_memory(xml, *regions.memory(
-            self._pool, self._instance.uuid))
+        region = regions.lookup(self._pool, self._instance.uuid)
+        return pvm_domain.uses_memory(xml, region.memory_path, region.uid)
 
     def _action(self):
         # readable by "openstack server event list"
@@ -328,14 +328,14 @@ class _Recovery:
         loaded = time.monotonic()
         if self._ran_before(state):
             self._let_run()
-        meta = state['meta']
+        meta = state.meta
         LOG.info(
             'Recovered: fixated in %(fixation).1f ms (%(size)d KiB of '
             'state), dark for %(dark).1f s, recovered in %(total).0f ms '
             '(empty domain %(start).0f ms, state %(load).0f ms)',
-            {'fixation': (state['persisted_ns'] - meta['signal_ns']) / 1e6,
-             'size': state['length'] // 1024,
-             'dark': time.time() - meta['wall_ns'] / 1e9,
+            {'fixation': (state.persisted_ns - meta.signal_ns) / 1e6,
+             'size': state.length // 1024,
+             'dark': time.time() - meta.wall_ns / 1e9,
              'total': (time.monotonic() - began) * 1e3,
              'start': (started - began) * 1e3,
              'load': (loaded - started) * 1e3},
@@ -378,7 +378,7 @@ class _Recovery:
     def _ran_before(self, state):
         if self._instance.vm_state == vm_states.PAUSED:
             return False
-        if state['meta']['runstate'] == 'paused':
+        if state.meta.runstate == 'paused':
             LOG.warning('The server was paused from outside of Nova when '
                         'power failed and stays so',
                         instance=self._instance)
@@ -409,7 +409,7 @@ class _Recovery:
         """OutageTooLong if it was, else None."""
         limit = max_outage.max_outage(self._instance.flavor.extra_specs,
                                       PCONF.temporality.max_outage)
-        dark = time.time() - state['meta']['wall_ns'] / 1e9
+        dark = time.time() - state.meta.wall_ns / 1e9
         if not limit or 0 <= dark <= limit:
             return None
         if dark < 0:

@@ -1,0 +1,102 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What regions are to nova-compute; tests/unit/virt has the rest."""
+
+import os
+import time
+from unittest import mock
+
+import pytest
+
+from nova_temporality.notifier import client
+from nova_temporality.privsep import regions
+from nova_temporality import vpm
+
+pytestmark = pytest.mark.usefixtures('helper')
+
+MEMORY = 16 << 20
+
+
+def fixate(pool, region):
+    """Make a proven state; returns its meta data."""
+    meta = vpm.FixationMeta(wall_ns=time.time_ns(),
+                            signal_ns=time.monotonic_ns(),
+                            runstate='running', producer='test')
+    pool.begin_epoch(region.id)
+    ours, theirs = os.pipe()
+    os.write(theirs, b'device state')
+    os.close(theirs)
+    with pool.open_fixation(region.id) as fixation:
+        fixation.begin()
+        fixation.receive(ours)
+        fixation.commit(meta)
+    os.close(ours)
+    return meta
+
+
+def ensure(pool, nvram_size, swap_dir=''):
+    return regions.ensure(pool.path, 'pvm', MEMORY, nvram_size, swap_dir, 0,
+                          's3fifo')
+
+
+def test_pool_info(pool):
+    assert regions.pool_info(pool.path) == pool.info()
+
+
+def test_ensure(pool):
+    region = ensure(pool, MEMORY)
+    assert region == pool.lookup('pvm')
+    assert not region.is_vpm
+    assert ensure(pool, MEMORY) == region
+
+
+def test_ensure_a_paged_one(pool, tmp_path):
+    (tmp_path / 'swap').mkdir()
+    region = ensure(pool, MEMORY // 2, str(tmp_path / 'swap'))
+    assert region == pool.lookup('pvm')
+    assert region.is_vpm
+    assert region.memory_path == region.virtual_path
+
+
+def test_lookup(pool):
+    with pytest.raises(vpm.NotFound):
+        regions.lookup(pool.path, 'pvm')
+    assert regions.lookup(pool.path, pool.alloc('pvm', MEMORY).name) == (
+        pool.lookup('pvm'))
+
+
+def test_proven_state(pool):
+    region = pool.alloc('pvm', MEMORY)
+    with pytest.raises(vpm.Unproven):
+        regions.proven_state(pool.path, 'pvm')
+    meta = fixate(pool, region)
+    state = regions.proven_state(pool.path, 'pvm')
+    assert state == pool.verify_state(region.id)
+    assert state.meta == meta
+
+
+def test_load(pool):
+    info = vpm.StateInfo(1, 12, 2, fixate(pool, pool.alloc('pvm', MEMORY)))
+    with mock.patch.object(regions.qmp, 'QmpClient'), \
+            mock.patch.object(regions.incoming, 'load_state',
+                              return_value=info) as load_state:
+        assert regions.load(pool.path, '/run', 'pvm', 5.0) == info
+    assert load_state.call_args.args[2:] == (pool.lookup('pvm'), 5.0)
+
+
+def test_suspend(pool):
+    reply = {'name': 'pvm', 'result': 'fixated', 'fixated_ms': 4.2}
+    with mock.patch.object(client, 'call', return_value=reply) as call:
+        suspension = regions.suspend('/run', 'pvm')
+    call.assert_called_once_with('/run', 'suspend', name='pvm')
+    assert suspension.fixated_ms == 4.2
