@@ -38,7 +38,7 @@ COMMON = {
     'define_macros': [('_GNU_SOURCE', None)],
 }
 
-# Runs Python code (in nova_temporality/vpm.py) per finding of a check.
+# Runs Python code (in nova_temporality/vpm/pool.py) per finding of a check.
 CALLBACK = """
 extern "Python" void vpm_python_report(const char *finding, void *opaque);
 """

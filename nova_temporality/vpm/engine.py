@@ -20,7 +20,7 @@ import dataclasses
 import os
 
 from nova_temporality.native import _vpm
-from nova_temporality import vpm
+from nova_temporality.vpm import pool as vpm
 
 _ffi = _vpm.ffi
 _lib = _vpm.lib
