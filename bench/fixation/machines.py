@@ -34,6 +34,7 @@ from nova_temporality.qemu import migration
 from nova_temporality.qemu import qmp
 from nova_temporality import vpm
 from nova_temporality.vpm import engine
+from nova_temporality.vpm import outcomes
 from nova_temporality.vpm import runlock
 
 PATIENCE = 120
@@ -131,7 +132,7 @@ class Site:
                              self.call('refresh')['pvms']), 'armed')
 
     def power_fails(self):
-        """Send signal 44; return the engine.Outcomes."""
+        """Send signal 44; return the Outcomes."""
         seen = self._latest()
         self._notifier.send_signal(44)
         count = sum(one.process is not None for one in self._machines)
@@ -139,11 +140,11 @@ class Site:
                         'all outcomes')
 
     def _latest(self):
-        found = engine.outcomes(self.pool)
+        found = outcomes.read(self.pool)
         return found[-1].sequence if found else 0
 
     def _outcomes_after(self, sequence, count):
-        found = [one for one in engine.outcomes(self.pool)
+        found = [one for one in outcomes.read(self.pool)
                  if one.sequence > sequence]
         return found if len(found) == count else None
 

@@ -28,6 +28,7 @@ from nova_temporality.qemu import migration
 from nova_temporality.qemu import qmp
 from nova_temporality.qemu import route
 from nova_temporality.vpm import engine
+from nova_temporality.vpm import outcomes
 from nova_temporality.vpm import runlock
 
 GIB = 1 << 30
@@ -63,7 +64,7 @@ class Armed:
         event = power.PowerEvent.now('bench')
         self._unit.fire(event, event.monotonic_ns + 20 * 10**9)
         outcome = self._unit.wait()
-        if outcome.result != engine.FIXATED:
+        if outcome.result != outcomes.FIXATED:
             raise RuntimeError(outcome.reason)
         with self.machine.monitor() as monitor:
             migration.clean_up(monitor, machines.PATIENCE)

@@ -23,7 +23,7 @@ from nova_temporality.notifier import client
 from nova_temporality.notifier import power
 from nova_temporality.notifier.reports import outage
 from nova_temporality import vpm
-from nova_temporality.vpm import engine
+from nova_temporality.vpm import outcomes
 
 
 class _Platform(columns.FormattableColumn):
@@ -239,7 +239,7 @@ class OutageShow(lister.Lister):
 
     def take_action(self, parsed_args):
         with vpm.Pool(self.app.conf.temporality.pool_path) as pool:
-            found = engine.outcomes(pool)
+            found = outcomes.read(pool)
         if not parsed_args.all:
             found = _latest_outage(found)
         return ('Time', 'Raised By', 'Server', 'Result', 'Run State',

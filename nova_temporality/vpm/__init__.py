@@ -10,29 +10,38 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""libvpm for Python: named, crash-safe memory regions in NVRAM."""
+"""libvpm for Python: named, crash-safe memory regions in NVRAM.
 
-from nova_temporality.vpm.pool import AlreadyExists
-from nova_temporality.vpm.pool import AlreadyFixated
+The behaviour of every call is described in native/include/vpm.h. Sizes are
+bytes, times are nanoseconds. All calls release the GIL and may be made from
+any thread. A failed call raises a subclass of VpmError whose message says
+what was found, where, and what to do.
+"""
+
+from nova_temporality.vpm.errors import AlreadyExists
+from nova_temporality.vpm.errors import AlreadyFixated
+from nova_temporality.vpm.errors import DeadlineExceeded
+from nova_temporality.vpm.errors import ForeignPool
+from nova_temporality.vpm.errors import IdCollision
+from nova_temporality.vpm.errors import InvalidArgument
+from nova_temporality.vpm.errors import NewerVersion
+from nova_temporality.vpm.errors import NotFound
+from nova_temporality.vpm.errors import PoolCorrupt
+from nova_temporality.vpm.errors import PoolFull
+from nova_temporality.vpm.errors import SystemCallFailed
+from nova_temporality.vpm.errors import Unproven
+from nova_temporality.vpm.errors import VpmError
+from nova_temporality.vpm.fixation import Fixation
+from nova_temporality.vpm.fixation import FixationMeta
+from nova_temporality.vpm.handles import NAME_MAX
 from nova_temporality.vpm.pool import check
-from nova_temporality.vpm.pool import DeadlineExceeded
 from nova_temporality.vpm.pool import DEFAULT_DESCRIPTORS
 from nova_temporality.vpm.pool import DEFAULT_PAGE_SIZE
 from nova_temporality.vpm.pool import DEFAULT_STATE_SIZE
 from nova_temporality.vpm.pool import DEFAULT_UID_BASE
-from nova_temporality.vpm.pool import Fixation
-from nova_temporality.vpm.pool import FixationMeta
-from nova_temporality.vpm.pool import ForeignPool
-from nova_temporality.vpm.pool import IdCollision
-from nova_temporality.vpm.pool import InvalidArgument
-from nova_temporality.vpm.pool import NAME_MAX
-from nova_temporality.vpm.pool import NewerVersion
-from nova_temporality.vpm.pool import NotFound
 from nova_temporality.vpm.pool import PAUSE_MAX_NS
 from nova_temporality.vpm.pool import POLICIES
 from nova_temporality.vpm.pool import Pool
-from nova_temporality.vpm.pool import PoolCorrupt
-from nova_temporality.vpm.pool import PoolFull
 from nova_temporality.vpm.pool import PoolInfo
 from nova_temporality.vpm.pool import PRELOAD_PATH
 from nova_temporality.vpm.pool import PRELOAD_VARIABLE
@@ -40,9 +49,6 @@ from nova_temporality.vpm.pool import region_id
 from nova_temporality.vpm.pool import RegionInfo
 from nova_temporality.vpm.pool import RegionStats
 from nova_temporality.vpm.pool import StateInfo
-from nova_temporality.vpm.pool import SystemCallFailed
-from nova_temporality.vpm.pool import Unproven
-from nova_temporality.vpm.pool import VpmError
 
 __all__ = [
     'AlreadyExists',

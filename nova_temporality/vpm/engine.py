@@ -19,49 +19,15 @@ calls release the GIL, and the engine's threads never need it.
 import dataclasses
 import os
 
-from nova_temporality.native import _vpm
-from nova_temporality.vpm import pool as vpm
+from nova_temporality.vpm import errors
+from nova_temporality.vpm import handles
+from nova_temporality.vpm import outcomes
 
-_ffi = _vpm.ffi
-_lib = _vpm.lib
+_ffi = handles.ffi
+_lib = handles.lib
 
 # The name under which QEMU is given what it saves to.
 STREAM_NAME = _ffi.string(_lib.VPM_STREAM_NAME).decode()
-
-ROUTES = {'migrate': _lib.VPM_ROUTE_MIGRATE,
-          'snapshot': _lib.VPM_ROUTE_SNAPSHOT}
-_ROUTE_NAMES = {number: name for name, number in ROUTES.items()}
-
-FIXATED = 'fixated'
-SKIPPED = 'skipped'
-FAILED = 'failed'
-_RESULTS = {FIXATED: _lib.VPM_RESULT_FIXATED,
-            SKIPPED: _lib.VPM_RESULT_SKIPPED,
-            FAILED: _lib.VPM_RESULT_FAILED}
-_RESULT_NAMES = {number: name for name, number in _RESULTS.items()}
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of one pVM in an outage (see vpm_outcome)."""
-
-    name: str
-    result: str
-    sequence: int = 0
-    wall_ns: int = 0
-    signal_ns: int = 0
-    command_ns: int = 0
-    stopped_ns: int = 0
-    stream_ns: int = 0
-    saved_ns: int = 0
-    fixated_ns: int = 0
-    region: int = 0
-    length: int = 0
-    route: str = 'migrate'
-    pid: int = 0
-    runstate: str = ''
-    raised_by: tuple = ()
-    reason: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +48,8 @@ class Note:
     """The note that one pVM was stopped."""
 
     def __init__(self, path):
-        err = vpm._error()
-        self._handle = vpm._owned(
+        err = handles.new_error()
+        self._handle = handles.owned(
             _lib.vpm_note_open(os.fsencode(path), err),
             _lib.vpm_note_close, err)
 
@@ -92,14 +58,14 @@ class Note:
         stopped = _ffi.new('struct vpm_stopped *')
         if not _lib.vpm_note_read(self._handle, stopped):
             return None
-        return Stopped(stopped.pid, vpm._text(stopped.runstate),
-                       _split(stopped.raised_by))
+        return Stopped(stopped.pid, handles.text(stopped.runstate),
+                       outcomes.split(stopped.raised_by))
 
     def write(self, stopped):
         """Replace it by a Stopped in one piece; None forgets it."""
         fields = {} if stopped is None else {
             'pid': stopped.pid, 'runstate': stopped.runstate.encode(),
-            'raised_by': _join(stopped.raised_by)}
+            'raised_by': outcomes.join(stopped.raised_by)}
         _lib.vpm_note_write(self._handle,
                             _ffi.new('struct vpm_stopped *', fields))
 
@@ -117,17 +83,17 @@ class Engine:
 
     def __init__(self, pool, threads=1, priority=0, cpus=(),
                  lock_memory=False, hold_up_ns=0):
-        self._pool_handle = pool._open_handle()
+        self._pool_handle = pool.handle()
         numbers = _ffi.new('uint32_t[]', list(cpus))
         params = _ffi.new('struct vpm_engine_params *', {
             'threads': threads, 'priority': priority, 'cpus': numbers,
             'cpu_count': len(cpus), 'lock_memory': lock_memory,
             'hold_up_ns': hold_up_ns})
-        err, lost = vpm._error(), vpm._error()
-        self._handle = vpm._owned(
+        err, lost = handles.new_error(), handles.new_error()
+        self._handle = handles.owned(
             _lib.vpm_engine_open(self._pool_handle, params, lost, err),
             _lib.vpm_engine_close, err)
-        self.lost = vpm._text(lost.message)
+        self.lost = handles.text(lost.message)
         self._threads = threads
 
     def write_back_by(self, pod):
@@ -161,9 +127,9 @@ class Engine:
         :returns: (wall_ns, monotonic_ns, process id of the sender)
         """
         received = _ffi.new('struct vpm_signal *')
-        err = vpm._error()
+        err = handles.new_error()
         name = _ffi.NULL if raised_by is None else raised_by.encode()
-        vpm._check(_lib.vpm_engine_wait_signal(
+        handles.check(_lib.vpm_engine_wait_signal(
             self._handle, number, name, timeout_ns, received, err), err)
         return received.wall_ns, received.monotonic_ns, received.pid
 
@@ -177,10 +143,10 @@ class Unit:
     """
 
     def __init__(self, engine, id, note):
-        err = vpm._error()
+        err = handles.new_error()
         self._engine = engine
         self._note = note
-        self._handle = vpm._owned(
+        self._handle = handles.owned(
             _lib.vpm_unit_open(engine._handle, id, note._handle, err),
             _lib.vpm_unit_close, err)
 
@@ -204,14 +170,14 @@ class Unit:
         :param lock: file descriptor of the run lock, which stays open
         :param route: a key of ROUTES
         """
-        err = vpm._error()
+        err = handles.new_error()
         arming = _ffi.new('struct vpm_arming *', {
-            'qmp_fd': vpm._fileno(qmp), 'stream_fd': vpm._fileno(stream),
-            'lock_fd': vpm._fileno(lock), 'pid': pid,
-            'route': ROUTES[route], 'priority': priority,
+            'qmp_fd': handles.fileno(qmp), 'stream_fd': handles.fileno(stream),
+            'lock_fd': handles.fileno(lock), 'pid': pid,
+            'route': outcomes.ROUTES[route], 'priority': priority,
             'runstate': runstate.encode(),
             'before': before.encode(), 'producer': producer.encode()})
-        vpm._check(_lib.vpm_unit_arm(self._handle, arming, err), err)
+        handles.check(_lib.vpm_unit_arm(self._handle, arming, err), err)
 
     @property
     def armed(self):
@@ -233,68 +199,17 @@ class Unit:
         :raises: vpm.DeadlineExceeded
         """
         outcome = _ffi.new('struct vpm_outcome *')
-        err = vpm._error()
+        err = handles.new_error()
         try:
-            vpm._check(_lib.vpm_unit_wait(self._handle, deadline_ns, outcome,
-                                          err), err)
-        except vpm.NotFound:
+            handles.check(_lib.vpm_unit_wait(
+                self._handle, deadline_ns, outcome, err), err)
+        except errors.NotFound:
             return None
-        return _outcome(outcome)
-
-
-def record(pool, outcome):
-    """Add an Outcome to a pool's ring, durably."""
-    native = _ffi.new('struct vpm_outcome *', dict(
-        {field: getattr(outcome, field) for field in _NUMBERS},
-        result=_RESULTS[outcome.result], route=ROUTES[outcome.route],
-        name=outcome.name.encode(), runstate=outcome.runstate.encode(),
-        raised_by=_join(outcome.raised_by),
-        reason=_cut(outcome.reason, _lib.VPM_REASON_MAX)))
-    pool._call(_lib.vpm_outcome_record, native)
-
-
-def outcomes(pool):
-    """Return all Outcomes in a pool's ring, the oldest first."""
-    native = _ffi.new('struct vpm_outcome[]', _lib.VPM_OUTCOMES_MAX)
-    found = _lib.vpm_outcome_list(pool._open_handle(), native,
-                                  _lib.VPM_OUTCOMES_MAX)
-    return [_outcome(native[i]) for i in range(found)]
-
-
-_NUMBERS = ('wall_ns', 'signal_ns', 'command_ns', 'stopped_ns', 'stream_ns',
-            'saved_ns', 'fixated_ns', 'region', 'length', 'pid')
-
-
-def _outcome(native):
-    return Outcome(
-        name=vpm._text(native.name),
-        result=_RESULT_NAMES.get(native.result, 'unknown'),
-        sequence=native.sequence,
-        route=_ROUTE_NAMES.get(native.route, 'unknown'),
-        runstate=vpm._text(native.runstate),
-        raised_by=_split(native.raised_by),
-        reason=vpm._text(native.reason),
-        **{field: getattr(native, field) for field in _NUMBERS})
+        return outcomes.from_native(outcome)
 
 
 def _event(event, deadline_ns):
     return _ffi.new('struct vpm_event *', {
         'wall_ns': event.wall_ns, 'monotonic_ns': event.monotonic_ns,
         'deadline_ns': max(0, deadline_ns),
-        'raised_by': _join(event.raised_by)})
-
-
-def _join(names):
-    """As many names as there is room for."""
-    text = ','.join(names).encode()
-    if len(text) > _lib.VPM_RAISED_BY_MAX:
-        text = text[:_lib.VPM_RAISED_BY_MAX + 1].rpartition(b',')[0]
-    return text
-
-
-def _split(names):
-    return tuple(filter(None, vpm._text(names).split(',')))
-
-
-def _cut(text, size):
-    return text.encode()[:size].decode('utf-8', 'ignore').encode()
+        'raised_by': outcomes.join(event.raised_by)})

@@ -10,13 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""libvpm for Python: named, crash-safe memory regions in NVRAM.
-
-The behaviour of every call is described in native/include/vpm.h. Sizes are
-bytes, times are nanoseconds. All calls release the GIL and may be made from
-any thread. A failed call raises a subclass of VpmError whose message says
-what was found, where, and what to do.
-"""
+"""Pools, and the regions and states in them."""
 
 import dataclasses
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -24,11 +18,13 @@ import os
 import uuid
 
 from nova_temporality.native import _vpm
+from nova_temporality.vpm import errors
+from nova_temporality.vpm import fixation
+from nova_temporality.vpm import handles
 
-_ffi = _vpm.ffi
-_lib = _vpm.lib
+_ffi = handles.ffi
+_lib = handles.lib
 
-NAME_MAX = _lib.VPM_NAME_MAX
 PAUSE_MAX_NS = _lib.VPM_PAUSE_MAX_NS
 
 # What LD_PRELOAD puts the pager into a QEMU with; the variable names the
@@ -59,74 +55,6 @@ DEFAULT_DESCRIPTORS = 256
 # Beyond the ranges that distributions and systemd give to users and
 # containers, below 2**31.
 DEFAULT_UID_BASE = 1900000000
-
-
-class VpmError(Exception):
-    """A call of libvpm failed; str() is the explanation."""
-
-
-class InvalidArgument(VpmError, ValueError):
-    """An argument is out of range."""
-
-
-class NotFound(VpmError):
-    """There is no such pool or region."""
-
-
-class AlreadyExists(VpmError):
-    """The pool or region is there already."""
-
-
-class PoolFull(VpmError):
-    """Pool, descriptors, file system or state file are full."""
-
-
-class IdCollision(VpmError):
-    """Two names hash to one region id."""
-
-
-class PoolCorrupt(VpmError):
-    """A checksum or an invariant does not hold."""
-
-
-class ForeignPool(VpmError):
-    """Not a pool, or a pool that was moved from another device."""
-
-
-class NewerVersion(VpmError):
-    """The pool was written by a newer libvpm."""
-
-
-class Unproven(VpmError):
-    """A state is missing, stale, incomplete or damaged."""
-
-
-class AlreadyFixated(VpmError):
-    """Refused, because a proven state would have been overwritten."""
-
-
-class DeadlineExceeded(VpmError):
-    """The stream did not end before the deadline."""
-
-
-class SystemCallFailed(VpmError):
-    """A system call failed; its errno is in the message."""
-
-
-_ERRORS = {
-    _lib.VPM_EINVAL: InvalidArgument,
-    _lib.VPM_ENOENT: NotFound,
-    _lib.VPM_EEXIST: AlreadyExists,
-    _lib.VPM_ENOSPC: PoolFull,
-    _lib.VPM_ECOLLISION: IdCollision,
-    _lib.VPM_ECORRUPT: PoolCorrupt,
-    _lib.VPM_EFOREIGN: ForeignPool,
-    _lib.VPM_EVERSION: NewerVersion,
-    _lib.VPM_EUNPROVEN: Unproven,
-    _lib.VPM_EFIXATED: AlreadyFixated,
-    _lib.VPM_ETIMEDOUT: DeadlineExceeded,
-    _lib.VPM_ESYS: SystemCallFailed,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,30 +142,19 @@ class RegionStats:
 
 
 @dataclasses.dataclass(frozen=True)
-class FixationMeta:
-    """What the notifier knows about a fixation (see vpm_fixation_meta)."""
-
-    wall_ns: int = 0
-    signal_ns: int = 0
-    stopped_ns: int = 0
-    saved_ns: int = 0
-    runstate: str = ''
-    producer: str = ''
-
-
-@dataclasses.dataclass(frozen=True)
 class StateInfo:
     """A proven state."""
 
     epoch: int
     length: int
     persisted_ns: int
-    meta: FixationMeta
+    meta: fixation.FixationMeta
 
 
 def region_id(name, sequence=0):
     """Return the id that a region of this name and sequence number has."""
-    return _lib.vpm_region_id(_name(name), _number('sequence', sequence, 32))
+    return _lib.vpm_region_id(handles.name(name),
+                              handles.number('sequence', sequence, 32))
 
 
 def check(path):
@@ -246,10 +163,10 @@ def check(path):
     :returns: a list of findings in words; an empty one for a sound pool
     """
     findings = []
-    err = _error()
+    err = handles.new_error()
     handle = _ffi.new_handle(findings)
-    _check(_lib.vpm_pool_check(os.fsencode(path),
-                               _lib.vpm_python_report, handle, err), err)
+    handles.check(_lib.vpm_pool_check(
+        os.fsencode(path), _lib.vpm_python_report, handle, err), err)
     return findings
 
 
@@ -261,8 +178,8 @@ class Pool:
     """
 
     def __init__(self, path):
-        err = _error()
-        self._handle = _owned(
+        err = handles.new_error()
+        self._handle = handles.owned(
             _lib.vpm_pool_open(os.fsencode(path), err),
             _lib.vpm_pool_close, err)
         self.path = path
@@ -273,14 +190,15 @@ class Pool:
                uid_base=DEFAULT_UID_BASE):
         """Format a directory, which must be empty or not exist; open it."""
         params = _ffi.new('struct vpm_pool_params *', {
-            'total_size': _number('total_size', total_size, 64),
-            'state_size': _number('state_size', state_size, 64),
-            'page_size': _number('page_size', page_size, 32),
-            'descriptors': _number('descriptors', descriptors, 32),
-            'uid_base': _number('uid_base', uid_base, 32),
+            'total_size': handles.number('total_size', total_size, 64),
+            'state_size': handles.number('state_size', state_size, 64),
+            'page_size': handles.number('page_size', page_size, 32),
+            'descriptors': handles.number('descriptors', descriptors, 32),
+            'uid_base': handles.number('uid_base', uid_base, 32),
         })
-        err = _error()
-        _check(_lib.vpm_pool_create(os.fsencode(path), params, err), err)
+        err = handles.new_error()
+        handles.check(
+            _lib.vpm_pool_create(os.fsencode(path), params, err), err)
         return cls(path)
 
     def close(self):
@@ -296,35 +214,36 @@ class Pool:
     def info(self):
         """Return a PoolInfo."""
         info = _ffi.new('struct vpm_pool_info *')
-        self._call(_lib.vpm_pool_info, info)
+        self.call(_lib.vpm_pool_info, info)
         return PoolInfo(
             uuid=uuid.UUID(bytes=bytes(info.uuid)),
-            medium=_text(info.medium), flush=_text(info.flush),
-            **_numbers(info, 'version', 'total_size', 'used_size',
-                       'freed_size', 'state_size', 'page_size', 'descriptors',
-                       'used_descriptors', 'uid_base'))
+            medium=handles.text(info.medium), flush=handles.text(info.flush),
+            **handles.numbers(
+                info, 'version', 'total_size', 'used_size', 'freed_size',
+                'state_size', 'page_size', 'descriptors', 'used_descriptors',
+                'uid_base'))
 
     def pause(self, for_ns):
         """Have background work on this host wait, or no longer.
 
         :param for_ns: at most PAUSE_MAX_NS from now on; 0 ends it
         """
-        self._call(_lib.vpm_pool_pause, _number('for_ns', for_ns, 64))
+        self.call(_lib.vpm_pool_pause, handles.number('for_ns', for_ns, 64))
 
     def is_paused(self):
         """Whether background work waits."""
-        return _lib.vpm_pool_is_paused(self._open_handle())
+        return _lib.vpm_pool_is_paused(self.handle())
 
     def finish_freed(self):
         """Scrub what was freed during a pause, unless there is one."""
-        self._call(_lib.vpm_pool_finish_freed)
+        self.call(_lib.vpm_pool_finish_freed)
 
     def alloc(self, name, size, sequence=0):
         """Allocate a zeroed region; return its RegionInfo."""
         info = _ffi.new('struct vpm_region_info *')
-        self._call(_lib.nvalloc, _name(name),
-                   _number('sequence', sequence, 32),
-                   _number('size', size, 64), info)
+        self.call(_lib.nvalloc, handles.name(name),
+                  handles.number('sequence', sequence, 32),
+                  handles.number('size', size, 64), info)
         return _region(info)
 
     def alloc_vpm(self, name, size, nvram_size, swap_dir, *, page_size=0,
@@ -337,43 +256,45 @@ class Pool:
         :returns: its RegionInfo, which says what sizes were taken
         """
         if policy not in POLICIES:
-            raise InvalidArgument('policy is %r; it must be one of: %s' %
-                                  (policy, ', '.join(sorted(POLICIES))))
+            raise errors.InvalidArgument(
+                'policy is %r; it must be one of: %s' %
+                (policy, ', '.join(sorted(POLICIES))))
         path = _ffi.new('char[]', os.fsencode(swap_dir))
         params = _ffi.new('struct vpm_vpm_params *', {
-            'size': _number('size', size, 64),
-            'nvram_size': _number('nvram_size', nvram_size, 64),
-            'page_size': _number('page_size', page_size, 32),
+            'size': handles.number('size', size, 64),
+            'nvram_size': handles.number('nvram_size', nvram_size, 64),
+            'page_size': handles.number('page_size', page_size, 32),
             'policy': POLICIES[policy],
             'swap_dir': path,
         })
         info = _ffi.new('struct vpm_region_info *')
-        self._call(_lib.nvalloc_vpm, _name(name),
-                   _number('sequence', sequence, 32), params, info)
+        self.call(_lib.nvalloc_vpm, handles.name(name),
+                  handles.number('sequence', sequence, 32), params, info)
         return _region(info)
 
     def stats(self, id):
         """Return the RegionStats of a region."""
         stats = _ffi.new('struct vpm_region_stats *')
-        self._call(_lib.vpm_region_stats, _number('id', id, 64), stats)
+        self.call(_lib.vpm_region_stats, handles.number('id', id, 64), stats)
         return RegionStats(
             error=_region_error(stats),
-            **_numbers(stats, 'in_memory', 'in_swap', 'faults', 'refaults',
-                       'swap_ins', 'swap_outs', 'clean_outs', 'fatal'))
+            **handles.numbers(
+                stats, 'in_memory', 'in_swap', 'faults', 'refaults',
+                'swap_ins', 'swap_outs', 'clean_outs', 'fatal'))
 
     def free(self, name, sequence=0):
         """Scrub a region durably, then forget it.
 
         During a pause it is only forgotten, durably, and scrubbed later.
         """
-        self._call(_lib.nvfree, _name(name),
-                   _number('sequence', sequence, 32))
+        self.call(_lib.nvfree, handles.name(name),
+                  handles.number('sequence', sequence, 32))
 
     def lookup(self, name, sequence=0):
         """Return the RegionInfo of a region, or raise NotFound."""
         info = _ffi.new('struct vpm_region_info *')
-        self._call(_lib.vpm_region_lookup, _name(name),
-                   _number('sequence', sequence, 32), info)
+        self.call(_lib.vpm_region_lookup, handles.name(name),
+                  handles.number('sequence', sequence, 32), info)
         return _region(info)
 
     def regions(self):
@@ -381,175 +302,82 @@ class Pool:
         room = 16
         while True:
             infos = _ffi.new('struct vpm_region_info[]', room)
-            count = self._call(_lib.vpm_region_list, infos, room)
+            count = self.call(_lib.vpm_region_list, infos, room)
             if count <= room:
                 return [_region(infos[i]) for i in range(count)]
             room = count
 
     def scrub(self, id):
         """Zero a region's ram and drop its state; it stays allocated."""
-        self._call(_lib.vpm_region_scrub, _number('id', id, 64))
+        self.call(_lib.vpm_region_scrub, handles.number('id', id, 64))
 
     def begin_epoch(self, id):
         """Make any fixated state stale, durably, before vCPUs may run."""
-        self._call(_lib.vpm_region_begin_epoch, _number('id', id, 64))
+        self.call(_lib.vpm_region_begin_epoch, handles.number('id', id, 64))
 
     def open_fixation(self, id):
         """Prepare for fixations of a region; return a Fixation."""
-        return Fixation(self._open_handle(), _number('id', id, 64))
+        return fixation.Fixation(self.handle(), handles.number('id', id, 64))
 
     def verify_state(self, id):
         """Prove a region's state: return StateInfo or raise Unproven."""
         info = _ffi.new('struct vpm_state_info *')
-        self._call(_lib.vpm_state_verify, _number('id', id, 64), info)
+        self.call(_lib.vpm_state_verify, handles.number('id', id, 64), info)
         meta = info.meta
         return StateInfo(
-            meta=FixationMeta(
-                runstate=_text(meta.runstate), producer=_text(meta.producer),
-                **_numbers(meta, 'wall_ns', 'signal_ns', 'stopped_ns',
-                           'saved_ns')),
-            **_numbers(info, 'epoch', 'length', 'persisted_ns'))
+            meta=fixation.FixationMeta(
+                runstate=handles.text(meta.runstate),
+                producer=handles.text(meta.producer),
+                **handles.numbers(meta, 'wall_ns', 'signal_ns', 'stopped_ns',
+                                  'saved_ns')),
+            **handles.numbers(info, 'epoch', 'length', 'persisted_ns'))
 
     def send_state(self, id, fd):
         """Prove a region's state, then write it to a socket or pipe.
 
         :param fd: a file descriptor, or an object with fileno()
         """
-        self._call(_lib.vpm_state_send, _number('id', id, 64), _fileno(fd))
+        self.call(_lib.vpm_state_send, handles.number('id', id, 64),
+                  handles.fileno(fd))
 
-    def _open_handle(self):
+    def handle(self):
+        """What libvpm knows it by; for the modules of this package.
+
+        :raises ValueError: it is closed
+        """
         handle = self._handle
         if handle is None:
             raise ValueError('pool %s is closed' % self.path)
         return handle
 
-    def _call(self, function, *args):
+    def call(self, function, *args):
+        """Call libvpm on it; for the modules of this package.
+
+        :param function: takes handle, arguments and error
+        :returns: what it returns, unless that is negative
+        :raises VpmError: it is
+        """
         # The local reference keeps the handle alive if another thread
         # closes the pool meanwhile.
-        handle = self._open_handle()
-        err = _error()
-        return _check(function(handle, *args, err), err)
-
-
-class Fixation:
-    """One region's state file, ready for the event; a context manager."""
-
-    def __init__(self, pool_handle, id):
-        err = _error()
-        self._pool_handle = pool_handle
-        self._handle = _owned(
-            _lib.vpm_fixation_open(pool_handle, id, err),
-            _lib.vpm_fixation_close, err)
-        self.id = id
-
-    def close(self):
-        """Give the handle up; harmless when done already."""
-        self._handle = None
-        self._pool_handle = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        self.close()
-
-    def begin(self):
-        """Start; raise AlreadyFixated if a proven state is there."""
-        self._call(_lib.vpm_fixation_begin)
-
-    def receive(self, fd, deadline_ns=0):
-        """Read a socket or pipe to its end into the state file.
-
-        :param fd: a file descriptor, or an object with fileno()
-        :param deadline_ns: of time.monotonic_ns(); 0 is none
-        """
-        self._call(_lib.vpm_fixation_receive, _fileno(fd),
-                   _number('deadline_ns', deadline_ns, 64))
-
-    def commit(self, meta):
-        """Persist stream and header, then the marker.
-
-        :param meta: a FixationMeta
-        :returns: time.monotonic_ns() when the marker was durable
-        """
-        persisted = _ffi.new('uint64_t *')
-        self._call(_lib.vpm_fixation_commit, _meta(meta), persisted)
-        return persisted[0]
-
-    def _call(self, function, *args):
-        pool_handle, handle = self._pool_handle, self._handle
-        if pool_handle is None or handle is None:
-            raise ValueError('fixation of region %016x is closed' % self.id)
-        err = _error()
-        return _check(function(handle, *args, err), err)
+        handle = self.handle()
+        err = handles.new_error()
+        return handles.check(function(handle, *args, err), err)
 
 
 @_ffi.def_extern()
 def vpm_python_report(finding, opaque):
-    _ffi.from_handle(opaque).append(_text(finding))
-
-
-def _error():
-    return _ffi.new('struct vpm_error *')
-
-
-def _raise(err):
-    raise _ERRORS[err.code](_text(err.message))
-
-
-def _check(result, err):
-    if result < 0:
-        _raise(err)
-    return result
-
-
-def _owned(handle, close, err):
-    # ffi.gc closes it when the last thread has let go of it.
-    if handle == _ffi.NULL:
-        _raise(err)
-    return _ffi.gc(handle, close)
-
-
-def _text(chars):
-    return _ffi.string(chars).decode('utf-8', 'replace')
-
-
-def _name(name):
-    encoded = name.encode()
-    if b'\0' in encoded:
-        raise InvalidArgument('pVM name %r contains a NUL; use 1 to %d '
-                              'printable ASCII characters' %
-                              (name, NAME_MAX))
-    return encoded
-
-
-def _number(what, value, bits):
-    if not 0 <= value < 1 << bits:
-        raise InvalidArgument('%s is %d; it must be between 0 and %d' %
-                              (what, value, (1 << bits) - 1))
-    return value
-
-
-def _numbers(struct, *fields):
-    return {field: getattr(struct, field) for field in fields}
-
-
-def _fileno(fd):
-    return fd if isinstance(fd, int) else fd.fileno()
-
-
-def _path(chars):
-    return os.fsdecode(_ffi.string(chars))
+    _ffi.from_handle(opaque).append(handles.text(finding))
 
 
 def _region(info):
     return RegionInfo(
-        name=_text(info.name), ram_path=_path(info.ram_path),
-        virtual_path=_path(info.virtual_path),
-        swap_path=_path(info.swap_path),
+        name=handles.text(info.name), ram_path=handles.path(info.ram_path),
+        virtual_path=handles.path(info.virtual_path),
+        swap_path=handles.path(info.swap_path),
         policy=_POLICY_NAMES.get(info.policy),
-        **_numbers(info, 'id', 'sequence', 'size', 'epoch', 'created_ns',
-                   'descriptor', 'uid', 'virtual_size', 'page_size'))
+        **handles.numbers(
+            info, 'id', 'sequence', 'size', 'epoch', 'created_ns',
+            'descriptor', 'uid', 'virtual_size', 'page_size'))
 
 
 def _region_error(stats):
@@ -563,13 +391,3 @@ def _region_error(stats):
     if stats.error_errno:
         reason += ': ' + os.strerror(stats.error_errno)
     return reason
-
-
-def _meta(meta):
-    fields = dataclasses.asdict(meta)
-    for field in ('runstate', 'producer'):
-        fields[field] = fields[field].encode()
-        if len(fields[field]) > _lib.VPM_RUNSTATE_MAX:
-            raise InvalidArgument('%s %r is longer than %d bytes' % (
-                field, getattr(meta, field), _lib.VPM_RUNSTATE_MAX))
-    return _ffi.new('struct vpm_fixation_meta *', fields)

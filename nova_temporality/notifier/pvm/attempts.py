@@ -16,11 +16,11 @@ import dataclasses
 import threading
 import time
 
-from nova_temporality.vpm import engine
+from nova_temporality.vpm import outcomes
 
-FIXATED = engine.FIXATED
-SKIPPED = engine.SKIPPED
-FAILED = engine.FAILED
+FIXATED = outcomes.FIXATED
+SKIPPED = outcomes.SKIPPED
+FAILED = outcomes.FAILED
 
 # After the deadline, until the engine's own verdict must be there.
 _MARGIN_SECONDS = 0.05
@@ -79,7 +79,7 @@ class Attempt:
                 self._settled.set()
 
     def settle_as(self, outcome):
-        """Set the outcome to what the engine says, an engine.Outcome."""
+        """Set the outcome to what the engine says, an outcomes.Outcome."""
         self.settle(outcome.result, runstate=outcome.runstate or None,
                     stopped_ms=self._since_event_ms(outcome.stopped_ns),
                     saved_ms=self._since_event_ms(outcome.saved_ns),

@@ -36,7 +36,7 @@ from nova_temporality.notifier.pvm import worker
 from nova_temporality.qemu import migration
 from nova_temporality.qemu import qmp as qmp_module
 from nova_temporality.qemu import route
-from nova_temporality.vpm import engine as native
+from nova_temporality.vpm import outcomes
 from nova_temporality.vpm import runlock
 
 LOG = logging.getLogger(__name__)
@@ -295,12 +295,12 @@ class Pvm:
 
     def _without_engine(self, attempt, result, **details):
         """Return an Outcome that the engine had no part in."""
-        outcome = native.Outcome(
+        outcome = outcomes.Outcome(
             self.name, result, region=self.region.id,
             wall_ns=attempt.event.wall_ns,
             signal_ns=attempt.event.monotonic_ns,
             raised_by=attempt.event.raised_by, **details)
-        native.record(self._pool, outcome)
+        outcomes.record(self._pool, outcome)
         return outcome
 
     def _failed(self, attempt, reason):

@@ -31,6 +31,7 @@ from nova_temporality.notifier.reports import systemd
 from nova_temporality.qemu import migration
 from nova_temporality.qemu import qmp
 from nova_temporality.vpm import engine
+from nova_temporality.vpm import outcomes
 from nova_temporality.vpm import runlock
 
 pytestmark = pytest.mark.native_threads
@@ -61,8 +62,8 @@ class TestAttempt:
     def test_settled_as_the_engine_says(self):
         one = attempt()
         start = one.event.monotonic_ns
-        one.settle_as(engine.Outcome(
-            'pvm', engine.FIXATED, runstate='running',
+        one.settle_as(outcomes.Outcome(
+            'pvm', outcomes.FIXATED, runstate='running',
             stopped_ns=start + 1500000, saved_ns=start + 2000000,
             fixated_ns=start + 2500000))
         assert one.outcome() == attempts.Outcome(
@@ -71,7 +72,7 @@ class TestAttempt:
 
     def test_what_did_not_happen_has_no_time(self):
         one = attempt()
-        one.settle_as(engine.Outcome('pvm', engine.FAILED, reason='why'))
+        one.settle_as(outcomes.Outcome('pvm', outcomes.FAILED, reason='why'))
         assert one.outcome() == attempts.Outcome('pvm', attempts.FAILED,
                                                  reason='why')
 

@@ -24,7 +24,7 @@ import uuid
 import pytest
 
 from nova_temporality import vpm
-from nova_temporality.vpm import pool as pool_module
+from nova_temporality.vpm import handles
 
 META = vpm.FixationMeta(wall_ns=1, signal_ns=2, stopped_ns=3, saved_ns=4,
                         runstate='running', producer='qemu 10.0.2')
@@ -136,10 +136,10 @@ def test_errors_have_classes_and_messages(pool, path):
 
 
 def test_every_code_has_its_class():
-    codes = [getattr(pool_module._lib, name) for name in dir(pool_module._lib)
+    codes = [getattr(handles.lib, name) for name in dir(handles.lib)
              if name.startswith('VPM_E')]
-    assert sorted(codes) == sorted(pool_module._ERRORS)
-    assert len(set(pool_module._ERRORS.values())) == len(codes) == 12
+    assert sorted(codes) == sorted(handles.ERRORS)
+    assert len(set(handles.ERRORS.values())) == len(codes) == 12
 
 
 @pytest.mark.parametrize('params', [
