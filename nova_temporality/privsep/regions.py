@@ -32,13 +32,13 @@ import uuid
 
 from oslo_log import log as logging
 
+from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
 from nova_temporality.privsep import pool_pctxt
 from nova_temporality.qemu import incoming
 from nova_temporality.qemu import qmp
 from nova_temporality.snapshot import loading
-from nova_temporality.spec import priority
 from nova_temporality import vpm
 from nova_temporality.vpm import runlock
 
@@ -175,9 +175,9 @@ def free(pool_path, run_dir, name):
             # An earlier attempt got that far.
             pass
     shutil.rmtree(paths.qmp_dir(run_dir, name), ignore_errors=True)
-    priority.remove(run_dir, name)
+    notes.remove_priority(run_dir, name)
     loading.forget(pool_path, name)
-    _set_recovering(run_dir, name, False)
+    notes.set_recovering(run_dir, name, False)
     _end_move(run_dir, name)
 
 
@@ -204,10 +204,10 @@ def prepare_boot(pool_path, run_dir, name, gid, number):
         refuse_if_in_use(region)
         if region.epoch:
             pool.scrub(region.id)
-    _set_recovering(run_dir, name, False)
+    notes.set_recovering(run_dir, name, False)
     _end_move(run_dir, name)
     _make_qmp_dir(run_dir, region, gid)
-    priority.write(run_dir, name, number)
+    notes.write_priority(run_dir, name, number)
 
 
 @pool_pctxt.entrypoint
@@ -221,21 +221,21 @@ def prepare_recovery(pool_path, run_dir, name, gid, number):
         region = pool.lookup(name)
     refuse_if_in_use(region)
     _make_qmp_dir(run_dir, region, gid)
-    priority.write(run_dir, name, number)
+    notes.write_priority(run_dir, name, number)
     _end_move(run_dir, name)
-    _set_recovering(run_dir, name, True)
+    notes.set_recovering(run_dir, name, True)
 
 
 @pool_pctxt.entrypoint
 def finish_recovery(run_dir, name):
     """The recovery ended, one way or the other."""
-    _set_recovering(run_dir, name, False)
+    notes.set_recovering(run_dir, name, False)
 
 
 @pool_pctxt.entrypoint
 def is_recovering(run_dir, name):
     """Whether a recovery began since the host booted and did not end."""
-    return os.path.exists(paths.recovering_note(run_dir, name))
+    return notes.is_recovering(run_dir, name)
 
 
 def proven_state(pool_path: str, name: str) -> vpm.StateInfo:
@@ -349,10 +349,7 @@ def begin_move(pool_path, run_dir, name):
     :raises runlock.RunLockTimeout: it is fixated
     """
     _take_run_lock(pool_path, name)
-    note = paths.moving_note(run_dir, name)
-    os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
-    with open(note, 'w'):
-        pass
+    notes.set_moving(run_dir, name, True)
     # It disarms the pVM; one that is not there has armed nobody.
     with contextlib.suppress(client.NotifierError):
         client.call(run_dir, 'refresh')
@@ -365,8 +362,7 @@ def end_move(run_dir, name):
 
 
 def _end_move(run_dir, name):
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(paths.moving_note(run_dir, name))
+    notes.set_moving(run_dir, name, False)
     _drop_run_lock(name)
 
 
@@ -459,14 +455,3 @@ def _make_qmp_dir(run_dir, region, gid):
     os.mkdir(path, 0o700)
     if region.uid:
         os.chown(path, region.uid, gid)
-
-
-def _set_recovering(run_dir, name, recovering):
-    path = paths.recovering_note(run_dir, name)
-    if recovering:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(path, 'w'):
-            pass
-    else:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)

@@ -14,14 +14,7 @@
 
 pVMs of the highest priority go first, equals in parallel. So when energy or
 time run out, what comes later is lost and not what matters most.
-
-The driver leaves each pVM's priority in the run directory, before its QEMU is
-started; it is as volatile as the QEMU.
 """
-
-import os
-
-from nova_temporality.host import paths
 
 EXTRA_SPEC = 'temporality:priority'
 
@@ -34,7 +27,8 @@ class BadPriority(ValueError):
     """An extra spec that is no priority."""
 
 
-def _parse(text):
+def parse(text):
+    """Return the priority that a text is; None if it is none."""
     try:
         number = int(text)
     except ValueError:
@@ -49,41 +43,13 @@ def of_flavor(extra_specs):
     """
     if EXTRA_SPEC not in extra_specs:
         return DEFAULT
-    number = _parse(extra_specs[EXTRA_SPEC])
+    number = parse(extra_specs[EXTRA_SPEC])
     if number is None:
         raise BadPriority(
             "Flavor extra spec '%s' is '%s'; it must be a whole number from "
             "%d (last) to %d (first)" % (EXTRA_SPEC, extra_specs[EXTRA_SPEC],
                                          MIN, MAX))
     return number
-
-
-def write(run_dir, name, number):
-    """Leave a pVM's priority, as a whole or not at all."""
-    path = paths.priority_note(run_dir, name)
-    # Not in a directory of the pVM's own QEMU, which could change it.
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with open(path + '.new', 'w') as note:
-        note.write('%d\n' % number)
-    os.rename(path + '.new', path)
-
-
-def read(run_dir, name):
-    """A pVM's priority; DEFAULT if nobody left a sensible one."""
-    try:
-        with open(paths.priority_note(run_dir, name)) as note:
-            number = _parse(note.read())
-    except (OSError, UnicodeDecodeError):
-        number = None
-    return DEFAULT if number is None else number
-
-
-def remove(run_dir, name):
-    """Forget a pVM's priority; harmless when there is none."""
-    try:
-        os.unlink(paths.priority_note(run_dir, name))
-    except FileNotFoundError:
-        pass
 
 
 def waves(priorities):

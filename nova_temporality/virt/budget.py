@@ -18,6 +18,7 @@ from nova import exception as nova_exception
 
 from nova_temporality import exception
 from nova_temporality.host import budget
+from nova_temporality.host import notes
 from nova_temporality.privsep import pool_pctxt
 from nova_temporality.spec import priority
 from nova_temporality import vpm
@@ -79,7 +80,7 @@ def _predict(pool_path, run_dir, name, number):
     """Whether a pVM has a region, and the budget.Prediction with it."""
     with vpm.Pool(pool_path) as pool:
         names = {region.name for region in pool.regions()}
-    priorities = {one: priority.read(run_dir, one) for one in names}
+    priorities = {one: notes.read_priority(run_dir, one) for one in names}
     priorities.setdefault(name, number)
     prediction = budget.predict(priorities, budget.load(pool_path),
                                 os.cpu_count())

@@ -25,11 +25,11 @@ import sys
 import time
 import uuid
 
+from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
 from nova_temporality.qemu import incoming
 from nova_temporality.qemu import qmp
-from nova_temporality.spec import priority
 from nova_temporality import vpm
 from nova_temporality.vpm import runlock
 from tests.framework import native_build
@@ -142,7 +142,7 @@ class Guest:
         # Its generation ID, if it has one.
         self.genid = None
         if number is not None:
-            priority.write(run_dir, self.name, number)
+            notes.write_priority(run_dir, self.name, number)
 
     def _alloc(self, size):
         return self.pool.alloc(self.name, size)

@@ -16,6 +16,7 @@ import os
 import select
 import signal
 
+from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.qemu import migration
@@ -125,7 +126,7 @@ class Qemu:
             raise
         self.qmp = qmp
         self.route = None
-        self.priority = priority.read(self._run_dir, self._region.name)
+        self.priority = notes.read_priority(self._run_dir, self._region.name)
         self.prepared = False
         self.seen_live = False
 

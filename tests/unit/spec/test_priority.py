@@ -12,13 +12,10 @@
 
 """Which pVMs are fixated first."""
 
-import os
-
 from nova.api.validation.extra_specs import validators
 from nova import exception
 import pytest
 
-from nova_temporality.host import paths
 from nova_temporality.spec import priority
 
 
@@ -44,30 +41,6 @@ def test_api_validates():
                         ('temporality:prioritty', '1')):
         with pytest.raises(exception.ValidationError):
             validators.validate(name, value)
-
-
-def test_note(tmp_path):
-    run_dir = str(tmp_path)
-    assert priority.read(run_dir, 'pvm') == 50
-    priority.write(run_dir, 'pvm', 7)
-    assert priority.read(run_dir, 'pvm') == 7
-    priority.write(run_dir, 'pvm', 8)
-    assert priority.read(run_dir, 'pvm') == 8
-    assert priority.read(run_dir, 'other') == 50
-    # Of nobody but us, else a server could put itself before others.
-    assert os.stat(tmp_path / 'priority').st_mode & 0o777 == 0o700
-    assert os.listdir(tmp_path / 'priority') == ['pvm']
-    priority.remove(run_dir, 'pvm')
-    priority.remove(run_dir, 'pvm')
-    assert priority.read(run_dir, 'pvm') == 50
-
-
-@pytest.mark.parametrize('content', [b'', b'x', b'-1', b'101', b'\xff'])
-def test_damaged_note_is_default(tmp_path, content):
-    priority.write(str(tmp_path), 'pvm', 7)
-    with open(paths.priority_note(str(tmp_path), 'pvm'), 'wb') as note:
-        note.write(content)
-    assert priority.read(str(tmp_path), 'pvm') == 50
 
 
 def test_waves():

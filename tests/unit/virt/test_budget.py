@@ -25,6 +25,7 @@ from oslo_utils.fixture import uuidsentinel as uuids
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.host import budget
+from nova_temporality.host import notes
 from nova_temporality.privsep import regions
 from nova_temporality.spec import priority
 from nova_temporality import vpm
@@ -98,7 +99,7 @@ class AdmissionTest(BudgetTestCase):
         self.spawn(self.server(uuids.two))
         self.spawn(self.server(uuids.three, temporality__priority='90'))
         # as it is when it is started
-        priority.write(self.run_dir, uuids.three, 90)
+        notes.write_priority(self.run_dir, uuids.three, 90)
         self.assertRaises(
             nova_exception.ComputeResourcesUnavailable, self.spawn,
             self.server(uuids.four, temporality__priority='95'))
@@ -235,13 +236,13 @@ class PriorityTest(BudgetTestCase):
         self.pool().alloc('pvm', 4 << 20)
         regions.prepare_boot(self.pool_path, self.run_dir, 'pvm',
                              os.getgid(), 70)
-        self.assertEqual(70, priority.read(self.run_dir, 'pvm'))
+        self.assertEqual(70, notes.read_priority(self.run_dir, 'pvm'))
         regions.prepare_recovery(self.pool_path, self.run_dir, 'pvm',
                                  os.getgid(), 80)
-        self.assertEqual(80, priority.read(self.run_dir, 'pvm'))
+        self.assertEqual(80, notes.read_priority(self.run_dir, 'pvm'))
         self.assertEqual(0o700, stat.S_IMODE(os.stat(
             os.path.join(self.run_dir, 'priority')).st_mode))
         regions.free(self.pool_path, self.run_dir, 'pvm')
         self.assertEqual(priority.DEFAULT,
-                         priority.read(self.run_dir, 'pvm'))
+                         notes.read_priority(self.run_dir, 'pvm'))
         self.assertRaises(vpm.NotFound, self.pool().lookup, 'pvm')

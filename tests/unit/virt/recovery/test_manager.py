@@ -29,9 +29,9 @@ from nova.compute import vm_states
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import conf
+from nova_temporality.host import notes
 from nova_temporality.privsep import regions
 from nova_temporality.qemu import incoming as state_loader
-from nova_temporality.spec import priority
 from nova_temporality.virt import domain_record
 from nova_temporality.virt.recovery import manager
 from tests.unit.virt import base
@@ -124,7 +124,8 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.assertEqual([], self.faults)
         self.assertFalse(regions.is_recovering(self.run_dir,
                                                self.server.uuid))
-        self.assertEqual(70, priority.read(self.run_dir, self.server.uuid))
+        self.assertEqual(
+            70, notes.read_priority(self.run_dir, self.server.uuid))
         self.assertIsNone(
             self.event_finish_with_failure.call_args[1]['exc_val'])
 
