@@ -12,8 +12,6 @@
 
 """What regions are to nova-compute; tests/unit/virt has the rest."""
 
-import os
-import time
 from unittest import mock
 
 import pytest
@@ -21,27 +19,11 @@ import pytest
 from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
 from nova_temporality import vpm
+from tests.framework import pools
 
 pytestmark = pytest.mark.usefixtures('helper')
 
 MEMORY = 16 << 20
-
-
-def fixate(pool, region):
-    """Make a proven state; returns its meta data."""
-    meta = vpm.FixationMeta(wall_ns=time.time_ns(),
-                            signal_ns=time.monotonic_ns(),
-                            runstate='running', producer='test')
-    pool.begin_epoch(region.id)
-    ours, theirs = os.pipe()
-    os.write(theirs, b'device state')
-    os.close(theirs)
-    with pool.open_fixation(region.id) as fixation:
-        fixation.begin()
-        fixation.receive(ours)
-        fixation.commit(meta)
-    os.close(ours)
-    return meta
 
 
 def ensure(pool, nvram_size, swap_dir=''):
@@ -79,14 +61,15 @@ def test_proven_state(pool):
     region = pool.alloc('pvm', MEMORY)
     with pytest.raises(vpm.Unproven):
         regions.proven_state(pool.path, 'pvm')
-    meta = fixate(pool, region)
+    pools.fixate(pool, region.id)
     state = regions.proven_state(pool.path, 'pvm')
     assert state == pool.verify_state(region.id)
-    assert state.meta == meta
+    assert state.meta == pools.META
 
 
 def test_load(pool):
-    info = vpm.StateInfo(1, 12, 2, fixate(pool, pool.alloc('pvm', MEMORY)))
+    pool.alloc('pvm', MEMORY)
+    info = vpm.StateInfo(1, 12, 2, pools.META)
     with mock.patch.object(regions.qmp, 'QmpClient'), \
             mock.patch.object(regions.incoming, 'load_state',
                               return_value=info) as load_state:

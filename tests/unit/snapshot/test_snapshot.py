@@ -34,7 +34,7 @@ from nova_temporality.snapshot import making
 from nova_temporality.snapshot import saving
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
-from tests.unit.vpm import test_vpm
+from tests.framework import pools
 
 SERVER = 'a4e5c1d6-0000-4000-8000-000000000001'
 FORK = 'a4e5c1d6-0000-4000-8000-00000000000f'
@@ -88,7 +88,7 @@ class Server:
                 memory.write(what[:4])
         for path in self.disks:
             path.write_bytes(what + path.name.encode())
-        test_vpm.fixate(self.pool, self.region.id, what + b'-state')
+        pools.fixate(self.pool, self.region.id, what + b'-state')
 
     def memory(self):
         """Paths of the files that its memory is in."""
@@ -148,14 +148,14 @@ class Server:
 
 @pytest.fixture
 def make_server():
-    tops, pools = [], []
+    tops, opened = [], []
 
     def make(paged=False):
         tops.append(pathlib.Path(tempfile.mkdtemp(dir='/dev/shm')))
-        pools.append(test_vpm.create(tops[-1] / 'pool'))
-        return Server(tops[-1], pools[-1], paged)
+        opened.append(pools.create(tops[-1] / 'pool'))
+        return Server(tops[-1], opened[-1], paged)
     yield make
-    for pool in pools:
+    for pool in opened:
         pool.close()
     for top in tops:
         shutil.rmtree(top)
@@ -221,8 +221,8 @@ def test_there_and_back(make_server, paged):
     assert server.contents() == (memory, disks, True)
     state = server.pool.verify_state(server.region.id)
     assert state.length == len(b'then-state')
-    assert state.meta.wall_ns == test_vpm.META.wall_ns
-    assert state.meta.runstate == test_vpm.META.runstate
+    assert state.meta.wall_ns == pools.META.wall_ns
+    assert state.meta.runstate == pools.META.runstate
     assert state.meta.signal_ns <= state.persisted_ns
     assert not server.unfinished()
     assert server.snapshot().entry().loads == 1

@@ -25,9 +25,7 @@ import pytest
 
 from nova_temporality import vpm
 from nova_temporality.vpm import handles
-
-META = vpm.FixationMeta(wall_ns=1, signal_ns=2, stopped_ns=3, saved_ns=4,
-                        runstate='running', producer='qemu 10.0.2')
+from tests.framework import pools
 
 
 @pytest.fixture
@@ -37,28 +35,8 @@ def path(tmp_path):
 
 @pytest.fixture
 def pool(path):
-    with create(path) as pool:
+    with pools.create(path) as pool:
         yield pool
-
-
-def create(path, **params):
-    params = {'total_size': 1 << 20, 'state_size': 64 << 10,
-              'descriptors': 40, 'uid_base': 0} | params
-    return vpm.Pool.create(path, **params)
-
-
-def pipe_with(data):
-    read_end, write_end = os.pipe()
-    with os.fdopen(write_end, 'wb') as sink:
-        sink.write(data)
-    return os.fdopen(read_end, 'rb')
-
-
-def fixate(pool, id, data=b'stream', meta=META):
-    with pool.open_fixation(id) as fixation, pipe_with(data) as source:
-        fixation.begin()
-        fixation.receive(source)
-        return fixation.commit(meta)
 
 
 def test_info(pool):
@@ -128,7 +106,7 @@ def test_errors_have_classes_and_messages(pool, path):
     with pytest.raises(vpm.Unproven, match='there is no marker'):
         pool.verify_state(region.id)
     with pytest.raises(vpm.AlreadyExists, match='holds a pool already'):
-        create(path)
+        pools.create(path)
     with pytest.raises(vpm.NotFound, match='no pool'):
         vpm.Pool(path / 'none')
     with pytest.raises(vpm.SystemCallFailed, match='errno 20'):
@@ -149,7 +127,7 @@ def test_every_code_has_its_class():
 def test_bad_params_are_named(path, params):
     (name, value), = params.items()
     with pytest.raises(vpm.InvalidArgument) as caught:
-        create(path, **params)
+        pools.create(path, **params)
     assert name.split('_')[0] in str(caught.value)
     assert str(value) in str(caught.value)
     assert not path.exists()
@@ -169,7 +147,7 @@ def test_bad_arguments(pool, call):
 
 
 def test_damaged_pool(path):
-    create(path).close()
+    pools.create(path).close()
     with open(path / 'pool', 'r+b') as file:
         file.seek(100)
         file.write(b'damage')
@@ -180,7 +158,7 @@ def test_damaged_pool(path):
 
 
 def test_foreign_pool(path):
-    create(path).close()
+    pools.create(path).close()
     pathlib.Path(path / 'pool').write_bytes(b'?' * 8192)
     with pytest.raises(vpm.ForeignPool, match='no pool file'):
         vpm.Pool(path)
@@ -203,10 +181,10 @@ def test_fixation_round_trip(pool):
     region = pool.alloc('a', 4096)
     pool.begin_epoch(region.id)
     before = time.monotonic_ns()
-    persisted = fixate(pool, region.id, b'x' * 10000)
+    persisted = pools.fixate(pool, region.id, b'x' * 10000)
     assert before <= persisted <= time.monotonic_ns()
     state = pool.verify_state(region.id)
-    assert (state.epoch, state.length, state.meta) == (1, 10000, META)
+    assert (state.epoch, state.length, state.meta) == (1, 10000, pools.META)
     assert before <= state.persisted_ns <= persisted
     read_end, write_end = os.pipe()
     with os.fdopen(read_end, 'rb') as source:
@@ -217,13 +195,13 @@ def test_fixation_round_trip(pool):
 
 def test_fixation_is_refused_when_proven(pool):
     region = pool.alloc('a', 4096)
-    fixate(pool, region.id)
+    pools.fixate(pool, region.id)
     with pytest.raises(vpm.AlreadyFixated):
-        fixate(pool, region.id)
+        pools.fixate(pool, region.id)
     pool.begin_epoch(region.id)
     with pytest.raises(vpm.Unproven):
         pool.verify_state(region.id)
-    fixate(pool, region.id)
+    pools.fixate(pool, region.id)
     pool.verify_state(region.id)
 
 
@@ -243,9 +221,9 @@ def test_fixation_deadline(pool):
 def test_long_meta_is_refused(pool):
     region = pool.alloc('a', 4096)
     with pytest.raises(vpm.InvalidArgument, match='longer than 31 bytes'):
-        fixate(pool, region.id, meta=vpm.FixationMeta(runstate='x' * 32))
+        pools.fixate(pool, region.id, meta=vpm.FixationMeta(runstate='x' * 32))
     longest = vpm.FixationMeta(runstate='x' * 31, producer='y' * 31)
-    fixate(pool, region.id, meta=longest)
+    pools.fixate(pool, region.id, meta=longest)
     assert pool.verify_state(region.id).meta == longest
 
 
@@ -261,7 +239,7 @@ def test_receive_releases_the_gil(pool):
             with pool.open_fixation(region.id) as fixation:
                 fixation.begin()
                 fixation.receive(read_end, time.monotonic_ns() + 60 * 10**9)
-                fixation.commit(META)
+                fixation.commit(pools.META)
         except vpm.VpmError as failure:
             failures.append(failure)
 
@@ -277,7 +255,7 @@ def test_receive_releases_the_gil(pool):
 
 def test_scrub(pool):
     region = pool.alloc('a', 4096)
-    fixate(pool, region.id)
+    pools.fixate(pool, region.id)
     ram = pathlib.Path(region.ram_path)
     with open(ram, 'r+b') as file:
         file.write(b'secret')
@@ -311,9 +289,9 @@ def test_fixation_outlives_the_closing_of_its_pool(pool):
     pool.close()
     gc.collect()
     fixation.begin()
-    with pipe_with(b'data') as source:
+    with pools.pipe_with(b'data') as source:
         fixation.receive(source)
-    fixation.commit(META)
+    fixation.commit(pools.META)
     before = open_files()
     fixation.close()
     gc.collect()
@@ -323,7 +301,7 @@ def test_fixation_outlives_the_closing_of_its_pool(pool):
 @pytest.mark.native_threads
 def test_closing_while_another_thread_is_inside(path):
     """The handle goes when the last call has returned, not under it."""
-    pool = create(path)
+    pool = pools.create(path)
     region = pool.alloc('a', 4096)
     stop = threading.Event()
     failures = []
@@ -353,7 +331,7 @@ def test_closing_while_another_thread_is_inside(path):
 
 
 def test_failed_opening_leaks_nothing(path):
-    create(path).close()
+    pools.create(path).close()
     with open(path / 'pool', 'r+b') as file:
         file.write(b'?')
     gc.collect()

@@ -1,0 +1,40 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Small pools, and proven states in them."""
+
+import os
+
+from nova_temporality import vpm
+
+META = vpm.FixationMeta(wall_ns=1, signal_ns=2, stopped_ns=3, saved_ns=4,
+                        runstate='running', producer='qemu 10.0.2')
+
+
+def create(path, **params):
+    params = {'total_size': 1 << 20, 'state_size': 64 << 10,
+              'descriptors': 40, 'uid_base': 0} | params
+    return vpm.Pool.create(path, **params)
+
+
+def pipe_with(data):
+    read_end, write_end = os.pipe()
+    with os.fdopen(write_end, 'wb') as sink:
+        sink.write(data)
+    return os.fdopen(read_end, 'rb')
+
+
+def fixate(pool, id, data=b'stream', meta=META):
+    with pool.open_fixation(id) as fixation, pipe_with(data) as source:
+        fixation.begin()
+        fixation.receive(source)
+        return fixation.commit(meta)
