@@ -16,6 +16,7 @@ from cliff import lister
 
 from nova_temporality import privsep
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 
 
 class RegionGc(lister.Lister):
@@ -63,7 +64,7 @@ class RegionGc(lister.Lister):
                 if found in gone:
                     regions.reclaim(conf.pool_path, conf.run_dir, name)
                     done = 'freed'
-            except (conductor.NoAnswer, regions.RegionInUse,
+            except (conductor.NoAnswer, lease.RegionInUse,
                     vpm.VpmError) as exc:
                 self.failed = True
                 found, done = str(exc), 'kept'

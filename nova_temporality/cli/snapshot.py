@@ -25,6 +25,7 @@ from nova_temporality.notifier import client
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 from nova_temporality.vpm import runlock
 
 _NOVA_CONF = '/etc/nova/nova.conf'
@@ -77,14 +78,13 @@ def _add_nova(parser):
 def _with_nova(parsed_args, function, *args):
     """Call a function of virt.snapshots; say what went wrong in words."""
     # Nova is large, and few commands need it.
-    from nova_temporality.privsep import regions
     from nova_temporality.virt import conductor
     from nova_temporality.virt import snapshots
     conductor.connect(parsed_args.nova_config_file or [_NOVA_CONF])
     try:
         return getattr(snapshots, function)(*args)
     except (vpm.VpmError, client.NotifierError, runlock.RunLockTimeout,
-            regions.RegionInUse) as exc:
+            lease.RegionInUse) as exc:
         raise error.SnapshotError(str(exc))
 
 

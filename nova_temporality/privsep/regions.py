@@ -22,7 +22,6 @@ dataclass of them on the other side.
 
 import contextlib
 import dataclasses
-import errno
 import fcntl
 import os
 import shutil
@@ -40,6 +39,7 @@ from nova_temporality.qemu import incoming
 from nova_temporality.qemu import qmp
 from nova_temporality.snapshot import loading
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 from nova_temporality.vpm import runlock
 
 LOG = logging.getLogger(__name__)
@@ -48,23 +48,11 @@ LOG = logging.getLogger(__name__)
 _LOCK_TIMEOUT = 10
 
 
-class RegionError(Exception):
-    """Why a pVM is not started, which somebody has to see to."""
-
-    def format_message(self):
-        """What Nova shows as a server's fault; else, the class's name."""
-        return str(self)
-
-
-class PagerMissing(RegionError):
+class PagerMissing(lease.RegionError):
     """A QEMU has a paged region for memory, but no pager."""
 
 
-class RegionInUse(RegionError):
-    """Some process has a pVM's memory open that should not."""
-
-
-class LoadUnfinished(RegionError):
+class LoadUnfinished(lease.RegionError):
     """A pVM is a mixture of what it was and what a snapshot has."""
 
 
@@ -117,7 +105,7 @@ def ensure(pool_path: str, name: str, size: int, nvram_size: int,
     :param swap_dir: directory of its swap file
     :param page_size: bytes; 0 to have it chosen
     :param policy: a key of vpm.POLICIES
-    :raises RegionInUse: it is there with another size, and in use
+    :raises lease.RegionInUse: it is there with another size, and in use
     """
     return vpm.RegionInfo(**_ensure(pool_path, name, size, nvram_size,
                                     swap_dir, page_size, policy))
@@ -129,7 +117,7 @@ def _ensure(pool_path: str, name: str, size: int, nvram_size: int,
     with vpm.Pool(pool_path) as pool:
         region = _lookup(pool, name)
         if region and region.memory_size != size:
-            refuse_if_in_use(region)
+            lease.refuse_if_in_use(region)
             pool.free(name)
             region = None
         if region is None and nvram_size < size:
@@ -185,10 +173,10 @@ def free(pool_path, run_dir, name):
 def reclaim(pool_path, run_dir, name):
     """Free the region of a pVM that is gone, unless somebody has it open.
 
-    :raises RegionInUse:
+    :raises lease.RegionInUse:
     """
     with vpm.Pool(pool_path) as pool:
-        refuse_if_in_use(pool.lookup(name))
+        lease.refuse_if_in_use(pool.lookup(name))
     free(pool_path, run_dir, name)
 
 
@@ -201,7 +189,7 @@ def prepare_boot(pool_path, run_dir, name, gid, number):
     _refuse_if_loading(pool_path, name)
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
-        refuse_if_in_use(region)
+        lease.refuse_if_in_use(region)
         if region.epoch:
             pool.scrub(region.id)
     notes.set_recovering(run_dir, name, False)
@@ -219,7 +207,7 @@ def prepare_recovery(pool_path, run_dir, name, gid, number):
     _refuse_if_loading(pool_path, name)
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
-    refuse_if_in_use(region)
+    lease.refuse_if_in_use(region)
     _make_qmp_dir(run_dir, region, gid)
     notes.write_priority(run_dir, name, number)
     _end_move(run_dir, name)
@@ -424,28 +412,6 @@ def _refuse_if_loading(pool_path, name):
             'a snapshot was not loaded to the end into %s, whose memory and '
             'disks belong to different instants now: repeat "temporality '
             'snapshot load", or rebuild the server' % name)
-
-
-def refuse_if_in_use(region):
-    """Never two QEMUs on one memory, not even if libvirt lost track of one.
-
-    :param region: vpm.RegionInfo
-    :raises RegionInUse: somebody has its memory open
-    """
-    # The kernel grants a read lease on files only that nobody has open for
-    # writing (fcntl(2), F_SETLEASE).
-    fd = os.open(region.ram_path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-    except OSError as exc:
-        if exc.errno != errno.EAGAIN:
-            raise
-        raise RegionInUse(
-            'the memory of %s (%s) is open in another process, probably a '
-            'QEMU that libvirt does not know of; end that process first' %
-            (region.name, region.ram_path))
-    finally:
-        os.close(fd)
 
 
 def _make_qmp_dir(run_dir, region, gid):

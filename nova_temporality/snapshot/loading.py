@@ -30,6 +30,7 @@ from nova_temporality.snapshot import files
 from nova_temporality.snapshot import machine
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 from nova_temporality.vpm import runlock
 
 # Of a page table, before which nothing differs in the life of its region.
@@ -94,8 +95,7 @@ def _check_table(snapshot, region):
             'meanwhile (by a rebuild, a resize, or shelving)')
 
 
-def load(pool, region, snapshot, genid, domain_path, refuse_if_in_use,
-         owner):
+def load(pool, region, snapshot, genid, domain_path, owner):
     """Put memory, disks, machine and state back; the state comes last.
 
     :param pool: vpm.Pool
@@ -103,14 +103,13 @@ def load(pool, region, snapshot, genid, domain_path, refuse_if_in_use,
     :param snapshot: store.Snapshot, locked
     :param genid: the generation ID of the fork
     :param domain_path: where the record of the server's machine is
-    :param refuse_if_in_use: function of the region; raises when some process
-                             has its memory open
     :param owner: who else might do something with the server, with methods
                   that raise SnapshotError when it does: take(), before
                   anything is changed; hand_over(), when all is proven, to
                   have it resumed and not booted; and give_back(), when that
                   does not come
     :raises SnapshotError: it does not fit, or is damaged
+    :raises lease.RegionInUse: some process has its memory open
     """
     manifest = snapshot.manifest()
     check(manifest, region)
@@ -120,7 +119,7 @@ def load(pool, region, snapshot, genid, domain_path, refuse_if_in_use,
     repeated = unfinished(pool.path, region.name)
     # Who is let to start vCPUs looks for the note under this lock.
     with runlock.RunLock(region):
-        refuse_if_in_use(region)
+        lease.refuse_if_in_use(region)
         _write_note(pool, region, snapshot)
     try:
         owner.take()

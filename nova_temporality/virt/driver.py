@@ -52,6 +52,7 @@ from nova_temporality.virt.recovery import lost_memory
 from nova_temporality.virt import startup
 from nova_temporality.virt import versions
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 
 CONF = nova.conf.CONF
 PCONF = conf.CONF
@@ -128,7 +129,7 @@ class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
                                     PCONF.temporality.run_dir, name)
                     LOG.warning('Freed the NVRAM of server %s, which is on '
                                 'another host', name)
-                except (regions.RegionInUse, vpm.VpmError) as exc:
+                except (lease.RegionInUse, vpm.VpmError) as exc:
                     LOG.error('Cannot free the NVRAM of server %s, which is '
                               'on another host: %s', name, exc)
             else:

@@ -28,7 +28,6 @@ from nova import objects
 import oslo_messaging
 
 from nova_temporality.notifier import client
-from nova_temporality.privsep import regions
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import loading
 from nova_temporality.snapshot import making
@@ -110,7 +109,7 @@ def load(opts, snapshot):
     fork = genid.new()
     with vpm.Pool(opts.pool_path) as pool:
         loading.load(pool, pool.lookup(instance.uuid), snapshot, fork,
-                     domain_record.path(instance), regions.refuse_if_in_use,
+                     domain_record.path(instance),
                      _Owner(instance, fork))
 
 

@@ -19,7 +19,6 @@ import uuid
 
 from lxml import etree
 
-from nova_temporality.privsep import regions
 from nova_temporality.snapshot import loading
 from nova_temporality.snapshot import making
 from nova_temporality.snapshot import saving
@@ -78,8 +77,7 @@ class Snapshots:
         guest, fork = self._guest, str(uuid.uuid4())
         with self.named(name) as snapshot:
             loading.load(guest.pool, guest.region, snapshot, fork,
-                         str(self.domain), regions.refuse_if_in_use,
-                         mock.Mock(hand_over=lambda: (
+                         str(self.domain), mock.Mock(hand_over=lambda: (
                              self.handed_over.append(fork))))
         guest.genid = etree.parse(self.domain).findtext('genid')
         assert guest.genid == fork

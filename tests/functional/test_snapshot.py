@@ -20,6 +20,7 @@ import pytest
 from nova_temporality.notifier import client
 from nova_temporality.snapshot import error
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 from tests.framework import machine
 from tests.framework import snapshots
 
@@ -167,7 +168,7 @@ def test_guest_that_runs_is_not_overwritten(host, tmp_path):
     guest = host.guest()
     kept, notifier = snapshots.protected(host, guest, tmp_path)
     kept.make(notifier)
-    with pytest.raises(snapshots.regions.RegionInUse):
+    with pytest.raises(lease.RegionInUse):
         kept.load()
     guest.wait_counting()
     assert not kept.unfinished()

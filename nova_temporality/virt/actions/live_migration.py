@@ -36,6 +36,7 @@ from nova_temporality.virt import budget
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 
 PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -221,7 +222,7 @@ class MigratingMixin:
             with contextlib.suppress(vpm.NotFound):
                 regions.reclaim(PCONF.temporality.pool_path,
                                 PCONF.temporality.run_dir, instance.uuid)
-        except (regions.RegionInUse, vpm.VpmError) as exc:
+        except (lease.RegionInUse, vpm.VpmError) as exc:
             # It runs elsewhere, come what may.
             LOG.error('Its NVRAM on this host is not free: %s; once the '
                       'reason is gone, "temporality region gc" frees it',

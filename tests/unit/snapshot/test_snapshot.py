@@ -34,6 +34,7 @@ from nova_temporality.snapshot import making
 from nova_temporality.snapshot import saving
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 from tests.framework import pools
 
 SERVER = 'a4e5c1d6-0000-4000-8000-000000000001'
@@ -135,8 +136,7 @@ class Server:
         """See loading.load(); methods of the owner may be replaced."""
         with self.snapshot() as snapshot:
             loading.load(self.pool, self.region, snapshot, FORK,
-                         str(self.domain), lambda region: None,
-                         mock.Mock(**owner))
+                         str(self.domain), mock.Mock(**owner))
 
     def unfinished(self):
         return loading.unfinished(self.pool.path, SERVER)
@@ -382,6 +382,16 @@ def test_power_cut_while_it_is_loaded(make_server, monkeypatch, paged,
             break
     assert number > 20
     assert seen == {'before', 'refused', 'then'}
+
+
+def test_memory_in_use_is_not_overwritten(server):
+    server.make()
+    take = mock.Mock()
+    with open(server.region.ram_path, 'r+b'):
+        with pytest.raises(lease.RegionInUse):
+            server.load(take=take)
+    assert not take.called
+    assert not server.unfinished()
 
 
 def refuse():

@@ -39,6 +39,7 @@ from nova_temporality.virt import driver
 from nova_temporality.virt import loader
 from nova_temporality.virt.recovery import manager
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 from tests.unit.virt import base
 
 NODE = 'node'
@@ -278,7 +279,7 @@ class LifeTest(base.DriverTestCase):
 
     def test_memory_in_use_elsewhere(self):
         with open(self.region.ram_path, 'r+b'):
-            exc = self.assertRaises(regions.RegionInUse, self.create_guest)
+            exc = self.assertRaises(lease.RegionInUse, self.create_guest)
         self.assertIn('open in another process', self.fault(exc))
 
     def test_paged_server_without_pager_never_runs(self):
