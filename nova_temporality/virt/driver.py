@@ -32,6 +32,7 @@ from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.host import paths
 from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.spec import max_outage
 from nova_temporality.spec import persistence
 from nova_temporality.spec import resources
@@ -333,10 +334,10 @@ class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
         if not persistence.is_pvm(instance):
             return super()._create_guest(context, xml, instance, power_on,
                                          pause, post_xml_callback)
-        regions.prepare_boot(PCONF.temporality.pool_path,
-                             PCONF.temporality.run_dir, instance.uuid,
-                             self._qemu_gid(),
-                             budget.priority_of(instance.flavor))
+        runs.prepare_boot(PCONF.temporality.pool_path,
+                          PCONF.temporality.run_dir, instance.uuid,
+                          self._qemu_gid(),
+                          budget.priority_of(instance.flavor))
         # Started paused, so that no vCPU runs before its machine is on
         # record.
         guest = super()._create_guest(
@@ -353,8 +354,8 @@ class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
     @staticmethod
     def _check_pager(instance, guest):
         try:
-            regions.check_pager(PCONF.temporality.pool_path, instance.uuid)
-        except regions.PagerMissing:
+            runs.check_pager(PCONF.temporality.pool_path, instance.uuid)
+        except runs.PagerMissing:
             guest.poweroff()
             raise
 

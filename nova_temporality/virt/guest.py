@@ -15,7 +15,7 @@
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality import conf
-from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 
 CONF = conf.CONF
 
@@ -25,5 +25,5 @@ class RunGuest(libvirt_guest.Guest):
 
     def resume(self):
         """Start the vCPUs."""
-        with regions.allowed_to_run(CONF.temporality.pool_path, self.uuid):
+        with runs.allowed_to_run(CONF.temporality.pool_path, self.uuid):
             super().resume()

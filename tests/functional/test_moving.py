@@ -17,7 +17,7 @@ import pathlib
 import pytest
 
 from nova_temporality import privsep
-from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality import vpm
 from tests.framework import machine
 from tests.functional import conftest
@@ -43,11 +43,11 @@ def target_host(nvram):
 
 
 def begin_move(guest):
-    regions.begin_move(guest.pool.path, guest.run_dir, guest.name)
+    runs.begin_move(guest.pool.path, guest.run_dir, guest.name)
 
 
 def end_move(guest):
-    regions.end_move(guest.run_dir, guest.name)
+    runs.end_move(guest.run_dir, guest.name)
 
 
 def assert_left_alone(notifier, guest):
@@ -70,7 +70,7 @@ def test_one_that_moves_is_left_alone(host):
     assert_left_alone(notifier, guest)
     guest.wait_counting()
     # nova-compute dies; libvirt goes on
-    regions._held.pop(guest.name).close()
+    runs._held.pop(guest.name).close()
     assert_left_alone(notifier, guest)
     guest.wait_counting()
     end_move(guest)
@@ -95,7 +95,7 @@ def test_it_moves_and_is_protected_there(host, target_host, accel):
 
     begin_move(target)
     # held by the other host's nova-compute
-    target_lock = regions._held.pop(target.name)
+    target_lock = runs._held.pop(target.name)
     target.start('-incoming', 'defer', paused=True)
     begin_move(source)
     uri = 'unix:%s' % (target_host.pool.path + '.sock')

@@ -30,6 +30,7 @@ from oslo_utils import units
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.spec import persistence
 from nova_temporality.virt import binding
 from nova_temporality.virt import budget
@@ -65,7 +66,7 @@ class _MovingGuest(libvirt_guest.Guest):
         there = binding.announced(self._context, self._here.name)
         xml = pvm_domain.moved(destination_xml, self._size, self._here, there)
         pool_path = PCONF.temporality.pool_path
-        regions.begin_move(pool_path, self._here.run_dir, self._here.name)
+        runs.begin_move(pool_path, self._here.run_dir, self._here.name)
         try:
             super().migrate(
                 destination, migrate_uri=migrate_uri,
@@ -73,7 +74,7 @@ class _MovingGuest(libvirt_guest.Guest):
                 flags=flags & ~_REFUSED_FLAGS, bandwidth=bandwidth,
                 parallel=parallel)
         finally:
-            regions.end_move(self._here.run_dir, self._here.name)
+            runs.end_move(self._here.run_dir, self._here.name)
 
 
 class MigratingMixin:
@@ -171,12 +172,12 @@ class MigratingMixin:
         self._admit(instance)
         pool_path = PCONF.temporality.pool_path
         run_dir = PCONF.temporality.run_dir
-        regions.prepare_boot(pool_path, run_dir, instance.uuid,
-                             self._qemu_gid(), budget.priority_of(
-                                 instance.flavor))
+        runs.prepare_boot(pool_path, run_dir, instance.uuid,
+                          self._qemu_gid(),
+                          budget.priority_of(instance.flavor))
         # libvirt lets the vCPUs run as soon as all is there. So the epoch
         # begins now, and nothing is fixated until they do.
-        regions.begin_move(pool_path, run_dir, instance.uuid)
+        runs.begin_move(pool_path, run_dir, instance.uuid)
         binding.announce(context, self._place(instance))
 
     def post_live_migration_at_destination(self, context, instance,
@@ -189,7 +190,7 @@ class MigratingMixin:
             block_device_info)
         if persistence.is_pvm(instance):
             self._record_domain(instance)
-            regions.end_move(PCONF.temporality.run_dir, instance.uuid)
+            runs.end_move(PCONF.temporality.run_dir, instance.uuid)
             binding.forget(context, instance.uuid)
 
     # -- the source -----------------------------------------------------------

@@ -20,6 +20,7 @@ from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.spec import persistence
 from nova_temporality.virt.recovery import manager
 from nova_temporality import vpm
@@ -36,8 +37,8 @@ class SuspendingMixin:
         if not persistence.is_pvm(instance):
             return super().suspend(context, instance)
         try:
-            suspension = regions.suspend(PCONF.temporality.run_dir,
-                                         instance.uuid)
+            suspension = runs.suspend(PCONF.temporality.run_dir,
+                                      instance.uuid)
             LOG.info('Suspended within %(ms).1f ms',
                      {'ms': suspension.fixated_ms}, instance=instance)
         except client.NotifierError as exc:

@@ -39,6 +39,7 @@ from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.host import paths
 from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming
 from nova_temporality.spec import max_outage
 from nova_temporality.virt.actions import volumes
@@ -199,7 +200,7 @@ class _Recovery:
             # An earlier attempt got so far. Its vCPUs cannot have run.
             self._guest().poweroff()
         self._resume(state)
-        regions.finish_recovery(self._run_dir, self._instance.uuid)
+        runs.finish_recovery(self._run_dir, self._instance.uuid)
 
     def _is_being_resumed(self):
         return (self._instance.vm_state == vm_states.SUSPENDED and
@@ -261,10 +262,10 @@ class _Recovery:
         :returns: whether the recovery has to begin again
         """
         uuid = self._instance.uuid
-        if not regions.is_recovering(self._run_dir, uuid):
+        if not runs.is_recovering(self._run_dir, uuid):
             LOG.debug('pVM is there, nothing to recover',
                       instance=self._instance)
-            regions.end_move(self._run_dir, uuid)
+            runs.end_move(self._run_dir, uuid)
             self._ensure_record()
             if self._instance.task_state in (task_states.SUSPENDING,
                                              task_states.RESUMING):
@@ -314,15 +315,15 @@ class _Recovery:
         guest = self._start_empty()
         started = time.monotonic()
         try:
-            regions.check_pager(self._pool, instance.uuid)
-            regions.load(self._pool, self._run_dir, instance.uuid,
-                         PCONF.temporality.recovery_timeout)
+            runs.check_pager(self._pool, instance.uuid)
+            runs.load(self._pool, self._run_dir, instance.uuid,
+                      PCONF.temporality.recovery_timeout)
         except (vpm.VpmError, incoming.RecoveryError,
-                regions.PagerMissing) as exc:
+                runs.PagerMissing) as exc:
             # It may have ended by itself.
             with contextlib.suppress(libvirt.libvirtError):
                 guest.poweroff()
-            regions.finish_recovery(self._run_dir, instance.uuid)
+            runs.finish_recovery(self._run_dir, instance.uuid)
             raise exception.RecoveryFailed(reason=regions.lost_memory(
                 self._pool, instance.uuid) or str(exc))
         loaded = time.monotonic()
@@ -354,10 +355,9 @@ class _Recovery:
         xml = consoles.with_free_ports(volumes.connect(
             self._driver, self._context, instance, xml, self._bdms()))
         self._driver.plug_vifs(instance, instance.get_network_info())
-        regions.prepare_recovery(self._pool, self._run_dir, instance.uuid,
-                                 self._driver._qemu_gid(),
-                                 budget.priority_of(
-                                     instance.flavor))
+        runs.prepare_recovery(self._pool, self._run_dir, instance.uuid,
+                              self._driver._qemu_gid(),
+                              budget.priority_of(instance.flavor))
         host = self._driver._host
         try:
             if not self._driver.instance_exists(instance):
@@ -370,7 +370,7 @@ class _Recovery:
                     self._run_dir, instance.uuid)),
                 libvirt.VIR_DOMAIN_START_PAUSED)
         except libvirt.libvirtError as exc:
-            regions.finish_recovery(self._run_dir, instance.uuid)
+            runs.finish_recovery(self._run_dir, instance.uuid)
             raise exception.RecoveryFailed(
                 reason='libvirt does not start its domain: %s' % exc)
         return pvm_guest.RunGuest(domain)
@@ -393,7 +393,7 @@ class _Recovery:
 
     def _finished(self):
         instance = self._instance
-        regions.finish_recovery(self._run_dir, instance.uuid)
+        runs.finish_recovery(self._run_dir, instance.uuid)
         instance.power_state = self._guest().get_power_state(
             self._driver._host)
         if instance.vm_state in (vm_states.ERROR, vm_states.SUSPENDED):

@@ -12,11 +12,8 @@
 
 """What regions are to nova-compute; tests/unit/virt has the rest."""
 
-from unittest import mock
-
 import pytest
 
-from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
 from nova_temporality import vpm
 from tests.framework import pools
@@ -65,21 +62,3 @@ def test_proven_state(pool):
     state = regions.proven_state(pool.path, 'pvm')
     assert state == pool.verify_state(region.id)
     assert state.meta == pools.META
-
-
-def test_load(pool):
-    pool.alloc('pvm', MEMORY)
-    info = vpm.StateInfo(1, 12, 2, pools.META)
-    with mock.patch.object(regions.qmp, 'QmpClient'), \
-            mock.patch.object(regions.incoming, 'load_state',
-                              return_value=info) as load_state:
-        assert regions.load(pool.path, '/run', 'pvm', 5.0) == info
-    assert load_state.call_args.args[2:] == (pool.lookup('pvm'), 5.0)
-
-
-def test_suspend(pool):
-    reply = {'name': 'pvm', 'result': 'fixated', 'fixated_ms': 4.2}
-    with mock.patch.object(client, 'call', return_value=reply) as call:
-        suspension = regions.suspend('/run', 'pvm')
-    call.assert_called_once_with('/run', 'suspend', name='pvm')
-    assert suspension.fixated_ms == 4.2

@@ -27,6 +27,7 @@ from nova_temporality import exception
 from nova_temporality.host import budget
 from nova_temporality.host import notes
 from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.spec import priority
 from nova_temporality import vpm
 from tests.unit.virt import base
@@ -234,11 +235,11 @@ class PriorityTest(BudgetTestCase):
 
     def test_notifier_gets_to_know_it_before_qemu_runs(self):
         self.pool().alloc('pvm', 4 << 20)
-        regions.prepare_boot(self.pool_path, self.run_dir, 'pvm',
-                             os.getgid(), 70)
+        runs.prepare_boot(self.pool_path, self.run_dir, 'pvm',
+                          os.getgid(), 70)
         self.assertEqual(70, notes.read_priority(self.run_dir, 'pvm'))
-        regions.prepare_recovery(self.pool_path, self.run_dir, 'pvm',
-                                 os.getgid(), 80)
+        runs.prepare_recovery(self.pool_path, self.run_dir, 'pvm',
+                              os.getgid(), 80)
         self.assertEqual(80, notes.read_priority(self.run_dir, 'pvm'))
         self.assertEqual(0o700, stat.S_IMODE(os.stat(
             os.path.join(self.run_dir, 'priority')).st_mode))

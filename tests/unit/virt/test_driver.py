@@ -30,7 +30,7 @@ from oslo_utils.fixture import uuidsentinel as uuids
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.host import paths
-from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.spec import persistence
 from nova_temporality.virt import agent
 from nova_temporality.virt import conductor
@@ -286,7 +286,7 @@ class LifeTest(base.DriverTestCase):
         self.pool().free(self.server.uuid)
         self.pool().alloc_vpm(self.server.uuid, 16 << 20, 8 << 20,
                               self.swap_dir)
-        exc = self.assertRaises(regions.PagerMissing, self.create_guest)
+        exc = self.assertRaises(runs.PagerMissing, self.create_guest)
         self.assertIn('LD_PRELOAD', self.fault(exc))
         self.assertTrue(self.domain.destroy.called)
         self.assertFalse(self.domain.resume.called)

@@ -28,6 +28,7 @@ from nova_temporality import conf
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.snapshot import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import machine
@@ -205,10 +206,10 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
         self.assertEqual(vm_states.STOPPED, self.server.vm_state)
         self.assertFalse(self.proven())
         # What was begun does not get to run ...
-        for begin in (self.boot, lambda: regions.prepare_recovery(
+        for begin in (self.boot, lambda: runs.prepare_recovery(
                 self.pool_path, self.run_dir, self.server.uuid, os.getgid(),
                 50), self.run_vcpus):
-            self.assertRaises(regions.LoadUnfinished, begin)
+            self.assertRaises(runs.LoadUnfinished, begin)
         # ... but can be loaded again.
         self.saved.side_effect = None
         for vm_state, task_state in (
@@ -229,16 +230,16 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
         durable.write(note, b'{}')
 
     def boot(self):
-        regions.prepare_boot(self.pool_path, self.run_dir, self.server.uuid,
-                             os.getgid(), 50)
+        runs.prepare_boot(self.pool_path, self.run_dir, self.server.uuid,
+                          os.getgid(), 50)
 
     def run_vcpus(self):
-        with regions.allowed_to_run(self.pool_path, self.server.uuid):
+        with runs.allowed_to_run(self.pool_path, self.server.uuid):
             pass
 
     def test_rebuild_ends_a_load_that_was_cut_off(self):
         self.unfinished()
-        exc = self.assertRaises(regions.LoadUnfinished, self.boot)
+        exc = self.assertRaises(runs.LoadUnfinished, self.boot)
         self.assertIn('was not loaded to the end', self.fault(exc))
         regions.free(self.pool_path, self.run_dir, self.server.uuid)
         self.pool().alloc(self.server.uuid, 16 << 20)

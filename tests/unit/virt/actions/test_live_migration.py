@@ -12,6 +12,7 @@
 
 """Live migration: what happens to regions, states and records."""
 
+import os
 from unittest import mock
 
 import fixtures
@@ -22,7 +23,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality.host import paths
-from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.virt.actions import live_migration
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain as pvm_domain
@@ -214,7 +215,7 @@ class SourceTest(MigratingTestCase):
         self.assertFalse(self.locked())
 
     def test_fixated_server_stays(self):
-        with mock.patch.object(regions, '_LOCK_TIMEOUT', 0), (
+        with mock.patch.object(runs, '_LOCK_TIMEOUT', 0), (
                 runlock.RunLock(self.region())):
             self.assertRaises(runlock.RunLockTimeout, self.migrate)
         self.assertFalse(self.domain.migrateToURI3.called)
@@ -261,7 +262,7 @@ class NoteTest(MigratingTestCase):
 
     def test_note_ends_with_the_region(self):
         self.driver._ensure_region(self.server)
-        regions.begin_move(self.pool_path, self.run_dir, self.server.uuid)
+        runs.begin_move(self.pool_path, self.run_dir, self.server.uuid)
         self.driver._free(self.server)
         with self.pool() as pool:
             region = pool.alloc(self.server.uuid, 16 * MIB)
@@ -271,12 +272,12 @@ class NoteTest(MigratingTestCase):
 
     def test_note_survives_nova_compute(self):
         self.driver._ensure_region(self.server)
-        regions.begin_move(self.pool_path, self.run_dir, self.server.uuid)
-        regions._held.pop(self.server.uuid).close()
+        runs.begin_move(self.pool_path, self.run_dir, self.server.uuid)
+        runs._held.pop(self.server.uuid).close()
         self.assertTrue(self.exists())
-        regions.end_move(self.run_dir, self.server.uuid)
+        runs.end_move(self.run_dir, self.server.uuid)
         self.assertFalse(self.exists())
 
     def exists(self):
-        return regions.os.path.exists(
+        return os.path.exists(
             paths.moving_note(self.run_dir, self.server.uuid))

@@ -23,7 +23,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import exception
 from nova_temporality.notifier import client
-from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
 from tests.unit.virt.recovery import recovery_base
 
@@ -114,8 +114,8 @@ class SuspendedTest(recovery_base.RecoveryTestCase):
         self.resume()
         self.assertEqual(power_state.RUNNING, self.domain.state)
         self.assertFalse(self.proven())
-        self.assertFalse(regions.is_recovering(self.run_dir,
-                                               self.server.uuid))
+        self.assertFalse(runs.is_recovering(self.run_dir,
+                                            self.server.uuid))
         # That is for Nova, which expects it as it was.
         self.assertEqual(vm_states.SUSPENDED, self.server.vm_state)
         self.assertFalse(self.saved.called)

@@ -24,7 +24,7 @@ from nova import objects
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality import conf
-from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.virt import agent
 from nova_temporality.virt.recovery import manager
 from nova_temporality.virt.recovery import notifications
@@ -45,7 +45,7 @@ class RecoveryTestCase(base.DriverTestCase):
         self.useFixture(fixtures.MockPatchObject(
             self.driver, 'plug_vifs'))
         self.load = self.useFixture(fixtures.MockPatchObject(
-            regions, 'load')).mock
+            runs, 'load')).mock
         self.catch_up = self.useFixture(fixtures.MockPatchObject(
             agent, 'catch_up')).mock
         self.reboot = self.useFixture(fixtures.MockPatchObject(

@@ -30,7 +30,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import conf
 from nova_temporality.host import notes
-from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
 from nova_temporality.virt import domain_record
 from nova_temporality.virt.recovery import manager
@@ -79,7 +79,7 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
     def test_memory_that_is_lost_while_the_state_is_loaded(self):
         self.lose_memory()
         self.fixate()
-        self.useFixture(fixtures.MockPatchObject(regions, 'check_pager'))
+        self.useFixture(fixtures.MockPatchObject(runs, 'check_pager'))
 
         def load(*_args):
             # its QEMU has ended
@@ -122,8 +122,8 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
         self.assertEqual(power_state.RUNNING, self.server.power_state)
         self.assertEqual([], self.faults)
-        self.assertFalse(regions.is_recovering(self.run_dir,
-                                               self.server.uuid))
+        self.assertFalse(runs.is_recovering(self.run_dir,
+                                            self.server.uuid))
         self.assertEqual(
             70, notes.read_priority(self.run_dir, self.server.uuid))
         self.assertIsNone(
@@ -281,8 +281,8 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.fixate()
         self.make_domain(power_state.PAUSED)
         half = self.domain
-        regions.prepare_recovery(self.pool_path, self.run_dir,
-                                 self.server.uuid, os.getgid(), 50)
+        runs.prepare_recovery(self.pool_path, self.run_dir,
+                              self.server.uuid, os.getgid(), 50)
         self.recover()
         self.assertTrue(half.destroy.called)
         self.assertTrue(self.connection.createXML.called)
@@ -290,16 +290,16 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
 
     def test_cut_off_before_vcpus_ran(self):
         self.fixate()
-        regions.prepare_recovery(self.pool_path, self.run_dir,
-                                 self.server.uuid, os.getgid(), 50)
+        runs.prepare_recovery(self.pool_path, self.run_dir,
+                              self.server.uuid, os.getgid(), 50)
         self.make_domain(power_state.PAUSED)
         self.pool().begin_epoch(self.region.id)
         self.recover()
         self.assertFalse(self.domain.destroy.called)
         self.assertTrue(self.domain.resume.called)
         self.assertFalse(self.connection.createXML.called)
-        self.assertFalse(regions.is_recovering(self.run_dir,
-                                               self.server.uuid))
+        self.assertFalse(runs.is_recovering(self.run_dir,
+                                            self.server.uuid))
 
     # -- not proven ------------------------------------------------------
 

@@ -23,7 +23,7 @@ from nova.compute import vm_states
 from nova import objects
 
 from nova_temporality.host import paths
-from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain_record
 from nova_temporality.virt.recovery import manager
@@ -68,9 +68,9 @@ class MovedTest(recovery_base.RecoveryTestCase):
         self.make_domain(power_state.RUNNING)
         self.domain.jobStats.side_effect = [
             {'type': libvirt.VIR_DOMAIN_JOB_UNBOUNDED}, {'type': then}]
-        regions.begin_move(self.pool_path, self.run_dir, self.server.uuid)
+        runs.begin_move(self.pool_path, self.run_dir, self.server.uuid)
         # nova-compute ended
-        regions._held.pop(self.server.uuid).close()
+        runs._held.pop(self.server.uuid).close()
         self.recover()
 
     def test_it_is_called_off(self):

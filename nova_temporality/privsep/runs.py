@@ -1,0 +1,264 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Who may let a pVM's vCPUs run, on the privileged side (privsep).
+
+See :mod:`nova_temporality.vpm.runlock` for why there has to be somebody who
+says so.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import shutil
+import threading
+from typing import Any
+
+from nova_temporality.host import notes
+from nova_temporality.host import paths
+from nova_temporality.notifier import client
+from nova_temporality.privsep import plain
+from nova_temporality.privsep import pool_pctxt
+from nova_temporality.qemu import incoming
+from nova_temporality.qemu import qmp
+from nova_temporality.snapshot import loading
+from nova_temporality import vpm
+from nova_temporality.vpm import lease
+from nova_temporality.vpm import runlock
+
+# Seconds to wait until the notifier or another start lets go of a pVM.
+_LOCK_TIMEOUT = 10
+
+# Locks that nova-compute holds through us, by the pVM's name. When it dies,
+# this process ends and the kernel drops them.
+_held = {}
+_held_guard = threading.Lock()
+
+
+class PagerMissing(lease.RegionError):
+    """A QEMU has a paged region for memory, but no pager."""
+
+
+class LoadUnfinished(lease.RegionError):
+    """A pVM is a mixture of what it was and what a snapshot has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Suspension:
+    """What the notifier tells of a pVM that it has suspended.
+
+    :ivar fixated_ms: milliseconds until its state was proven
+    """
+
+    fixated_ms: float
+
+
+@pool_pctxt.entrypoint
+def prepare_boot(pool_path, run_dir, name, gid, number):
+    """Make a region ready for a cold boot: no memory, no state, no socket.
+
+    :param number: the pVM's priority
+    """
+    _refuse_if_loading(pool_path, name)
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+        lease.refuse_if_in_use(region)
+        if region.epoch:
+            pool.scrub(region.id)
+    notes.set_recovering(run_dir, name, False)
+    _end_move(run_dir, name)
+    _make_qmp_dir(run_dir, region, gid)
+    notes.write_priority(run_dir, name, number)
+
+
+@pool_pctxt.entrypoint
+def prepare_recovery(pool_path, run_dir, name, gid, number):
+    """Make ready for a QEMU that will load the region's state.
+
+    :param number: the pVM's priority
+    """
+    _refuse_if_loading(pool_path, name)
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+    lease.refuse_if_in_use(region)
+    _make_qmp_dir(run_dir, region, gid)
+    notes.write_priority(run_dir, name, number)
+    _end_move(run_dir, name)
+    notes.set_recovering(run_dir, name, True)
+
+
+def _make_qmp_dir(run_dir, region, gid):
+    path = paths.qmp_dir(run_dir, region.name)
+    os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    os.mkdir(path, 0o700)
+    if region.uid:
+        os.chown(path, region.uid, gid)
+
+
+@pool_pctxt.entrypoint
+def finish_recovery(run_dir, name):
+    """The recovery ended, one way or the other."""
+    notes.set_recovering(run_dir, name, False)
+
+
+@pool_pctxt.entrypoint
+def is_recovering(run_dir, name):
+    """Whether a recovery began since the host booted and did not end."""
+    return notes.is_recovering(run_dir, name)
+
+
+def load(pool_path: str, run_dir: str, name: str,
+         timeout: float) -> vpm.StateInfo:
+    """Load a pVM's state into the QEMU that waits for it; return what it is.
+
+    :param timeout: seconds
+    :raises incoming.RecoveryError: QEMU did not take it
+    """
+    return plain.state_info(_load(pool_path, run_dir, name, timeout))
+
+
+@pool_pctxt.entrypoint
+def _load(pool_path: str, run_dir: str, name: str,
+          timeout: float) -> dict[str, Any]:
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+        try:
+            client = qmp.QmpClient(paths.recover_socket(run_dir, name),
+                                   timeout)
+        except qmp.QmpError as exc:
+            raise incoming.RecoveryError(str(exc))
+        with contextlib.closing(client):
+            info = incoming.load_state(client, pool, region, timeout)
+    return plain.of(info)
+
+
+def suspend(run_dir: str, name: str) -> Suspension:
+    """Have the notifier fixate a pVM and end its QEMU.
+
+    :raises client.NotifierError: it is not suspended, or nobody can tell
+    """
+    return Suspension(_suspend(run_dir, name)['fixated_ms'])
+
+
+@pool_pctxt.entrypoint
+def _suspend(run_dir: str, name: str) -> dict[str, Any]:
+    return client.call(run_dir, 'suspend', name=name)
+
+
+@contextlib.contextmanager
+def allowed_to_run(pool_path, name):
+    """The context in which a pVM's vCPUs may be started.
+
+    On entry any state is durably stale. The notifier does not fixate the
+    pVM in between, see :mod:`nova_temporality.vpm.runlock`.
+    """
+    _begin_run(pool_path, name)
+    try:
+        yield
+    finally:
+        _end_run(name)
+
+
+@pool_pctxt.entrypoint
+def _begin_run(pool_path, name):
+    _take_run_lock(pool_path, name)
+
+
+@pool_pctxt.entrypoint
+def _end_run(name):
+    _drop_run_lock(name)
+
+
+@pool_pctxt.entrypoint
+def begin_move(pool_path, run_dir, name):
+    """Keep a pVM that comes or goes, live, from being fixated here.
+
+    Another host has, or will have, a part in its memory or runs it, so no
+    state of it is to be proven here until :func:`end_move`. Any earlier one
+    is durably stale on return. The run lock keeps the engine off at once, and
+    the note the notifier, should nova-compute die.
+
+    :raises runlock.RunLockTimeout: it is fixated
+    """
+    _take_run_lock(pool_path, name)
+    notes.set_moving(run_dir, name, True)
+    # It disarms the pVM; one that is not there has armed nobody.
+    with contextlib.suppress(client.NotifierError):
+        client.call(run_dir, 'refresh')
+
+
+@pool_pctxt.entrypoint
+def end_move(run_dir, name):
+    """The end of what begin_move() began; harmless if nothing did."""
+    _end_move(run_dir, name)
+
+
+def _end_move(run_dir, name):
+    notes.set_moving(run_dir, name, False)
+    _drop_run_lock(name)
+
+
+def _take_run_lock(pool_path, name):
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+        lock = runlock.RunLock(region)
+        lock.acquire(_LOCK_TIMEOUT)
+        try:
+            _refuse_if_loading(pool_path, name)
+            pool.begin_epoch(region.id)
+        except BaseException:
+            lock.close()
+            raise
+    with _held_guard:
+        _held[name] = lock
+
+
+def _drop_run_lock(name):
+    with _held_guard:
+        lock = _held.pop(name, None)
+    if lock:
+        lock.close()
+
+
+@pool_pctxt.entrypoint
+def check_pager(pool_path, name):
+    """Make sure that a pager serves a paged region, before vCPUs run.
+
+    A security policy may keep LD_PRELOAD from QEMU, which would then run on
+    space that nobody reserved.
+
+    :raises PagerMissing: nobody does
+    """
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+    if not region.is_vpm:
+        return
+    path = os.path.join(region.directory, 'ppt')
+    with open(path, 'rb') as page_table:
+        try:
+            fcntl.flock(page_table, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+    raise PagerMissing(
+        'no pager works for %s, though it has less NVRAM than memory; find '
+        'out what keeps LD_PRELOAD=%s from its QEMU (AppArmor, SELinux?)' %
+        (name, vpm.PRELOAD_PATH))
+
+
+def _refuse_if_loading(pool_path, name):
+    if loading.unfinished(pool_path, name):
+        raise LoadUnfinished(
+            'a snapshot was not loaded to the end into %s, whose memory and '
+            'disks belong to different instants now: repeat "temporality '
+            'snapshot load", or rebuild the server' % name)
