@@ -17,11 +17,14 @@ pool that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
 """
 
 import contextlib
+import dataclasses
+import os
 import shutil
 from typing import Any
 
 from oslo_log import log as logging
 
+from nova_temporality.host import budget
 from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.privsep import plain
@@ -175,3 +178,26 @@ def discard_state(pool_path, name):
     """Make any state stale, because it shall never be resumed."""
     with vpm.Pool(pool_path) as pool, contextlib.suppress(vpm.NotFound):
         pool.begin_epoch(pool.lookup(name).id)
+
+
+def predict(pool_path: str, run_dir: str, name: str,
+            number: int) -> tuple[bool, budget.Prediction]:
+    """Tell what fixating this host's pVMs, and one more, would take.
+
+    :param name: of that one
+    :param number: its priority, unless it is there already
+    :returns: whether it has a region, and the prediction
+    """
+    known, fields = _predict(pool_path, run_dir, name, number)
+    return known, budget.Prediction(**fields)
+
+
+@pool_pctxt.entrypoint
+def _predict(pool_path: str, run_dir: str, name: str,
+             number: int) -> tuple[bool, dict[str, Any]]:
+    with vpm.Pool(pool_path) as pool:
+        there = {region.name for region in pool.regions()}
+    priorities = {one: notes.read_priority(run_dir, one) for one in there}
+    priorities.setdefault(name, number)
+    return name in there, dataclasses.asdict(budget.predict(
+        priorities, budget.load(pool_path), os.cpu_count()))

@@ -12,16 +12,13 @@
 
 """The energy budget and priorities, as nova-compute sees to them."""
 
-import os
+import dataclasses
 
 from nova import exception as nova_exception
 
 from nova_temporality import exception
-from nova_temporality.host import budget
-from nova_temporality.host import notes
-from nova_temporality.privsep import pool_pctxt
+from nova_temporality.privsep import regions
 from nova_temporality.spec import priority
-from nova_temporality import vpm
 
 # Stands for a server that is not there yet.
 _NEXT = ''
@@ -55,9 +52,9 @@ def check_room(instance, flavor, pool_path, run_dir, hold_up_ms):
     :raises nova.exception.ComputeResourcesUnavailable: with the numbers and
         the remedies; Nova tries another host
     """
-    known, prediction = _predict(pool_path, run_dir, instance.uuid,
-                                 priority_of(flavor))
-    if known or prediction['total_ms'] <= hold_up_ms:
+    known, prediction = regions.predict(pool_path, run_dir, instance.uuid,
+                                        priority_of(flavor))
+    if known or prediction.total_ms <= hold_up_ms:
         return
     # Nova keeps 255 characters of a fault.
     raise nova_exception.ComputeResourcesUnavailable(
@@ -65,25 +62,11 @@ def check_room(instance, flavor, pool_path, run_dir, hold_up_ms):
         '%(total_ms).1f ms, but hold_up_ms is %(hold_up)d (%(assumed)d not '
         'drilled, taken for %(assumed_ms).1f ms). Use another host, run '
         '"temporality drill" there, or delete servers' %
-        dict(prediction, hold_up=hold_up_ms))
+        dict(dataclasses.asdict(prediction), hold_up=hold_up_ms))
 
 
 def has_room(pool_path, run_dir, hold_up_ms):
     """Whether one more pVM, of default priority, fits into the budget."""
-    _known, prediction = _predict(pool_path, run_dir, _NEXT,
-                                  priority.DEFAULT)
-    return prediction['total_ms'] <= hold_up_ms
-
-
-@pool_pctxt.entrypoint
-def _predict(pool_path, run_dir, name, number):
-    """Whether a pVM has a region, and the budget.Prediction with it."""
-    with vpm.Pool(pool_path) as pool:
-        names = {region.name for region in pool.regions()}
-    priorities = {one: notes.read_priority(run_dir, one) for one in names}
-    priorities.setdefault(name, number)
-    prediction = budget.predict(priorities, budget.load(pool_path),
-                                os.cpu_count())
-    return name in names, {
-        'total_ms': prediction.total_ms, 'pvms': prediction.pvms,
-        'assumed': prediction.assumed, 'assumed_ms': prediction.assumed_ms}
+    _known, prediction = regions.predict(pool_path, run_dir, _NEXT,
+                                         priority.DEFAULT)
+    return prediction.total_ms <= hold_up_ms

@@ -14,6 +14,8 @@
 
 import pytest
 
+from nova_temporality.host import budget
+from nova_temporality.host import notes
 from nova_temporality.privsep import regions
 from nova_temporality import vpm
 from tests.framework import pools
@@ -62,3 +64,16 @@ def test_proven_state(pool):
     state = regions.proven_state(pool.path, 'pvm')
     assert state == pool.verify_state(region.id)
     assert state.meta == pools.META
+
+
+def test_predict(pool, tmp_path):
+    run_dir = str(tmp_path / 'run')
+    pool.alloc('pvm', MEMORY)
+    notes.write_priority(run_dir, 'pvm', 90)
+    known, prediction = regions.predict(pool.path, run_dir, 'pvm', 50)
+    assert known
+    assert prediction == budget.predict({'pvm': 90}, budget.Drilled(), 1)
+    known, prediction = regions.predict(pool.path, run_dir, 'other', 50)
+    assert not known
+    assert prediction == budget.predict({'pvm': 90, 'other': 50},
+                                        budget.Drilled(), 1)
