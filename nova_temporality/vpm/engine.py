@@ -16,18 +16,23 @@ What it does, and what may be done when, is told in native/include/vpm.h. All
 calls release the GIL, and the engine's threads never need it.
 """
 
+from collections import abc
 import dataclasses
 import os
+from typing import Any
+from typing import Protocol
+from typing import Self
 
 from nova_temporality.vpm import errors
 from nova_temporality.vpm import handles
 from nova_temporality.vpm import outcomes
+from nova_temporality.vpm import pool as pool_module
 
 _ffi = handles.ffi
 _lib = handles.lib
 
 # The name under which QEMU is given what it saves to.
-STREAM_NAME = _ffi.string(_lib.VPM_STREAM_NAME).decode()
+STREAM_NAME: str = _ffi.string(_lib.VPM_STREAM_NAME).decode()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,33 +41,49 @@ class Stopped:
 
     :ivar pid: of the QEMU that was stopped
     :ivar runstate: its run state before
-    :ivar raised_by: who wanted it, as in power.PowerEvent
+    :ivar raised_by: who wanted it, see Event
     """
 
     pid: int
     runstate: str
-    raised_by: tuple
+    raised_by: tuple[str, ...]
+
+
+class Event(Protocol):
+    """That power fails; the notifier's power.PowerEvent is one."""
+
+    @property
+    def wall_ns(self) -> int:
+        """When, since 1970."""
+
+    @property
+    def monotonic_ns(self) -> int:
+        """When, of CLOCK_MONOTONIC."""
+
+    @property
+    def raised_by(self) -> tuple[str, ...]:
+        """Whose word it was."""
 
 
 class Note:
     """The note that one pVM was stopped."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         err = handles.new_error()
         self._handle = handles.owned(
             _lib.vpm_note_open(os.fsencode(path), err),
             _lib.vpm_note_close, err)
 
-    def read(self):
-        """Return the Stopped, or None."""
+    def read(self) -> Stopped | None:
+        """Return what it says, if there is one."""
         stopped = _ffi.new('struct vpm_stopped *')
         if not _lib.vpm_note_read(self._handle, stopped):
             return None
         return Stopped(stopped.pid, handles.text(stopped.runstate),
                        outcomes.split(stopped.raised_by))
 
-    def write(self, stopped):
-        """Replace it by a Stopped in one piece; None forgets it."""
+    def write(self, stopped: Stopped | None) -> None:
+        """Replace it in one piece; None forgets it."""
         fields = {} if stopped is None else {
             'pid': stopped.pid, 'runstate': stopped.runstate.encode(),
             'raised_by': outcomes.join(stopped.raised_by)}
@@ -73,7 +94,7 @@ class Note:
 class Engine:
     """The threads that fixate all pVMs of a pool.
 
-    :param pool: vpm.Pool
+    :param pool: whose pVMs
     :param threads: how many
     :param priority: of SCHED_FIFO; 0: as other threads
     :param cpus: numbers of the CPUs that they may run on; empty: any
@@ -81,8 +102,9 @@ class Engine:
     :ivar lost: what it has to do without, in words; empty if nothing
     """
 
-    def __init__(self, pool, threads=1, priority=0, cpus=(),
-                 lock_memory=False, hold_up_ns=0):
+    def __init__(self, pool: pool_module.Pool, threads: int = 1,
+                 priority: int = 0, cpus: abc.Sequence[int] = (),
+                 lock_memory: bool = False, hold_up_ns: int = 0) -> None:
         self._pool_handle = pool.handle()
         numbers = _ffi.new('uint32_t[]', list(cpus))
         params = _ffi.new('struct vpm_engine_params *', {
@@ -96,29 +118,29 @@ class Engine:
         self.lost = handles.text(lost.message)
         self._threads = threads
 
-    def write_back_by(self, pod):
+    def write_back_by(self, pod: int) -> None:
         """Have the POD driver write CPU caches back before every marker.
 
         :param pod: its file descriptor, which stays open
         """
         _lib.vpm_engine_write_back_by(self._handle, pod)
 
-    def describe(self):
+    def describe(self) -> str:
         """Say in words how well it would do."""
         threads = '%d threads' % self._threads
         if self.lost:
             return '%s, but %s' % (threads, self.lost)
         return threads + ', with all that was asked for'
 
-    def fire(self, event, deadline_ns):
+    def fire(self, event: Event, deadline_ns: int) -> int:
         """Fixate all units that are armed; return at once, how many.
 
-        :param event: power.PowerEvent
         :param deadline_ns: CLOCK_MONOTONIC
         """
         return _lib.vpm_engine_fire(self._handle, _event(event, deadline_ns))
 
-    def wait_signal(self, number, raised_by=None, timeout_ns=0):
+    def wait_signal(self, number: int, raised_by: str | None = None,
+                    timeout_ns: int = 0) -> tuple[int, int, int]:
         """Wait for a signal, which all threads have blocked.
 
         :param raised_by: if it is given, all units are fired at once, in
@@ -137,12 +159,12 @@ class Engine:
 class Unit:
     """What fixates one pVM; a context manager.
 
-    :param engine: Engine
+    :param engine: that does it
     :param id: of the region
-    :param note: Note, which is written at the event
+    :param note: that is written at the event
     """
 
-    def __init__(self, engine, id, note):
+    def __init__(self, engine: Engine, id: int, note: Note) -> None:
         err = handles.new_error()
         self._engine = engine
         self._note = note
@@ -150,18 +172,20 @@ class Unit:
             _lib.vpm_unit_open(engine._handle, id, note._handle, err),
             _lib.vpm_unit_close, err)
 
-    def close(self):
+    def close(self) -> None:
         """Disarm it and give it up; harmless when done already."""
         self._handle = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def arm(self, *, qmp, stream, lock, pid, route, runstate, before='',
-            producer='', priority=0):
+    def arm(self, *, qmp: int | handles.HasFileno,
+            stream: int | handles.HasFileno, lock: int | handles.HasFileno,
+            pid: int, route: str, runstate: str, before: str = '',
+            producer: str = '', priority: int = 0) -> None:
         """Arm it for one fixation (see vpm_arming).
 
         :param qmp: socket of a QMP connection, or its file descriptor
@@ -180,20 +204,20 @@ class Unit:
         handles.check(_lib.vpm_unit_arm(self._handle, arming, err), err)
 
     @property
-    def armed(self):
+    def armed(self) -> bool:
         """Whether it is armed, and its QEMU there."""
         return _lib.vpm_unit_armed(self._handle)
 
-    def disarm(self):
+    def disarm(self) -> bool:
         """Take the arming back; return False if it was fired."""
         return _lib.vpm_unit_disarm(self._handle)
 
-    def fire(self, event, deadline_ns):
+    def fire(self, event: Event, deadline_ns: int) -> bool:
         """Fixate it if it is armed; return whether it was."""
         return _lib.vpm_unit_fire(self._handle, _event(event, deadline_ns))
 
-    def wait(self, deadline_ns=0):
-        """Wait until it is done; return the Outcome, None if not fired.
+    def wait(self, deadline_ns: int = 0) -> outcomes.Outcome | None:
+        """Wait until it is done; return None if it was not fired.
 
         :param deadline_ns: CLOCK_MONOTONIC; 0 is none
         :raises: vpm.DeadlineExceeded
@@ -208,7 +232,7 @@ class Unit:
         return outcomes.from_native(outcome)
 
 
-def _event(event, deadline_ns):
+def _event(event: Event, deadline_ns: int) -> Any:
     return _ffi.new('struct vpm_event *', {
         'wall_ns': event.wall_ns, 'monotonic_ns': event.monotonic_ns,
         'deadline_ns': max(0, deadline_ns),

@@ -13,6 +13,8 @@
 """Writing one region's state file, at the event."""
 
 import dataclasses
+from typing import Any
+from typing import Self
 
 from nova_temporality.vpm import errors
 from nova_temporality.vpm import handles
@@ -36,7 +38,7 @@ class FixationMeta:
 class Fixation:
     """One region's state file, ready for the event; a context manager."""
 
-    def __init__(self, pool_handle, id):
+    def __init__(self, pool_handle: Any, id: int) -> None:
         err = handles.new_error()
         self._pool_handle = pool_handle
         self._handle = handles.owned(
@@ -44,22 +46,23 @@ class Fixation:
             _lib.vpm_fixation_close, err)
         self.id = id
 
-    def close(self):
+    def close(self) -> None:
         """Give the handle up; harmless when done already."""
         self._handle = None
         self._pool_handle = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def begin(self):
+    def begin(self) -> None:
         """Start; raise AlreadyFixated if a proven state is there."""
         self._call(_lib.vpm_fixation_begin)
 
-    def receive(self, fd, deadline_ns=0):
+    def receive(self, fd: int | handles.HasFileno,
+                deadline_ns: int = 0) -> None:
         """Read a socket or pipe to its end into the state file.
 
         :param fd: a file descriptor, or an object with fileno()
@@ -68,17 +71,16 @@ class Fixation:
         self._call(_lib.vpm_fixation_receive, handles.fileno(fd),
                    handles.number('deadline_ns', deadline_ns, 64))
 
-    def commit(self, meta):
+    def commit(self, meta: FixationMeta) -> int:
         """Persist stream and header, then the marker.
 
-        :param meta: a FixationMeta
         :returns: time.monotonic_ns() when the marker was durable
         """
         persisted = _ffi.new('uint64_t *')
         self._call(_lib.vpm_fixation_commit, _meta(meta), persisted)
         return persisted[0]
 
-    def _call(self, function, *args):
+    def _call(self, function: Any, *args: Any) -> int:
         pool_handle, handle = self._pool_handle, self._handle
         if pool_handle is None or handle is None:
             raise ValueError('fixation of region %016x is closed' % self.id)
@@ -86,7 +88,7 @@ class Fixation:
         return handles.check(function(handle, *args, err), err)
 
 
-def _meta(meta):
+def _meta(meta: FixationMeta) -> Any:
     fields = dataclasses.asdict(meta)
     for field in ('runstate', 'producer'):
         fields[field] = fields[field].encode()

@@ -15,17 +15,22 @@
 For the modules of this package.
 """
 
+from collections import abc
 import os
+from typing import Any
+from typing import NoReturn
+from typing import Protocol
 
 from nova_temporality.native import _vpm
 from nova_temporality.vpm import errors
 
-ffi = _vpm.ffi
-lib = _vpm.lib
+# cffi has no types for what it makes.
+ffi: Any = _vpm.ffi
+lib: Any = _vpm.lib
 
-NAME_MAX = lib.VPM_NAME_MAX
+NAME_MAX: int = lib.VPM_NAME_MAX
 
-ERRORS = {
+ERRORS: dict[int, type[errors.VpmError]] = {
     lib.VPM_EINVAL: errors.InvalidArgument,
     lib.VPM_ENOENT: errors.NotFound,
     lib.VPM_EEXIST: errors.AlreadyExists,
@@ -41,32 +46,51 @@ ERRORS = {
 }
 
 
-def new_error():
+class HasFileno(Protocol):
+    """What a file descriptor belongs to."""
+
+    def fileno(self) -> int:
+        """Return it."""
+
+
+def new_error() -> Any:
+    """Return room for what a call fails with."""
     return ffi.new('struct vpm_error *')
 
 
-def fail(err):
+def fail(err: Any) -> NoReturn:
+    """Raise what a call failed with."""
     raise ERRORS[err.code](text(err.message))
 
 
-def check(result, err):
+def check(result: int, err: Any) -> int:
+    """Return what a call returned, unless it failed: that is raised."""
     if result < 0:
         fail(err)
     return result
 
 
-def owned(handle, close, err):
+def owned(handle: Any, close: abc.Callable[[Any], None], err: Any) -> Any:
+    """Return a handle that a call returned, to be closed with its owner.
+
+    :raises VpmError: the call failed
+    """
     # ffi.gc closes it when the last thread has let go of it.
     if handle == ffi.NULL:
         fail(err)
     return ffi.gc(handle, close)
 
 
-def text(chars):
+def text(chars: Any) -> str:
+    """Return a text of C's."""
     return ffi.string(chars).decode('utf-8', 'replace')
 
 
-def name(name):
+def name(name: str) -> bytes:
+    """Return a pVM's name for C.
+
+    :raises InvalidArgument: it has what would end it there
+    """
     encoded = name.encode()
     if b'\0' in encoded:
         raise errors.InvalidArgument(
@@ -75,7 +99,13 @@ def name(name):
     return encoded
 
 
-def number(what, value, bits):
+def number(what: str, value: int, bits: int) -> int:
+    """Return a number for C.
+
+    :param what: it is called
+    :param bits: that C has for it
+    :raises InvalidArgument: that is not enough
+    """
     if not 0 <= value < 1 << bits:
         raise errors.InvalidArgument(
             '%s is %d; it must be between 0 and %d' %
@@ -83,13 +113,16 @@ def number(what, value, bits):
     return value
 
 
-def numbers(struct, *fields):
+def numbers(struct: Any, *fields: str) -> dict[str, Any]:
+    """Return fields of a struct by their names."""
     return {field: getattr(struct, field) for field in fields}
 
 
-def fileno(fd):
+def fileno(fd: int | HasFileno) -> int:
+    """Return a file descriptor."""
     return fd if isinstance(fd, int) else fd.fileno()
 
 
-def path(chars):
+def path(chars: Any) -> str:
+    """Return a path of C's."""
     return os.fsdecode(ffi.string(chars))

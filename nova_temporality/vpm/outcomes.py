@@ -12,15 +12,18 @@
 
 """What became of pVMs in outages, and the pool's ring that keeps it."""
 
+from collections import abc
 import dataclasses
+from typing import Any
 
 from nova_temporality.vpm import handles
+from nova_temporality.vpm import pool as pool_module
 
 _ffi = handles.ffi
 _lib = handles.lib
 
-ROUTES = {'migrate': _lib.VPM_ROUTE_MIGRATE,
-          'snapshot': _lib.VPM_ROUTE_SNAPSHOT}
+ROUTES: dict[str, int] = {'migrate': _lib.VPM_ROUTE_MIGRATE,
+                          'snapshot': _lib.VPM_ROUTE_SNAPSHOT}
 _ROUTE_NAMES = {number: name for name, number in ROUTES.items()}
 
 FIXATED = 'fixated'
@@ -54,11 +57,11 @@ class Outcome:
     route: str = 'migrate'
     pid: int = 0
     runstate: str = ''
-    raised_by: tuple = ()
+    raised_by: tuple[str, ...] = ()
     reason: str = ''
 
 
-def record(pool, outcome):
+def record(pool: pool_module.Pool, outcome: Outcome) -> None:
     """Add an Outcome to a pool's ring, durably."""
     native = _ffi.new('struct vpm_outcome *', dict(
         {field: getattr(outcome, field) for field in _NUMBERS},
@@ -69,7 +72,7 @@ def record(pool, outcome):
     pool.call(_lib.vpm_outcome_record, native)
 
 
-def read(pool):
+def read(pool: pool_module.Pool) -> list[Outcome]:
     """Return all Outcomes in a pool's ring, the oldest first."""
     native = _ffi.new('struct vpm_outcome[]', _lib.VPM_OUTCOMES_MAX)
     found = _lib.vpm_outcome_list(pool.handle(), native,
@@ -77,7 +80,7 @@ def read(pool):
     return [from_native(native[i]) for i in range(found)]
 
 
-def from_native(native):
+def from_native(native: Any) -> Outcome:
     """Make an Outcome of libvpm's struct."""
     return Outcome(
         name=handles.text(native.name),
@@ -90,7 +93,7 @@ def from_native(native):
         **{field: getattr(native, field) for field in _NUMBERS})
 
 
-def join(names):
+def join(names: abc.Iterable[str]) -> bytes:
     """As many names as there is room for."""
     text = ','.join(names).encode()
     if len(text) > _lib.VPM_RAISED_BY_MAX:
@@ -98,10 +101,10 @@ def join(names):
     return text
 
 
-def split(names):
+def split(names: Any) -> tuple[str, ...]:
     """The opposite of join()."""
     return tuple(filter(None, handles.text(names).split(',')))
 
 
-def _cut(text, size):
+def _cut(text: str, size: int) -> bytes:
     return text.encode()[:size].decode('utf-8', 'ignore').encode()

@@ -15,7 +15,9 @@
 import dataclasses
 from importlib.machinery import EXTENSION_SUFFIXES
 import os
-import uuid
+from typing import Any
+from typing import Self
+import uuid as uuid_module
 
 from nova_temporality.native import _vpm
 from nova_temporality.vpm import errors
@@ -25,7 +27,7 @@ from nova_temporality.vpm import handles
 _ffi = handles.ffi
 _lib = handles.lib
 
-PAUSE_MAX_NS = _lib.VPM_PAUSE_MAX_NS
+PAUSE_MAX_NS: int = _lib.VPM_PAUSE_MAX_NS
 
 # What LD_PRELOAD puts the pager into a QEMU with; the variable names the
 # region's directory.
@@ -34,7 +36,8 @@ PRELOAD_PATH = os.path.join(os.path.dirname(_vpm.__file__),
 PRELOAD_VARIABLE = 'TEMPORALITY_VPM'
 
 # Which page leaves NVRAM when room is needed.
-POLICIES = {'fifo': _lib.VPM_POLICY_FIFO, 's3fifo': _lib.VPM_POLICY_S3FIFO}
+POLICIES: dict[str, int] = {'fifo': _lib.VPM_POLICY_FIFO,
+                            's3fifo': _lib.VPM_POLICY_S3FIFO}
 _POLICY_NAMES = {number: name for name, number in POLICIES.items()}
 
 # What a VPM region's pager had trouble with (see vpm_region_error).
@@ -62,7 +65,7 @@ class PoolInfo:
     """What a pool is and how much of it is used."""
 
     version: int
-    uuid: uuid.UUID
+    uuid: uuid_module.UUID
     total_size: int
     used_size: int
     freed_size: int
@@ -75,7 +78,7 @@ class PoolInfo:
     flush: str
 
     @property
-    def free_size(self):
+    def free_size(self) -> int:
         """Bytes that can still be allocated."""
         return self.total_size - self.used_size
 
@@ -100,22 +103,22 @@ class RegionInfo:
     swap_path: str
 
     @property
-    def directory(self):
+    def directory(self) -> str:
         """Where its files are."""
         return os.path.dirname(self.ram_path)
 
     @property
-    def memory_path(self):
+    def memory_path(self) -> str:
         """The file that QEMU is given as its memory."""
         return self.virtual_path or self.ram_path
 
     @property
-    def memory_size(self):
+    def memory_size(self) -> int:
         """Bytes of memory that it is to its server."""
         return self.virtual_size if self.is_vpm else self.size
 
     @property
-    def is_vpm(self):
+    def is_vpm(self) -> bool:
         """Whether it has more memory than NVRAM."""
         return self.page_size != 0
 
@@ -135,7 +138,7 @@ class RegionStats:
     error: str | None
 
     @property
-    def mrr(self):
+    def mrr(self) -> float:
         """The memory residence ratio in percent."""
         total = self.in_memory + self.in_swap
         return 100 * self.in_memory / total if total else 100.0
@@ -151,18 +154,18 @@ class StateInfo:
     meta: fixation.FixationMeta
 
 
-def region_id(name, sequence=0):
+def region_id(name: str, sequence: int = 0) -> int:
     """Return the id that a region of this name and sequence number has."""
     return _lib.vpm_region_id(handles.name(name),
                               handles.number('sequence', sequence, 32))
 
 
-def check(path):
+def check(path: str) -> list[str]:
     """Examine a pool without changing anything.
 
     :returns: a list of findings in words; an empty one for a sound pool
     """
-    findings = []
+    findings: list[str] = []
     err = handles.new_error()
     handle = _ffi.new_handle(findings)
     handles.check(_lib.vpm_pool_check(
@@ -177,7 +180,7 @@ class Pool:
     of have returned, and when the pool's fixations are closed.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         err = handles.new_error()
         self._handle = handles.owned(
             _lib.vpm_pool_open(os.fsencode(path), err),
@@ -185,10 +188,20 @@ class Pool:
         self.path = path
 
     @classmethod
-    def create(cls, path, *, total_size, state_size=DEFAULT_STATE_SIZE,
-               page_size=DEFAULT_PAGE_SIZE, descriptors=DEFAULT_DESCRIPTORS,
-               uid_base=DEFAULT_UID_BASE):
-        """Format a directory, which must be empty or not exist; open it."""
+    def create(cls, path: str, *, total_size: int,
+               state_size: int = DEFAULT_STATE_SIZE,
+               page_size: int = DEFAULT_PAGE_SIZE,
+               descriptors: int = DEFAULT_DESCRIPTORS,
+               uid_base: int = DEFAULT_UID_BASE) -> Self:
+        """Format a directory, which must be empty or not exist; open it.
+
+        :param total_size: bytes of NVRAM for the memory of servers
+        :param state_size: bytes of every region's state file
+        :param page_size: bytes, of which total_size is a multiple
+        :param descriptors: the most regions that it can hold
+        :param uid_base: user id that regions' own ones begin with; 0: all
+                         files stay with the caller
+        """
         params = _ffi.new('struct vpm_pool_params *', {
             'total_size': handles.number('total_size', total_size, 64),
             'state_size': handles.number('state_size', state_size, 64),
@@ -201,44 +214,44 @@ class Pool:
             _lib.vpm_pool_create(os.fsencode(path), params, err), err)
         return cls(path)
 
-    def close(self):
+    def close(self) -> None:
         """Give the handle up; harmless when done already."""
         self._handle = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def info(self):
+    def info(self) -> PoolInfo:
         """Return a PoolInfo."""
         info = _ffi.new('struct vpm_pool_info *')
         self.call(_lib.vpm_pool_info, info)
         return PoolInfo(
-            uuid=uuid.UUID(bytes=bytes(info.uuid)),
+            uuid=uuid_module.UUID(bytes=bytes(info.uuid)),
             medium=handles.text(info.medium), flush=handles.text(info.flush),
             **handles.numbers(
                 info, 'version', 'total_size', 'used_size', 'freed_size',
                 'state_size', 'page_size', 'descriptors', 'used_descriptors',
                 'uid_base'))
 
-    def pause(self, for_ns):
+    def pause(self, for_ns: int) -> None:
         """Have background work on this host wait, or no longer.
 
         :param for_ns: at most PAUSE_MAX_NS from now on; 0 ends it
         """
         self.call(_lib.vpm_pool_pause, handles.number('for_ns', for_ns, 64))
 
-    def is_paused(self):
+    def is_paused(self) -> bool:
         """Whether background work waits."""
         return _lib.vpm_pool_is_paused(self.handle())
 
-    def finish_freed(self):
+    def finish_freed(self) -> None:
         """Scrub what was freed during a pause, unless there is one."""
         self.call(_lib.vpm_pool_finish_freed)
 
-    def alloc(self, name, size, sequence=0):
+    def alloc(self, name: str, size: int, sequence: int = 0) -> RegionInfo:
         """Allocate a zeroed region; return its RegionInfo."""
         info = _ffi.new('struct vpm_region_info *')
         self.call(_lib.nvalloc, handles.name(name),
@@ -246,8 +259,9 @@ class Pool:
                   handles.number('size', size, 64), info)
         return _region(info)
 
-    def alloc_vpm(self, name, size, nvram_size, swap_dir, *, page_size=0,
-                  policy='s3fifo', sequence=0):
+    def alloc_vpm(self, name: str, size: int, nvram_size: int, swap_dir: str,
+                  *, page_size: int = 0, policy: str = 's3fifo',
+                  sequence: int = 0) -> RegionInfo:
         """Allocate a region with less NVRAM than memory.
 
         :param swap_dir: where its swap file goes
@@ -272,7 +286,7 @@ class Pool:
                   handles.number('sequence', sequence, 32), params, info)
         return _region(info)
 
-    def stats(self, id):
+    def stats(self, id: int) -> RegionStats:
         """Return the RegionStats of a region."""
         stats = _ffi.new('struct vpm_region_stats *')
         self.call(_lib.vpm_region_stats, handles.number('id', id, 64), stats)
@@ -282,7 +296,7 @@ class Pool:
                 stats, 'in_memory', 'in_swap', 'faults', 'refaults',
                 'swap_ins', 'swap_outs', 'clean_outs', 'fatal'))
 
-    def free(self, name, sequence=0):
+    def free(self, name: str, sequence: int = 0) -> None:
         """Scrub a region durably, then forget it.
 
         During a pause it is only forgotten, durably, and scrubbed later.
@@ -290,14 +304,14 @@ class Pool:
         self.call(_lib.nvfree, handles.name(name),
                   handles.number('sequence', sequence, 32))
 
-    def lookup(self, name, sequence=0):
+    def lookup(self, name: str, sequence: int = 0) -> RegionInfo:
         """Return the RegionInfo of a region, or raise NotFound."""
         info = _ffi.new('struct vpm_region_info *')
         self.call(_lib.vpm_region_lookup, handles.name(name),
                   handles.number('sequence', sequence, 32), info)
         return _region(info)
 
-    def regions(self):
+    def regions(self) -> list[RegionInfo]:
         """Return a list with the RegionInfo of every region."""
         room = 16
         while True:
@@ -307,19 +321,19 @@ class Pool:
                 return [_region(infos[i]) for i in range(count)]
             room = count
 
-    def scrub(self, id):
+    def scrub(self, id: int) -> None:
         """Zero a region's ram and drop its state; it stays allocated."""
         self.call(_lib.vpm_region_scrub, handles.number('id', id, 64))
 
-    def begin_epoch(self, id):
+    def begin_epoch(self, id: int) -> None:
         """Make any fixated state stale, durably, before vCPUs may run."""
         self.call(_lib.vpm_region_begin_epoch, handles.number('id', id, 64))
 
-    def open_fixation(self, id):
+    def open_fixation(self, id: int) -> fixation.Fixation:
         """Prepare for fixations of a region; return a Fixation."""
         return fixation.Fixation(self.handle(), handles.number('id', id, 64))
 
-    def verify_state(self, id):
+    def verify_state(self, id: int) -> StateInfo:
         """Prove a region's state: return StateInfo or raise Unproven."""
         info = _ffi.new('struct vpm_state_info *')
         self.call(_lib.vpm_state_verify, handles.number('id', id, 64), info)
@@ -332,7 +346,7 @@ class Pool:
                                   'saved_ns')),
             **handles.numbers(info, 'epoch', 'length', 'persisted_ns'))
 
-    def send_state(self, id, fd):
+    def send_state(self, id: int, fd: int | handles.HasFileno) -> None:
         """Prove a region's state, then write it to a socket or pipe.
 
         :param fd: a file descriptor, or an object with fileno()
@@ -340,7 +354,7 @@ class Pool:
         self.call(_lib.vpm_state_send, handles.number('id', id, 64),
                   handles.fileno(fd))
 
-    def handle(self):
+    def handle(self) -> Any:
         """What libvpm knows it by; for the modules of this package.
 
         :raises ValueError: it is closed
@@ -350,7 +364,7 @@ class Pool:
             raise ValueError('pool %s is closed' % self.path)
         return handle
 
-    def call(self, function, *args):
+    def call(self, function: Any, *args: Any) -> int:
         """Call libvpm on it; for the modules of this package.
 
         :param function: takes handle, arguments and error
@@ -365,11 +379,11 @@ class Pool:
 
 
 @_ffi.def_extern()
-def vpm_python_report(finding, opaque):
+def vpm_python_report(finding: Any, opaque: Any) -> None:
     _ffi.from_handle(opaque).append(handles.text(finding))
 
 
-def _region(info):
+def _region(info: Any) -> RegionInfo:
     return RegionInfo(
         name=handles.text(info.name), ram_path=handles.path(info.ram_path),
         virtual_path=handles.path(info.virtual_path),
@@ -380,7 +394,7 @@ def _region(info):
             'descriptor', 'uid', 'virtual_size', 'page_size'))
 
 
-def _region_error(stats):
+def _region_error(stats: Any) -> str | None:
     reason = _REGION_ERRORS.get(stats.error, 'error %d' % stats.error)
     if reason is None:
         return None

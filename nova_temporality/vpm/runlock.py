@@ -31,6 +31,9 @@ region's directory): a killed owner leaves none behind.
 import fcntl
 import os
 import time
+from typing import Self
+
+from nova_temporality.vpm import pool as pool_module
 
 _POLL_SECONDS = 0.001
 
@@ -42,24 +45,25 @@ class RunLockTimeout(Exception):
 class RunLock:
     """The lock of one region.
 
-    :param region: vpm.RegionInfo
+    :param region: it is about
     :param timeout: seconds that entering the context may wait
     """
 
-    def __init__(self, region, timeout=0.0):
+    def __init__(self, region: pool_module.RegionInfo,
+                 timeout: float = 0.0) -> None:
         self._region = region
         self._timeout = timeout
-        self._fd = None
+        self._fd: int | None = None
         self._held = False
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.acquire(self._timeout)
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def fileno(self):
+    def fileno(self) -> int:
         """What flock(2) is to be called on, by whoever else acquires it.
 
         :raises: OSError when the region is gone
@@ -69,7 +73,7 @@ class RunLock:
                 self._region.ram_path), 'state'), os.O_RDONLY)
         return self._fd
 
-    def acquire(self, timeout):
+    def acquire(self, timeout: float) -> None:
         """Take the lock; harmless when this object holds it already.
 
         :param timeout: seconds to wait for it
@@ -91,13 +95,13 @@ class RunLock:
             time.sleep(_POLL_SECONDS)
         self._held = True
 
-    def release(self):
+    def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
         if self._held:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            fcntl.flock(self.fileno(), fcntl.LOCK_UN)
             self._held = False
 
-    def close(self):
+    def close(self) -> None:
         """Give the lock and its file back."""
         if self._fd is not None:
             os.close(self._fd)
