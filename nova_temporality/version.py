@@ -15,6 +15,6 @@
 from importlib import metadata
 
 
-def version():
+def version() -> str:
     """Return it as a string, e.g. "0.1.0"."""
     return metadata.version('nova-temporality')

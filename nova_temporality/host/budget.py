@@ -29,9 +29,11 @@ was.
 The results lie in the pool, so that they are there when the host is back.
 """
 
+from collections import abc
 import dataclasses
 import json
 import os
+from typing import Any
 
 from nova_temporality.host import paths
 from nova_temporality.spec import priority
@@ -44,25 +46,27 @@ ASSUMED_MS = 5.0
 class Drilled:
     """What drills have measured.
 
-    :ivar costs_ms: dict of milliseconds by pVM
+    :ivar costs_ms: milliseconds by pVM
     :ivar total_ms: what the last drill took for all of its pVMs, or None
     :ivar bound_ms: the bound for these, or None
     :ivar time: of the last drill, ISO 8601, or None
     """
 
-    costs_ms: dict = dataclasses.field(default_factory=dict)
-    total_ms: float = None
-    bound_ms: float = None
-    time: str = None
+    costs_ms: abc.Mapping[str, float] = dataclasses.field(
+        default_factory=dict)
+    total_ms: float | None = None
+    bound_ms: float | None = None
+    time: str | None = None
 
     @property
-    def slowdown(self):
+    def slowdown(self) -> float:
         """How much longer than the bound the last drill took; at least 1."""
-        return max(1.0, self.total_ms / self.bound_ms) if (
-            self.bound_ms) else 1.0
+        if not self.total_ms or not self.bound_ms:
+            return 1.0
+        return max(1.0, self.total_ms / self.bound_ms)
 
     @property
-    def assumed_ms(self):
+    def assumed_ms(self) -> float:
         """The cost of a pVM that was not drilled."""
         return max(self.costs_ms.values(), default=ASSUMED_MS)
 
@@ -83,12 +87,13 @@ class Prediction:
     assumed_ms: float
 
 
-def predict(priorities, drilled, cpus):
-    """Return the Prediction for a set of pVMs.
+def predict(priorities: abc.Mapping[str, int], drilled: Drilled,
+            cpus: int) -> Prediction:
+    """Predict what fixating a set of pVMs would take.
 
-    :param priorities: dict of priority by pVM
-    :param drilled: Drilled
-    :param cpus: of the host
+    :param priorities: priority by pVM
+    :param drilled: what is known of them
+    :param cpus: how many the host has
     """
     assumed_ms = drilled.assumed_ms
     costs_ms = {name: drilled.costs_ms.get(name, assumed_ms)
@@ -99,15 +104,16 @@ def predict(priorities, drilled, cpus):
         sum(name not in drilled.costs_ms for name in priorities), assumed_ms)
 
 
-def bound_ms(priorities, costs_ms, cpus):
-    """The least time that fixating these pVMs can take."""
+def bound_ms(priorities: abc.Mapping[str, int],
+             costs_ms: abc.Mapping[str, float], cpus: int) -> float:
+    """The least time that fixating these pVMs can take, in milliseconds."""
     return sum(
         max(max(costs_ms[name] for name in wave),
             sum(costs_ms[name] for name in wave) / cpus)
         for wave in priority.waves(priorities))
 
 
-def load(pool_path):
+def load(pool_path: str) -> Drilled:
     """Return what is known of drills; nothing of a damaged record."""
     try:
         with open(paths.drills(pool_path)) as record:
@@ -121,7 +127,7 @@ def load(pool_path):
         return Drilled()
 
 
-def _positive(value):
+def _positive(value: Any) -> float:
     number = float(value)
     # Neither of a NaN.
     if not 0 < number < float('inf'):
@@ -129,7 +135,7 @@ def _positive(value):
     return number
 
 
-def store(pool_path, drilled):
+def store(pool_path: str, drilled: Drilled) -> None:
     """Record what drills have measured, durably, as a whole or not at all."""
     path = paths.drills(pool_path)
     with open(path + '.new', 'w') as record:

@@ -15,66 +15,66 @@
 import os
 
 
-def control_socket(run_dir):
+def control_socket(run_dir: str) -> str:
     """Control socket of the notifier."""
     return os.path.join(run_dir, 'notifier.sock')
 
 
-def lock_file(run_dir):
+def lock_file(run_dir: str) -> str:
     """Locked by the one notifier that runs."""
     return os.path.join(run_dir, 'notifier.lock')
 
 
-def last_outage(run_dir):
+def last_outage(run_dir: str) -> str:
     """Report of the last outage, in JSON."""
     return os.path.join(run_dir, 'last-outage.json')
 
 
-def stopped_note(run_dir, name):
+def stopped_note(run_dir: str, name: str) -> str:
     """Note of the notifier that it stopped a pVM."""
     return os.path.join(run_dir, 'stopped', name)
 
 
-def priority_note(run_dir, name):
+def priority_note(run_dir: str, name: str) -> str:
     """Note of the driver which priority a pVM has."""
     return os.path.join(run_dir, 'priority', name)
 
 
-def qmp_dir(run_dir, name):
+def qmp_dir(run_dir: str, name: str) -> str:
     """Directory of a pVM's QMP sockets, owned by the pVM's user id."""
     return os.path.join(run_dir, 'qmp', name)
 
 
-def fixate_socket(run_dir, name):
+def fixate_socket(run_dir: str, name: str) -> str:
     """QMP socket of a pVM that is kept for the engine alone."""
     return os.path.join(qmp_dir(run_dir, name), 'fixate.sock')
 
 
-def watch_socket(run_dir, name):
+def watch_socket(run_dir: str, name: str) -> str:
     """QMP socket of a pVM through which the notifier looks after it."""
     return os.path.join(qmp_dir(run_dir, name), 'watch.sock')
 
 
-def recover_socket(run_dir, name):
+def recover_socket(run_dir: str, name: str) -> str:
     """QMP socket of a recovered pVM, through which its state is loaded."""
     return os.path.join(qmp_dir(run_dir, name), 'recover.sock')
 
 
-def recovering_note(run_dir, name):
+def recovering_note(run_dir: str, name: str) -> str:
     """Note of nova-compute that a pVM's recovery began and did not end."""
     return os.path.join(run_dir, 'recovering', name)
 
 
-def moving_note(run_dir, name):
+def moving_note(run_dir: str, name: str) -> str:
     """Note of nova-compute that a pVM is coming or going, live."""
     return os.path.join(run_dir, 'moving', name)
 
 
-def drills(pool_path):
+def drills(pool_path: str) -> str:
     """What drills have measured, in JSON, beside the pool's own files."""
     return os.path.join(pool_path, 'drills')
 
 
-def loading_note(pool_path, name):
+def loading_note(pool_path: str, name: str) -> str:
     """Note that a snapshot is being loaded into a pVM, and not yet ended."""
     return os.path.join(pool_path, 'loading', name)

@@ -30,7 +30,8 @@ class RecoveryError(Exception):
     """
 
 
-def load_state(qmp, pool, region, timeout):
+def load_state(qmp: qmp_module.QmpClient, pool: vpm.Pool,
+               region: vpm.RegionInfo, timeout: float) -> vpm.StateInfo:
     """Load a region's fixated state into a QEMU that waits for it.
 
     QEMU must have been started on the region's RAM file and with
@@ -38,13 +39,14 @@ def load_state(qmp, pool, region, timeout):
     still. The state is still proven, so ``pool.begin_epoch()`` comes before
     "cont", both under the RunLock.
 
-    :param qmp: QmpClient of that QEMU
-    :param pool: vpm.Pool
-    :param region: vpm.RegionInfo
+    :param qmp: connection to that QEMU
+    :param pool: that the region is in
+    :param region: whose state it is
     :param timeout: seconds until it is given up
-    :returns: vpm.StateInfo of what was loaded; the server ran before the
-              outage if its run state is in migration.LIVE_RUNSTATES
-    :raises: vpm.VpmError when the state is not proven; RecoveryError
+    :returns: what was loaded; the server ran before the outage if its run
+              state is in migration.LIVE_RUNSTATES
+    :raises vpm.VpmError: the state is not proven
+    :raises RecoveryError: QEMU did not take it
     """
     info = pool.verify_state(region.id)
     deadline = time.monotonic() + timeout
@@ -56,7 +58,8 @@ def load_state(qmp, pool, region, timeout):
     return info
 
 
-def _load(qmp, pool, region, deadline):
+def _load(qmp: qmp_module.QmpClient, pool: vpm.Pool, region: vpm.RegionInfo,
+          deadline: float) -> None:
     runstate = migration.runstate(qmp, _left(deadline))
     if runstate != 'inmigrate':
         raise RecoveryError(
@@ -76,7 +79,8 @@ def _load(qmp, pool, region, deadline):
     migration.set_ignore_shared(qmp, False, _left(deadline))
 
 
-def _send(pool, region, sock, deadline):
+def _send(pool: vpm.Pool, region: vpm.RegionInfo, sock: socket.socket,
+          deadline: float) -> vpm.VpmError | None:
     """Send the state; return what went wrong with that, or None."""
     # Under eventlet a socket is non-blocking behind Python's back.
     os.set_blocking(sock.fileno(), True)
@@ -91,7 +95,8 @@ def _send(pool, region, sock, deadline):
     return None
 
 
-def _wait_loaded(qmp, region, deadline, problem):
+def _wait_loaded(qmp: qmp_module.QmpClient, region: vpm.RegionInfo,
+                 deadline: float, problem: vpm.VpmError | None) -> None:
     while True:
         status, reason = migration.status(qmp, _left(deadline))
         if status == 'completed':
@@ -107,5 +112,5 @@ def _wait_loaded(qmp, region, deadline, problem):
         time.sleep(migration.POLL_SECONDS)
 
 
-def _left(deadline):
+def _left(deadline: float) -> float:
     return deadline - time.monotonic()

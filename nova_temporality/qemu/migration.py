@@ -17,6 +17,7 @@ The save itself is the engine's affair.
 
 import time
 
+from nova_temporality.qemu import qmp as qmp_module
 from nova_temporality.vpm import engine
 
 # Run states in which vCPUs run, or would if the guest did not sleep (S3):
@@ -36,13 +37,15 @@ class MigrationStuck(Exception):
     """QEMU does not get a migration to its end."""
 
 
-def set_capability(qmp, name, enabled, timeout):
+def set_capability(qmp: qmp_module.QmpClient, name: str, enabled: bool,
+                   timeout: float) -> None:
     """Set or clear one of QEMU's migration capabilities."""
     qmp.command('migrate-set-capabilities', {'capabilities': [
         {'capability': name, 'state': enabled}]}, timeout=timeout)
 
 
-def set_ignore_shared(qmp, enabled, timeout):
+def set_ignore_shared(qmp: qmp_module.QmpClient, enabled: bool,
+                      timeout: float) -> None:
     """Keep RAM that lies in a shared file out of QEMU's streams, or not.
 
     libvirt neither knows nor resets this capability. Left behind, it would
@@ -51,31 +54,33 @@ def set_ignore_shared(qmp, enabled, timeout):
     set_capability(qmp, 'x-ignore-shared', enabled, timeout)
 
 
-def clear_capabilities(qmp, timeout):
+def clear_capabilities(qmp: qmp_module.QmpClient, timeout: float) -> None:
     """Set what a save has set back, see set_ignore_shared()."""
     qmp.command('migrate-set-capabilities', {'capabilities': [
         {'capability': name, 'state': False} for name in
         ('background-snapshot', 'x-ignore-shared')]}, timeout=timeout)
 
 
-def runstate(qmp, timeout):
+def runstate(qmp: qmp_module.QmpClient, timeout: float) -> str:
     """Return QEMU's run state, e.g. "running"."""
     return qmp.command('query-status', timeout=timeout)['status']
 
 
-def status(qmp, timeout):
+def status(qmp: qmp_module.QmpClient,
+           timeout: float) -> tuple[str | None, str | None]:
     """Return (status, reason) of the save or load; (None, None) before."""
     reply = qmp.command('query-migrate', timeout=timeout)
     return reply.get('status'), reply.get('error-desc')
 
 
-def clean_up(qmp, timeout):
+def clean_up(qmp: qmp_module.QmpClient, timeout: float) -> None:
     """End a save that may be under way and forget that there was one.
 
     vCPUs stay as they are.
 
     :param timeout: seconds for all of it
-    :raises: MigrationStuck, qmp.QmpError
+    :raises MigrationStuck: QEMU goes on with it
+    :raises qmp.QmpError: QEMU does not answer
     """
     deadline = time.monotonic() + timeout
     current, _reason = status(qmp, timeout)

@@ -19,10 +19,12 @@ The protocol: QEMU's docs/interop/qmp-spec.rst.
 """
 
 import array
+from collections import abc
 import json
 import socket
 import struct
 import time
+from typing import Any
 
 # QEMU is not trusted: a reply without an end must not fill our memory. The
 # longest regular one, query-qmp-schema, has some hundred KiB.
@@ -42,7 +44,8 @@ class QmpCommandError(QmpError):
     :ivar desc: QEMU's own words
     """
 
-    def __init__(self, command, error_class, desc):
+    def __init__(self, command: str, error_class: str | None,
+                 desc: str | None) -> None:
         super().__init__('QEMU refuses %s: %s (%s)' % (command, desc,
                                                        error_class))
         self.command = command
@@ -74,7 +77,7 @@ class QmpClient:
     :ivar uid: user id of QEMU, likewise
     """
 
-    def __init__(self, path, timeout):
+    def __init__(self, path: str, timeout: float) -> None:
         """Connect and negotiate.
 
         :param path: of the unix socket
@@ -85,18 +88,19 @@ class QmpClient:
         self._buffer = bytearray()
         self._last_id = 0
         deadline = time.monotonic() + timeout
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._sock: socket.socket | None = sock
         try:
-            self._connect(deadline)
+            self._connect(sock, deadline)
         except BaseException:
             self.close()
             raise
 
-    def _connect(self, deadline):
+    def _connect(self, sock: socket.socket, deadline: float) -> None:
         try:
-            self._set_timeout(deadline, 'the connection')
-            self._sock.connect(self._path)
-            credentials = self._sock.getsockopt(
+            self._set_timeout(sock, deadline, 'the connection')
+            sock.connect(self._path)
+            credentials = sock.getsockopt(
                 socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize('3i'))
         except (socket.timeout, BlockingIOError):
             # A unix socket whose backlog is full says EAGAIN.
@@ -108,7 +112,7 @@ class QmpClient:
             raise QmpConnectionError('cannot connect to %s: %s'
                                      % (self._path, e.strerror or e))
         self.pid, self.uid, _gid = struct.unpack('3i', credentials)
-        greeting = self._receive(deadline, 'its greeting')
+        greeting = self._receive(sock, deadline, 'its greeting')
         try:
             version = greeting['QMP']['version']['qemu']
             self.version = '%d.%d.%d' % (version['major'], version['minor'],
@@ -118,48 +122,51 @@ class QmpClient:
         self.command('qmp_capabilities', timeout=deadline - time.monotonic())
 
     @property
-    def connected(self):
+    def connected(self) -> bool:
         """Whether commands can be sent."""
         return self._sock is not None
 
     @property
-    def unread(self):
+    def unread(self) -> bool:
         """Whether something came that no command has taken note of."""
         return bool(self._buffer)
 
-    def fileno(self):
-        """File descriptor of the connection."""
-        return self._sock.fileno()
+    def fileno(self) -> int:
+        """File descriptor of the connection.
 
-    def close(self):
+        :raises QmpConnectionError: it is closed
+        """
+        return self._connected().fileno()
+
+    def close(self) -> None:
         """Close the connection; harmless when it is closed already."""
         if self._sock is not None:
             self._sock.close()
             self._sock = None
 
-    def command(self, name, args=None, timeout=10.0, fd=None):
+    def command(self, name: str, args: abc.Mapping[str, Any] | None = None,
+                timeout: float = 10.0, fd: int | None = None) -> Any:
         """Execute a command and return what it returns.
 
         Events that arrive meanwhile are dropped.
 
         :param name: of the command
-        :param args: dict of its arguments
+        :param args: its arguments by name
         :param timeout: seconds until the connection is given up
         :param fd: file descriptor to pass along (for "getfd"); stays open
         :raises: QmpCommandError, QmpConnectionError, QmpTimeout
         """
-        if self._sock is None:
-            raise QmpConnectionError('the connection to %s is closed'
-                                     % self._path)
+        sock = self._connected()
         deadline = time.monotonic() + timeout
         self._last_id += 1
-        request = {'execute': name, 'id': self._last_id}
+        request: dict[str, Any] = {'execute': name, 'id': self._last_id}
         if args:
             request['arguments'] = args
         try:
-            self._send(json.dumps(request).encode(), fd, deadline, name)
+            self._send(sock, json.dumps(request).encode(), fd, deadline,
+                       name)
             while True:
-                reply = self._receive(deadline, name)
+                reply = self._receive(sock, deadline, name)
                 if 'event' not in reply:
                     break
             if reply.get('id') != self._last_id:
@@ -175,31 +182,39 @@ class QmpClient:
                                   error.get('desc'))
         return reply.get('return')
 
-    def getfd(self, name, fd, timeout=10.0):
+    def getfd(self, name: str, fd: int, timeout: float = 10.0) -> None:
         """Hand a file descriptor over to QEMU, to be used as "fd:<name>".
 
         :param fd: stays open here; close it so that end of file can be seen
         """
         self.command('getfd', {'fdname': name}, timeout=timeout, fd=fd)
 
-    def _send(self, data, fd, deadline, name):
-        ancillary = []
+    def _connected(self) -> socket.socket:
+        if self._sock is None:
+            raise QmpConnectionError('the connection to %s is closed'
+                                     % self._path)
+        return self._sock
+
+    def _send(self, sock: socket.socket, data: bytes, fd: int | None,
+              deadline: float, name: str) -> None:
+        ancillary: list[tuple[int, int, Any]] = []
         if fd is not None:
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                           array.array('i', [fd]))]
         try:
-            self._set_timeout(deadline, name)
-            sent = self._sock.sendmsg([data], ancillary)
+            self._set_timeout(sock, deadline, name)
+            sent = sock.sendmsg([data], ancillary)
             if sent < len(data):
-                self._sock.sendall(data[sent:])
+                sock.sendall(data[sent:])
         except socket.timeout:
             raise self._timeout(name)
         except OSError as e:
             raise QmpConnectionError('%s: connection lost: %s'
                                      % (self._path, e.strerror or e))
 
-    def _receive(self, deadline, what):
-        """Return the next message, a dict."""
+    def _receive(self, sock: socket.socket, deadline: float,
+                 what: str) -> dict[str, Any]:
+        """Return the next message."""
         scanned = 0
         while True:
             end = self._buffer.find(b'\n', scanned)
@@ -212,8 +227,8 @@ class QmpClient:
                 raise QmpConnectionError('%s: a message longer than %d bytes'
                                          % (self._path, _MAX_LINE))
             try:
-                self._set_timeout(deadline, what)
-                data = self._sock.recv(_RECV_SIZE)
+                self._set_timeout(sock, deadline, what)
+                data = sock.recv(_RECV_SIZE)
             except socket.timeout:
                 raise self._timeout(what)
             except OSError as e:
@@ -224,7 +239,7 @@ class QmpClient:
                                          % self._path)
             self._buffer += data
 
-    def _parse(self, line):
+    def _parse(self, line: bytes) -> dict[str, Any]:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
@@ -235,13 +250,14 @@ class QmpClient:
                                      % (self._path, line))
         return message
 
-    def _set_timeout(self, deadline, what):
+    def _set_timeout(self, sock: socket.socket, deadline: float,
+                     what: str) -> None:
         remaining = deadline - time.monotonic()
         # Also ends a flood of events, in which recv() never has to wait.
         if remaining <= 0:
             raise self._timeout(what)
-        self._sock.settimeout(remaining)
+        sock.settimeout(remaining)
 
-    def _timeout(self, what):
+    def _timeout(self, what: str) -> QmpTimeout:
         return QmpTimeout('QEMU does not answer %s on %s in time'
                           % (what, self._path))

@@ -35,11 +35,13 @@ _SNAPSHOT_PER_MIB = 0.7
 _SNAPSHOT_AT_LEAST = 1.0
 
 
-def choose(qmp, memory_size, timeout):
+def choose(qmp: qmp_module.QmpClient, memory_size: int,
+           timeout: float) -> tuple[str, str | None]:
     """Return the faster route that works, and why the other one does not.
 
-    :param qmp: QmpClient of a QEMU of which nobody saves the state now
+    :param qmp: connection to a QEMU of which nobody saves the state now
     :param memory_size: bytes of the server's memory
+    :param timeout: seconds for each command
     :returns: (MIGRATE or SNAPSHOT, words or None)
     """
     if not qmp.command('query-kvm', timeout=timeout)['enabled']:
@@ -63,7 +65,7 @@ def choose(qmp, memory_size, timeout):
     return SNAPSHOT, None
 
 
-def other_memory(blocks):
+def other_memory(blocks: str) -> int | None:
     """Count the writable memory in a state that is not the server's.
 
     :param blocks: what QEMU says to "info ramblock"

@@ -16,6 +16,8 @@ pVMs of the highest priority go first, equals in parallel. So when energy or
 time run out, what comes later is lost and not what matters most.
 """
 
+from collections import abc
+
 EXTRA_SPEC = 'temporality:priority'
 
 MIN = 0
@@ -27,7 +29,7 @@ class BadPriority(ValueError):
     """An extra spec that is no priority."""
 
 
-def parse(text):
+def parse(text: str) -> int | None:
     """Return the priority that a text is; None if it is none."""
     try:
         number = int(text)
@@ -36,7 +38,7 @@ def parse(text):
     return number if MIN <= number <= MAX else None
 
 
-def of_flavor(extra_specs):
+def of_flavor(extra_specs: abc.Mapping[str, str]) -> int:
     """The priority that a flavor's extra specs ask for.
 
     :raises BadPriority: naming the offending value and what is possible
@@ -52,13 +54,13 @@ def of_flavor(extra_specs):
     return number
 
 
-def waves(priorities):
+def waves(priorities: abc.Mapping[str, int]) -> list[list[str]]:
     """Put pVMs into the order in which they are fixated.
 
-    :param priorities: dict of priority by pVM
-    :returns: list of lists of pVMs, those of highest priority first
+    :param priorities: priority by pVM
+    :returns: pVMs that go together, those of highest priority first
     """
-    by_priority = {}
+    by_priority: dict[int, list[str]] = {}
     for name, number in priorities.items():
         by_priority.setdefault(number, []).append(name)
     return [sorted(by_priority[number])
