@@ -19,7 +19,7 @@ all.
 import os
 
 
-def sync(path):
+def sync(path: str) -> None:
     """Make a file's contents, or a directory's entries, durable."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -28,7 +28,7 @@ def sync(path):
         os.close(fd)
 
 
-def make_directory(path):
+def make_directory(path: str) -> None:
     """Make a directory that only its owner can enter.
 
     :raises FileExistsError: it is there already
@@ -37,11 +37,8 @@ def make_directory(path):
     sync(os.path.dirname(path))
 
 
-def write(path, data):
-    """Make or replace a file that only its owner can read.
-
-    :param data: bytes
-    """
+def write(path: str, data: bytes) -> None:
+    """Make or replace a file that only its owner can read."""
     new = path + '.new'
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC,
                  0o600)
@@ -51,13 +48,13 @@ def write(path, data):
     rename(new, path)
 
 
-def rename(old, new):
+def rename(old: str, new: str) -> None:
     """Give a file another name in its directory, in place of what has it."""
     os.rename(old, new)
     sync(os.path.dirname(new))
 
 
-def remove(path):
+def remove(path: str) -> None:
     """Remove a file; harmless when it is not there."""
     try:
         os.unlink(path)

@@ -17,27 +17,37 @@ blocks of its original until one of them is written (reflink: ioctl_ficlone(2),
 on XFS and btrfs).
 """
 
+from collections import abc
 import errno
 import fcntl
 import hashlib
+import io
 import os
 
 _FICLONE = 0x40049409  # linux/fs.h
 _CHUNK = 1 << 20
 _ZEROS = bytes(_CHUNK)
 
+# Called now and then while something is copied; raises what ends that.
+Check = abc.Callable[[], None]
+
 # The file system cannot, or the files are on two.
 _NO_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL,
              errno.ENOSYS)
 
 
-def create(path):
+def create(path: str) -> io.FileIO:
     """Open a new file that only its owner can read."""
     return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL |
                         os.O_CLOEXEC, 0o600), 'wb', buffering=0)
 
 
-def copy(source, target, clone=False, check=lambda: None):
+def go_on() -> None:
+    """The Check that ends nothing."""
+
+
+def copy(source: str, target: str, clone: bool = False,
+         check: Check = go_on) -> bool:
     """Copy a file to a new one that only its owner can read.
 
     It is not durable yet.
@@ -54,7 +64,7 @@ def copy(source, target, clone=False, check=lambda: None):
     return False
 
 
-def _cloned(old, new):
+def _cloned(old: io.FileIO, new: io.FileIO) -> bool:
     try:
         fcntl.ioctl(new, _FICLONE, old.fileno())
     except OSError as exc:
@@ -64,7 +74,8 @@ def _cloned(old, new):
     return True
 
 
-def write_data(old, new, start=0, check=lambda: None):
+def write_data(old: io.FileIO, new: io.FileIO, start: int = 0,
+               check: Check = go_on) -> None:
     """Write what is not zero in one open file into another one that is zero.
 
     :param start: offset before which nothing is written
@@ -83,7 +94,7 @@ def write_data(old, new, start=0, check=lambda: None):
             offset += len(chunk)
 
 
-def _data(fd, offset):
+def _data(fd: int, offset: int) -> abc.Iterator[tuple[int, int]]:
     """Ranges that are not holes, see lseek(2): (offset, length)."""
     size = os.fstat(fd).st_size
     while offset < size:
@@ -98,7 +109,7 @@ def _data(fd, offset):
         offset = end
 
 
-def write_all(fd, data, offset):
+def write_all(fd: int, data: bytes, offset: int) -> None:
     """Write data at an offset, all of it."""
     view = memoryview(data)
     while view:
@@ -107,7 +118,7 @@ def write_all(fd, data, offset):
         offset += written
 
 
-def digest(path):
+def digest(path: str) -> str:
     """The SHA-256 of a file's contents, in hex."""
     with open(path, 'rb', buffering=0) as stream:
         return hashlib.file_digest(stream, 'sha256').hexdigest()

@@ -18,16 +18,19 @@ So what was cut off half way never runs; it is loaded again, from the
 beginning.
 """
 
+from collections import abc
 import contextlib
 import json
 import os
 import time
+from typing import Protocol
 
 from nova_temporality.host import paths
 from nova_temporality.snapshot import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import machine
+from nova_temporality.snapshot import manifest as manifest_module
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
@@ -37,7 +40,23 @@ from nova_temporality.vpm import runlock
 _HEADER = 4096
 
 
-def unfinished(pool_path, name):
+class Owner(Protocol):
+    """Who else might do something with the server.
+
+    Each raises SnapshotError when that is so.
+    """
+
+    def take(self) -> None:
+        """Called before anything is changed."""
+
+    def hand_over(self) -> None:
+        """Called when all is proven: have it resumed, and not booted."""
+
+    def give_back(self) -> None:
+        """Called when that does not come."""
+
+
+def unfinished(pool_path: str, name: str) -> bool:
     """Whether a snapshot was not loaded to the end.
 
     :param name: of the pVM
@@ -45,15 +64,15 @@ def unfinished(pool_path, name):
     return os.path.exists(paths.loading_note(pool_path, name))
 
 
-def forget(pool_path, name):
+def forget(pool_path: str, name: str) -> None:
     """The server's region and disks are given up, so there is no mixture."""
     durable.remove(paths.loading_note(pool_path, name))
 
 
-def check(manifest, region):
+def check(manifest: manifest_module.Manifest, region: vpm.RegionInfo) -> None:
     """Make sure that a snapshot fits a server as it is now.
 
-    :param region: vpm.RegionInfo
+    :param region: the server's
     :raises SnapshotError: it does not
     """
     if manifest['genid'] is None:
@@ -61,14 +80,14 @@ def check(manifest, region):
             'the machine in this snapshot has no generation ID (the server '
             'was started by an earlier release), so its guest would not '
             'notice that it is a fork; it cannot be loaded')
-    for key, now, what in (
-            ('memory_size', region.memory_size, 'bytes of memory'),
-            ('nvram_size', region.size, 'bytes of NVRAM'),
-            ('page_size', region.page_size, 'bytes per page')):
-        if manifest[key] != now:
+    for then, now, what in (
+            (manifest['memory_size'], region.memory_size, 'bytes of memory'),
+            (manifest['nvram_size'], region.size, 'bytes of NVRAM'),
+            (manifest['page_size'], region.page_size, 'bytes per page')):
+        if then != now:
             raise error.SnapshotError(
                 'the server has %d %s now, and had %d; resize it back first'
-                % (now, what, manifest[key]))
+                % (now, what, then))
     for path, digest in manifest['read_only'].items():
         if not os.path.exists(path) or files.digest(path) != digest:
             raise error.SnapshotError(
@@ -81,7 +100,7 @@ def check(manifest, region):
                 'the server has no disk %s any more' % path)
 
 
-def _check_table(snapshot, region):
+def _check_table(snapshot: store.Snapshot, region: vpm.RegionInfo) -> None:
     """A page table goes with one region, files and checksums included."""
     tables = []
     for path in (snapshot.path(store.PAGE_TABLE),
@@ -95,19 +114,16 @@ def _check_table(snapshot, region):
             'meanwhile (by a rebuild, a resize, or shelving)')
 
 
-def load(pool, region, snapshot, genid, domain_path, owner):
+def load(pool: vpm.Pool, region: vpm.RegionInfo, snapshot: store.Snapshot,
+         genid: str, domain_path: str, owner: Owner) -> None:
     """Put memory, disks, machine and state back; the state comes last.
 
-    :param pool: vpm.Pool
-    :param region: vpm.RegionInfo
-    :param snapshot: store.Snapshot, locked
+    :param pool: that the region is in
+    :param region: the server's
+    :param snapshot: that is put back; locked
     :param genid: the generation ID of the fork
     :param domain_path: where the record of the server's machine is
-    :param owner: who else might do something with the server, with methods
-                  that raise SnapshotError when it does: take(), before
-                  anything is changed; hand_over(), when all is proven, to
-                  have it resumed and not booted; and give_back(), when that
-                  does not come
+    :param owner: who else might do something with the server
     :raises SnapshotError: it does not fit, or is damaged
     :raises lease.RegionInUse: some process has its memory open
     """
@@ -137,14 +153,17 @@ def load(pool, region, snapshot, genid, domain_path, owner):
     forget(pool.path, region.name)
 
 
-def _write_note(pool, region, snapshot):
+def _write_note(pool: vpm.Pool, region: vpm.RegionInfo,
+                snapshot: store.Snapshot) -> None:
     note = paths.loading_note(pool.path, region.name)
     with contextlib.suppress(FileExistsError):
         durable.make_directory(os.path.dirname(note))
     durable.write(note, json.dumps({'snapshot': snapshot.directory}).encode())
 
 
-def _put_back(pool, region, snapshot, manifest, genid, domain_path):
+def _put_back(pool: vpm.Pool, region: vpm.RegionInfo,
+              snapshot: store.Snapshot, manifest: manifest_module.Manifest,
+              genid: str, domain_path: str) -> None:
     pool.scrub(region.id)
     with pool.open_fixation(region.id) as fixation:
         # An epoch that anybody begins from now on keeps the state unproven.
@@ -159,11 +178,12 @@ def _put_back(pool, region, snapshot, manifest, genid, domain_path):
             fixation.receive(stream)
         # The clock that it was measured by may have begun anew since.
         now = time.monotonic_ns()
-        fixation.commit(vpm.FixationMeta(**dict(
-            manifest['meta'], signal_ns=now, stopped_ns=now, saved_ns=now)))
+        fixation.commit(vpm.FixationMeta(**{
+            **manifest['meta'], 'signal_ns': now, 'stopped_ns': now,
+            'saved_ns': now}))
 
 
-def _load_memory(snapshot, region):
+def _load_memory(snapshot: store.Snapshot, region: vpm.RegionInfo) -> None:
     _fill(snapshot.path(store.RAM), region.ram_path)
     if region.is_vpm:
         _fill(snapshot.path(store.SWAP), region.swap_path)
@@ -172,7 +192,7 @@ def _load_memory(snapshot, region):
               os.path.join(region.directory, store.PAGE_TABLE), _HEADER)
 
 
-def _fill(path, target, start=0):
+def _fill(path: str, target: str, start: int = 0) -> None:
     """Fill a file that is all zero, from an offset on."""
     with open(path, 'rb', buffering=0) as source, (
             open(target, 'r+b', buffering=0)) as opened:
@@ -180,8 +200,9 @@ def _fill(path, target, start=0):
         os.fsync(opened.fileno())
 
 
-def _load_disks(snapshot, disks):
-    new = {}
+def _load_disks(snapshot: store.Snapshot,
+                disks: abc.Mapping[str, str]) -> None:
+    new: dict[str, str] = {}
     for name, path in disks.items():
         new[path] = path + '.loading'
         with contextlib.suppress(FileNotFoundError):

@@ -32,20 +32,21 @@ class Machine:
     :ivar read_only: paths of files that it only reads, base images mostly
     """
 
-    genid: str
+    genid: str | None
     vcpus: int
-    macs: list
-    disks: list
-    read_only: list
+    macs: list[str]
+    disks: list[str]
+    read_only: list[str]
 
 
-def examine(xml):
-    """Return the Machine of a recorded domain.
+def examine(xml: str) -> Machine:
+    """Tell what the machine of a recorded domain is.
 
     :raises SnapshotError: it has disks that cannot be copied
     """
     root = etree.fromstring(xml)
-    disks, read_only = [], []
+    disks: list[str] = []
+    read_only: list[str] = []
     for disk in root.findall('devices/disk'):
         source = disk.find('source')
         if source is None:
@@ -67,7 +68,7 @@ def examine(xml):
         disks, read_only)
 
 
-def _backing(path):
+def _backing(path: str) -> list[str]:
     """Files that a qcow2 image rests on. Its header is the host's."""
     done = subprocess.run(
         ['qemu-img', 'info', '--force-share', '--backing-chain', '-f',
@@ -79,9 +80,10 @@ def _backing(path):
     return [image['filename'] for image in json.loads(done.stdout)[1:]]
 
 
-def forked(xml, genid, uid):
+def forked(xml: bytes, genid: str, uid: int) -> bytes:
     """The recorded domain of a fork.
 
+    :param xml: of the domain that it is a fork of
     :param genid: its new generation ID
     :param uid: of its region, which may be another one than before
     """

@@ -12,19 +12,22 @@
 
 """Making a snapshot, from nothing until it is complete."""
 
+from collections import abc
 import contextlib
 
 from nova_temporality.snapshot import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import machine
+from nova_temporality.snapshot import manifest
 from nova_temporality.snapshot import store
 
 
-def make(snapshot, read_domain, copy):
+def make(snapshot: store.Snapshot, read_domain: abc.Callable[[], str],
+         copy: abc.Callable[[str, dict[str, str]], manifest.Copied]) -> None:
     """Make a snapshot; what goes wrong leaves none.
 
-    :param snapshot: store.Snapshot that is not there yet
+    :param snapshot: that is not there yet
     :param read_domain: function that returns the recorded XML
     :param copy: function that does what saving.save() does, of a directory
                  and a dict of disks, while the server stands still
@@ -37,19 +40,19 @@ def make(snapshot, read_domain, copy):
     snapshot.make()
     with snapshot:
         try:
-            manifest = copy(snapshot.directory, disks)
+            copied = copy(snapshot.directory, disks)
             if read_domain() != xml:
                 raise error.SnapshotError(
                     'the machine was changed meanwhile (an interface or a '
                     'volume attached or detached); try again')
             # From here on the server runs again.
             durable.write(snapshot.path(store.DOMAIN), xml.encode())
-            manifest['files'][store.DOMAIN] = {}
-            snapshot.complete(dict(
-                manifest, genid=examined.genid, vcpus=examined.vcpus,
-                macs=examined.macs, disks=disks,
-                read_only={path: files.digest(path)
-                           for path in examined.read_only}))
+            copied['files'][store.DOMAIN] = {}
+            snapshot.complete({
+                **copied, 'genid': examined.genid, 'vcpus': examined.vcpus,
+                'macs': examined.macs, 'disks': disks,
+                'read_only': {path: files.digest(path)
+                              for path in examined.read_only}})
         except Exception:
             # Somebody may be writing to it still; then it stays incomplete.
             with contextlib.suppress(OSError):

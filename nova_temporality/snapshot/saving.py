@@ -17,34 +17,40 @@ and of the same epoch: then no vCPU ran in between, and the copies belong
 together.
 """
 
+from collections import abc
 import os
 import time
 
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
+from nova_temporality.snapshot import manifest
 from nova_temporality.snapshot import store
+from nova_temporality import vpm
 
 # The pager goes on for a while after the vCPUs have stopped: it makes room.
 _QUIET_SECONDS = 0.02
 _PAGER_PATIENCE = 10.0
 
 
-def save(pool, region, directory, disks, check=lambda: None):
+def save(pool: vpm.Pool, region: vpm.RegionInfo, directory: str,
+         disks: abc.Mapping[str, str],
+         check: files.Check = files.go_on) -> manifest.Copied:
     """Copy a server's state, memory and disks, which are not durable then.
 
-    :param pool: vpm.Pool
-    :param region: vpm.RegionInfo
+    :param pool: that the region is in
+    :param region: the server's
     :param directory: of the snapshot
-    :param disks: dict of the disks' paths, by the names of their copies
+    :param disks: their paths by the names of their copies
     :param check: called now and then; raises what ends the copying
-    :returns: a dict of plain data that tells what was copied
+    :returns: what was copied, in plain data
     :raises SnapshotError: it did not stand still
     :raises vpm.Unproven: it is not fixated (any more)
     """
     began = time.monotonic()
     proven = pool.verify_state(region.id)
-    made = {name: {'cloned': files.copy(
-        path, os.path.join(directory, name), clone=True, check=check)}
+    made: dict[str, manifest.File] = {
+        name: {'cloned': files.copy(path, os.path.join(directory, name),
+                                    clone=True, check=check)}
         for name, path in disks.items()}
     made[store.STATE] = {}
     with files.create(os.path.join(directory, store.STATE)) as state:
@@ -64,7 +70,8 @@ def save(pool, region, directory, disks, check=lambda: None):
     }
 
 
-def _save_memory(region, directory, check):
+def _save_memory(region: vpm.RegionInfo, directory: str,
+                 check: files.Check) -> dict[str, manifest.File]:
     if region.is_vpm:
         return _save_paged(region, directory, check)
     files.copy(region.ram_path, os.path.join(directory, store.RAM),
@@ -72,7 +79,8 @@ def _save_memory(region, directory, check):
     return {store.RAM: {}}
 
 
-def _save_paged(region, directory, check):
+def _save_paged(region: vpm.RegionInfo, directory: str,
+                check: files.Check) -> dict[str, manifest.File]:
     """Copy frames and slots of one instant, and the table that names them.
 
     Nothing that is copied here is ever cloned: clones make both files need
@@ -95,7 +103,7 @@ def _save_paged(region, directory, check):
     return {name: {} for name in (store.RAM, store.SWAP, store.PAGE_TABLE)}
 
 
-def _quiet_table(path, deadline, check):
+def _quiet_table(path: str, deadline: float, check: files.Check) -> bytes:
     """Wait until the pager has nothing to do; return the page table."""
     table = _read(path)
     while True:
@@ -110,6 +118,6 @@ def _quiet_table(path, deadline, check):
                 'try again' % _PAGER_PATIENCE)
 
 
-def _read(path):
+def _read(path: str) -> bytes:
     with open(path, 'rb') as stream:
         return stream.read()

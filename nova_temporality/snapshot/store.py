@@ -26,10 +26,12 @@ import json
 import os
 import re
 import shutil
+from typing import Self
 
 from nova_temporality.snapshot import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
+from nova_temporality.snapshot import manifest as manifest_module
 
 VERSION = 1
 
@@ -62,7 +64,7 @@ class Entry:
     name: str
     condition: str
     created: str
-    manifest: dict
+    manifest: manifest_module.Manifest | None
     loads: int
     size: int
 
@@ -76,7 +78,7 @@ class Snapshot:
     :raises SnapshotError: no snapshot can have that name
     """
 
-    def __init__(self, top, server, name):
+    def __init__(self, top: str, server: str, name: str) -> None:
         for what, value in (('server', server), ('name', name)):
             if not _NAME.match(value):
                 raise error.SnapshotError(
@@ -87,9 +89,10 @@ class Snapshot:
         self.server = server
         self.name = name
         self.directory = os.path.join(top, server, name)
-        self._fd = None
+        # While it is locked.
+        self._fd = -1
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         try:
             self._fd = os.open(self.directory,
                                os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -107,16 +110,16 @@ class Snapshot:
                 'by another process' % (self.name, self.server))
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         os.close(self._fd)
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         """Of one of its files."""
         return os.path.join(self.directory, name)
 
     # -- making -----------------------------------------------------------
 
-    def make(self):
+    def make(self) -> None:
         """Make its directory, without anything in it.
 
         :raises SnapshotError: it is there already
@@ -134,28 +137,27 @@ class Snapshot:
                 "server %s has a snapshot '%s' already; choose another "
                 '--name, or delete it' % (self.server, self.name))
 
-    def complete(self, manifest):
+    def complete(self, contents: manifest_module.Contents) -> None:
         """Make its files durable, and then their manifest.
 
-        :param manifest: with a dict "files" of dicts by name, to which sizes
-                         and digests are added
+        :param contents: to whose files sizes and digests are added
         """
-        for name, about in manifest['files'].items():
+        for name, about in contents['files'].items():
             path = self.path(name)
             durable.sync(path)
             about['size'] = os.path.getsize(path)
             about['sha256'] = files.digest(path)
         durable.sync(self.directory)
-        manifest = dict(
-            manifest, version=VERSION, server=self.server, name=self.name,
-            created=_now())
+        manifest: manifest_module.Manifest = {
+            **contents, 'version': VERSION, 'server': self.server,
+            'name': self.name, 'created': _now()}
         durable.write(self.path(_MANIFEST), json.dumps(
             {'manifest': manifest, 'sha256': _digest(manifest)},
             indent=1).encode())
 
     # -- reading ----------------------------------------------------------
 
-    def manifest(self):
+    def manifest(self) -> manifest_module.Manifest:
         """The manifest of a complete snapshot.
 
         :raises SnapshotError: it is not, or not one that we can read
@@ -163,7 +165,7 @@ class Snapshot:
         try:
             with open(self.path(_MANIFEST), 'rb') as stream:
                 found = json.load(stream)
-            manifest = found['manifest']
+            manifest: manifest_module.Manifest = found['manifest']
             sound = found['sha256'] == _digest(manifest)
         except FileNotFoundError:
             raise error.SnapshotError(
@@ -182,7 +184,7 @@ class Snapshot:
                 % (self.name, manifest['version'], VERSION))
         return manifest
 
-    def verify(self, manifest):
+    def verify(self, manifest: manifest_module.Manifest) -> None:
         """Read all files and compare them with the manifest.
 
         :raises SnapshotError: one is damaged or missing
@@ -201,7 +203,7 @@ class Snapshot:
 
     # -- its later life ---------------------------------------------------
 
-    def note_load(self, genid):
+    def note_load(self, genid: str) -> None:
         """Remember that it is loaded, before anything can run from it.
 
         :param genid: generation ID of that fork
@@ -209,21 +211,21 @@ class Snapshot:
         durable.write(self.path(_LOADS), self._loads() + json.dumps(
             {'loaded': _now(), 'genid': genid}).encode() + b'\n')
 
-    def _loads(self):
+    def _loads(self) -> bytes:
         try:
             with open(self.path(_LOADS), 'rb') as stream:
                 return stream.read()
         except FileNotFoundError:
             return b''
 
-    def delete(self):
+    def delete(self) -> None:
         """Remove it; when that is cut off, it is an incomplete one."""
         durable.remove(self.path(_MANIFEST))
         shutil.rmtree(self.directory)
         durable.sync(os.path.dirname(self.directory))
 
-    def entry(self):
-        """Describe it, as an Entry."""
+    def entry(self) -> Entry:
+        """Describe it."""
         manifest = None
         try:
             manifest = self.manifest()
@@ -241,8 +243,8 @@ class Snapshot:
                      self._loads().count(b'\n'), size)
 
 
-def entries(top, server=None):
-    """All snapshots, or a server's, as a list of Entries.
+def entries(top: str, server: str | None = None) -> list[Entry]:
+    """List all snapshots, or a server's.
 
     :raises SnapshotError: no server can have that UUID
     """
@@ -256,7 +258,7 @@ def entries(top, server=None):
     return sorted(found, key=lambda entry: (entry.server, entry.created))
 
 
-def _names(directory):
+def _names(directory: str) -> list[str]:
     try:
         return [one.name for one in os.scandir(directory)
                 if one.is_dir(follow_symlinks=False) and
@@ -265,7 +267,7 @@ def _names(directory):
         return []
 
 
-def _check_private(top):
+def _check_private(top: str) -> None:
     found = os.stat(top)
     if found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise error.SnapshotError(
@@ -274,15 +276,15 @@ def _check_private(top):
             % (top, found.st_mode & 0o777, found.st_uid))
 
 
-def _digest(manifest):
+def _digest(manifest: manifest_module.Manifest) -> str:
     return hashlib.sha256(
         json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-def _now():
+def _now() -> str:
     return _when(datetime.datetime.now().timestamp())
 
 
-def _when(timestamp):
+def _when(timestamp: float) -> str:
     return datetime.datetime.fromtimestamp(
         timestamp, datetime.timezone.utc).isoformat(timespec='seconds')
