@@ -22,20 +22,21 @@ _POOL_OPTS = [
         'pool_path',
         default='/var/lib/temporality/nvram/pool',
         help="""
-Directory of the NVRAM pool.
+Directory of the NVRAM pool, which holds the memory of persistent servers.
 
-It lies on an NVRAM file system (fsdax ext4 or XFS; tmpfs emulates one and
-does not survive a real power cut) and is formatted once by
-``temporality pool create``.
+It must be on an NVRAM file system: fsdax ext4 or XFS. tmpfs works too, but
+it only emulates NVRAM and loses everything in a real power cut. Format the
+pool once, with ``temporality pool create``.
 """),
     cfg.StrOpt(
         'run_dir',
         default='/run/temporality',
         help="""
-Directory of the notifier's control socket and of the pVMs' QMP sockets.
+Directory of the notifier's control socket, and of the sockets through which
+it reaches each server's QEMU.
 
-It is volatile by nature and should lie on a file system that a reboot
-empties.
+What is in it is of no use after a reboot. So put it on a file system that a
+reboot empties, like ``/run``.
 """),
 ]
 
@@ -44,31 +45,35 @@ _COMPUTE_OPTS = [
         'qemu_group',
         default='libvirt-qemu',
         help="""
-Group under which libvirt runs QEMU on this host.
+Group under which libvirt runs QEMU on this host: ``libvirt-qemu`` on
+Debian, ``qemu`` on Red Hat.
 
-Every pVM runs under a user id of its own, so that no other server's QEMU can
-open its memory, and under this group, so that it can enter libvirt's
-directories. Debian: ``libvirt-qemu``; Red Hat: ``qemu``.
+Each persistent server's QEMU has a user id of its own, so that no other
+QEMU can open its memory. It keeps this group, so that it can enter
+libvirt's directories.
 """),
     cfg.StrOpt(
         'swap_dir',
         default='/var/lib/temporality/swap',
         help="""
-Directory of the swap files of servers that have less NVRAM than memory.
+Directory of the swap files of paged servers, which have less NVRAM than
+memory.
 
-It lies on a disk whose completed and flushed writes are durable, and has to
-be there before such a server is created. All space that a server may need
-there is reserved when it is created.
+Put it on a disk on which flushed writes are durable. It must exist before
+the first paged server is created. The space of a swap file is reserved when
+its server is created.
 """),
     cfg.StrOpt(
         'snapshot_dir',
         default='/var/lib/temporality/snapshots',
         help="""
-Directory of the snapshots that ``temporality snapshot create`` makes; root's,
-with mode 0700.
+Directory of the snapshots that ``temporality snapshot create`` makes. It
+must belong to root and have mode 0700, because snapshots contain servers'
+memory.
 
-On the file system of the servers' disks, if that is XFS or btrfs, copies of
-disks share their blocks, and cost next to no time and space.
+Put it on the file system of the servers' disks, if that is XFS or btrfs.
+Then copies of disks share blocks with the disks, and take almost no time
+and space.
 """),
     cfg.IntOpt(
         'vpm_page_size_kb',
@@ -76,34 +81,35 @@ disks share their blocks, and cost next to no time and space.
         min=0,
         max=2048,
         help="""
-KiB that are moved at once between NVRAM and swap, a power of two from 4 to
-2048, for servers that have less NVRAM than memory.
+Size of the pages of paged servers, in KiB: 0, or a power of two from 4 to
+2048. One page at a time is moved between NVRAM and swap.
 
-0 takes the smallest with which the server, at worst, stays below half of
-vm.max_map_count. It is recorded with each server when it is created.
+The default, 0, takes the smallest size with which a server never needs more
+than half of the mappings that ``vm.max_map_count`` allows. A server keeps
+the size that it was created with.
 """),
     cfg.StrOpt(
         'vpm_policy',
         default='s3fifo',
         choices=[
-            ('s3fifo', 'pages that were needed again soon stay longer'),
-            ('fifo', "the oldest page goes first, as in the papers"),
+            ('s3fifo', 'a page that was soon needed again stays longer'),
+            ('fifo', 'the page that came first leaves first'),
         ],
         help="""
-Which pages of a server leave NVRAM first. Recorded with each server when it
-is created.
+Which page of a paged server leaves NVRAM when room is needed. A server
+keeps the policy that it was created with.
 """),
     cfg.StrOpt(
         'on_unproven_state',
         default='stop',
         choices=[
-            ('stop', 'leave the server off and in ERROR, with the reason in '
-                     'its fault; a hard reboot boots it afresh'),
+            ('stop', 'leave the server off, in ERROR, with the reason as its '
+                     'fault; a hard reboot boots it afresh'),
             ('cold-boot', 'boot the server afresh, with scrubbed memory'),
         ],
         help="""
-What nova-compute does at start with a server that ran when power failed and
-whose state is missing, incomplete, damaged or stale.
+What nova-compute does at its start with a server that ran when power
+failed, but whose saved state is missing, incomplete, damaged or stale.
 
 Such a state is never resumed.
 """),
@@ -112,33 +118,36 @@ Such a state is never resumed.
         default=0,
         min=0,
         help="""
-Seconds after which an outage is too long for servers to run on: to them
-leases and locks would look valid that others have taken over since. They are
-booted afresh instead, with scrubbed memory.
+Longest outage after which servers run on, in seconds. The default, 0, is no
+limit.
 
-0 is no limit. The flavor extra spec ``temporality:max_outage`` takes
-precedence. Suspended servers are not concerned.
+A server that runs on believes that its leases and locks are still valid,
+but others may have taken them over in a long outage. After a longer outage
+a server is booted afresh, with scrubbed memory. The flavor extra spec
+``temporality:max_outage`` takes precedence. Suspended servers have no
+limit.
 """),
     cfg.IntOpt(
         'clock_wait',
         default=0,
         min=0,
         help="""
-Seconds that nova-compute waits at most, before it recovers servers, until
-the host's clock is synchronised. Afterwards, and with 0 at once, it warns
-about a clock that is not, and goes on.
+How long nova-compute waits at its start for the host's clock to be
+synchronised, in seconds, before it recovers servers.
 
-The clock tells how long an outage was, and guests with an agent are given
-its time.
+The clock tells how long the outage was, and guests with an agent get their
+time from it. If it is not synchronised by then, nova-compute logs a warning
+and goes on. With the default, 0, it does not wait.
 """),
     cfg.IntOpt(
         'recovery_timeout',
         default=60,
         min=1,
         help="""
-Seconds that QEMU may take to load a fixated state, until recovery of that
-server is given up. The state stays proven, and recovery is tried again when
-nova-compute starts again.
+How long QEMU may take to load a saved state, in seconds.
+
+After that, the recovery of that server is given up. The state is kept, and
+nova-compute tries again at its next start.
 """),
 ]
 
@@ -148,13 +157,13 @@ _BUDGET_OPTS = [
         default=10,
         min=1,
         help="""
-Milliseconds that this host's power supply lasts after it was detected that
-power fails: the budget for fixating all of its persistent servers.
+How long this host's power supply lasts after a power failure was detected,
+in milliseconds. All persistent servers have to be fixated in this time.
 
-nova-compute refuses a new persistent server if, after what
-``temporality drill`` has measured, fixating it and all others would take
-longer, and reports no more NVRAM to Placement. Server supplies last for 10 to
-20 ms at full load. Set the same value for nova-compute and the notifier.
+``temporality drill`` measures how long that takes. If a new server would
+not fit, nova-compute refuses it, and reports no more NVRAM to Placement.
+Common server power supplies last for 10 to 20 ms at full load. Set the same
+value for nova-compute and for the notifier.
 """),
 ]
 
@@ -163,13 +172,13 @@ _REQUEST_OPTS = [
         'allow_server_property',
         default=True,
         help="""
-Whether tenants may ask for a persistent server by the server property
+Whether a tenant may ask for a persistent server with the server property
 ``persistent=true``.
 
-When false, only the flavor extra spec ``temporality:persistent`` and the
-image property ``temporality_persistent`` count, and a server created with the
-property set is refused. Set the same value for nova-scheduler and
-nova-compute.
+If false, only the flavor extra spec ``temporality:persistent`` and the
+image property ``temporality_persistent`` count, and a server that is
+created with the property is refused. Set the same value for nova-scheduler
+and for nova-compute.
 """),
 ]
 
@@ -179,15 +188,18 @@ _NOTIFIER_OPTS = [
         default=500,
         min=10,
         help="""
-Milliseconds between two looks at the pool for pVMs that came or went.
+How often the notifier looks for servers that were created or deleted, in
+milliseconds.
 """),
     cfg.IntOpt(
         'fixation_timeout_ms',
         default=2000,
         min=1,
         help="""
-Milliseconds after the event at which a pVM that is not fixated yet is given
-up and reported. Its state stays unproven.
+How long fixating a server may take after power failed, in milliseconds.
+
+A server that is not fixated by then is given up and reported as failed. Its
+state stays unproven.
 """),
     cfg.IntOpt(
         'engine_threads',
@@ -195,8 +207,10 @@ up and reported. Its state stays unproven.
         min=1,
         max=64,
         help="""
-Threads that fixate all servers when power fails. One serves many servers; more
-of them share the work of writing the states to NVRAM.
+Number of threads that fixate servers when power fails.
+
+One thread can fixate many servers. More threads share the work of writing
+states to NVRAM.
 """),
     cfg.IntOpt(
         'engine_priority',
@@ -204,23 +218,28 @@ of them share the work of writing the states to NVRAM.
         min=0,
         max=99,
         help="""
-Priority of these threads, by SCHED_FIFO; 0: that of ordinary threads.
+Real-time priority (SCHED_FIFO) of the threads that fixate servers, from 1
+to 99. 0 gives them no real-time priority.
 """),
     cfg.ListOpt(
         'engine_cpus',
         item_type=types.Integer(min=0),
         default=[],
         help="""
-Numbers of the CPUs that these threads may run on; empty: all of them.
+Numbers of the CPUs on which the threads that fixate servers may run. By
+default, they may run on all.
 """),
     cfg.IntOpt(
         'drill_interval',
         default=0,
         min=0,
         help="""
-Seconds between two drills, in which every server is fixated, its state
-verified, and the server resumed, twice (all together, and alone): it stands
-still for some milliseconds. 0: no drills but those of ``temporality drill``.
+How often the notifier drills by itself, in seconds. With the default, 0, it
+drills only at ``temporality drill``.
+
+In a drill all servers are fixated and resumed twice: all together, and one
+by one. The states are verified. Each server stands still for some
+milliseconds.
 """),
 ]
 
@@ -229,12 +248,12 @@ _POWER_OPTS = [
         'pod_sources',
         default=['signal'],
         help="""
-Where the news that power fails comes from: names of installed sources
-(entry point group ``temporality.pod_source``), several at once if need be.
+Sources that tell the notifier when power fails. These are names of entry
+points of the group ``temporality.pod_source``. There may be several.
 
-* ``signal``: real-time signal 44, as the POD driver sends it
-* ``sigpwr``: SIGPWR
-* ``nut``: a UPS, asked through upsd of Network UPS Tools
+* ``signal``: real-time signal 44, which the POD driver sends
+* ``sigpwr``: the signal SIGPWR
+* ``nut``: a UPS, through upsd of Network UPS Tools
 * ``messaging``: messages of a detector for a rack or a room
 * ``gpio``: a line of a GPIO chip
 * ``pod``: the kernel driver of the power outage detector, ``/dev/pod``
@@ -246,125 +265,140 @@ Where the news that power fails comes from: names of installed sources
         type=types.Dict(types.Integer(1, 100)),
         default={},
         help="""
-How much the word of a source is worth, in percent, as ``source:percent``
-pairs; 100 for those that are not named.
+How much the report of a source counts, in percent, from 1 to 100, as pairs
+of ``source:percent``. A source that is not named here counts 100.
 """),
     cfg.IntOpt(
         'pod_min_confidence',
         default=100,
         min=1,
         help="""
-Servers are fixated when the worth of all sources that say at the same time
-that power fails adds up to so many percent.
+Confidence at which servers are fixated, in percent.
+
+The confidence of all sources that report a power failure at the same time
+is added up. Servers are fixated when the sum reaches this value.
 """),
     cfg.IntOpt(
         'pod_debounce_ms',
         default=0,
         min=0,
         help="""
-Milliseconds for which a source must say without interruption that power
-fails. Time that is spent here lacks later. Signals are not debounced.
+How long a source must report a power failure without interruption before
+its report counts, in milliseconds.
+
+A higher value avoids false alarms, but fixating servers begins later by
+this time. It does not apply to signals.
 """),
     cfg.IntOpt(
         'grace_ms',
         default=5000,
         min=0,
         help="""
-Milliseconds for which power must be good again before servers run on by
+How long power must be good again, in milliseconds, before servers run on by
 themselves.
 
-Only a source that told of the failure can tell of the return, which signals
-cannot; then, and after ``temporality fixate``, the servers wait for
-``temporality resume``. The time is doubled with every return, up to 256 times,
-until no source raised an alarm for ten minutes.
+Only a source that reported the failure can report the return, and signals
+cannot. After a signal, and after ``temporality fixate``, servers wait for
+``temporality resume``. Each time that servers run on again, the time is
+doubled, to at most 256 times this value. It is this value again when no
+source has reported a failure for ten minutes.
 """),
     cfg.HostAddressOpt(
         'nut_host',
         default='127.0.0.1',
         help="""
-Host on which upsd runs, for the source ``nut``.
+Host on which upsd runs. For the source ``nut``.
 """),
     cfg.PortOpt(
         'nut_port',
         default=3493,
         help="""
-TCP port of upsd.
+TCP port of upsd. For the source ``nut``.
 """),
     cfg.StrOpt(
         'nut_ups',
         help="""
-Name of the UPS, as ``upsc -l`` lists it.
+Name of the UPS, as ``upsc -l`` lists it. For the source ``nut``.
 
-On battery is a warning; on battery with the battery low, and a forced
-shutdown, are a power failure.
+When the UPS is on battery, power may fail soon. When its battery is low as
+well, or when a shutdown is forced, power fails.
 """),
     cfg.StrOpt(
         'nut_user',
         help="""
-User of upsd (``upsmon secondary`` in upsd.users), so that upsd counts this
-host among those that depend on the UPS. Unset: ask without logging in.
+User of upsd, with the role ``upsmon secondary`` in upsd.users. For the
+source ``nut``.
+
+upsd counts hosts that log in as dependent on the UPS. If it is not set, the
+notifier asks without logging in.
 """),
     cfg.StrOpt(
         'nut_password',
         secret=True,
         help="""
-Password of nut_user.
+Password of nut_user. For the source ``nut``.
 """),
     cfg.IntOpt(
         'nut_poll_interval_ms',
         default=1000,
         min=10,
         help="""
-Milliseconds between two questions to upsd, and between two attempts to reach
-it.
+How often upsd is asked, and how often the notifier tries to reach it if it
+does not answer, in milliseconds. For the source ``nut``.
 """),
     cfg.StrOpt(
         'messaging_url',
         secret=True,
         help="""
-Message bus for the source ``messaging``, as oslo.messaging's transport_url.
+URL of the message bus, in the form of oslo.messaging's transport_url. For
+the source ``messaging``.
 """),
     cfg.StrOpt(
         'messaging_site',
         help="""
-Site whose power this host depends on. Messages about others do nothing.
+Name of the site whose power this host depends on. Messages about other
+sites are ignored. For the source ``messaging``.
 """),
     cfg.StrOpt(
         'messaging_exchange',
         default='temporality',
         help="""
-Exchange of the detector's messages.
+Exchange of the detector's messages. For the source ``messaging``.
 """),
     cfg.StrOpt(
         'messaging_topic',
         default='temporality-power',
         help="""
-Topic of the detector's messages.
+Topic of the detector's messages. For the source ``messaging``.
 """),
     cfg.IntOpt(
         'messaging_max_age_ms',
         default=5000,
         min=1,
         help="""
-Milliseconds after which a message is stale, even if it says that it is valid
-for longer. The clocks of detector and host may differ by no more than that.
+Age at which a message is too old, in milliseconds, even if it says that it
+is valid for longer. For the source ``messaging``.
+
+The clocks of the detector and of this host must not differ by more than
+this.
 """),
     cfg.StrOpt(
         'gpio_chip',
         help="""
-Device of the GPIO chip for the source ``gpio``, like ``/dev/gpiochip0``.
+Device of the GPIO chip, like ``/dev/gpiochip0``. For the source ``gpio``.
 """),
     cfg.IntOpt(
         'gpio_line',
         min=0,
         help="""
-Offset of the line, which is active while power is good.
+Offset of the line on the GPIO chip. The line is active while power is good.
+For the source ``gpio``.
 """),
     cfg.BoolOpt(
         'gpio_active_low',
         default=False,
         help="""
-Whether the line is active when it is low.
+Whether the line is active when it is low. For the source ``gpio``.
 """),
 ]
 
@@ -373,16 +407,18 @@ _TELLING_OPTS = [
         'metrics_port',
         default=0,
         help="""
-TCP port on 127.0.0.1 on which the notifier serves metrics for Prometheus; 0
-is off.
+TCP port on 127.0.0.1 on which the notifier serves metrics for Prometheus.
+With the default, 0, it serves none.
 """),
     cfg.StrOpt(
         'notification_url',
         secret=True,
         help="""
-Message bus to which the notifier sends notifications when a server becomes
-armed or ceases to be, and when power fails and returns, as oslo.messaging's
-transport_url. Unset: none are sent.
+URL of the message bus for notifications, in the form of oslo.messaging's
+transport_url. If it is not set, none are sent.
+
+The notifier sends a notification when a server becomes armed or is no
+longer armed, when power fails, and when power is back.
 """),
     cfg.StrOpt(
         'notification_topic',
@@ -393,13 +429,13 @@ Topic of the notifications.
 ]
 
 
-def register_opts(conf):
+def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register all options of [temporality] on an oslo.config object."""
     for opts in list_opts():
         conf.register_opts(opts[1], group=opts[0])
 
 
-def list_opts():
-    """All options, for oslo-config-generator: [(group, options)]."""
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """All options by their group, for oslo-config-generator."""
     return [(GROUP, _POOL_OPTS + _COMPUTE_OPTS + _BUDGET_OPTS +
              _REQUEST_OPTS + _NOTIFIER_OPTS + _POWER_OPTS + _TELLING_OPTS)]
