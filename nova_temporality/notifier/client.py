@@ -14,6 +14,7 @@
 
 import json
 import socket
+from typing import Any
 
 from nova_temporality.host import paths
 
@@ -26,7 +27,8 @@ class NotifierDown(NotifierError):
     """No notifier runs on this host: its pVMs are not protected."""
 
 
-def call(run_dir, operation, timeout=30.0, **arguments):
+def call(run_dir: str, operation: str, timeout: float = 30.0,
+         **arguments: Any) -> Any:
     """Have the notifier do something; return its result.
 
     :param run_dir: [temporality] run_dir

@@ -16,8 +16,15 @@ Regions belong to root or to a pVM's own user id, and nova-compute usually
 runs as an ordinary user.
 """
 
+from collections import abc
+from typing import ParamSpec
+from typing import TypeVar
+
 from oslo_privsep import capabilities
 from oslo_privsep import priv_context
+
+_Params = ParamSpec('_Params')
+_Result = TypeVar('_Result')
 
 pool_pctxt = priv_context.PrivContext(
     'nova_temporality',
@@ -29,3 +36,14 @@ pool_pctxt = priv_context.PrivContext(
                   capabilities.CAP_FOWNER,
                   capabilities.CAP_LEASE],
 )
+
+
+def entrypoint(
+        function: abc.Callable[_Params, _Result],
+) -> abc.Callable[_Params, _Result]:
+    """Have a function run on the privileged side, whoever calls it.
+
+    Its arguments and what it returns are plain data. This is
+    pool_pctxt.entrypoint(), which forgets types.
+    """
+    return pool_pctxt.entrypoint(function)

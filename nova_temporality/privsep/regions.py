@@ -27,8 +27,8 @@ from oslo_log import log as logging
 from nova_temporality.host import budget
 from nova_temporality.host import notes
 from nova_temporality.host import paths
+from nova_temporality import privsep
 from nova_temporality.privsep import plain
-from nova_temporality.privsep import pool_pctxt
 from nova_temporality.privsep import runs
 from nova_temporality.snapshot import loading
 from nova_temporality import vpm
@@ -42,14 +42,14 @@ def pool_info(pool_path: str) -> vpm.PoolInfo:
     return plain.pool_info(_pool_info(pool_path))
 
 
-@pool_pctxt.entrypoint
+@privsep.entrypoint
 def _pool_info(pool_path: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
         return plain.of(pool.info())
 
 
-@pool_pctxt.entrypoint
-def names(pool_path):
+@privsep.entrypoint
+def names(pool_path: str) -> list[str]:
     """Names of the pVMs that have a region, i.e. UUIDs of servers."""
     with vpm.Pool(pool_path) as pool:
         return [region.name for region in pool.regions()]
@@ -74,7 +74,7 @@ def ensure(pool_path: str, name: str, size: int, nvram_size: int,
         pool_path, name, size, nvram_size, swap_dir, page_size, policy))
 
 
-@pool_pctxt.entrypoint
+@privsep.entrypoint
 def _ensure(pool_path: str, name: str, size: int, nvram_size: int,
             swap_dir: str, page_size: int, policy: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
@@ -103,21 +103,21 @@ def lookup(pool_path: str, name: str) -> vpm.RegionInfo:
     return plain.region_info(_plain_region(pool_path, name))
 
 
-@pool_pctxt.entrypoint
+@privsep.entrypoint
 def _plain_region(pool_path: str, name: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
         return plain.of(pool.lookup(name))
 
 
-def _lookup(pool, name):
+def _lookup(pool: vpm.Pool, name: str) -> vpm.RegionInfo | None:
     try:
         return pool.lookup(name)
     except vpm.NotFound:
         return None
 
 
-@pool_pctxt.entrypoint
-def free(pool_path, run_dir, name):
+@privsep.entrypoint
+def free(pool_path: str, run_dir: str, name: str) -> None:
     """Scrub and free a pVM's region and what lies in run_dir for it."""
     with vpm.Pool(pool_path) as pool:
         try:
@@ -132,8 +132,8 @@ def free(pool_path, run_dir, name):
     runs.end_move(run_dir, name)
 
 
-@pool_pctxt.entrypoint
-def reclaim(pool_path, run_dir, name):
+@privsep.entrypoint
+def reclaim(pool_path: str, run_dir: str, name: str) -> None:
     """Free the region of a pVM that is gone, unless somebody has it open.
 
     :raises lease.RegionInUse:
@@ -152,15 +152,15 @@ def proven_state(pool_path: str, name: str) -> vpm.StateInfo:
     return plain.state_info(_proven_state(pool_path, name))
 
 
-@pool_pctxt.entrypoint
+@privsep.entrypoint
 def _proven_state(pool_path: str, name: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
         info = pool.verify_state(pool.lookup(name).id)
     return plain.of(info)
 
 
-@pool_pctxt.entrypoint
-def lost_memory(pool_path, name):
+@privsep.entrypoint
+def lost_memory(pool_path: str, name: str) -> str | None:
     """Why the pager ended a pVM's latest QEMU, in words; None if it did not.
 
     A pVM without a region has lost nothing.
@@ -173,8 +173,8 @@ def lost_memory(pool_path, name):
     return stats.error if stats.fatal else None
 
 
-@pool_pctxt.entrypoint
-def discard_state(pool_path, name):
+@privsep.entrypoint
+def discard_state(pool_path: str, name: str) -> None:
     """Make any state stale, because it shall never be resumed."""
     with vpm.Pool(pool_path) as pool, contextlib.suppress(vpm.NotFound):
         pool.begin_epoch(pool.lookup(name).id)
@@ -192,7 +192,7 @@ def predict(pool_path: str, run_dir: str, name: str,
     return known, budget.Prediction(**fields)
 
 
-@pool_pctxt.entrypoint
+@privsep.entrypoint
 def _predict(pool_path: str, run_dir: str, name: str,
              number: int) -> tuple[bool, dict[str, Any]]:
     with vpm.Pool(pool_path) as pool:
@@ -200,4 +200,4 @@ def _predict(pool_path: str, run_dir: str, name: str,
     priorities = {one: notes.read_priority(run_dir, one) for one in there}
     priorities.setdefault(name, number)
     return name in there, dataclasses.asdict(budget.predict(
-        priorities, budget.load(pool_path), os.cpu_count()))
+        priorities, budget.load(pool_path), os.cpu_count() or 1))

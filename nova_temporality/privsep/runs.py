@@ -16,6 +16,7 @@ See :mod:`nova_temporality.vpm.runlock` for why there has to be somebody who
 says so.
 """
 
+from collections import abc
 import contextlib
 import dataclasses
 import fcntl
@@ -27,8 +28,8 @@ from typing import Any
 from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
+from nova_temporality import privsep
 from nova_temporality.privsep import plain
-from nova_temporality.privsep import pool_pctxt
 from nova_temporality.qemu import incoming
 from nova_temporality.qemu import qmp
 from nova_temporality.snapshot import loading
@@ -41,7 +42,7 @@ _LOCK_TIMEOUT = 10
 
 # Locks that nova-compute holds through us, by the pVM's name. When it dies,
 # this process ends and the kernel drops them.
-_held = {}
+_held: dict[str, runlock.RunLock] = {}
 _held_guard = threading.Lock()
 
 
@@ -63,10 +64,12 @@ class Suspension:
     fixated_ms: float
 
 
-@pool_pctxt.entrypoint
-def prepare_boot(pool_path, run_dir, name, gid, number):
+@privsep.entrypoint
+def prepare_boot(pool_path: str, run_dir: str, name: str, gid: int,
+                 number: int) -> None:
     """Make a region ready for a cold boot: no memory, no state, no socket.
 
+    :param gid: group id that QEMU runs under
     :param number: the pVM's priority
     """
     _refuse_if_loading(pool_path, name)
@@ -81,10 +84,12 @@ def prepare_boot(pool_path, run_dir, name, gid, number):
     notes.write_priority(run_dir, name, number)
 
 
-@pool_pctxt.entrypoint
-def prepare_recovery(pool_path, run_dir, name, gid, number):
+@privsep.entrypoint
+def prepare_recovery(pool_path: str, run_dir: str, name: str, gid: int,
+                     number: int) -> None:
     """Make ready for a QEMU that will load the region's state.
 
+    :param gid: group id that QEMU runs under
     :param number: the pVM's priority
     """
     _refuse_if_loading(pool_path, name)
@@ -97,7 +102,7 @@ def prepare_recovery(pool_path, run_dir, name, gid, number):
     notes.set_recovering(run_dir, name, True)
 
 
-def _make_qmp_dir(run_dir, region, gid):
+def _make_qmp_dir(run_dir: str, region: vpm.RegionInfo, gid: int) -> None:
     path = paths.qmp_dir(run_dir, region.name)
     os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
     shutil.rmtree(path, ignore_errors=True)
@@ -106,14 +111,14 @@ def _make_qmp_dir(run_dir, region, gid):
         os.chown(path, region.uid, gid)
 
 
-@pool_pctxt.entrypoint
-def finish_recovery(run_dir, name):
+@privsep.entrypoint
+def finish_recovery(run_dir: str, name: str) -> None:
     """The recovery ended, one way or the other."""
     notes.set_recovering(run_dir, name, False)
 
 
-@pool_pctxt.entrypoint
-def is_recovering(run_dir, name):
+@privsep.entrypoint
+def is_recovering(run_dir: str, name: str) -> bool:
     """Whether a recovery began since the host booted and did not end."""
     return notes.is_recovering(run_dir, name)
 
@@ -128,7 +133,7 @@ def load(pool_path: str, run_dir: str, name: str,
     return plain.state_info(_load(pool_path, run_dir, name, timeout))
 
 
-@pool_pctxt.entrypoint
+@privsep.entrypoint
 def _load(pool_path: str, run_dir: str, name: str,
           timeout: float) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
@@ -151,13 +156,13 @@ def suspend(run_dir: str, name: str) -> Suspension:
     return Suspension(_suspend(run_dir, name)['fixated_ms'])
 
 
-@pool_pctxt.entrypoint
+@privsep.entrypoint
 def _suspend(run_dir: str, name: str) -> dict[str, Any]:
     return client.call(run_dir, 'suspend', name=name)
 
 
 @contextlib.contextmanager
-def allowed_to_run(pool_path, name):
+def allowed_to_run(pool_path: str, name: str) -> abc.Iterator[None]:
     """The context in which a pVM's vCPUs may be started.
 
     On entry any state is durably stale. The notifier does not fixate the
@@ -170,18 +175,18 @@ def allowed_to_run(pool_path, name):
         _end_run(name)
 
 
-@pool_pctxt.entrypoint
-def _begin_run(pool_path, name):
+@privsep.entrypoint
+def _begin_run(pool_path: str, name: str) -> None:
     _take_run_lock(pool_path, name)
 
 
-@pool_pctxt.entrypoint
-def _end_run(name):
+@privsep.entrypoint
+def _end_run(name: str) -> None:
     _drop_run_lock(name)
 
 
-@pool_pctxt.entrypoint
-def begin_move(pool_path, run_dir, name):
+@privsep.entrypoint
+def begin_move(pool_path: str, run_dir: str, name: str) -> None:
     """Keep a pVM that comes or goes, live, from being fixated here.
 
     Another host has, or will have, a part in its memory or runs it, so no
@@ -198,18 +203,18 @@ def begin_move(pool_path, run_dir, name):
         client.call(run_dir, 'refresh')
 
 
-@pool_pctxt.entrypoint
-def end_move(run_dir, name):
+@privsep.entrypoint
+def end_move(run_dir: str, name: str) -> None:
     """The end of what begin_move() began; harmless if nothing did."""
     _end_move(run_dir, name)
 
 
-def _end_move(run_dir, name):
+def _end_move(run_dir: str, name: str) -> None:
     notes.set_moving(run_dir, name, False)
     _drop_run_lock(name)
 
 
-def _take_run_lock(pool_path, name):
+def _take_run_lock(pool_path: str, name: str) -> None:
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
         lock = runlock.RunLock(region)
@@ -224,15 +229,15 @@ def _take_run_lock(pool_path, name):
         _held[name] = lock
 
 
-def _drop_run_lock(name):
+def _drop_run_lock(name: str) -> None:
     with _held_guard:
         lock = _held.pop(name, None)
     if lock:
         lock.close()
 
 
-@pool_pctxt.entrypoint
-def check_pager(pool_path, name):
+@privsep.entrypoint
+def check_pager(pool_path: str, name: str) -> None:
     """Make sure that a pager serves a paged region, before vCPUs run.
 
     A security policy may keep LD_PRELOAD from QEMU, which would then run on
@@ -256,7 +261,7 @@ def check_pager(pool_path, name):
         (name, vpm.PRELOAD_PATH))
 
 
-def _refuse_if_loading(pool_path, name):
+def _refuse_if_loading(pool_path: str, name: str) -> None:
     if loading.unfinished(pool_path, name):
         raise LoadUnfinished(
             'a snapshot was not loaded to the end into %s, whose memory and '
