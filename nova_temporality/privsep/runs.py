@@ -79,7 +79,7 @@ def prepare_boot(pool_path: str, run_dir: str, name: str, gid: int,
         if region.epoch:
             pool.scrub(region.id)
     notes.set_recovering(run_dir, name, False)
-    _end_move(run_dir, name)
+    end_move(run_dir, name)
     _make_qmp_dir(run_dir, region, gid)
     notes.write_priority(run_dir, name, number)
 
@@ -98,7 +98,7 @@ def prepare_recovery(pool_path: str, run_dir: str, name: str, gid: int,
     lease.refuse_if_in_use(region)
     _make_qmp_dir(run_dir, region, gid)
     notes.write_priority(run_dir, name, number)
-    _end_move(run_dir, name)
+    end_move(run_dir, name)
     notes.set_recovering(run_dir, name, True)
 
 
@@ -206,10 +206,6 @@ def begin_move(pool_path: str, run_dir: str, name: str) -> None:
 @privsep.entrypoint
 def end_move(run_dir: str, name: str) -> None:
     """The end of what begin_move() began; harmless if nothing did."""
-    _end_move(run_dir, name)
-
-
-def _end_move(run_dir: str, name: str) -> None:
     notes.set_moving(run_dir, name, False)
     _drop_run_lock(name)
 
