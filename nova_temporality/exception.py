@@ -12,6 +12,8 @@
 
 """Faults that a Nova user or operator gets to see."""
 
+from typing import NoReturn
+
 from nova import exception
 
 
@@ -25,6 +27,18 @@ class NotPossible(exception.InvalidInput):
 
 
 # Nova keeps 255 characters of a fault, so the reason comes early in these.
+
+
+def refuse(what: str, remedy: str) -> NoReturn:
+    """Refuse what a pVM cannot have.
+
+    :param what: it, in words
+    :param remedy: what to do instead
+    :raises NotPossible:
+    """
+    raise NotPossible(reason='A persistent server cannot have %s; %s' %
+                      (what, remedy))
+
 
 class MemoryLost(exception.NovaException):
     """A page of a paged server could not be had, so its QEMU was ended.

@@ -28,7 +28,7 @@ from oslo_upgradecheck import upgradecheck
 from nova_temporality import conf
 from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
-from nova_temporality.virt import checks
+from nova_temporality.virt import disks
 from nova_temporality.virt import versions
 from nova_temporality import vpm
 
@@ -85,7 +85,7 @@ class Checks(upgradecheck.UpgradeCommands):
         modes = dict(mode.partition('=')[::2]
                      for mode in CONF.libvirt.disk_cachemodes)
         for kind, mode in sorted(modes.items()):
-            if mode not in checks.SAFE_CACHE_MODES:
+            if mode not in disks.SAFE_CACHE_MODES:
                 return _failure(
                     "[libvirt] disk_cachemodes has '%s=%s', with which "
                     'persistent servers are refused: writes that were '

@@ -17,7 +17,7 @@ from nova.scheduler import request_filter as nova_request_filter
 from nova_temporality.scheduler import request_filter
 
 
-def register():
+def register() -> list[type]:
     """Add the request filter; name this in ``available_filters``.
 
     Nova has no hook for request filters of others, but it calls functions

@@ -16,6 +16,9 @@ The rule is enforced in nova-scheduler, with the policy file, the rules and the
 roles of Nova's API: Nova has no hook for it in the API itself.
 """
 
+from __future__ import annotations
+
+from nova import context as nova_context
 from nova import policy as nova_policy
 from oslo_policy import policy
 
@@ -29,16 +32,13 @@ _RULE = policy.DocumentedRuleDefault(
     operations=[{'path': '/servers', 'method': 'POST'}])
 
 
-def list_rules():
+def list_rules() -> list[policy.DocumentedRuleDefault]:
     """Entry point of the group oslo.policy.policies."""
     return [_RULE]
 
 
-def may_create_by_property(context):
-    """Whether the user of a request may.
-
-    :param context: nova.context.RequestContext
-    """
+def may_create_by_property(context: nova_context.RequestContext) -> bool:
+    """Whether the user of a request may."""
     nova_policy.init()
     if CREATE_BY_PROPERTY not in nova_policy._ENFORCER.registered_rules:
         nova_policy._ENFORCER.register_default(_RULE)

@@ -10,7 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Translates the wish for persistence into a request to Placement."""
+"""Has a pVM claim NVRAM from Placement."""
+
+from __future__ import annotations
 
 from nova import context as nova_context
 from nova import exception
@@ -19,17 +21,21 @@ from nova.scheduler import request_filter
 
 from nova_temporality import conf
 from nova_temporality.scheduler import policy
+from nova_temporality.spec import errors
 from nova_temporality.spec import persistence
 from nova_temporality.spec import resources
-from nova_temporality.spec import sizing
+from nova_temporality.spec import server_spec
 
 
-def _is_or_becomes_pvm(ctxt, request_spec):
-    """Whether the server to be placed is, or shall become, a pVM.
+def _spec(ctxt: nova_context.RequestContext,
+          request_spec: objects.RequestSpec) -> server_spec.ServerSpec:
+    """What the server to be placed is, or shall become.
 
     RequestSpec carries no server metadata. A new server has it in its build
-    request; for one that moves, what was decided at its spawn holds, and what
+    request. For one that moves, what was decided at its spawn holds, and what
     the flavor says that it is resized to.
+
+    :raises InvalidSpec: naming the value and the remedy
     """
     uuid = request_spec.instance_uuid
     try:
@@ -40,43 +46,40 @@ def _is_or_becomes_pvm(ctxt, request_spec):
         with nova_context.target_cell(ctxt, mapping.cell_mapping) as cctxt:
             instance = objects.Instance.get_by_uuid(
                 cctxt, uuid, expected_attrs=['metadata', 'system_metadata'])
-        if persistence.frozen(instance) is not None:
-            return persistence.with_flavor(instance,
-                                           _extra_specs(request_spec.flavor))
-    if persistence.by_property(instance.metadata) and (
+        if persistence.decision(instance) is not None:
+            return server_spec.resized(instance, request_spec.flavor)
+    if persistence.is_requested_by_property(instance.metadata) and (
             not policy.may_create_by_property(ctxt)):
-        raise persistence.BadWish(
+        raise errors.InvalidSpec(
             "Policy does not allow the server property '%s=true' here (%s)" %
             (persistence.SERVER_PROPERTY, policy.CREATE_BY_PROPERTY))
-    return persistence.asked(
-        _extra_specs(request_spec.flavor), instance.system_metadata,
-        instance.metadata, conf.CONF.temporality.allow_server_property)
-
-
-def _extra_specs(flavor):
-    return flavor.extra_specs if 'extra_specs' in flavor else {}
+    return server_spec.requested(
+        request_spec.flavor, instance.system_metadata, instance.metadata,
+        conf.CONF.temporality.allow_server_property)
 
 
 @request_filter.trace_request_filter
-def claim_nvram(ctxt, request_spec):
+def claim_nvram(ctxt: nova_context.RequestContext,
+                request_spec: objects.RequestSpec) -> bool:
     """Let a pVM claim NVRAM instead of ordinary memory.
 
-    :raises nova.exception.RequestFilterFailed: with the text of a wish or
-        size that can't be understood; Nova puts it into the server's fault
+    :returns: whether the request was changed
+    :raises nova.exception.RequestFilterFailed: the server, its image or its
+        flavor asks for what cannot be had; Nova puts the text into the
+        server's fault
     """
     try:
-        persistent = _is_or_becomes_pvm(ctxt, request_spec)
-        if not persistent:
-            return False
-        nvram_mb = sizing.nvram_mb(request_spec.flavor.memory_mb,
-                                   _extra_specs(request_spec.flavor))
-    except (persistence.BadWish, sizing.BadSize) as exc:
+        spec = _spec(ctxt, request_spec)
+    except errors.InvalidSpec as exc:
         raise exception.RequestFilterFailed(reason=str(exc))
+    if not spec.is_persistent:
+        return False
     # The scheduler's copy of the request spec is never saved, so this
     # neither reaches the flavor nor the next request.
     flavor = request_spec.flavor
-    flavor.extra_specs = dict(_extra_specs(flavor), **{
-        'resources:%s' % resources.NVRAM_MB: str(nvram_mb),
+    extra_specs = flavor.extra_specs if 'extra_specs' in flavor else {}
+    flavor.extra_specs = dict(extra_specs, **{
+        'resources:%s' % resources.NVRAM_MB: str(spec.nvram_mb),
         'resources:MEMORY_MB': '0',
         'trait:%s' % resources.TRAIT: 'required',
     })

@@ -9,30 +9,23 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-
 """How long an outage may be that a server is to run on after."""
+
+from collections import abc
+
+from nova_temporality.spec import numbers
 
 MAX_OUTAGE_EXTRA_SPEC = 'temporality:max_outage'
 
 
-class BadLimit(ValueError):
-    """An extra spec that is no number of seconds."""
-
-
-def max_outage(extra_specs, default=0):
-    """Seconds that a server's outage may last; 0: any time.
+def of_flavor(extra_specs: abc.Mapping[str, str]) -> int | None:
+    """Seconds that a server's outage may last.
 
     :param extra_specs: of its flavor
-    :param default: [temporality] max_outage
-    :raises BadLimit: naming the offending value and what is possible
+    :returns: 0 for any time; None if the flavor does not say
+    :raises InvalidSpec: naming the value and what is possible
     """
-    value = extra_specs.get(MAX_OUTAGE_EXTRA_SPEC, default)
-    try:
-        seconds = int(value)
-    except ValueError:
-        seconds = -1
-    if seconds < 0:
-        raise BadLimit(
-            "Flavor extra spec '%s' is '%s'; it must be a whole number of "
-            "seconds, 0 for no limit" % (MAX_OUTAGE_EXTRA_SPEC, value))
-    return seconds
+    if MAX_OUTAGE_EXTRA_SPEC not in extra_specs:
+        return None
+    return numbers.read(extra_specs, MAX_OUTAGE_EXTRA_SPEC,
+                        'a whole number of seconds, 0 for no limit', 0)

@@ -9,121 +9,136 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-
-"""Who is asked to be a pVM: the wish for persistence and its places.
+"""Who asks for a server to be a pVM, and what was decided.
 
 A server's whole memory is made persistent when the flavor, the image or the
 server itself asks for it. What was decided when the server was spawned is
 frozen in its system metadata, because server metadata can change later.
 """
 
+from __future__ import annotations
+
+from collections import abc
+
+from nova import objects
 from oslo_utils import strutils
+
+from nova_temporality.spec import errors
 
 FLAVOR_EXTRA_SPEC = 'temporality:persistent'
 IMAGE_PROPERTY = 'temporality_persistent'
 SERVER_PROPERTY = 'persistent'
 
-# Nova keeps the properties of the image that a server was created from in
-# the server's system metadata, under this prefix.
 _IMAGE_PREFIX = 'image_'
-_FROZEN = 'temporality_persistent'
-_FROZEN_OWN = 'temporality_own_wish'
+_DECISION = 'temporality_persistent'
+_DECISION_OF_SERVER = 'temporality_own_wish'
 
 
-class BadWish(ValueError):
-    """A wish for persistence that can't be understood or isn't allowed."""
-
-
-def _read(place, values, key):
-    if key not in values:
-        return False
-    try:
-        return strutils.bool_from_string(values[key], strict=True)
-    except ValueError:
-        raise BadWish(
-            "%(place)s '%(key)s' is '%(value)s', which is neither true nor "
-            "false; set it to 'true' or 'false', or remove it" %
-            {'place': place, 'key': key, 'value': values[key]})
-
-
-def asked(extra_specs, system_metadata, metadata, property_allowed=True):
+def is_requested(extra_specs: abc.Mapping[str, str],
+                 system_metadata: abc.Mapping[str, str],
+                 metadata: abc.Mapping[str, str],
+                 property_allowed: bool = True) -> bool:
     """Whether a new server shall be a pVM.
 
     :param extra_specs: of the flavor
     :param system_metadata: of the server, holding the image's properties
     :param metadata: of the server, set by the tenant
     :param property_allowed: whether tenants may ask by the server property
-    :raises BadWish: naming the offending value and the remedy
+    :raises InvalidSpec: naming the value and the remedy
     """
-    flavor = _read('Flavor extra spec', extra_specs, FLAVOR_EXTRA_SPEC)
-    own = own_wish(system_metadata, metadata)
-    if by_property(metadata) and not property_allowed:
-        raise BadWish(
+    by_flavor = is_requested_by_flavor(extra_specs)
+    by_server = is_requested_by_server(system_metadata, metadata)
+    if is_requested_by_property(metadata) and not property_allowed:
+        raise errors.InvalidSpec(
             "Server property '%s=true' is switched off in this cloud; use a "
             "flavor with extra spec '%s=true' instead" %
             (SERVER_PROPERTY, FLAVOR_EXTRA_SPEC))
-    return flavor or own
+    return by_flavor or by_server
 
 
-def own_wish(system_metadata, metadata):
+def is_requested_by_flavor(extra_specs: abc.Mapping[str, str]) -> bool:
+    """Whether a flavor asks.
+
+    :raises InvalidSpec: naming the value and the remedy
+    """
+    return _read('Flavor extra spec', extra_specs, FLAVOR_EXTRA_SPEC)
+
+
+def is_requested_by_server(system_metadata: abc.Mapping[str, str],
+                           metadata: abc.Mapping[str, str]) -> bool:
     """Whether a new server or its image asks, whatever its flavor says.
 
-    :raises BadWish: naming the offending value and the remedy
+    :raises InvalidSpec: naming the value and the remedy
     """
-    image = _read('Image property',
-                  {key[len(_IMAGE_PREFIX):]: value
-                   for key, value in system_metadata.items()
-                   if key.startswith(_IMAGE_PREFIX)}, IMAGE_PROPERTY)
-    return by_property(metadata) or image
+    by_image = _read('Image property',
+                     {key[len(_IMAGE_PREFIX):]: value
+                      for key, value in system_metadata.items()
+                      if key.startswith(_IMAGE_PREFIX)}, IMAGE_PROPERTY)
+    return is_requested_by_property(metadata) or by_image
 
 
-def by_property(metadata):
+def is_requested_by_property(metadata: abc.Mapping[str, str]) -> bool:
     """Whether a new server's own property asks.
 
-    :raises BadWish: naming the offending value and the remedy
+    :raises InvalidSpec: naming the value and the remedy
     """
     return _read('Server property', metadata, SERVER_PROPERTY)
 
 
-def freeze(instance, persistent, own=False):
+def _read(place: str, values: abc.Mapping[str, str], key: str) -> bool:
+    if key not in values:
+        return False
+    try:
+        return strutils.bool_from_string(values[key], strict=True)
+    except ValueError:
+        raise errors.InvalidSpec(
+            "%(place)s '%(key)s' is '%(value)s', which is neither true nor "
+            "false; set it to 'true' or 'false', or remove it" %
+            {'place': place, 'key': key, 'value': values[key]})
+
+
+def freeze(instance: objects.Instance, is_persistent: bool,
+           by_server: bool = False) -> None:
     """Record the decision on a server for its lifetime (not saved here).
 
-    :param own: whether the server or its image asked
+    :param by_server: whether the server or its image asked
     """
-    instance.system_metadata[_FROZEN] = str(persistent).lower()
-    instance.system_metadata[_FROZEN_OWN] = str(own).lower()
+    instance.system_metadata[_DECISION] = str(is_persistent).lower()
+    instance.system_metadata[_DECISION_OF_SERVER] = str(by_server).lower()
 
 
-def with_flavor(instance, extra_specs):
+def with_flavor(instance: objects.Instance,
+                extra_specs: abc.Mapping[str, str]) -> bool:
     """Whether a server that was spawned is a pVM with this flavor.
 
-    The flavor may change with a resize, what the server itself asked for when
+    The flavor may change with a resize. What the server itself asked for when
     it was created may not.
 
     :param extra_specs: of the flavor
-    :raises BadWish: naming the offending value and the remedy
+    :raises InvalidSpec: naming the value and the remedy
     """
-    own = instance.system_metadata.get(_FROZEN_OWN) == 'true'
-    return _read('Flavor extra spec', extra_specs, FLAVOR_EXTRA_SPEC) or own
+    by_server = instance.system_metadata.get(_DECISION_OF_SERVER) == 'true'
+    return is_requested_by_flavor(extra_specs) or by_server
 
 
-def refreeze(instance, extra_specs):
+def freeze_with_flavor(instance: objects.Instance,
+                       extra_specs: abc.Mapping[str, str]) -> bool:
     """Change the recorded decision to that of :func:`with_flavor`.
 
     :returns: whether it is another one now (not saved here)
     """
-    before = frozen(instance)
+    before = decision(instance)
     after = with_flavor(instance, extra_specs)
-    instance.system_metadata[_FROZEN] = str(after).lower()
+    instance.system_metadata[_DECISION] = str(after).lower()
     return before is not after
 
 
-def frozen(instance):
-    """The decision of :func:`freeze`; None when none was taken yet."""
-    value = instance.system_metadata.get(_FROZEN)
+def decision(instance: objects.Instance) -> bool | None:
+    """What was decided by :func:`freeze`; None before that."""
+    value = instance.system_metadata.get(_DECISION)
     return None if value is None else value == 'true'
 
 
-def is_pvm(instance):
+def is_pvm(instance: objects.Instance) -> bool:
     """Whether a server was spawned as a pVM."""
-    return frozen(instance) is True
+    return decision(instance) is True

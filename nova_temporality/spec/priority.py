@@ -18,6 +18,8 @@ time run out, what comes later is lost and not what matters most.
 
 from collections import abc
 
+from nova_temporality.spec import numbers
+
 EXTRA_SPEC = 'temporality:priority'
 
 MIN = 0
@@ -25,33 +27,22 @@ MAX = 100
 DEFAULT = 50
 
 
-class BadPriority(ValueError):
-    """An extra spec that is no priority."""
-
-
 def parse(text: str) -> int | None:
     """Return the priority that a text is; None if it is none."""
-    try:
-        number = int(text)
-    except ValueError:
-        return None
-    return number if MIN <= number <= MAX else None
+    return numbers.parse(text, MIN, MAX)
 
 
 def of_flavor(extra_specs: abc.Mapping[str, str]) -> int:
-    """The priority that a flavor's extra specs ask for.
+    """The priority that a flavor asks for.
 
-    :raises BadPriority: naming the offending value and what is possible
+    :param extra_specs: of the flavor
+    :raises InvalidSpec: naming the value and what is possible
     """
     if EXTRA_SPEC not in extra_specs:
         return DEFAULT
-    number = parse(extra_specs[EXTRA_SPEC])
-    if number is None:
-        raise BadPriority(
-            "Flavor extra spec '%s' is '%s'; it must be a whole number from "
-            "%d (last) to %d (first)" % (EXTRA_SPEC, extra_specs[EXTRA_SPEC],
-                                         MIN, MAX))
-    return number
+    return numbers.read(
+        extra_specs, EXTRA_SPEC,
+        'a whole number from %d (last) to %d (first)' % (MIN, MAX), MIN, MAX)
 
 
 def waves(priorities: abc.Mapping[str, int]) -> list[list[str]]:

@@ -9,12 +9,17 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-
 """How much NVRAM a pVM gets: all of its memory, or a part of it.
 
-With less NVRAM than memory a server is paged (virtual persistent memory, VPM,
-in Temporality, SRDS 2015, section 4): cold pages go to a durable swap file.
+A server with less NVRAM than memory is *paged*: cold pages go to a durable
+swap file (virtual persistent memory, VPM, in Temporality, SRDS 2015,
+section 4).
 """
+
+from collections import abc
+
+from nova_temporality.spec import errors
+from nova_temporality.spec import numbers
 
 MRR_EXTRA_SPEC = 'temporality:mrr'
 NVRAM_EXTRA_SPEC = 'temporality:nvram_mb'
@@ -23,40 +28,30 @@ MRR_MIN = 10
 MRR_MAX = 100
 
 
-class BadSize(ValueError):
-    """An extra spec that no size can be made of."""
-
-
-def _number(extra_specs, key, low, high, unit):
-    value = extra_specs[key]
-    try:
-        number = int(value)
-    except ValueError:
-        number = None
-    if number is None or not low <= number <= high:
-        raise BadSize(
-            "Flavor extra spec '%s' is '%s'; it must be a whole number from "
-            "%d to %d (%s)" % (key, value, low, high, unit))
-    return number
-
-
-def nvram_mb(memory_mb, extra_specs):
+def nvram_mb(memory_mb: int, extra_specs: abc.Mapping[str, str]) -> int:
     """The MiB of NVRAM for a pVM; less than its memory if it is paged.
 
     :param memory_mb: the flavor's memory, MiB
     :param extra_specs: of the flavor
-    :raises BadSize: naming the offending value and what is possible
+    :raises InvalidSpec: naming the value and what is possible
     """
     if MRR_EXTRA_SPEC in extra_specs and NVRAM_EXTRA_SPEC in extra_specs:
-        raise BadSize("Flavor extra specs '%s' and '%s' exclude each other; "
-                      "remove one of them" % (MRR_EXTRA_SPEC,
-                                              NVRAM_EXTRA_SPEC))
+        raise errors.InvalidSpec(
+            "Flavor extra specs '%s' and '%s' exclude each other; remove one "
+            'of them' % (MRR_EXTRA_SPEC, NVRAM_EXTRA_SPEC))
     if MRR_EXTRA_SPEC in extra_specs:
-        mrr = _number(extra_specs, MRR_EXTRA_SPEC, MRR_MIN, MRR_MAX,
-                      'percent of the memory')
+        mrr = _read(extra_specs, MRR_EXTRA_SPEC, MRR_MIN, MRR_MAX,
+                    'percent of the memory')
         return max(1, memory_mb * mrr // 100)
     if NVRAM_EXTRA_SPEC in extra_specs:
         least = max(1, -(-memory_mb * MRR_MIN // 100))
-        return _number(extra_specs, NVRAM_EXTRA_SPEC, least, memory_mb,
-                       'MiB, at least %d %% of the memory' % MRR_MIN)
+        return _read(extra_specs, NVRAM_EXTRA_SPEC, least, memory_mb,
+                     'MiB, at least %d %% of the memory' % MRR_MIN)
     return memory_mb
+
+
+def _read(extra_specs: abc.Mapping[str, str], key: str, low: int, high: int,
+          unit: str) -> int:
+    return numbers.read(
+        extra_specs, key,
+        'a whole number from %d to %d (%s)' % (low, high, unit), low, high)

@@ -20,7 +20,7 @@ from nova_temporality.spec import priority
 from nova_temporality.spec import sizing
 
 
-def register():
+def register() -> list[base.ExtraSpecValidator]:
     """Entry point of the group nova.api.extra_spec_validators."""
     return [
         base.ExtraSpecValidator(

@@ -12,11 +12,14 @@
 
 """The agent in a guest, when the guest runs on after it stood still."""
 
+from __future__ import annotations
+
 import threading
 import time
 
 import libvirt
 from lxml import etree
+from nova.virt.libvirt import guest as libvirt_guest
 from oslo_log import log as logging
 
 LOG = logging.getLogger(__name__)
@@ -29,13 +32,13 @@ _INTERVAL = 0.1
 _PORT = "devices/channel/target[@name='org.qemu.guest_agent.0']"
 
 
-def catch_up(guest, frozen=False):
+def catch_up(guest: libvirt_guest.Guest,
+             frozen: bool = False) -> threading.Thread:
     """Have a guest that runs again take note of the time that has passed.
 
     Nobody waits for that: what an agent answers, and when, is up to its
     guest, and other servers are to be recovered.
 
-    :param guest: nova.virt.libvirt.guest.Guest
     :param frozen: whether somebody had its file systems frozen, perhaps, who
                    will not thaw them any more
     :returns: the thread that does it
@@ -46,7 +49,7 @@ def catch_up(guest, frozen=False):
     return thread
 
 
-def _catch_up(guest, frozen):
+def _catch_up(guest: libvirt_guest.Guest, frozen: bool) -> None:
     try:
         if not _wait_connected(guest):
             return
@@ -63,7 +66,7 @@ def _catch_up(guest, frozen):
         guest.sync_guest_time()
 
 
-def _wait_connected(guest):
+def _wait_connected(guest: libvirt_guest.Guest) -> bool:
     """Wait until libvirt knows the agent; whether there is one."""
     deadline = time.monotonic() + _PATIENCE
     while True:

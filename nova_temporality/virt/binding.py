@@ -10,15 +10,18 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a pVM's QEMU is given on one host, and how another one gets to know.
+"""What a pVM's QEMU is given on one host, and how another host gets to know.
 
 The source of a live migration makes the domain's XML for its target, and Nova
 has no field in which the target could tell what is to be in there. So the
 target notes it in the server's system metadata, for as long as it takes.
 """
 
+from __future__ import annotations
+
 import dataclasses
 
+from nova import context as nova_context
 from nova import objects
 
 from nova_temporality.host import paths
@@ -27,14 +30,14 @@ _PREFIX = 'temporality_target_'
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Binding:
     """A region and a run_dir on some host.
 
-    :param memory_path: the region's memory file
-    :param uid: user id that QEMU runs under; 0 is libvirt's choice
-    :param gid: group id that QEMU runs under
-    :param run_dir: [temporality] run_dir
-    :param name: of the pVM
+    :ivar memory_path: the region's memory file
+    :ivar uid: user id that QEMU runs under; 0 is libvirt's choice
+    :ivar gid: group id that QEMU runs under
+    :ivar run_dir: [temporality] run_dir
+    :ivar name: of the pVM
     """
 
     memory_path: str
@@ -44,43 +47,48 @@ class Place:
     name: str
 
     @property
-    def fixate_socket(self):
+    def fixate_socket(self) -> str:
+        """Path of the monitor socket for the event."""
         return paths.fixate_socket(self.run_dir, self.name)
 
     @property
-    def watch_socket(self):
+    def watch_socket(self) -> str:
+        """Path of the monitor socket for the time before and after."""
         return paths.watch_socket(self.run_dir, self.name)
 
     @property
-    def recover_socket(self):
+    def recover_socket(self) -> str:
+        """Path of the monitor socket through which a state is loaded."""
         return paths.recover_socket(self.run_dir, self.name)
 
 
-def announce(context, there):
-    """Note the place that a server is about to be migrated to."""
-    instance = _fresh(context, there.name)
-    for field in dataclasses.fields(there):
+def announce(context: nova_context.RequestContext, target: Binding) -> None:
+    """Note the binding on the host that a server is about to move to."""
+    instance = _fresh(context, target.name)
+    for field in dataclasses.fields(target):
         instance.system_metadata[_PREFIX + field.name] = str(
-            getattr(there, field.name))
+            getattr(target, field.name))
     instance.save()
 
 
-def announced(context, name):
-    """The Place of announce().
+def announced(context: nova_context.RequestContext, name: str) -> Binding:
+    """Read what announce() noted.
 
     :param name: of the pVM
     :raises LookupError: nobody announced any
     """
     noted = _fresh(context, name).system_metadata
     try:
-        return Place(**{field.name: field.type(noted[_PREFIX + field.name])
-                        for field in dataclasses.fields(Place)})
+        return Binding(
+            memory_path=noted[_PREFIX + 'memory_path'],
+            uid=int(noted[_PREFIX + 'uid']), gid=int(noted[_PREFIX + 'gid']),
+            run_dir=noted[_PREFIX + 'run_dir'], name=noted[_PREFIX + 'name'])
     except KeyError:
         raise LookupError('the target has not made ready for the memory of '
                           '%s; does it run TemporalityDriver?' % name)
 
 
-def forget(context, name):
+def forget(context: nova_context.RequestContext, name: str) -> None:
     """Remove the note of announce(), if there is any."""
     instance = _fresh(context, name)
     noted = [key for key in instance.system_metadata
@@ -91,7 +99,8 @@ def forget(context, name):
         instance.save()
 
 
-def _fresh(context, name):
+def _fresh(context: nova_context.RequestContext,
+           name: str) -> objects.Instance:
     # What nova-compute has in its hands is older, and saved at other times.
     return objects.Instance.get_by_uuid(context, name,
                                         expected_attrs=['system_metadata'])

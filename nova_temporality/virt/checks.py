@@ -17,18 +17,18 @@ allocated; the second looks at the finished guest configuration, whatever
 way it was made.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
+from nova import objects
 from nova.virt import hardware
 from nova.virt.libvirt import config as vconfig
 
 from nova_temporality import exception
+from nova_temporality.virt import disks
 
-# O_DIRECT: what the guest was told is written does not sit in the host's
-# page cache, which a power cut empties while the guest's memory survives.
-SAFE_CACHE_MODES = ('none', 'directsync')
-
-# O_DIRECT pins pages of the guest, which a pager must be able to take away;
-# this one flushes every write instead.
-SAFE_CACHE_MODES_PAGED = ('writethrough',)
+_refuse = exception.refuse
 
 _REFUSED_EXTRA_SPECS = {
     'hw:mem_page_size': 'huge pages',
@@ -53,12 +53,9 @@ _UNSAFE_NET_TYPES = {'vhostuser': 'vhost-user', 'vdpa': 'vDPA',
                      'hostdev': 'PCI passthrough'}
 
 
-def _refuse(what, remedy):
-    raise exception.NotPossible(
-        reason='A persistent server cannot have %s; %s' % (what, remedy))
-
-
-def check_request(instance, flavor, image_meta, network_info, virt_type):
+def check_request(instance: objects.Instance, flavor: objects.Flavor,
+                  image_meta: objects.ImageMeta,
+                  network_info: Any, virt_type: str) -> None:
     """Refuse what is known before anything was made for the server.
 
     :param flavor: that it has, or shall be resized to
@@ -94,27 +91,11 @@ def check_request(instance, flavor, image_meta, network_info, virt_type):
                     'use a network back end that connects taps')
 
 
-def check_cache_mode(mode, source_type, disk, safe_modes=SAFE_CACHE_MODES):
-    """Refuse a disk cache mode that forgets what was written.
-
-    :param mode: of libvirt; None is its default
-    :param source_type: of the disk, a key of [libvirt] disk_cachemodes
-    :param disk: which disk, in words
-    :raises NotPossible: naming the value and the remedy
-    """
-    if mode not in safe_modes:
-        _refuse(
-            "disk cache mode '%s' (%s): writes that were completed could be "
-            "lost while its memory survives" % (mode or 'default', disk),
-            "set [libvirt] disk_cachemodes = %s=none, or =directsync, on "
-            "storage that supports O_DIRECT" % source_type)
-
-
-def check_guest(guest, paged=False):
+def check_guest(guest: vconfig.LibvirtConfigGuest,
+                is_paged: bool = False) -> None:
     """Refuse a guest configuration that could corrupt or lose data.
 
-    :param guest: nova.virt.libvirt.config.LibvirtConfigGuest
-    :param paged: whether it has less NVRAM than memory
+    :param is_paged: whether it has less NVRAM than memory
     :raises NotPossible: naming the value and the remedy
     """
     if guest.membacking is not None or guest.numatune is not None or (
@@ -126,10 +107,10 @@ def check_guest(guest, paged=False):
     if guest.launch_security is not None:
         _refuse('memory encryption', 'use a flavor and image without it')
     for device in guest.devices:
-        _check_device(device, paged)
+        _check_device(device, is_paged)
 
 
-def _check_device(device, paged):
+def _check_device(device: Any, is_paged: bool) -> None:
     if isinstance(device, vconfig.LibvirtConfigGuestHostdev):
         _refuse('host devices', 'use a flavor and ports without them')
     if isinstance(device, vconfig.LibvirtConfigGuestFilesys):
@@ -141,25 +122,4 @@ def _check_device(device, paged):
         _refuse('%s ports' % _UNSAFE_NET_TYPES[device.net_type],
                 'use a network back end that connects taps')
     if isinstance(device, vconfig.LibvirtConfigGuestDisk):
-        check_disk(device, paged)
-
-
-def check_disk(disk, paged):
-    """Refuse a disk that could corrupt or lose data.
-
-    :param disk: nova.virt.libvirt.config.LibvirtConfigGuestDisk
-    :param paged: whether the server has less NVRAM than memory
-    :raises NotPossible: naming the value and the remedy
-    """
-    if disk.shareable:
-        _refuse("shareable disks (%s)" % disk.target_dev, 'detach them')
-    # What is only read can be read again, but must not be read into pages
-    # that a pager took away.
-    if disk.readonly and not paged:
-        return
-    if disk.source_device == 'lun' and paged:
-        _refuse('SCSI passthrough (%s) with less NVRAM than memory' %
-                disk.target_dev, 'attach it as an ordinary disk')
-    check_cache_mode(disk.driver_cache, disk.source_type,
-                     'disk %s' % disk.target_dev,
-                     SAFE_CACHE_MODES_PAGED if paged else SAFE_CACHE_MODES)
+        disks.check(device, is_paged)

@@ -16,6 +16,8 @@ Through nova-conductor, with the configuration of the host's nova-compute: so
 it is the right Nova that is asked, and needs no credentials of its own.
 """
 
+from collections import abc
+
 from nova.compute import vm_states
 from nova.conductor import rpcapi as conductor_rpcapi
 import nova.conf
@@ -38,7 +40,7 @@ class NoAnswer(Exception):
     """Nova does not say."""
 
 
-def connect(config_files):
+def connect(config_files: abc.Iterable[str]) -> None:
     """Make ready for questions; once in a process.
 
     :param config_files: paths of nova-compute's configuration
@@ -52,7 +54,7 @@ def connect(config_files):
     objects_base.NovaObject.indirection_api = conductor_rpcapi.ConductorAPI()
 
 
-def ask(uuid):
+def ask(uuid: str) -> str | None:
     """What has become of a server that this host has memory of.
 
     :returns: DELETED, ELSEWHERE, UNKNOWN (perhaps its records were purged

@@ -18,29 +18,32 @@ XML and QEMU's documented options (docs: "memory-backend-file" in QEMU's
 invocation manual; "QEMU command-line passthrough" in libvirt's).
 """
 
+from __future__ import annotations
+
+from collections import abc
+from typing import Any
+
 from lxml import etree
 from nova.virt.libvirt import config as vconfig
 
+from nova_temporality.virt import binding
 from nova_temporality.virt import checks
+from nova_temporality.virt import disks
 from nova_temporality import vpm
 
 PRELOAD_ENV = 'LD_PRELOAD'
-
-# Requests that a virtio disk may have in flight (doc/source/contributor/
-# decisions.rst has what was measured).
-_QUEUE_SIZE = 16
 
 _QEMU_NS = 'http://libvirt.org/schemas/domain/qemu/1.0'
 _QEMU = '{%s}' % _QEMU_NS
 
 
-def _monitor_args(name, path):
+def _monitor_args(name: str, path: str) -> list[str]:
     return ['-chardev', 'socket,id=%s,path=%s,server=on,wait=off' %
             (name, _escape(path)),
             '-mon', 'chardev=%s,mode=control' % name]
 
 
-def _escape(path):
+def _escape(path: str) -> str:
     # QemuOpts separates by commas and takes a doubled one literally
     return path.replace(',', ',,')
 
@@ -48,34 +51,27 @@ def _escape(path):
 class PersistentGuest(vconfig.LibvirtConfigGuest):
     """A guest configuration made by Nova, turned into a pVM's."""
 
-    def __init__(self, guest, memory_path, size, uid, gid, genid,
-                 fixate_socket, watch_socket, paged_in=None):
+    def __init__(self, guest: vconfig.LibvirtConfigGuest,
+                 here: binding.Binding, size: int, genid: str,
+                 paging_directory: str | None = None) -> None:
         """Take over a configuration.
 
-        :param guest: LibvirtConfigGuest as Nova made it
-        :param memory_path: the region's memory file
-        :param size: bytes of it, equal to the guest's memory
-        :param uid: user id that QEMU shall run under; 0 leaves libvirt's
-        :param gid: group id that QEMU shall run under
+        :param guest: as Nova made it
+        :param here: what its QEMU is given on this host
+        :param size: bytes of memory
         :param genid: its generation ID, see nova_temporality.virt.genid
-        :param fixate_socket: path of the monitor socket for the event
-        :param watch_socket: path of the one for the time before and after
-        :param paged_in: directory of the region if it is paged, else None
+        :param paging_directory: of the region if it is paged, else None
         :raises NotPossible: if the configuration is unsafe for a pVM
         """
         super().__init__()
-        if paged_in:
-            set_right_for_paging(guest)
-        checks.check_guest(guest, paged=bool(paged_in))
+        if paging_directory:
+            _prepare_for_paging(guest)
+        checks.check_guest(guest, is_paged=bool(paging_directory))
         self.__dict__.update(guest.__dict__)
-        self._memory_path = memory_path
-        self._paged_in = paged_in
+        self._here = here
         self._size = size
-        self._uid = uid
-        self._gid = gid
         self._genid = genid
-        self._fixate_socket = fixate_socket
-        self._watch_socket = watch_socket
+        self._paging_directory = paging_directory
         # A balloon, and free page reporting with it, would punch holes into
         # the memory file and give away space that is reserved.
         self.devices = [device for device in guest.devices if not isinstance(
@@ -84,67 +80,46 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         balloon.model = 'none'
         self.add_device(balloon)
 
-    def format_dom(self):
+    def format_dom(self) -> Any:
         """The domain's XML as an lxml element."""
         root = super().format_dom()
         root.append(self._text_node('genid', self._genid))
         for disk in root.findall('devices/disk'):
-            keep_requests(disk)
-        if self._uid:
-            _add_seclabel(root, self._uid, self._gid)
+            disks.keep_requests(disk)
+        if self._here.uid:
+            _add_seclabel(root, self._here)
         self._add_commandline(root)
         return root
 
-    def _add_commandline(self, root):
-        add_args(root, _own_args(self._memory_path, self._size,
-                                 self._fixate_socket, self._watch_socket))
-        if self._paged_in:
+    def _add_commandline(self, root: Any) -> None:
+        add_args(root, _own_args(self._here, self._size))
+        if self._paging_directory:
             commandline = root.find(_QEMU + 'commandline')
             for name, value in ((PRELOAD_ENV, vpm.PRELOAD_PATH),
-                                (vpm.PRELOAD_VARIABLE, self._paged_in)):
+                                (vpm.PRELOAD_VARIABLE,
+                                 self._paging_directory)):
                 etree.SubElement(commandline, _QEMU + 'env', name=name,
                                  value=value)
 
 
-def _add_seclabel(root, uid, gid):
+def _add_seclabel(root: Any, owner: binding.Binding) -> None:
     seclabel = etree.SubElement(root, 'seclabel', type='static',
                                 model='dac', relabel='yes')
     label = etree.SubElement(seclabel, 'label')
-    label.text = '+%d:+%d' % (uid, gid)
+    label.text = '+%d:+%d' % (owner.uid, owner.gid)
 
 
-def _own_args(memory_path, size, fixate_socket, watch_socket):
+def _own_args(here: binding.Binding, size: int) -> list[str]:
     return [
         '-object',
         'memory-backend-file,id=nvram,size=%d,mem-path=%s,share=on' % (
-            size, _escape(memory_path)),
+            size, _escape(here.memory_path)),
         '-machine', 'memory-backend=nvram',
-    ] + _monitor_args('temporality-fixate', fixate_socket) + (
-        _monitor_args('temporality-watch', watch_socket))
+    ] + _monitor_args('temporality-fixate', here.fixate_socket) + (
+        _monitor_args('temporality-watch', here.watch_socket))
 
 
-def keep_requests(disk):
-    """Have a disk's requests that fail go with the state, and few in flight.
-
-    QEMU waits for all that are in flight when it stops vCPUs.
-
-    :param disk: lxml element
-    """
-    for driver in disk.findall('driver'):
-        driver.set('error_policy', 'stop')
-        driver.set('rerror_policy', 'stop')
-        if disk.find('target').get('bus') == 'virtio':
-            driver.set('queues', '1')
-            driver.set('queue_size', str(_QUEUE_SIZE))
-
-
-def set_disk_right_for_paging(disk):
-    """Make a disk's configuration use buffered I/O."""
-    disk.driver_cache = 'writethrough'
-    disk.driver_io = 'threads'
-
-
-def set_right_for_paging(guest):
+def _prepare_for_paging(guest: vconfig.LibvirtConfigGuest) -> None:
     """Make a configuration use buffered I/O and no kernel threads.
 
     O_DIRECT and vhost pin a guest's pages or write to them behind the pager's
@@ -152,13 +127,13 @@ def set_right_for_paging(guest):
     """
     for device in guest.devices:
         if isinstance(device, vconfig.LibvirtConfigGuestDisk):
-            set_disk_right_for_paging(device)
+            disks.prepare_for_paging(device)
         elif isinstance(device, vconfig.LibvirtConfigGuestInterface) and (
                 device.model == 'virtio'):
             device.driver_name = 'qemu'
 
 
-def add_args(root, args):
+def add_args(root: Any, args: abc.Iterable[str]) -> None:
     """Append QEMU arguments to a domain's passthrough command line."""
     commandline = root.find(_QEMU + 'commandline')
     if commandline is None:
@@ -168,13 +143,13 @@ def add_args(root, args):
         etree.SubElement(commandline, _QEMU + 'arg', value=arg)
 
 
-def incoming_args(recover_socket):
+def incoming_args(recover_socket: str) -> list[str]:
     """What makes a QEMU wait for a state instead of booting."""
     return _monitor_args('temporality-recover', recover_socket) + [
         '-incoming', 'defer']
 
 
-def with_incoming(xml, recover_socket):
+def with_incoming(xml: str, recover_socket: str) -> str:
     """XML of a transient domain that waits for a state.
 
     :param xml: of the domain as it ran
@@ -184,7 +159,7 @@ def with_incoming(xml, recover_socket):
     return etree.tostring(root, encoding='unicode')
 
 
-def without_incoming(xml, recover_socket):
+def without_incoming(xml: str, recover_socket: str) -> str:
     """XML of a recovered domain as if it had been booted."""
     root = etree.fromstring(xml)
     commandline = root.find(_QEMU + 'commandline')
@@ -199,7 +174,7 @@ def without_incoming(xml, recover_socket):
     return etree.tostring(root, encoding='unicode')
 
 
-def uses_memory(xml, memory_path, uid):
+def uses_memory(xml: str, memory_path: str, uid: int) -> bool:
     """Whether a domain is that of a region.
 
     :param xml: of the domain
@@ -215,7 +190,7 @@ def uses_memory(xml, memory_path, uid):
         not uid or any(label.startswith('+%d:' % uid) for label in labels))
 
 
-def is_emulated(xml):
+def is_emulated(xml: str) -> bool:
     """Whether a domain's vCPUs are (TCG); otherwise the processor runs them.
 
     :param xml: of the domain
@@ -223,19 +198,18 @@ def is_emulated(xml):
     return etree.fromstring(xml).get('type') == 'qemu'
 
 
-def moved(xml, size, here, there):
+def moved(xml: str, size: int, here: binding.Binding,
+          there: binding.Binding) -> str:
     """XML of a domain on the host that it is migrated to.
 
     :param xml: of the domain as it runs
     :param size: bytes of its memory
-    :param here: Place that it has
-    :param there: Place that it shall have
+    :param here: what its QEMU is given on this host
+    :param there: what it is given on the other one
     :raises ValueError: it is not as it should be here
     """
     root = etree.fromstring(without_incoming(xml, here.recover_socket))
-    changes = dict(zip(*(_own_args(place.memory_path, size,
-                                   place.fixate_socket, place.watch_socket)
-                         for place in (here, there))))
+    changes = dict(zip(_own_args(here, size), _own_args(there, size)))
     args = {arg.get('value'): arg for arg in root.iter(_QEMU + 'arg')}
     for old, new in changes.items():
         if old not in args:
@@ -244,5 +218,5 @@ def moved(xml, size, here, there):
     for seclabel in root.findall("seclabel[@model='dac']"):
         root.remove(seclabel)
     if there.uid:
-        _add_seclabel(root, there.uid, there.gid)
+        _add_seclabel(root, there)
     return etree.tostring(root, encoding='unicode')

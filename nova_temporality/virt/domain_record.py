@@ -21,10 +21,14 @@ without fsync(2), and a guest whose memory survives has no use for a machine
 whose disk was still in the page cache.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 
+from nova import objects
 from nova import utils as nova_utils
+from nova.virt.libvirt import guest as libvirt_guest
 from nova.virt.libvirt import utils as libvirt_utils
 
 from nova_temporality.virt import domain as pvm_domain
@@ -34,23 +38,22 @@ _NAME = 'temporality-domain.xml'
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def path(instance):
+def path(instance: objects.Instance) -> str:
     """Where the record is."""
     return os.path.join(libvirt_utils.get_instance_path(instance), _NAME)
 
 
-def write(instance, guest, recover_socket):
+def write(instance: objects.Instance, guest: libvirt_guest.Guest,
+          recover_socket: str) -> None:
     """Record a running domain.
 
     The record, and all that was written to the file system of the server's
     disks so far, is durable on return. There is no new record before the
     disks are: one that was migrated live may be fixated at any time.
 
-    :param guest: nova.virt.libvirt.guest.Guest
+    :param recover_socket: see :func:`nova_temporality.host.paths`
     """
-    xml = pvm_domain.without_incoming(
-        guest.get_xml_desc(dump_sensitive=True, dump_migratable=True),
-        recover_socket)
+    xml = _xml(guest, recover_socket)
     target = path(instance)
     new = target + '.new'
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -62,7 +65,22 @@ def write(instance, guest, recover_socket):
     nova_utils.tpool_wrap(_put_in_place)(new, target)
 
 
-def _put_in_place(new, target):
+def fits(instance: objects.Instance, guest: libvirt_guest.Guest,
+         recover_socket: str) -> bool:
+    """Whether the record of a running domain is there and up to date."""
+    try:
+        return read(instance) == _xml(guest, recover_socket)
+    except OSError:
+        return False
+
+
+def _xml(guest: libvirt_guest.Guest, recover_socket: str) -> str:
+    return pvm_domain.without_incoming(
+        guest.get_xml_desc(dump_sensitive=True, dump_migratable=True),
+        recover_socket)
+
+
+def _put_in_place(new: str, target: str) -> None:
     fd = os.open(os.path.dirname(target), os.O_RDONLY)
     try:
         if _libc.syncfs(fd) < 0:
@@ -74,7 +92,7 @@ def _put_in_place(new, target):
         os.close(fd)
 
 
-def read(instance):
+def read(instance: objects.Instance) -> str:
     """The recorded XML.
 
     :raises FileNotFoundError: if there is none

@@ -12,88 +12,94 @@
 
 """The compute driver: libvirt's, with servers that survive power cuts.
 
-Set ``[DEFAULT] compute_driver = temporality.TemporalityDriver``. Servers
-that nobody wants to be persistent pass through LibvirtDriver untouched.
+Set ``[DEFAULT] compute_driver = temporality.TemporalityDriver``. Servers that
+nobody asks to be persistent pass through LibvirtDriver untouched. What is
+here are Nova's calls, in Nova's order; what they do to a pVM is elsewhere in
+this package.
 """
 
+from __future__ import annotations
+
+from collections import abc
+import contextlib
 import copy
-import grp
-import threading
+import inspect
+from typing import Any
 
 from nova.compute import power_state
+from nova.compute import provider_tree as nova_provider_tree
 from nova.compute import vm_states
 import nova.conf
+from nova import context as nova_context
 from nova import exception as nova_exception
+from nova import objects
 from nova.virt import event as virtevent
+from nova.virt import hardware
+from nova.virt.libvirt import config as vconfig
+from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import guest as libvirt_guest
 from oslo_log import log as logging
 from oslo_utils import units
 
 from nova_temporality import conf
 from nova_temporality import exception
-from nova_temporality.host import paths
 from nova_temporality.privsep import regions
 from nova_temporality.privsep import runs
-from nova_temporality.spec import max_outage
 from nova_temporality.spec import persistence
 from nova_temporality.spec import resources
-from nova_temporality.spec import sizing
 from nova_temporality.virt.actions import live_migration
-from nova_temporality.virt.actions import resize
 from nova_temporality.virt.actions import suspend
-from nova_temporality.virt.actions import volumes
+from nova_temporality.virt import admission
 from nova_temporality.virt import agent
-from nova_temporality.virt import budget
-from nova_temporality.virt import checks
-from nova_temporality.virt import conductor
+from nova_temporality.virt import binding
+from nova_temporality.virt import disks
 from nova_temporality.virt import domain as pvm_domain
-from nova_temporality.virt import domain_record
 from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import lost_memory
+from nova_temporality.virt.recovery import manager as recovery
+from nova_temporality.virt import server as pvm_server
+from nova_temporality.virt import servers
 from nova_temporality.virt import startup
 from nova_temporality.virt import versions
 from nova_temporality import vpm
-from nova_temporality.vpm import lease
 
 CONF = nova.conf.CONF
 PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
-
 # In which a server that is fixated ran.
 _RUNNING_VM_STATES = (vm_states.ACTIVE, vm_states.RESCUED, vm_states.RESIZED)
 
-# What disks are to libvirt; all other types of images are files.
-_SOURCE_TYPES = {'lvm': 'block', 'rbd': 'network'}
+
+def _signed_as_in_nova(method: Any) -> Any:
+    # Nova 33 hands over one argument less, and Nova checks signatures.
+    method.__signature__ = inspect.signature(
+        getattr(libvirt_driver.LibvirtDriver, method.__name__))
+    return method
 
 
-class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
-                        live_migration.MigratingMixin, volumes.VolumesMixin,
-                        startup.Startup):
+class TemporalityDriver(startup.Startup):
     """LibvirtDriver whose servers may be pVMs."""
 
-    def __init__(self, virtapi, read_only=False):
+    def __init__(self, virtapi: Any, read_only: bool = False) -> None:
         super().__init__(virtapi, read_only)
-        # servers whose domain is destroyed only to be made again
-        self._rebooting = set()
-        self._pvms = set()
-        self._admission_lock = threading.Lock()
-        # Servers that give their region back, and get it again: there was
-        # room for them.
-        self._returning = set()
+        self.servers = servers.Servers(self._host)
+        self._admission = admission.Admission(self._cache_mode_of)
 
-    # -- the host -------------------------------------------------------------
+    def _cache_mode_of(self, source_type: str) -> str | None:
+        return self.disk_cachemodes.get(source_type, self.disk_cachemode)
 
-    def init_host(self, host):
+    def init_host(self, host: str) -> None:
         """See ComputeDriver; refuses to start without a sound pool.
 
-        Nor does it with a libvirt or QEMU older than what was tested. Without
-        the pool pVMs could not be recovered, and Nova would take them for
-        servers that were shut down.
+        Nor does it start with a libvirt or QEMU older than what was tested.
+        Without the pool pVMs could not be recovered, and Nova would take them
+        for servers that were shut down.
         """
         super().init_host(host)
         pool_path = PCONF.temporality.pool_path
-        self._qemu_gid()
+        pvm_server.qemu_gid()
         try:
             info = regions.pool_info(pool_path)
         except vpm.VpmError as exc:
@@ -110,46 +116,336 @@ class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
                   'total': info.total_size // units.Mi,
                   'count': info.used_descriptors})
 
-    def _check_versions(self):
+    def _check_versions(self) -> None:
         problem = versions.problem(versions.found(
             self._host.get_connection()))
         if problem:
             raise nova_exception.InvalidConfiguration(
                 'Persistent servers cannot be run: %s' % problem)
 
-    @staticmethod
-    def _look_for_orphans(instances):
-        known = {instance.uuid for instance in instances}
-        for name in regions.names(PCONF.temporality.pool_path):
-            if name in known:
-                continue
-            if conductor.ask(name) == conductor.ELSEWHERE:
-                # Of a live migration that failed, or was not seen to end.
-                try:
-                    regions.reclaim(PCONF.temporality.pool_path,
-                                    PCONF.temporality.run_dir, name)
-                    LOG.warning('Freed the NVRAM of server %s, which is on '
-                                'another host', name)
-                except (lease.RegionInUse, vpm.VpmError) as exc:
-                    LOG.error('Cannot free the NVRAM of server %s, which is '
-                              'on another host: %s', name, exc)
-            else:
-                LOG.warning('The NVRAM pool has a region of server %s, which '
-                            'Nova does not have on this host. It is kept; '
-                            '"temporality region gc" frees it if Nova says '
-                            'that the server is gone.', name)
+    def get_info(self, instance: objects.Instance,
+                 use_cache: bool = True) -> hardware.InstanceInfo:
+        """See ComputeDriver; a server that is fixated counts as running.
 
-    def update_provider_tree(self, provider_tree, nodename, allocations=None):
-        """See LibvirtDriver; adds the pool's NVRAM and our trait."""
+        One that is off because its memory is lost gets that as its fault.
+        """
+        info = super().get_info(instance, use_cache)
+        lost_memory.notice(instance, info.state)
+        if (info.state == power_state.PAUSED and
+                persistence.is_pvm(instance) and
+                instance.vm_state in _RUNNING_VM_STATES and
+                self.servers.of(instance).is_proven()):
+            info.state = power_state.RUNNING
+        return info
+
+    def rebuild(self, context: nova_context.RequestContext,
+                instance: objects.Instance, image_meta: objects.ImageMeta,
+                injected_files: Any, admin_password: Any, allocations: Any,
+                bdms: Any, detach_block_devices: Any,
+                attach_block_devices: Any, network_info: Any = None,
+                evacuate: bool = False, block_device_info: Any = None,
+                preserve_ephemeral: bool = False, accel_uuids: Any = None,
+                reimage_boot_volume: bool = False) -> None:
+        """See ComputeDriver; refuses before anything is destroyed.
+
+        What is not refused is left to Nova, which destroys and spawns.
+        """
+        if not evacuate:
+            try:
+                self._admission.check_rebuild(instance, image_meta,
+                                              network_info)
+            except exception.NotPossible as exc:
+                raise nova_exception.InstanceFaultRollback(exc)
+        if persistence.is_pvm(instance):
+            server = self.servers.of(instance)
+            if evacuate:
+                self._admission.check_room(instance, server.spec)
+            else:
+                server.reserve_room()
+        raise NotImplementedError()
+
+    def spawn(self, context: nova_context.RequestContext,
+              instance: objects.Instance, image_meta: objects.ImageMeta,
+              injected_files: Any, admin_password: Any, allocations: Any,
+              network_info: Any = None, block_device_info: Any = None,
+              power_on: bool = True, accel_info: Any = None) -> None:
+        """See ComputeDriver; decides whether the server is a pVM."""
+        if self._admission.decide(instance):
+            server = self.servers.of(instance)
+            self.servers.add(server.uuid)
+            self._admission.check_request(instance, instance.flavor,
+                                          server.spec, image_meta,
+                                          network_info)
+            # Before its disks are made; again with the domain, to which
+            # other ways lead.
+            self._admission.admit(
+                server, room_is_reserved=server.take_reserved_room())
+        super().spawn(context, instance, image_meta, injected_files,
+                      admin_password, allocations, network_info=network_info,
+                      block_device_info=block_device_info, power_on=power_on,
+                      accel_info=accel_info)
+
+    def destroy(self, context: nova_context.RequestContext,
+                instance: objects.Instance, network_info: Any,
+                block_device_info: Any = None, destroy_disks: bool = True,
+                destroy_secrets: bool = True) -> None:
+        """See ComputeDriver; gives a pVM's NVRAM back, scrubbed."""
+        if not persistence.is_pvm(instance):
+            super().destroy(context, instance, network_info,
+                            block_device_info, destroy_disks,
+                            destroy_secrets=destroy_secrets)
+            return
+        server = self.servers.of(instance)
+        with server.lock:
+            super().destroy(context, instance, network_info,
+                            block_device_info, destroy_disks,
+                            destroy_secrets=destroy_secrets)
+            if not server.keeps_region:
+                self._free(server)
+
+    def _free(self, server: pvm_server.PersistentServer) -> None:
+        server.free_region()
+        self.servers.remove(server.uuid)
+
+    def _hard_reboot(self, context: nova_context.RequestContext,
+                     instance: objects.Instance, network_info: Any,
+                     share_info: Any, block_device_info: Any = None,
+                     accel_info: Any = None) -> None:
+        if not persistence.is_pvm(instance):
+            super()._hard_reboot(context, instance, network_info, share_info,
+                                 block_device_info, accel_info)
+            return
+        with self.servers.of(instance).region_kept():
+            super()._hard_reboot(context, instance, network_info, share_info,
+                                 block_device_info, accel_info)
+
+    def _soft_reboot(self, instance: objects.Instance) -> bool:
+        if not persistence.is_pvm(instance):
+            return super()._soft_reboot(instance)
+        # A domain that was shut down must not be launched as it is: its
+        # memory still holds the earlier run. The hard reboot that follows
+        # scrubs it.
+        self._clean_shutdown(instance, CONF.libvirt.wait_soft_reboot_seconds,
+                             CONF.libvirt.wait_soft_reboot_seconds)
+        return False
+
+    def attach_volume(self, context: nova_context.RequestContext,
+                      connection_info: Any, instance: objects.Instance,
+                      mountpoint: str, disk_bus: str | None = None,
+                      device_type: str | None = None,
+                      encryption: Any = None) -> None:
+        """See ComputeDriver."""
+        with self._machine_change(instance):
+            try:
+                super().attach_volume(context, connection_info, instance,
+                                      mountpoint, disk_bus, device_type,
+                                      encryption)
+            except exception.NotPossible:
+                # LibvirtDriver expects no refusal between connecting the
+                # volume to the host and attaching it.
+                self._disconnect_volume(context, connection_info, instance,
+                                        encryption=encryption)
+                raise
+
+    def _machine_change(self, instance: objects.Instance) -> (
+            contextlib.AbstractContextManager[None]):
+        if persistence.is_pvm(instance):
+            return self.servers.of(instance).machine_change()
+        return contextlib.nullcontext()
+
+    def _check_discard_for_attach_volume(
+            self, conf: vconfig.LibvirtConfigGuestDisk,
+            instance: objects.Instance) -> None:
+        # Called when the disk is configured and before it is attached.
+        super()._check_discard_for_attach_volume(conf, instance)
+        if persistence.is_pvm(instance):
+            disks.prepare(conf, self.servers.of(instance).spec.is_paged)
+
+    def detach_volume(self, context: nova_context.RequestContext,
+                      connection_info: Any, instance: objects.Instance,
+                      mountpoint: str, encryption: Any = None) -> None:
+        """See ComputeDriver."""
+        with self._machine_change(instance):
+            super().detach_volume(context, connection_info, instance,
+                                  mountpoint, encryption)
+
+    def swap_volume(self, context: nova_context.RequestContext,
+                    old_connection_info: Any, new_connection_info: Any,
+                    instance: objects.Instance, mountpoint: str,
+                    resize_to: int) -> None:
+        """See ComputeDriver; refused.
+
+        If power failed between the switch and the new record, recovery would
+        give the server the old volume with newer memory.
+        """
+        if instance is not None and persistence.is_pvm(instance):
+            raise exception.NotPossible(
+                reason='The volume of a persistent server cannot be swapped '
+                       'while it is attached; detach it first')
+        super().swap_volume(context, old_connection_info,
+                            new_connection_info, instance, mountpoint,
+                            resize_to)
+
+    def attach_interface(self, context: nova_context.RequestContext,
+                         instance: objects.Instance,
+                         image_meta: objects.ImageMeta, vif: Any) -> None:
+        """See ComputeDriver."""
+        with self._machine_change(instance):
+            super().attach_interface(context, instance, image_meta, vif)
+
+    def detach_interface(self, context: nova_context.RequestContext,
+                         instance: objects.Instance, vif: Any) -> None:
+        """See ComputeDriver."""
+        with self._machine_change(instance):
+            super().detach_interface(context, instance, vif)
+
+    def migrate_disk_and_power_off(
+            self, context: nova_context.RequestContext,
+            instance: objects.Instance, dest: str, flavor: objects.Flavor,
+            network_info: Any, block_device_info: Any = None,
+            timeout: int = 0, retry_interval: int = 0) -> Any:
+        """See ComputeDriver; the server is stopped, so its memory goes.
+
+        Placement keeps the NVRAM claimed until the resize is confirmed, so
+        that a revert finds room for it. What is not possible is refused before
+        anything is stopped.
+        """
+        try:
+            spec = self._admission.check_resize(instance, flavor,
+                                                network_info)
+            if spec.is_persistent and dest == self.get_host_ip_addr():
+                self._admission.check_room(instance, spec)
+        except (exception.NotPossible,
+                nova_exception.ComputeResourcesUnavailable) as exc:
+            raise nova_exception.InstanceFaultRollback(exc)
+        if not persistence.is_pvm(instance):
+            return super().migrate_disk_and_power_off(
+                context, instance, dest, flavor, network_info,
+                block_device_info, timeout, retry_interval)
+        server = self.servers.of(instance)
+        with server.lock:
+            disk_info = super().migrate_disk_and_power_off(
+                context, instance, dest, flavor, network_info,
+                block_device_info, timeout, retry_interval)
+            self._free(server)
+        return disk_info
+
+    @_signed_as_in_nova
+    def finish_migration(self, context: nova_context.RequestContext,
+                         migration: objects.Migration,
+                         instance: objects.Instance, *args: Any,
+                         **kwargs: Any) -> None:
+        """See ComputeDriver; with the new flavor it may be a pVM or not."""
+        self._decide_again(instance)
+        if persistence.is_pvm(instance):
+            # On the same host there was room for it before it was stopped.
+            self._admission.admit(self.servers.of(instance), (
+                migration.source_compute == migration.dest_compute))
+        super().finish_migration(context, migration, instance, *args,
+                                 **kwargs)
+
+    @_signed_as_in_nova
+    def finish_revert_migration(self, context: nova_context.RequestContext,
+                                instance: objects.Instance, *args: Any,
+                                **kwargs: Any) -> None:
+        """See ComputeDriver; Nova also calls it after a crash."""
+        if persistence.is_pvm(instance) and (
+                self.servers.of(instance).is_active()):
+            LOG.info('Nothing to be reverted, the server was not stopped',
+                     instance=instance)
+            return
+        self._decide_again(instance)
+        if persistence.is_pvm(instance):
+            self._admission.admit(self.servers.of(instance),
+                                  room_is_reserved=True)
+        super().finish_revert_migration(context, instance, *args, **kwargs)
+
+    def _decide_again(self, instance: objects.Instance) -> None:
+        self._admission.decide_again(instance)
+        if persistence.is_pvm(instance):
+            self.servers.add(instance.uuid)
+
+    def _resume_guest_after_snapshot(
+            self, context: nova_context.RequestContext, live_snapshot: bool,
+            original_power_state: int, instance: objects.Instance,
+            guest: libvirt_guest.Guest) -> None:
+        # LibvirtDriver would launch the domain, which boots it afresh.
+        if not persistence.is_pvm(instance):
+            super()._resume_guest_after_snapshot(
+                context, live_snapshot, original_power_state, instance, guest)
+        elif self._needs_suspend_resume_for_snapshot(live_snapshot,
+                                                     original_power_state):
+            recovery.resume_suspended(self, context, instance)
+
+    def unpause(self, instance: objects.Instance) -> None:
+        """See ComputeDriver."""
+        if not persistence.is_pvm(instance):
+            return super().unpause(instance)
+        server = self.servers.of(instance)
+        with server.lock:
+            guest = server.guest()
+            guest.resume()
+        # It may have been recovered meanwhile.
+        agent.catch_up(guest)
+
+    def suspend(self, context: nova_context.RequestContext,
+                instance: objects.Instance) -> None:
+        """See ComputeDriver; by a fixation, however large the memory is."""
+        if not persistence.is_pvm(instance):
+            return super().suspend(context, instance)
+        server = self.servers.of(instance)
+        with server.lock:
+            suspend.suspend(server)
+            # Its QEMU has ended; wait until libvirt has noticed.
+            self._destroy(instance)
+
+    def resume(self, context: nova_context.RequestContext,
+               instance: objects.Instance, network_info: Any,
+               block_device_info: Any = None, share_info: Any = None) -> None:
+        """See ComputeDriver; as after a power cut."""
+        if not persistence.is_pvm(instance):
+            return super().resume(context, instance, network_info,
+                                  block_device_info, share_info)
+        try:
+            recovery.resume_suspended(self, context, instance)
+        except Exception as exc:
+            if self.servers.of(instance).is_proven():
+                # It stays suspended.
+                raise nova_exception.InstanceFaultRollback(exc)
+            raise
+
+    def resume_state_on_host_boot(
+            self, context: nova_context.RequestContext,
+            instance: objects.Instance, network_info: Any, share_info: Any,
+            block_device_info: Any = None) -> None:
+        """See ComputeDriver; what is suspended stays so."""
+        if persistence.is_pvm(instance) and (
+                instance.vm_state == vm_states.SUSPENDED):
+            return
+        super().resume_state_on_host_boot(
+            context, instance, network_info, share_info, block_device_info)
+
+    def power_off(self, instance: objects.Instance, timeout: int = 0,
+                  retry_interval: int = 0) -> None:
+        """See ComputeDriver; a pVM's memory is meaningless from then on."""
+        if not persistence.is_pvm(instance):
+            return super().power_off(instance, timeout, retry_interval)
+        server = self.servers.of(instance)
+        with server.lock:
+            super().power_off(instance, timeout, retry_interval)
+            server.discard_state()
+
+    def update_provider_tree(
+            self, provider_tree: nova_provider_tree.ProviderTree,
+            nodename: str, allocations: Any = None) -> None:
+        """See ComputeDriver; adds the pool's NVRAM and our trait."""
         super().update_provider_tree(provider_tree, nodename,
                                      allocations=allocations)
         info = regions.pool_info(PCONF.temporality.pool_path)
         total = info.total_size // units.Mi
         # What was freed is not scrubbed yet.
         reserved = -(-info.freed_size // units.Mi)
-        if not budget.has_room(PCONF.temporality.pool_path,
-                               PCONF.temporality.run_dir,
-                               PCONF.temporality.hold_up_ms):
+        if not self._admission.has_room():
             # What servers have stays theirs; nothing is left for more.
             used = -(-(info.used_size - info.freed_size) // units.Mi)
             reserved = max(0, total - used)
@@ -161,282 +457,117 @@ class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
         provider_tree.add_traits(nodename, resources.TRAIT)
         self.provider_tree = copy.deepcopy(provider_tree)
 
-    # -- from the wish to the running server ----------------------------------
-
-    def spawn(self, context, instance, image_meta, injected_files,
-              admin_password, allocations, network_info=None,
-              block_device_info=None, power_on=True, accel_info=None):
-        """See ComputeDriver; decides whether the server is a pVM."""
-        if self._decide(instance):
-            self._check_request(instance, instance.flavor, image_meta,
-                                network_info)
-            budget.check_priority(instance.flavor)
-            # Before its disks are made; again with the domain, to which other
-            # ways lead.
-            self._admit(instance)
-        super().spawn(context, instance, image_meta, injected_files,
-                      admin_password, allocations, network_info=network_info,
-                      block_device_info=block_device_info, power_on=power_on,
-                      accel_info=accel_info)
-
-    def _admit(self, instance):
-        """Give a pVM its region if it fits into the energy budget.
-
-        :returns: the region
-        :raises nova.exception.ComputeResourcesUnavailable: Placement was out
-            of step; another host may have room
-        """
-        # Of two at a time, the second counts the first.
-        with self._admission_lock:
-            if instance.uuid not in self._returning:
-                self._check_room(instance, instance.flavor)
-            try:
-                return self._ensure_region(instance)
-            except vpm.PoolFull as exc:
-                raise nova_exception.ComputeResourcesUnavailable(
-                    reason=str(exc))
-            finally:
-                self._returning.discard(instance.uuid)
-
-    @staticmethod
-    def _check_room(instance, flavor):
-        budget.check_room(instance, flavor, PCONF.temporality.pool_path,
-                          PCONF.temporality.run_dir,
-                          PCONF.temporality.hold_up_ms)
-
-    def rebuild(self, context, instance, image_meta, injected_files,
-                admin_password, allocations, bdms, detach_block_devices,
-                attach_block_devices, network_info=None, evacuate=False,
-                block_device_info=None, preserve_ephemeral=False,
-                accel_uuids=None, reimage_boot_volume=False):
-        """See ComputeDriver; refuses before anything is destroyed.
-
-        What is not refused is left to Nova, which destroys and spawns.
-        """
-        if not evacuate:
-            try:
-                self._check_rebuild(instance, image_meta, network_info)
-            except exception.NotPossible as exc:
-                raise nova_exception.InstanceFaultRollback(exc)
+    def pre_live_migration(self, context: nova_context.RequestContext,
+                           instance: objects.Instance,
+                           block_device_info: Any, network_info: Any,
+                           disk_info: Any, migrate_data: Any) -> Any:
+        """See ComputeDriver; makes ready for the memory."""
         if persistence.is_pvm(instance):
-            if evacuate:
-                self._check_room(instance, instance.flavor)
-            else:
-                self._returning.add(instance.uuid)
-        raise NotImplementedError()
+            server = self.servers.of(instance)
+            self.servers.add(server.uuid)
+            with server.lock:
+                try:
+                    live_migration.prepare_destination(
+                        context, self._admission, server)
+                except BaseException:
+                    self._free(server)
+                    raise
+        return super().pre_live_migration(
+            context, instance, block_device_info, network_info, disk_info,
+            migrate_data)
 
-    def _check_rebuild(self, instance, image_meta, network_info):
-        self._refuse_to_change_sides(instance, self._asked(instance))
+    def _live_migration_operation(
+            self, context: nova_context.RequestContext,
+            instance: objects.Instance, dest: str, block_migration: bool,
+            migrate_data: Any, guest: libvirt_guest.Guest,
+            device_names: Any) -> None:
         if persistence.is_pvm(instance):
-            self._check_request(instance, instance.flavor, image_meta,
-                                network_info)
+            guest = live_migration.MovingGuest(guest._domain, context,
+                                               self.servers.of(instance))
+        super()._live_migration_operation(
+            context, instance, dest, block_migration, migrate_data, guest,
+            device_names)
 
-    @staticmethod
-    def _refuse_to_change_sides(instance, wanted):
-        if persistence.frozen(instance) is False and wanted:
-            # from an image that asks for it
-            raise exception.NotPossible(
-                reason='The server was created without persistence, and a '
-                       'rebuild cannot make it persistent; create a new one')
-
-    @staticmethod
-    def _asked(instance):
-        try:
-            return persistence.asked(
-                instance.flavor.extra_specs, instance.system_metadata,
-                instance.metadata, PCONF.temporality.allow_server_property)
-        except persistence.BadWish as exc:
-            raise exception.NotPossible(reason=str(exc))
-
-    def _check_request(self, instance, flavor, image_meta, network_info):
-        checks.check_request(instance, flavor, image_meta, network_info,
-                             CONF.libvirt.virt_type)
-        self._check_cache_mode(flavor)
-        try:
-            max_outage.max_outage(flavor.extra_specs)
-        except max_outage.BadLimit as exc:
-            raise exception.NotPossible(reason=str(exc))
-
-    def _decide(self, instance):
-        wanted = self._asked(instance)
-        self._refuse_to_change_sides(instance, wanted)
-        if persistence.frozen(instance) is None:
-            persistence.freeze(instance, wanted, persistence.own_wish(
-                instance.system_metadata, instance.metadata))
-            if wanted:
-                # Before NVRAM is taken. An ordinary server's is saved by
-                # Nova, like all that it notes on it.
-                instance.save()
+    def _live_migration_monitor(self, context: nova_context.RequestContext,
+                                instance: objects.Instance,
+                                guest: libvirt_guest.Guest,
+                                *args: Any) -> None:
         if persistence.is_pvm(instance):
-            self._pvms.add(instance.uuid)
-        return persistence.is_pvm(instance)
+            # It may have to let vCPUs run that it has paused.
+            guest = pvm_guest.RunGuest(guest._domain)
+        super()._live_migration_monitor(context, instance, guest, *args)
 
-    def _get_guest_config(self, instance, network_info, image_meta,
-                          disk_info, rescue=None, block_device_info=None,
-                          context=None, mdevs=None, accel_info=None,
-                          share_info=None, old_guest=None):
-        guest = super()._get_guest_config(
-            instance, network_info, image_meta, disk_info, rescue,
-            block_device_info, context, mdevs, accel_info, share_info,
-            old_guest)
-        if not persistence.is_pvm(instance):
-            return guest
-        region = self._admit(instance)
-        return pvm_domain.PersistentGuest(
-            guest, region.memory_path,
-            instance.flavor.memory_mb * units.Mi, region.uid,
-            self._qemu_gid(), genid.of(instance),
-            paths.fixate_socket(PCONF.temporality.run_dir, instance.uuid),
-            paths.watch_socket(PCONF.temporality.run_dir, instance.uuid),
-            paged_in=region.directory if region.is_vpm else None)
-
-    @staticmethod
-    def _nvram_mb(flavor):
+    def rollback_live_migration_at_destination(
+            self, context: nova_context.RequestContext,
+            instance: objects.Instance, network_info: Any,
+            block_device_info: Any, destroy_disks: bool = True,
+            migrate_data: Any = None) -> None:
+        """See ComputeDriver; the NVRAM goes with the domain."""
         try:
-            return sizing.nvram_mb(flavor.memory_mb, flavor.extra_specs)
-        except sizing.BadSize as exc:
-            raise exception.NotPossible(reason=str(exc))
-
-    def _is_paged(self, instance):
-        return self._nvram_mb(instance.flavor) < instance.flavor.memory_mb
-
-    def _check_cache_mode(self, flavor):
-        if self._nvram_mb(flavor) < flavor.memory_mb:
-            # Set right when the server's domain is made.
-            return
-        source_type = _SOURCE_TYPES.get(CONF.libvirt.images_type, 'file')
-        checks.check_cache_mode(
-            self.disk_cachemodes.get(source_type, self.disk_cachemode),
-            source_type, '%s disks of this host' % source_type)
-
-    def _ensure_region(self, instance):
-        return regions.ensure(
-            PCONF.temporality.pool_path, instance.uuid,
-            instance.flavor.memory_mb * units.Mi,
-            self._nvram_mb(instance.flavor) * units.Mi,
-            PCONF.temporality.swap_dir,
-            PCONF.temporality.vpm_page_size_kb * units.Ki,
-            PCONF.temporality.vpm_policy)
-
-    @staticmethod
-    def _qemu_gid():
-        """Group id that pVMs' QEMU processes run under."""
-        try:
-            return grp.getgrnam(PCONF.temporality.qemu_group).gr_gid
-        except KeyError:
-            raise nova_exception.InvalidConfiguration(
-                "There is no group '%s'; set [temporality] qemu_group to the "
-                "group under which libvirt runs QEMU" %
-                PCONF.temporality.qemu_group)
-
-    def _create_guest(self, context, xml, instance, power_on=True,
-                      pause=False, post_xml_callback=None):
-        if not persistence.is_pvm(instance):
-            return super()._create_guest(context, xml, instance, power_on,
-                                         pause, post_xml_callback)
-        runs.prepare_boot(PCONF.temporality.pool_path,
-                          PCONF.temporality.run_dir, instance.uuid,
-                          self._qemu_gid(),
-                          budget.priority_of(instance.flavor))
-        # Started paused, so that no vCPU runs before its machine is on
-        # record.
-        guest = super()._create_guest(
-            context, xml, instance, power_on, pause or power_on,
-            post_xml_callback)
-        guest = pvm_guest.RunGuest(guest._domain)
-        if power_on or pause:
-            self._check_pager(instance, guest)
-            self._record_domain(instance)
-        if power_on and not pause:
-            guest.resume()
-        return guest
-
-    @staticmethod
-    def _check_pager(instance, guest):
-        try:
-            runs.check_pager(PCONF.temporality.pool_path, instance.uuid)
-        except runs.PagerMissing:
-            guest.poweroff()
-            raise
-
-    def _get_existing_domain_xml(self, instance, *args, **kwargs):
-        xml = super()._get_existing_domain_xml(instance, *args, **kwargs)
-        if persistence.is_pvm(instance):
-            # What is kept for later must not wait for a state.
-            xml = pvm_domain.without_incoming(xml, paths.recover_socket(
-                PCONF.temporality.run_dir, instance.uuid))
-        return xml
-
-    def _record_domain(self, instance):
-        """Record the machine that a running pVM's state will fit."""
-        domain_record.write(instance, self._host.get_guest(instance),
-                            paths.recover_socket(PCONF.temporality.run_dir,
-                                                 instance.uuid))
-
-    # -- actions --------------------------------------------------------------
-
-    def destroy(self, context, instance, network_info, block_device_info=None,
-                destroy_disks=True, destroy_secrets=True):
-        """See ComputeDriver; gives a pVM's NVRAM back, scrubbed."""
-        super().destroy(context, instance, network_info, block_device_info,
-                        destroy_disks, destroy_secrets=destroy_secrets)
-        if (persistence.is_pvm(instance) and
-                instance.uuid not in self._rebooting):
-            self._free(instance)
-
-    def _hard_reboot(self, context, instance, network_info, share_info,
-                     block_device_info=None, accel_info=None):
-        self._rebooting.add(instance.uuid)
-        try:
-            super()._hard_reboot(context, instance, network_info, share_info,
-                                 block_device_info, accel_info)
+            super().rollback_live_migration_at_destination(
+                context, instance, network_info, block_device_info,
+                destroy_disks, migrate_data)
         finally:
-            self._rebooting.discard(instance.uuid)
+            if persistence.is_pvm(instance):
+                binding.forget(context, instance.uuid)
 
-    def _soft_reboot(self, instance):
-        if not persistence.is_pvm(instance):
-            return super()._soft_reboot(instance)
-        # A domain that was shut down must not be launched as it is: its
-        # memory still holds the earlier run. The hard reboot that follows
-        # scrubs it.
-        self._clean_shutdown(instance, CONF.libvirt.wait_soft_reboot_seconds,
-                             CONF.libvirt.wait_soft_reboot_seconds)
-        return False
-
-    def power_off(self, instance, timeout=0, retry_interval=0):
-        """See ComputeDriver; a pVM's memory is meaningless from then on."""
-        super().power_off(instance, timeout, retry_interval)
+    def post_live_migration_at_source(
+            self, context: nova_context.RequestContext,
+            instance: objects.Instance, network_info: Any) -> None:
+        """See ComputeDriver; gives the NVRAM back, scrubbed."""
+        super().post_live_migration_at_source(context, instance,
+                                              network_info)
         if persistence.is_pvm(instance):
-            regions.discard_state(PCONF.temporality.pool_path, instance.uuid)
+            server = self.servers.of(instance)
+            self.servers.remove(server.uuid)
+            with server.lock:
+                live_migration.left(server)
 
-    def unpause(self, instance):
+    def post_live_migration_at_destination(
+            self, context: nova_context.RequestContext,
+            instance: objects.Instance, network_info: Any,
+            block_migration: bool = False,
+            block_device_info: Any = None) -> None:
+        """See ComputeDriver; from now on it can be fixated here."""
+        super().post_live_migration_at_destination(
+            context, instance, network_info, block_migration,
+            block_device_info)
+        if persistence.is_pvm(instance):
+            server = self.servers.of(instance)
+            with server.lock:
+                live_migration.arrived(context, server)
+
+    def check_can_live_migrate_destination(
+            self, context: nova_context.RequestContext,
+            instance: objects.Instance, src_compute_info: Any,
+            dst_compute_info: Any, block_migration: bool = False,
+            disk_over_commit: bool = False) -> Any:
+        """See ComputeDriver."""
+        if persistence.is_pvm(instance):
+            live_migration.check_destination(self._admission,
+                                             self.servers.of(instance))
+        return super().check_can_live_migrate_destination(
+            context, instance, src_compute_info, dst_compute_info,
+            block_migration, disk_over_commit)
+
+    def check_can_live_migrate_source(
+            self, context: nova_context.RequestContext,
+            instance: objects.Instance, dest_check_data: Any,
+            block_device_info: Any = None) -> Any:
         """See ComputeDriver."""
         if not persistence.is_pvm(instance):
-            return super().unpause(instance)
-        guest = pvm_guest.RunGuest(self._host.get_guest(instance)._domain)
-        guest.resume()
-        # It may have been recovered meanwhile.
-        agent.catch_up(guest)
+            return super().check_can_live_migrate_source(
+                context, instance, dest_check_data, block_device_info)
+        live_migration.check_source(self._host, self.servers.of(instance))
+        data = super().check_can_live_migrate_source(
+            context, instance, dest_check_data, block_device_info)
+        # Makes Nova clean up the target after a failure, which it does not
+        # where the disks are shared; without devices it says nothing else.
+        data.target_mdevs = {}
+        return data
 
-    def attach_interface(self, context, instance, image_meta, vif):
-        """See ComputeDriver."""
-        super().attach_interface(context, instance, image_meta, vif)
-        self._record_if_running(instance)
-
-    def detach_interface(self, context, instance, vif):
-        """See ComputeDriver."""
-        super().detach_interface(context, instance, vif)
-        self._record_if_running(instance)
-
-    def _record_if_running(self, instance):
-        if persistence.is_pvm(instance) and (
-                self._host.get_guest(instance).is_active()):
-            self._record_domain(instance)
-
-    # -- what Nova gets to see ------------------------------------------------
-
-    def emit_event(self, event):
-        """See LibvirtDriver; keeps a fixation from looking like a pause.
+    def emit_event(self, event: virtevent.InstanceEvent) -> None:
+        """See ComputeDriver; keeps a fixation from looking like a pause.
 
         Nova would save the power state PAUSED, and after the outage not know
         that the server ran. Pauses on a tenant's behalf are recorded by
@@ -444,22 +575,68 @@ class TemporalityDriver(suspend.SuspendingMixin, resize.ResizingMixin,
         """
         if isinstance(event, virtevent.LifecycleEvent) and (
                 event.get_transition() == virtevent.EVENT_LIFECYCLE_PAUSED
-                and event.get_instance_uuid() in self._pvms):
+                and self.servers.knows(event.get_instance_uuid())):
             LOG.debug('Not telling Nova that pVM %s stands still',
                       event.get_instance_uuid())
             return
         super().emit_event(event)
 
-    def get_info(self, instance, use_cache=True):
-        """See LibvirtDriver; a server that is fixated counts as running.
+    # -- where LibvirtDriver makes and starts domains -------------------------
 
-        One that is off because its memory is lost gets that as its fault.
-        """
-        info = super().get_info(instance, use_cache)
-        lost_memory.notice(instance, info.state)
-        if (info.state == power_state.PAUSED and
-                persistence.is_pvm(instance) and
-                instance.vm_state in _RUNNING_VM_STATES and
-                self._is_proven(instance)):
-            info.state = power_state.RUNNING
-        return info
+    def _get_guest_config(self, instance: objects.Instance,
+                          network_info: Any,
+                          image_meta: objects.ImageMeta, disk_info: Any,
+                          rescue: Any = None, block_device_info: Any = None,
+                          context: nova_context.RequestContext | None = None,
+                          mdevs: Any = None, accel_info: Any = None,
+                          share_info: Any = None, old_guest: Any = None) -> (
+                              vconfig.LibvirtConfigGuest):
+        guest = super()._get_guest_config(
+            instance, network_info, image_meta, disk_info, rescue,
+            block_device_info, context, mdevs, accel_info, share_info,
+            old_guest)
+        if not persistence.is_pvm(instance):
+            return guest
+        server = self.servers.of(instance)
+        region = self._admission.admit(server)
+        return pvm_domain.PersistentGuest(
+            guest, server.binding(), server.spec.memory_mb * units.Mi,
+            genid.of(instance),
+            paging_directory=region.directory if region.is_vpm else None)
+
+    def _create_guest(self, context: nova_context.RequestContext, xml: str,
+                      instance: objects.Instance, power_on: bool = True,
+                      pause: bool = False,
+                      post_xml_callback: abc.Callable[[], Any] | None = None
+                      ) -> libvirt_guest.Guest:
+        if not persistence.is_pvm(instance):
+            return super()._create_guest(context, xml, instance, power_on,
+                                         pause, post_xml_callback)
+        server = self.servers.of(instance)
+        with server.lock:
+            server.prepare_boot()
+            # Started paused, so that no vCPU runs before its machine is on
+            # record.
+            guest = super()._create_guest(
+                context, xml, instance, power_on, pause or power_on,
+                post_xml_callback)
+            guest = pvm_guest.RunGuest(guest._domain)
+            if power_on or pause:
+                try:
+                    server.check_pager()
+                except runs.PagerMissing:
+                    guest.poweroff()
+                    raise
+                server.record_domain()
+            if power_on and not pause:
+                guest.resume()
+        return guest
+
+    def _get_existing_domain_xml(self, instance: objects.Instance,
+                                 *args: Any, **kwargs: Any) -> str:
+        xml = super()._get_existing_domain_xml(instance, *args, **kwargs)
+        if persistence.is_pvm(instance):
+            # What is kept for later must not wait for a state.
+            xml = pvm_domain.without_incoming(
+                xml, self.servers.of(instance).recover_socket)
+        return xml

@@ -20,21 +20,25 @@ It is the same for all the server's life, whatever power does, but for each
 *fork*: when a snapshot is loaded. It must never come back to an earlier one.
 """
 
+from __future__ import annotations
+
 import uuid
+
+from nova import objects
 
 _FORKED = 'temporality_genid'
 
 
-def of(instance):
+def of(instance: objects.Instance) -> str:
     """Return a server's present generation ID."""
     return instance.system_metadata.get(_FORKED, instance.uuid)
 
 
-def record(instance, genid):
+def record(instance: objects.Instance, genid: str) -> None:
     """Keep a server's new generation ID (not saved here)."""
     instance.system_metadata[_FORKED] = genid
 
 
-def new():
+def new() -> str:
     """Return one that no guest has ever had."""
     return str(uuid.uuid4())

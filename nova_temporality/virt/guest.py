@@ -23,7 +23,7 @@ CONF = conf.CONF
 class RunGuest(libvirt_guest.Guest):
     """A pVM's guest, whose state becomes stale before its vCPUs run."""
 
-    def resume(self):
+    def resume(self) -> None:
         """Start the vCPUs."""
         with runs.allowed_to_run(CONF.temporality.pool_path, self.uuid):
             super().resume()

@@ -18,9 +18,12 @@ installs. But it initialises all os-vif plugins before it loads its driver,
 so one of them puts ``nova.virt.temporality`` in place.
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
 import types
+from typing import Any
 
 import os_vif.objects
 from os_vif import plugin
@@ -36,7 +39,7 @@ class _LazyDriver(types.ModuleType):
     for a compute driver.
     """
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # import machinery probes for dunder names of any module
         if name.startswith('__'):
             raise AttributeError(name)
@@ -46,19 +49,19 @@ class _LazyDriver(types.ModuleType):
 class TemporalityDriverLoader(plugin.PluginBase):
     """An os-vif plugin for no VIF at all; see the module's text."""
 
-    def __init__(self, config):
+    def __init__(self, config: Any) -> None:
         super().__init__(config)
         sys.modules.setdefault(ALIAS, _LazyDriver(ALIAS))
 
-    def describe(self):
+    def describe(self) -> os_vif.objects.host_info.HostPluginInfo:
         """No VIF types."""
         return os_vif.objects.host_info.HostPluginInfo(
             plugin_name='temporality', vif_info=[])
 
-    def plug(self, vif, instance_info):
+    def plug(self, vif: Any, instance_info: Any) -> None:
         """Never called: no VIF names this plugin."""
         raise AssertionError('the temporality plugin plugs no VIF')
 
-    def unplug(self, vif, instance_info):
+    def unplug(self, vif: Any, instance_info: Any) -> None:
         """Never called: no VIF names this plugin."""
         raise AssertionError('the temporality plugin unplugs no VIF')

@@ -16,7 +16,12 @@ For the operator's command line: Nova is asked and told through nova-conductor,
 see :mod:`nova_temporality.virt.conductor`.
 """
 
+from __future__ import annotations
+
+from collections import abc
 import functools
+from typing import Any
+from typing import NoReturn
 
 from nova.compute import power_state
 from nova.compute import task_states
@@ -32,6 +37,7 @@ from nova_temporality.snapshot import error
 from nova_temporality.snapshot import loading
 from nova_temporality.snapshot import making
 from nova_temporality.snapshot import saving
+from nova_temporality.snapshot import store
 from nova_temporality.spec import persistence
 from nova_temporality.virt import domain_record
 from nova_temporality.virt import genid
@@ -43,18 +49,18 @@ CONF = nova.conf.CONF
 _LOADING = task_states.SUSPENDING
 
 
-def create(opts, snapshot):
+def create(opts: Any, snapshot: store.Snapshot) -> None:
     """Make a snapshot of a server that runs, or is suspended.
 
     :param opts: group [temporality]
-    :param snapshot: store.Snapshot
     :raises SnapshotError, VpmError, NotifierError, RunLockTimeout: why not
     """
     instance = _find(snapshot.server)
-    copy = {
+    copies: dict[str, abc.Callable[..., Any]] = {
         vm_states.ACTIVE: _copy_running,
         vm_states.SUSPENDED: _copy_suspended,
-    }.get(instance.vm_state)
+    }
+    copy = copies.get(instance.vm_state)
     if copy is None:
         _refuse_state(instance, 'made of a server that is active or '
                       'suspended')
@@ -62,7 +68,7 @@ def create(opts, snapshot):
                 functools.partial(copy, opts, instance.uuid))
 
 
-def _read_domain(instance):
+def _read_domain(instance: objects.Instance) -> str:
     try:
         return domain_record.read(instance)
     except OSError as exc:
@@ -70,22 +76,23 @@ def _read_domain(instance):
             'the record of its machine cannot be read (%s)' % exc)
 
 
-def _copy_running(opts, name, directory, disks):
+def _copy_running(opts: Any, name: str, directory: str, disks: Any) -> Any:
     # As long as it takes; the connection ends with the notifier.
     return client.call(opts.run_dir, 'snapshot', timeout=None, name=name,
                        directory=directory, disks=disks)
 
 
-def _copy_suspended(opts, name, directory, disks):
+def _copy_suspended(opts: Any, name: str, directory: str,
+                    disks: Any) -> Any:
     with vpm.Pool(opts.pool_path) as pool:
         return saving.save(pool, pool.lookup(name), directory, disks)
 
 
-def load(opts, snapshot):
+def load(opts: Any, snapshot: store.Snapshot) -> None:
     """Put a snapshot back, as a fork; the server is suspended then.
 
     :param opts: group [temporality]
-    :param snapshot: store.Snapshot, locked
+    :param snapshot: locked
     :raises SnapshotError, VpmError, RunLockTimeout, RegionInUse: why not
     """
     # A load that was cut off left it so.
@@ -116,16 +123,15 @@ def load(opts, snapshot):
 class _Owner:
     """Nova, which does nothing else with a server that is being suspended.
 
-    :param instance: objects.Instance
     :param fork: its new generation ID
     """
 
-    def __init__(self, instance, fork):
+    def __init__(self, instance: objects.Instance, fork: str) -> None:
         self._instance = instance
         self._fork = fork
         self._before = (instance.vm_state, instance.task_state)
 
-    def take(self):
+    def take(self) -> None:
         """Keep Nova from doing anything with it.
 
         :raises SnapshotError: it does already
@@ -133,7 +139,7 @@ class _Owner:
         self._instance.task_state = _LOADING
         self._save(*self._before)
 
-    def hand_over(self):
+    def hand_over(self) -> None:
         """Have Nova take it for suspended."""
         genid.record(self._instance, self._fork)
         self._instance.vm_state = vm_states.SUSPENDED
@@ -141,13 +147,13 @@ class _Owner:
         self._instance.task_state = None
         self._save(self._before[0], _LOADING)
 
-    def give_back(self):
+    def give_back(self) -> None:
         """Leave it as it was; it is refused to be started."""
         self._instance.vm_state = self._before[0]
         self._instance.task_state = None
         self._save(self._before[0], _LOADING)
 
-    def _save(self, vm_state, task_state):
+    def _save(self, vm_state: str | None, task_state: str | None) -> None:
         try:
             self._instance.save(expected_vm_state=[vm_state],
                                 expected_task_state=[task_state])
@@ -158,7 +164,7 @@ class _Owner:
                 'answer (%s); try again' % exc)
 
 
-def _find(uuid, also_in=()):
+def _find(uuid: str, also_in: abc.Sequence[str] = ()) -> objects.Instance:
     context = nova_context.get_admin_context()
     try:
         instance = objects.Instance.get_by_uuid(
@@ -188,7 +194,7 @@ def _find(uuid, also_in=()):
     return instance
 
 
-def _refuse_state(instance, wanted):
+def _refuse_state(instance: objects.Instance, wanted: str) -> NoReturn:
     raise error.SnapshotError(
         'server %s is %s; a snapshot can be %s'
         % (instance.uuid, instance.vm_state, wanted))

@@ -17,22 +17,35 @@ host's. Nova 33 has none; there it is plug_vifs(), the driver's first work on
 each server that was not evacuated, one after the other.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
+from nova import context as nova_context
+from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality.spec import persistence
+from nova_temporality.virt import orphans
 from nova_temporality.virt.recovery import manager
+from nova_temporality.virt import servers as pvm_servers
 
 
 class _WithHook(libvirt_driver.LibvirtDriver):
     """For Nova 34 and later."""
 
-    def process_instances_at_startup(self, context, instances):
+    servers: pvm_servers.Servers
+
+    def process_instances_at_startup(
+            self, context: nova_context.RequestContext,
+            instances: objects.InstanceList) -> objects.InstanceList:
         """See ComputeDriver; brings fixated pVMs back first of all."""
         instances = super().process_instances_at_startup(context, instances)
         pvms = [instance for instance in instances
                 if persistence.is_pvm(instance)]
-        self._pvms.update(instance.uuid for instance in pvms)
-        self._look_for_orphans(instances)
+        for instance in pvms:
+            self.servers.add(instance.uuid)
+        orphans.look(instances)
         manager.recover_all(self, pvms)
         return instances
 
@@ -45,27 +58,32 @@ class _WithoutHook(libvirt_driver.LibvirtDriver):
     """
 
     _starting = False
+    servers: pvm_servers.Servers
 
-    def init_host(self, host):
+    def init_host(self, host: str) -> None:
         """See ComputeDriver."""
         super().init_host(host)
         self._starting = True
 
-    def plug_vifs(self, instance, network_info):
+    def plug_vifs(self, instance: objects.Instance,
+                  network_info: Any) -> None:
         """See ComputeDriver; while Nova starts, recovers a pVM before."""
         uuid = instance.uuid
         if (self._starting and persistence.is_pvm(instance) and
-                uuid not in self._pvms and uuid not in self._rebooting):
-            self._pvms.add(uuid)
+                not self.servers.knows(uuid) and
+                not self.servers.of(instance).keeps_region):
+            self.servers.add(uuid)
             manager.recover_all(self, [instance])
         super().plug_vifs(instance, network_info)
 
-    def get_available_resource(self, nodename):
+    def get_available_resource(self, nodename: str) -> Any:
         """See ComputeDriver; Nova's first question once it has started."""
         self._starting = False
         return super().get_available_resource(nodename)
 
 
-Startup = (_WithHook if hasattr(libvirt_driver.LibvirtDriver,
-                                'process_instances_at_startup')
-           else _WithoutHook)
+# What Nova has decides, when this is imported.
+Startup: Any = (
+    _WithHook if hasattr(libvirt_driver.LibvirtDriver,
+                         'process_instances_at_startup')
+    else _WithoutHook)

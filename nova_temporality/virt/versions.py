@@ -12,7 +12,14 @@
 
 """The versions of Nova, libvirt and QEMU that pVMs need."""
 
+from __future__ import annotations
+
+from collections import abc
+
+import libvirt
 from nova import version as nova_version
+
+Version = tuple[int, ...]
 
 # The oldest that were tested; nobody knows what older ones do.
 MIN_NOVA = (33, 0, 0)
@@ -20,20 +27,20 @@ MIN_LIBVIRT = (11, 3, 0)
 MIN_QEMU = (10, 0, 2)
 
 
-def dotted(version):
+def dotted(version: Version) -> str:
     """A version in words."""
     return '.'.join(str(part) for part in version)
 
 
-def _parts(number):
+def _parts(number: int) -> Version:
     # libvirt's encoding of versions
     return number // 1000000, number // 1000 % 1000, number % 1000
 
 
-def found(connection):
+def found(connection: libvirt.virConnect) -> list[
+        tuple[str, Version, Version]]:
     """What a host has: [(name, version, oldest version that was tested)].
 
-    :param connection: libvirt.virConnect
     :raises libvirt.libvirtError: libvirt does not answer
     """
     nova = tuple(int(part) for part in
@@ -43,7 +50,8 @@ def found(connection):
             ('QEMU', _parts(connection.getVersion()), MIN_QEMU)]
 
 
-def problem(versions):
+def problem(versions: abc.Iterable[tuple[str, Version, Version]]) -> (
+        str | None):
     """What is wrong with those of :func:`found` and the remedy, or None."""
     older = ['%s is %s, older than %s' % (
         name, dotted(version), dotted(minimum))

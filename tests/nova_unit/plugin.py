@@ -40,6 +40,7 @@ from nova_temporality import conf
 from nova_temporality import privsep
 from nova_temporality.spec import resources
 from nova_temporality.virt import driver
+from nova_temporality.virt import server
 from nova_temporality import vpm
 from tests.unit import base
 
@@ -49,11 +50,6 @@ _DEFAULTS = {'metadata': {}, 'system_metadata': {}, 'extra_specs': {}}
 
 class SubstituteDriver(driver.TemporalityDriver):
     """TemporalityDriver on the host that Nova's tests pretend to be on."""
-
-    @staticmethod
-    def _qemu_gid():
-        # some tests count look-ups of groups
-        return os.getgid()
 
     def _check_versions(self):
         # the tests' libvirt is the oldest that Nova takes
@@ -81,7 +77,7 @@ def _substitute(substitute):
     for klass in driver.TemporalityDriver.__mro__[::-1]:
         for name, value in vars(klass).items():
             if isinstance(value, (staticmethod, classmethod)) and (
-                    name not in ('_qemu_gid', '__new__')):
+                    name != '__new__'):
                 setattr(substitute, name, value)
     libvirt_driver.LibvirtDriver = substitute
     libvirt_package.LibvirtDriver = substitute
@@ -112,6 +108,8 @@ def install(config, substitute):
     vpm.Pool.create(os.path.join(top.name, 'pool'), total_size=64 * _MIB,
                     state_size=_MIB, descriptors=8, uid_base=0).close()
     privsep.pool_pctxt.client_mode = False
+    # Some tests count look-ups of groups.
+    server.qemu_gid = os.getgid
     _substitute(substitute)
     test.TestCase.run = _with_pool(base.run_for_pytest(test.TestCase.run),
                                    top.name)

@@ -10,63 +10,63 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Migrating running pVMs to another host.
+"""Migrating a running pVM to another host.
 
 QEMU copies the memory into a region of the target's pool. While it does, a
-pVM cannot be fixated, for QEMU does one migration at a time; should power fail
+pVM cannot be fixated, for QEMU does one migration at a time. If power fails
 meanwhile, its state is not proven. Neither host may have a proven state of it
-until it runs there for good, so that it never runs twice.
+until it runs on one of them for good, so that it never runs twice.
 """
+
+from __future__ import annotations
 
 import contextlib
 
 import libvirt
 from nova.compute import power_state
+from nova import context as nova_context
 from nova import exception as nova_exception
 from nova.virt.libvirt import guest as libvirt_guest
+from nova.virt.libvirt import host as libvirt_host
 from oslo_log import log as logging
 from oslo_utils import units
 
-from nova_temporality import conf
 from nova_temporality import exception
-from nova_temporality.privsep import regions
-from nova_temporality.privsep import runs
-from nova_temporality.spec import persistence
+from nova_temporality.virt import admission as virt_admission
 from nova_temporality.virt import binding
-from nova_temporality.virt import budget
 from nova_temporality.virt import domain as pvm_domain
-from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
 
-PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
-# Neither must vCPUs run on two hosts' memory, nor be slowed down unasked.
+# vCPUs must not run on two hosts' memory, nor be slowed down unasked.
 _REFUSED_FLAGS = (libvirt.VIR_MIGRATE_POSTCOPY |
                   libvirt.VIR_MIGRATE_AUTO_CONVERGE)
 
 
-class _MovingGuest(libvirt_guest.Guest):
-    """A pVM's guest that is migrated into another host's memory.
+class MovingGuest(libvirt_guest.Guest):
+    """A pVM's guest that is migrated into another host's memory."""
 
-    :param here: place.Place
-    :param size: bytes of its memory
-    """
-
-    def __init__(self, domain, context, here, size):
+    def __init__(self, domain: libvirt.virDomain,
+                 context: nova_context.RequestContext,
+                 server: pvm_server.PersistentServer) -> None:
         super().__init__(domain)
         self._context = context
-        self._here = here
-        self._size = size
+        self._server = server
 
-    def migrate(self, destination, migrate_uri=None, migrate_disks=None,
-                destination_xml=None, flags=0, bandwidth=0, parallel=0):
+    def migrate(self, destination: str, migrate_uri: str | None = None,
+                migrate_disks: list[str] | None = None,
+                destination_xml: str | None = None, flags: int = 0,
+                bandwidth: int = 0, parallel: int = 0) -> None:
         """See Guest."""
-        there = binding.announced(self._context, self._here.name)
-        xml = pvm_domain.moved(destination_xml, self._size, self._here, there)
-        pool_path = PCONF.temporality.pool_path
-        runs.begin_move(pool_path, self._here.run_dir, self._here.name)
+        assert destination_xml is not None
+        target = binding.announced(self._context, self._server.uuid)
+        xml = pvm_domain.moved(
+            destination_xml, self._server.spec.memory_mb * units.Mi,
+            self._server.binding(), target)
+        self._server.disarm()
         try:
             super().migrate(
                 destination, migrate_uri=migrate_uri,
@@ -74,162 +74,77 @@ class _MovingGuest(libvirt_guest.Guest):
                 flags=flags & ~_REFUSED_FLAGS, bandwidth=bandwidth,
                 parallel=parallel)
         finally:
-            runs.end_move(self._here.run_dir, self._here.name)
+            self._server.rearm()
 
 
-class MigratingMixin:
-    """The driver's methods that migrate running servers."""
+def check_destination(admission: virt_admission.Admission,
+                      server: pvm_server.PersistentServer) -> None:
+    """Refuse a pVM that this host cannot take.
 
-    # -- before anything happens ----------------------------------------------
+    :raises MigrationPreCheckError: Nova tries another host
+    """
+    try:
+        admission.check_cache_mode(server.spec)
+        admission.check_room(server.instance, server.spec)
+    except (exception.NotPossible,
+            nova_exception.ComputeResourcesUnavailable) as exc:
+        raise nova_exception.MigrationPreCheckError(
+            reason=exc.format_message())
 
-    def check_can_live_migrate_destination(self, context, instance,
-                                           src_compute_info, dst_compute_info,
-                                           block_migration=False,
-                                           disk_over_commit=False):
-        """See ComputeDriver."""
-        if persistence.is_pvm(instance):
-            try:
-                self._check_cache_mode(instance.flavor)
-                self._check_room(instance, instance.flavor)
-            except (exception.NotPossible,
-                    nova_exception.ComputeResourcesUnavailable) as exc:
-                # Nova tries another host.
-                raise nova_exception.MigrationPreCheckError(
-                    reason=exc.format_message())
-        return super().check_can_live_migrate_destination(
-            context, instance, src_compute_info, dst_compute_info,
-            block_migration, disk_over_commit)
 
-    def check_can_live_migrate_source(self, context, instance,
-                                      dest_check_data,
-                                      block_device_info=None):
-        """See ComputeDriver."""
-        if not persistence.is_pvm(instance):
-            return super().check_can_live_migrate_source(
-                context, instance, dest_check_data, block_device_info)
-        if self._is_paged(instance):
-            # Every page would be read in at the source, and pushed out again
-            # at the target, while the guest waits for its own.
-            raise nova_exception.MigrationPreCheckError(
-                reason='a server with less NVRAM than memory cannot be '
-                'migrated live; migrate it cold')
-        self._check_vcpus(instance)
-        data = super().check_can_live_migrate_source(
-            context, instance, dest_check_data, block_device_info)
-        # Makes Nova clean up the target after a failure, which it does not
-        # where the disks are shared; without devices it says nothing else.
-        data.target_mdevs = {}
-        return data
+def check_source(host: libvirt_host.Host,
+                 server: pvm_server.PersistentServer) -> None:
+    """Refuse a pVM that cannot leave this host while it runs.
 
-    def _check_vcpus(self, instance):
-        """Refuse to let QEMU copy memory that emulated vCPUs write.
+    QEMU was seen to lose some of what emulated vCPUs write meanwhile, with
+    version 10.0.2. By its source (migration/ram.c, where the block's offset is
+    missing) that is because the memory is not the first block that it has
+    made: that one is libvirt's.
 
-        It was seen to lose some of it, with QEMU 10.0.2; by its source
-        (migration/ram.c, where the block's offset is missing) because the
-        memory is not the first that it has made: that is libvirt's.
+    :raises MigrationPreCheckError: naming what to do instead
+    """
+    if server.spec.is_paged:
+        # Every page would be read in at the source, and pushed out again
+        # at the target, while the guest waits for its own.
+        raise nova_exception.MigrationPreCheckError(
+            reason='a server with less NVRAM than memory cannot be '
+            'migrated live; migrate it cold')
+    guest = host.get_guest(server.instance)
+    if (pvm_domain.is_emulated(guest.get_xml_desc()) and
+            guest.get_power_state(host) == power_state.RUNNING):
+        raise nova_exception.MigrationPreCheckError(
+            reason="QEMU would lose some of what emulated vCPUs ([libvirt]"
+            " virt_type is 'qemu') write meanwhile; pause the server "
+            'first, or migrate it cold')
 
-        :raises: MigrationPreCheckError
-        """
-        guest = self._host.get_guest(instance)
-        if (pvm_domain.is_emulated(guest.get_xml_desc()) and
-                guest.get_power_state(self._host) == power_state.RUNNING):
-            raise nova_exception.MigrationPreCheckError(
-                reason="QEMU would lose some of what emulated vCPUs ([libvirt]"
-                " virt_type is 'qemu') write meanwhile; pause the server "
-                'first, or migrate it cold')
 
-    # -- the target -----------------------------------------------------------
+def prepare_destination(context: nova_context.RequestContext,
+                        admission: virt_admission.Admission,
+                        server: pvm_server.PersistentServer) -> None:
+    """Make ready for the memory of a pVM that comes, and tell its source."""
+    admission.admit(server)
+    server.prepare_boot()
+    # libvirt lets the vCPUs run as soon as all is there. So the epoch
+    # begins now, and nothing is fixated until they do.
+    server.disarm()
+    binding.announce(context, server.binding())
 
-    def pre_live_migration(self, context, instance, block_device_info,
-                           network_info, disk_info, migrate_data):
-        """See ComputeDriver; makes ready for the memory."""
-        if persistence.is_pvm(instance):
-            self._pvms.add(instance.uuid)
-            try:
-                self._make_ready(context, instance)
-            except BaseException:
-                self._free(instance)
-                raise
-        return super().pre_live_migration(
-            context, instance, block_device_info, network_info, disk_info,
-            migrate_data)
 
-    def rollback_live_migration_at_destination(self, context, instance,
-                                               network_info,
-                                               block_device_info,
-                                               destroy_disks=True,
-                                               migrate_data=None):
-        """See ComputeDriver; the NVRAM goes with the domain."""
-        try:
-            super().rollback_live_migration_at_destination(
-                context, instance, network_info, block_device_info,
-                destroy_disks, migrate_data)
-        finally:
-            if persistence.is_pvm(instance):
-                binding.forget(context, instance.uuid)
+def arrived(context: nova_context.RequestContext,
+            server: pvm_server.PersistentServer) -> None:
+    """Let a pVM that has come be fixated here."""
+    server.record_domain()
+    server.rearm()
+    binding.forget(context, server.uuid)
 
-    def _make_ready(self, context, instance):
-        self._admit(instance)
-        pool_path = PCONF.temporality.pool_path
-        run_dir = PCONF.temporality.run_dir
-        runs.prepare_boot(pool_path, run_dir, instance.uuid,
-                          self._qemu_gid(),
-                          budget.priority_of(instance.flavor))
-        # libvirt lets the vCPUs run as soon as all is there. So the epoch
-        # begins now, and nothing is fixated until they do.
-        runs.begin_move(pool_path, run_dir, instance.uuid)
-        binding.announce(context, self._place(instance))
 
-    def post_live_migration_at_destination(self, context, instance,
-                                           network_info,
-                                           block_migration=False,
-                                           block_device_info=None):
-        """See ComputeDriver; from now on it can be fixated here."""
-        super().post_live_migration_at_destination(
-            context, instance, network_info, block_migration,
-            block_device_info)
-        if persistence.is_pvm(instance):
-            self._record_domain(instance)
-            runs.end_move(PCONF.temporality.run_dir, instance.uuid)
-            binding.forget(context, instance.uuid)
-
-    # -- the source -----------------------------------------------------------
-
-    def _live_migration_operation(self, context, instance, dest,
-                                  block_migration, migrate_data, guest,
-                                  device_names):
-        if persistence.is_pvm(instance):
-            guest = _MovingGuest(guest._domain, context,
-                                 self._place(instance),
-                                 instance.flavor.memory_mb * units.Mi)
-        super()._live_migration_operation(
-            context, instance, dest, block_migration, migrate_data, guest,
-            device_names)
-
-    def _live_migration_monitor(self, context, instance, guest, *args):
-        if persistence.is_pvm(instance):
-            # It may have to let vCPUs run that it has paused.
-            guest = pvm_guest.RunGuest(guest._domain)
-        super()._live_migration_monitor(context, instance, guest, *args)
-
-    def post_live_migration_at_source(self, context, instance, network_info):
-        """See ComputeDriver; gives the NVRAM back, scrubbed."""
-        super().post_live_migration_at_source(context, instance,
-                                              network_info)
-        if not persistence.is_pvm(instance):
-            return
-        self._pvms.discard(instance.uuid)
-        try:
-            with contextlib.suppress(vpm.NotFound):
-                regions.reclaim(PCONF.temporality.pool_path,
-                                PCONF.temporality.run_dir, instance.uuid)
-        except (lease.RegionInUse, vpm.VpmError) as exc:
-            # It runs elsewhere, come what may.
-            LOG.error('Its NVRAM on this host is not free: %s; once the '
-                      'reason is gone, "temporality region gc" frees it',
-                      exc, instance=instance)
-
-    def _place(self, instance):
-        region = regions.lookup(PCONF.temporality.pool_path, instance.uuid)
-        return binding.Place(region.memory_path, region.uid, self._qemu_gid(),
-                             PCONF.temporality.run_dir, instance.uuid)
+def left(server: pvm_server.PersistentServer) -> None:
+    """Give the NVRAM of a pVM that has gone back, scrubbed."""
+    try:
+        with contextlib.suppress(vpm.NotFound):
+            server.reclaim_region()
+    except (lease.RegionInUse, vpm.VpmError) as exc:
+        # It runs elsewhere, come what may.
+        LOG.error('Its NVRAM on this host is not free: %s; once the '
+                  'reason is gone, "temporality region gc" frees it',
+                  exc, instance=server.instance)

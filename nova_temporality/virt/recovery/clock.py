@@ -34,13 +34,13 @@ class _NtpTimeval(ctypes.Structure):
                 ('reserved', ctypes.c_long * 4)]
 
 
-def is_synchronised():
+def is_synchronised() -> bool:
     """Whether the kernel knows that somebody keeps the clock right."""
     return _libc.ntp_gettime(ctypes.byref(_NtpTimeval())) not in (
         -1, _TIME_ERROR)
 
 
-def wait_synchronised(deadline):
+def wait_synchronised(deadline: float) -> bool:
     """Wait for that; return whether it came true.
 
     :param deadline: of time.monotonic()

@@ -16,7 +16,7 @@ from lxml import etree
 from nova.console import serial
 
 
-def with_free_ports(xml):
+def with_free_ports(xml: str) -> str:
     """XML of a domain of which every serial console listens on a free port.
 
     Those that it had when it was recorded may be other servers' by now. Nova
@@ -25,7 +25,7 @@ def with_free_ports(xml):
     :raises nova.exception.SocketPortRangeExhaustedException:
     """
     root = etree.fromstring(xml)
-    ports = {}
+    ports: dict[tuple[str, str], str] = {}
     for kind in 'serial', 'console':
         # libvirt shows the first serial device as a console, too.
         for source in root.findall(

@@ -17,16 +17,19 @@ state, which Nova does upon libvirt's event, periodically and at its start,
 gets it into ERROR first.
 """
 
+from __future__ import annotations
+
 from nova.compute import power_state
 from nova.compute import vm_states
 from nova import context as nova_context
+from nova import objects
 from oslo_log import log as logging
 
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.privsep import regions
 from nova_temporality.spec import persistence
-from nova_temporality.virt.recovery import manager
+from nova_temporality.virt.recovery import refusal
 from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +37,7 @@ LOG = logging.getLogger(__name__)
 _OFF = (power_state.SHUTDOWN, power_state.CRASHED)
 
 
-def notice(instance, state):
+def notice(instance: objects.Instance, state: int) -> None:
     """Put a server into ERROR if that is why it is off.
 
     :param instance: a server; nothing is done while Nova works on it
@@ -51,7 +54,8 @@ def notice(instance, state):
         LOG.warning('Cannot tell why it is off: %s', exc, instance=instance)
         return
     if reason:
-        exc = exception.MemoryLost(reason=reason)
-        LOG.error('%s', exc.format_message(), instance=instance)
+        fault = exception.MemoryLost(reason=reason)
+        LOG.error('%s', fault.format_message(), instance=instance)
         instance.power_state = state
-        manager.set_error(nova_context.get_admin_context(), instance, exc)
+        refusal.set_error(nova_context.get_admin_context(), instance,
+                          fault)

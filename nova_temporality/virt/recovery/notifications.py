@@ -12,7 +12,12 @@
 
 """Notifications of nova-compute, sent where Nova sends its own."""
 
+from __future__ import annotations
+
 import nova.conf
+from nova import context as nova_context
+from nova import exception
+from nova import objects
 from nova import rpc
 
 CONF = nova.conf.CONF
@@ -20,10 +25,12 @@ CONF = nova.conf.CONF
 NOT_RESUMED = 'temporality.pvm.not_resumed'
 
 
-def not_resumed(context, instance, reason):
+def not_resumed(context: nova_context.RequestContext,
+                instance: objects.Instance,
+                reason: exception.NovaException) -> None:
     """Tell that a pVM does not run on after an outage.
 
-    :param reason: exception.NovaException
+    :param reason: why not
     """
     payload = {'name': instance.uuid, 'project_id': instance.project_id,
                'host': CONF.host, 'reason': reason.format_message()}

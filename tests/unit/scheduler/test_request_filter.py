@@ -143,7 +143,7 @@ class ClaimNvramTest(base.NovaTestCase):
     def test_a_move_follows_the_decision_not_the_metadata(self):
         system_metadata = {}
         self.moving_server({'persistent': 'false'}, system_metadata)
-        persistence.freeze(self.instance, True, own=True)
+        persistence.freeze(self.instance, True, by_server=True)
         ran, resources, _traits = self.claim()
         self.assertTrue(ran)
         self.assertEqual(512, resources['CUSTOM_NVRAM_MB'])

@@ -14,22 +14,22 @@
 
 import pytest
 
+from nova_temporality.spec import errors
 from nova_temporality.spec import max_outage
 
 
-@pytest.mark.parametrize('specs, default, seconds', [
-    ({}, 0, 0),
-    ({}, 60, 60),
-    ({'temporality:max_outage': '30'}, 60, 30),
-    ({'temporality:max_outage': '0'}, 60, 0),
+@pytest.mark.parametrize('specs, seconds', [
+    ({}, None),
+    ({'temporality:max_outage': '30'}, 30),
+    ({'temporality:max_outage': '0'}, 0),
 ])
-def test_flavor_takes_precedence(specs, default, seconds):
-    assert max_outage.max_outage(specs, default) == seconds
+def test_flavor_says_how_long(specs, seconds):
+    assert max_outage.of_flavor(specs) == seconds
 
 
 @pytest.mark.parametrize('value', ['-1', 'soon', '1.5', ''])
 def test_bad_value_is_named(value):
-    with pytest.raises(max_outage.BadLimit) as e:
-        max_outage.max_outage({'temporality:max_outage': value})
+    with pytest.raises(errors.InvalidSpec) as e:
+        max_outage.of_flavor({'temporality:max_outage': value})
     assert "'%s'" % value in str(e.value)
     assert 'seconds' in str(e.value)

@@ -14,6 +14,7 @@
 
 import pytest
 
+from nova_temporality.spec import errors
 from nova_temporality.spec import persistence
 
 IMAGE_KEY = 'image_' + persistence.IMAGE_PROPERTY
@@ -31,7 +32,7 @@ class _Instance:
     ({'temporality:persistent': 'false'}, {}, {'persistent': '1'}),
 ])
 def test_any_place_suffices(specs, system_metadata, metadata):
-    assert persistence.asked(specs, system_metadata, metadata) is True
+    assert persistence.is_requested(specs, system_metadata, metadata) is True
 
 
 @pytest.mark.parametrize('specs, system_metadata, metadata', [
@@ -43,7 +44,7 @@ def test_any_place_suffices(specs, system_metadata, metadata):
      {'temporality_persistent': 'true'}),
 ])
 def test_not_asked(specs, system_metadata, metadata):
-    assert persistence.asked(specs, system_metadata, metadata) is False
+    assert persistence.is_requested(specs, system_metadata, metadata) is False
 
 
 @pytest.mark.parametrize('place, specs, system_metadata, metadata', [
@@ -55,37 +56,37 @@ def test_not_asked(specs, system_metadata, metadata):
      {'persistent': 'maybe'}),
 ])
 def test_bad_value_is_named(place, specs, system_metadata, metadata):
-    with pytest.raises(persistence.BadWish) as caught:
-        persistence.asked(specs, system_metadata, metadata)
+    with pytest.raises(errors.InvalidSpec) as caught:
+        persistence.is_requested(specs, system_metadata, metadata)
     assert 'maybe' in str(caught.value)
     assert place in str(caught.value)
 
 
 def test_property_can_be_switched_off():
-    with pytest.raises(persistence.BadWish, match='switched off'):
-        persistence.asked({}, {}, {'persistent': 'true'},
-                          property_allowed=False)
-    assert persistence.asked({}, {}, {'persistent': 'false'},
-                             property_allowed=False) is False
-    assert persistence.asked({'temporality:persistent': 'true'}, {}, {},
-                             property_allowed=False) is True
+    with pytest.raises(errors.InvalidSpec, match='switched off'):
+        persistence.is_requested({}, {}, {'persistent': 'true'},
+                                 property_allowed=False)
+    assert persistence.is_requested({}, {}, {'persistent': 'false'},
+                                    property_allowed=False) is False
+    assert persistence.is_requested({'temporality:persistent': 'true'}, {}, {},
+                                    property_allowed=False) is True
 
 
 def test_decision_is_frozen():
     instance = _Instance()
-    assert persistence.frozen(instance) is None
+    assert persistence.decision(instance) is None
     assert not persistence.is_pvm(instance)
     persistence.freeze(instance, True)
     assert persistence.is_pvm(instance)
     persistence.freeze(instance, False)
-    assert persistence.frozen(instance) is False
+    assert persistence.decision(instance) is False
     assert not persistence.is_pvm(instance)
 
 
 def test_image_property_is_not_a_decision():
     # the image's key must never be read as the frozen one
     instance = _Instance(**{IMAGE_KEY: 'true'})
-    assert persistence.frozen(instance) is None
+    assert persistence.decision(instance) is None
 
 
 @pytest.mark.parametrize('persistent, own, specs, after', [
@@ -101,9 +102,11 @@ def test_new_flavor_decides_unless_the_server_asked(persistent, own, specs,
     instance = _Instance()
     persistence.freeze(instance, persistent, own)
     assert persistence.with_flavor(instance, specs) is after
-    assert persistence.frozen(instance) is persistent
-    assert persistence.refreeze(instance, specs) is (persistent is not after)
-    assert persistence.frozen(instance) is after
+    assert persistence.decision(instance) is persistent
+    assert persistence.freeze_with_flavor(
+        instance, specs) is (persistent is not after)
+    assert persistence.decision(instance) is after
     # the way back
-    persistence.refreeze(instance, {'temporality:persistent': 'true'})
-    assert persistence.frozen(instance) is True
+    persistence.freeze_with_flavor(
+        instance, {'temporality:persistent': 'true'})
+    assert persistence.decision(instance) is True

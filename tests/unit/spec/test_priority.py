@@ -16,6 +16,7 @@ from nova.api.validation.extra_specs import validators
 from nova import exception
 import pytest
 
+from nova_temporality.spec import errors
 from nova_temporality.spec import priority
 
 
@@ -27,7 +28,7 @@ def test_of_flavor():
 
 @pytest.mark.parametrize('value', ['', '-1', '101', 'high', '1.5'])
 def test_bad_value_is_named(value):
-    with pytest.raises(priority.BadPriority) as caught:
+    with pytest.raises(errors.InvalidSpec) as caught:
         priority.of_flavor({'temporality:priority': value})
     assert 'temporality:priority' in str(caught.value)
     assert "'%s'" % value in str(caught.value)

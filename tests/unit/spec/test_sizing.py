@@ -14,6 +14,7 @@
 
 import pytest
 
+from nova_temporality.spec import errors
 from nova_temporality.spec import sizing
 
 
@@ -38,14 +39,14 @@ def test_size(specs, wanted):
 ])
 def test_bad_value_is_named(specs):
     [(key, value)] = specs.items()
-    with pytest.raises(sizing.BadSize) as caught:
+    with pytest.raises(errors.InvalidSpec) as caught:
         sizing.nvram_mb(1000, specs)
     assert key in str(caught.value)
     assert "'%s'" % value in str(caught.value)
 
 
 def test_one_of_both():
-    with pytest.raises(sizing.BadSize, match='exclude'):
+    with pytest.raises(errors.InvalidSpec, match='exclude'):
         sizing.nvram_mb(1000, {'temporality:mrr': '60',
                                'temporality:nvram_mb': '600'})
 

@@ -79,7 +79,6 @@ class AdmissionTest(BudgetTestCase):
         self.assertEqual({uuids.one, uuids.two},
                          {region.name for region in self.pool().regions()})
 
-        self.driver._pvms.clear()
         regions.free(self.pool_path, self.run_dir, uuids.one)
         self.spawn(self.server(uuids.three))
 

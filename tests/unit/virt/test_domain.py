@@ -24,6 +24,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import exception
 from nova_temporality.host import paths
+from nova_temporality.virt import binding
 from nova_temporality.virt import checks
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import genid
@@ -31,6 +32,7 @@ from nova_temporality import vpm
 from tests.unit.virt import base
 
 GENID = 'c2c6d3c0-5f0e-4f4e-9a53-0d6f0f7c6f3b'
+HERE = binding.Binding('/ram', 0, 0, '/run', 'pvm')
 QEMU = '{http://libvirt.org/schemas/domain/qemu/1.0}'
 
 
@@ -105,8 +107,8 @@ class GuestTest(base.DriverTestCase):
 
     def test_little_of_virtio_disks_is_in_flight(self):
         root = pvm_domain.PersistentGuest(
-            self.guest_of(('virtio', 'vda'), ('ide', 'hda')), '/ram', 4096, 0,
-            0, GENID, '/sock', '/watch').format_dom()
+            self.guest_of(('virtio', 'vda'), ('ide', 'hda')), HERE, 4096,
+            GENID).format_dom()
         queues = {
             disk.find('target').get('dev'):
             (disk.find('driver').get('queues'),
@@ -132,8 +134,8 @@ class GuestTest(base.DriverTestCase):
         guest = vconfig.LibvirtConfigGuest()
         guest.virt_type = 'qemu'
         xml = pvm_domain.PersistentGuest(
-            guest, '/ram', 4096, 2000000007, 64055, GENID, '/sock',
-            '/watch').to_xml()
+            guest, binding.Binding('/ram', 2000000007, 64055, '/run', 'pvm'),
+            4096, GENID).to_xml()
         seclabel = etree.fromstring(xml).find('seclabel')
         self.assertEqual(
             {'type': 'static', 'model': 'dac', 'relabel': 'yes'},
@@ -143,11 +145,14 @@ class GuestTest(base.DriverTestCase):
     def test_paths_with_commas(self):
         guest = vconfig.LibvirtConfigGuest()
         guest.virt_type = 'qemu'
-        xml = pvm_domain.PersistentGuest(
-            guest, '/a,b', 4096, 0, 0, GENID, '/c,d', '/e,f').to_xml()
+        here = binding.Binding('/a,b', 0, 0, '/c,d', 'pvm')
+        xml = pvm_domain.PersistentGuest(guest, here, 4096, GENID).to_xml()
         self.assertIn('mem-path=/a,,b,share=on', xml)
-        self.assertIn('path=/c,,d,server=on', xml)
-        self.assertIn('path=/e,,f,server=on', xml)
+        self.assertIn('path=%s,server=on' %
+                      here.fixate_socket.replace(',', ',,'), xml)
+        self.assertIn('path=%s,server=on' %
+                      here.watch_socket.replace(',', ',,'), xml)
+        self.assertIn('/c,,d/', xml)
 
     def test_incoming_comes_and_goes(self):
         xml = self.guest_xml(self.driver, self.make_server(persistent=True))
@@ -223,7 +228,7 @@ class PagedGuestTest(base.DriverTestCase):
         port.driver_name = 'vhost'
         guest = vconfig.LibvirtConfigGuest()
         guest.add_device(port)
-        pvm_domain.set_right_for_paging(guest)
+        pvm_domain._prepare_for_paging(guest)
         self.assertEqual('qemu', port.driver_name)
 
     def test_no_balloon(self):
@@ -237,9 +242,8 @@ class PagedGuestTest(base.DriverTestCase):
             guest.add_device(device)
         for name, value in attributes.items():
             setattr(guest, name, value)
-        return pvm_domain.PersistentGuest(guest, '/ram', 4096, 0, 0, GENID,
-                                          '/sock', '/watch',
-                                          paged_in='/region')
+        return pvm_domain.PersistentGuest(
+            guest, HERE, 4096, GENID, paging_directory='/region')
 
     def disk(self, **attributes):
         disk = vconfig.LibvirtConfigGuestDisk()
@@ -260,7 +264,7 @@ class PagedGuestTest(base.DriverTestCase):
         guest.add_device(cdrom)
         checks.check_guest(guest)
         self.assertRaises(exception.NotPossible, checks.check_guest, guest,
-                          paged=True)
+                          is_paged=True)
 
     def test_what_pins_pages_is_refused(self):
         def port(net_type):
@@ -307,9 +311,9 @@ class PagedGuestTest(base.DriverTestCase):
         for mode in ('none', 'directsync', 'writeback', 'unsafe', None):
             disk.driver_cache = mode
             self.assertRaises(exception.NotPossible, checks.check_guest,
-                              guest, paged=True)
+                              guest, is_paged=True)
         disk.driver_cache = 'writethrough'
-        checks.check_guest(guest, paged=True)
+        checks.check_guest(guest, is_paged=True)
         self.assertRaises(exception.NotPossible, checks.check_guest, guest)
 
 
@@ -353,7 +357,7 @@ class RefusedGuestTest(base.DriverTestCase):
             setattr(guest, attribute, value)
             exc = self.assertRaises(
                 exception.NotPossible, pvm_domain.PersistentGuest, guest,
-                '/ram', 4096, 0, 0, GENID, '/sock', '/watch')
+                HERE, 4096, GENID)
             self.assertIn(pattern, exc.format_message())
 
     def test_foreign_memory_writers(self):
@@ -370,7 +374,7 @@ class RefusedGuestTest(base.DriverTestCase):
             guest.add_device(device)
             exc = self.assertRaises(
                 exception.NotPossible, pvm_domain.PersistentGuest, guest,
-                '/ram', 4096, 0, 0, GENID, '/sock', '/watch')
+                HERE, 4096, GENID)
             self.assertRegex(exc.format_message(), pattern)
 
 

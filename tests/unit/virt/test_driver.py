@@ -37,6 +37,7 @@ from nova_temporality.virt import conductor
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import driver
 from nova_temporality.virt import loader
+from nova_temporality.virt import orphans
 from nova_temporality.virt.recovery import manager
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
@@ -80,7 +81,7 @@ class DecisionTest(base.DriverTestCase):
     def test_others_take_none(self):
         server = self.make_server()
         self.spawn(server)
-        self.assertIs(False, persistence.frozen(server))
+        self.assertIs(False, persistence.decision(server))
         self.assertEqual([], self.pool().regions())
         # Nova does that by itself
         self.assertFalse(self.saved.called)
@@ -181,8 +182,8 @@ class HostTest(base.DriverTestCase):
         with self.pool() as pool:
             pool.alloc(uuids.gone, 4096)
         with mock.patch.object(conductor, 'ask', return_value=found), (
-                mock.patch.object(driver.LOG, 'warning')) as warning:
-            self.driver._look_for_orphans([])
+                mock.patch.object(orphans.LOG, 'warning')) as warning:
+            orphans.look([])
         self.assertEqual(uuids.gone, warning.call_args[0][1])
         return len(self.pool().regions())
 
@@ -338,7 +339,7 @@ class LifeTest(base.DriverTestCase):
         self.assertTrue(catch_up.called)
 
     def test_fixation_is_no_pause_to_nova(self):
-        self.driver._pvms.add(self.server.uuid)
+        self.driver.servers.add(self.server.uuid)
         emitted = []
         self.driver._compute_event_callback = emitted.append
         for uuid in (self.server.uuid, uuids.other):

@@ -74,8 +74,8 @@ class StartupTest(base.DriverTestCase):
 
     def test_nova_33_does_not_recover_what_it_reboots(self):
         self.starting_33()
-        self.driver._rebooting.add(self.pvm.uuid)
-        self.driver.plug_vifs(self.pvm, [])
+        with self.driver.servers.of(self.pvm).region_kept():
+            self.driver.plug_vifs(self.pvm, [])
         self.assertEqual([], self.recovered)
 
     def test_nova_33_does_not_recover_once_it_has_started(self):

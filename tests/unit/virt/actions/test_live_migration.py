@@ -27,6 +27,7 @@ from nova_temporality.privsep import runs
 from nova_temporality.virt.actions import live_migration
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain as pvm_domain
+from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
 from nova_temporality.vpm import runlock
 from tests.unit.virt import base
@@ -120,10 +121,10 @@ class TargetTest(MigratingTestCase):
     def test_it_can_be_fixated_when_it_is_on_record(self):
         self.prepare()
 
-        def record(_server):
+        def record():
             self.assertTrue(self.locked())
 
-        with mock.patch.object(self.driver, '_record_domain',
+        with mock.patch.object(pvm_server.PersistentServer, 'record_domain',
                                side_effect=record) as recorded:
             self.driver.post_live_migration_at_destination(
                 self.context, self.server, [])
@@ -133,7 +134,7 @@ class TargetTest(MigratingTestCase):
 
     def test_precheck_counts_energy(self):
         exc = nova_exception.ComputeResourcesUnavailable(reason='too many')
-        with mock.patch.object(live_migration.budget, 'check_room',
+        with mock.patch.object(self.driver._admission, 'check_room',
                                side_effect=exc):
             self.assertRaisesRegex(
                 nova_exception.MigrationPreCheckError, 'too many',
@@ -151,10 +152,10 @@ class SourceTest(MigratingTestCase):
 
     def setUp(self):
         super().setUp()
-        self.driver._ensure_region(self.server)
-        self.here = self.driver._place(self.server)
-        self.there = binding.Place('/there,too/ram', 1007, 64, '/there/run',
-                                   self.server.uuid)
+        self.driver.servers.of(self.server).ensure_region()
+        self.here = self.driver.servers.of(self.server).binding()
+        self.there = binding.Binding('/there,too/ram', 1007, 64, '/there/run',
+                                     self.server.uuid)
         binding.announce(self.context, self.there)
         self.xml = self.guest_xml(self.driver, self.server)
         self.domain = mock.Mock()
@@ -261,9 +262,9 @@ class SourceTest(MigratingTestCase):
 class NoteTest(MigratingTestCase):
 
     def test_note_ends_with_the_region(self):
-        self.driver._ensure_region(self.server)
+        self.driver.servers.of(self.server).ensure_region()
         runs.begin_move(self.pool_path, self.run_dir, self.server.uuid)
-        self.driver._free(self.server)
+        self.driver.servers.of(self.server).free_region()
         with self.pool() as pool:
             region = pool.alloc(self.server.uuid, 16 * MIB)
         with runlock.RunLock(region):
@@ -271,7 +272,7 @@ class NoteTest(MigratingTestCase):
         self.assertFalse(self.exists())
 
     def test_note_survives_nova_compute(self):
-        self.driver._ensure_region(self.server)
+        self.driver.servers.of(self.server).ensure_region()
         runs.begin_move(self.pool_path, self.run_dir, self.server.uuid)
         runs._held.pop(self.server.uuid).close()
         self.assertTrue(self.exists())

@@ -53,7 +53,7 @@ class ResizingTest(base.DriverTestCase):
         server = self.make_server(extra_specs=extra_specs)
         persistence.freeze(server, persistent, own)
         if persistent:
-            self.driver._ensure_region(server)
+            self.driver.servers.of(server).ensure_region()
         server.system_metadata['image_base_image_ref'] = 'image'
         return server
 
@@ -80,14 +80,18 @@ class ResizingTest(base.DriverTestCase):
         if not pool.regions():
             pool.alloc('neighbour', 16 << 20)
 
-    def finish(self, server, flavor):
+    def finish(self, server, flavor, source='other'):
         server.flavor = flavor
         self.driver.finish_migration(
-            self.context, mock.Mock(), server, '[]', [], self.image(), True,
-            {})
+            self.context, objects.Migration(
+                source_compute=source, dest_compute='host'),
+            server, '[]', [], self.image(), True, {})
+        self.admit_again(server)
+
+    def admit_again(self, server):
         # as LibvirtDriver does, for the XML
         if persistence.is_pvm(server):
-            self.driver._admit(server)
+            self.driver._admission.admit(self.driver.servers.of(server))
 
     def revert(self, server, flavor):
         with mock.patch.object(libvirt_driver.LibvirtDriver, 'destroy'):
@@ -95,8 +99,7 @@ class ResizingTest(base.DriverTestCase):
         server.flavor = flavor
         self.driver.finish_revert_migration(self.context, server, [],
                                             mock.Mock())
-        if persistence.is_pvm(server):
-            self.driver._admit(server)
+        self.admit_again(server)
 
     def sizes(self):
         return [region.size >> 20 for region in self.pool().regions()]
@@ -184,13 +187,13 @@ class ResizingTest(base.DriverTestCase):
         flavor = self.flavor(24, temporality__persistent='true')
         self.stop(server, flavor, self.driver.get_host_ip_addr())
         self.pool().alloc('neighbour', 16 << 20)
-        self.finish(server, flavor)
+        self.finish(server, flavor, source='host')
         self.assertEqual([16, 24], sorted(self.sizes()))
         # and may come back
         self.pool().free(server.uuid)
         self.driver.finish_revert_migration(self.context, server, [],
                                             mock.Mock())
-        self.driver._admit(server)
+        self.admit_again(server)
         self.assertEqual([16, 24], sorted(self.sizes()))
 
     def test_bad_priority(self):
@@ -212,7 +215,7 @@ class ResizingTest(base.DriverTestCase):
     def test_region_of_a_resize_that_was_cut_off(self):
         server = self.make(PERSISTENT, True)
         server.flavor = self.flavor(24, temporality__persistent='true')
-        self.driver._ensure_region(server)
+        self.driver.servers.of(server).ensure_region()
         self.assertEqual([24], self.sizes())
 
     def test_crash_before_it_was_stopped(self):

@@ -21,7 +21,8 @@ from nova.virt.libvirt import config as vconfig
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import exception
-from nova_temporality.virt.actions import volumes
+from nova_temporality.virt.recovery import volumes
+from nova_temporality.virt import server as pvm_server
 from tests.unit.virt import base
 
 VOLUME = {'serial': 'volume', 'data': {}}
@@ -52,11 +53,13 @@ class AttachTest(base.DriverTestCase):
         self.useFixture(fixtures.MockPatchObject(
             self.driver._host, 'get_guest', return_value=self.guest))
         for name in ('_connect_volume', '_disconnect_volume',
-                     '_get_volume_config', '_build_device_metadata',
-                     '_record_domain'):
+                     '_get_volume_config', '_build_device_metadata'):
             setattr(self, name, self.useFixture(
                 fixtures.MockPatchObject(self.driver, name)).mock)
         self._build_device_metadata.return_value = None
+        self.record = self.useFixture(fixtures.MockPatchObject(
+            pvm_server.PersistentServer, 'record_domain')).mock
+        self.driver.servers.of(self.server).ensure_region()
 
     def attach(self, config, server=None):
         self._get_volume_config.return_value = config
@@ -71,7 +74,7 @@ class AttachTest(base.DriverTestCase):
         self.assertEqual('stop', driver.get('error_policy'))
         self.assertEqual('stop', driver.get('rerror_policy'))
         self.assertEqual('none', driver.get('cache'))
-        self.assertTrue(self._record_domain.called)
+        self.assertTrue(self.record.called)
 
     def test_paged(self):
         server = self.make_server(
@@ -89,13 +92,12 @@ class AttachTest(base.DriverTestCase):
             self.assertTrue(self._disconnect_volume.called)
             self._disconnect_volume.reset_mock()
         self.assertFalse(self.guest.attach_device.called)
-        self.assertFalse(self._record_domain.called)
 
     def test_others_get_them_as_ever(self):
         root = self.attach(disk('writeback'),
                            self.make_server(persistent=False))
         self.assertIsNone(root.find('driver').get('error_policy'))
-        self.assertFalse(self._record_domain.called)
+        self.assertFalse(self.record.called)
 
     def test_detached_one_leaves_the_record(self):
         with mock.patch.object(libvirt_driver.LibvirtDriver,
@@ -103,7 +105,7 @@ class AttachTest(base.DriverTestCase):
             self.driver.detach_volume(self.context, VOLUME, self.server,
                                       '/dev/vdb')
         self.assertTrue(detach.called)
-        self.assertTrue(self._record_domain.called)
+        self.assertTrue(self.record.called)
 
 
 class ConnectTest(base.DriverTestCase):

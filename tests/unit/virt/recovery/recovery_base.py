@@ -17,6 +17,7 @@ from unittest import mock
 
 import fixtures
 import libvirt
+from lxml import etree
 from nova.compute import power_state
 from nova.compute import utils as compute_utils
 from nova import exception as nova_exception
@@ -90,12 +91,17 @@ class RecoveryTestCase(base.DriverTestCase):
         os.makedirs(self.directory, exist_ok=True)
         with open(os.path.join(self.directory, 'temporality-domain.xml'),
                   'w') as stream:
-            stream.write(XML % self.region.memory_path)
+            stream.write(self.xml())
+
+    def xml(self):
+        return etree.tostring(etree.fromstring(
+            XML % self.region.memory_path), encoding='unicode')
 
     def make_domain(self, state):
         self.domain = mock.Mock()
         self.domain.UUIDString.return_value = self.server.uuid
         self.domain.state = state
+        self.domain.XMLDesc.side_effect = lambda flags: self.xml()
 
         def set_state(new):
             def call(*args):

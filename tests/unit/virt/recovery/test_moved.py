@@ -26,7 +26,8 @@ from nova_temporality.host import paths
 from nova_temporality.privsep import runs
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain_record
-from nova_temporality.virt.recovery import manager
+from nova_temporality.virt.recovery import moved
+from nova_temporality.virt import server as pvm_server
 from nova_temporality.vpm import runlock
 from tests.unit.virt.recovery import recovery_base
 
@@ -46,7 +47,7 @@ class MovedTest(recovery_base.RecoveryTestCase):
         self.forget = self.useFixture(fixtures.MockPatchObject(
             binding, 'forget')).mock
         self.recorded = self.useFixture(fixtures.MockPatchObject(
-            self.driver, '_record_domain')).mock
+            pvm_server.PersistentServer, 'record_domain')).mock
 
     def test_gone_perhaps_to_the_target(self):
         self.fixate()
@@ -85,7 +86,7 @@ class MovedTest(recovery_base.RecoveryTestCase):
 
     def test_it_is_not_called_off(self):
         self.useFixture(fixtures.MockPatchObject(
-            manager, '_ABORT_PATIENCE', 0))
+            moved, '_ABORT_PATIENCE', 0))
         self.still_here(libvirt.VIR_DOMAIN_JOB_UNBOUNDED)
         self.assertEqual(vm_states.ERROR, self.server.vm_state)
         self.assertIn('domjobinfo', self.faults[0])

@@ -1,0 +1,99 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a server is asked to be, read once."""
+
+from __future__ import annotations
+
+from collections import abc
+import dataclasses
+
+from nova import objects
+
+from nova_temporality.spec import max_outage
+from nova_temporality.spec import persistence
+from nova_temporality.spec import priority
+from nova_temporality.spec import sizing
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerSpec:
+    """What a server is asked to be.
+
+    All but the first are only said of a pVM.
+
+    :ivar is_persistent: whether it is a pVM
+    :ivar memory_mb: its memory, MiB
+    :ivar nvram_mb: what of it is in NVRAM, MiB
+    :ivar priority: when power fails, the highest is fixated first
+    :ivar max_outage: seconds that an outage may last for it to run on; 0 for
+                      any time, None if the host's default counts
+    """
+
+    is_persistent: bool
+    memory_mb: int = 0
+    nvram_mb: int = 0
+    priority: int = priority.DEFAULT
+    max_outage: int | None = None
+
+    @property
+    def is_paged(self) -> bool:
+        """Whether it is a pVM with less NVRAM than memory."""
+        return self.is_persistent and self.nvram_mb < self.memory_mb
+
+
+def requested(flavor: objects.Flavor,
+              system_metadata: abc.Mapping[str, str],
+              metadata: abc.Mapping[str, str],
+              property_allowed: bool = True) -> ServerSpec:
+    """What is asked for with a new server.
+
+    :param system_metadata: of the server, holding the image's properties
+    :param metadata: of the server, set by the tenant
+    :param property_allowed: whether tenants may ask by the server property
+    :raises InvalidSpec: naming the value and the remedy
+    """
+    return _read(flavor, persistence.is_requested(
+        _extra_specs(flavor), system_metadata, metadata, property_allowed))
+
+
+def decided(instance: objects.Instance) -> ServerSpec:
+    """What was decided for a server that was spawned.
+
+    :raises InvalidSpec: its flavor cannot be understood
+    """
+    return _read(instance.flavor, persistence.is_pvm(instance))
+
+
+def resized(instance: objects.Instance, flavor: objects.Flavor) -> ServerSpec:
+    """What a server that was spawned becomes with a flavor.
+
+    :raises InvalidSpec: naming the value and the remedy
+    """
+    return _read(flavor, persistence.with_flavor(instance,
+                                                 _extra_specs(flavor)))
+
+
+def _read(flavor: objects.Flavor, is_persistent: bool) -> ServerSpec:
+    if not is_persistent:
+        return ServerSpec(False)
+    extra_specs = _extra_specs(flavor)
+    return ServerSpec(
+        True, flavor.memory_mb,
+        nvram_mb=sizing.nvram_mb(flavor.memory_mb, extra_specs),
+        priority=priority.of_flavor(extra_specs),
+        max_outage=max_outage.of_flavor(extra_specs))
+
+
+def _extra_specs(flavor: objects.Flavor) -> abc.Mapping[str, str]:
+    # A request for Placement may have a flavor without.
+    return flavor.extra_specs if 'extra_specs' in flavor else {}

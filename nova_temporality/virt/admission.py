@@ -1,0 +1,214 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which servers become pVMs of this host: refused, sized and admitted here."""
+
+from __future__ import annotations
+
+from collections import abc
+import dataclasses
+import threading
+from typing import Any
+
+import nova.conf
+from nova import exception as nova_exception
+from nova import objects
+
+from nova_temporality import conf
+from nova_temporality import exception
+from nova_temporality.privsep import regions
+from nova_temporality.spec import errors
+from nova_temporality.spec import persistence
+from nova_temporality.spec import priority
+from nova_temporality.spec import server_spec
+from nova_temporality.virt import checks
+from nova_temporality.virt import disks
+from nova_temporality.virt import server as pvm_server
+from nova_temporality import vpm
+
+CONF = nova.conf.CONF
+PCONF = conf.CONF
+
+# Stands for a server that is not there yet.
+_NEXT = ''
+
+
+class Admission:
+    """Decides on servers before anything is made for them."""
+
+    def __init__(self, cache_mode_of: abc.Callable[[str], str | None]) -> None:
+        """Make ready.
+
+        :param cache_mode_of: gives the host's cache mode of disks, by a key
+                              of [libvirt] disk_cachemodes
+        """
+        self._cache_mode_of = cache_mode_of
+        # Of two that are admitted at a time, the second counts the first.
+        self._lock = threading.Lock()
+
+    # -- what is decided for a server -----------------------------------------
+
+    def decide(self, instance: objects.Instance) -> bool:
+        """Decide once whether a new server is a pVM, and freeze that.
+
+        :returns: whether it is
+        :raises NotPossible: naming the value and the remedy
+        """
+        spec = self._requested(instance)
+        _refuse_to_become_persistent(instance, spec)
+        if persistence.decision(instance) is None:
+            persistence.freeze(
+                instance, spec.is_persistent,
+                persistence.is_requested_by_server(
+                    instance.system_metadata, instance.metadata))
+            if spec.is_persistent:
+                # Before NVRAM is taken. An ordinary server's is saved by
+                # Nova, like all that it notes on it.
+                instance.save()
+        return persistence.is_pvm(instance)
+
+    @staticmethod
+    def decide_again(instance: objects.Instance) -> None:
+        """Decide anew for a server that got another flavor, and freeze it."""
+        if persistence.decision(instance) is None:
+            # of an earlier time, without us
+            persistence.freeze(instance, False)
+        if persistence.freeze_with_flavor(instance,
+                                          instance.flavor.extra_specs):
+            # Before NVRAM is taken.
+            instance.save()
+
+    @staticmethod
+    def _requested(instance: objects.Instance) -> server_spec.ServerSpec:
+        try:
+            return server_spec.requested(
+                instance.flavor, instance.system_metadata, instance.metadata,
+                PCONF.temporality.allow_server_property)
+        except errors.InvalidSpec as exc:
+            raise exception.NotPossible(reason=str(exc))
+
+    # -- what is refused ------------------------------------------------------
+
+    def check_request(self, instance: objects.Instance,
+                      flavor: objects.Flavor, spec: server_spec.ServerSpec,
+                      image_meta: objects.ImageMeta,
+                      network_info: Any) -> None:
+        """Refuse what a pVM cannot have, before anything is made for it.
+
+        :param flavor: that it has, or shall be resized to
+        :param spec: what it is with that flavor
+        :raises NotPossible: naming the value and the remedy
+        """
+        checks.check_request(instance, flavor, image_meta, network_info,
+                             CONF.libvirt.virt_type)
+        self.check_cache_mode(spec)
+
+    def check_cache_mode(self, spec: server_spec.ServerSpec) -> None:
+        """Refuse a pVM whose disks would forget what was written.
+
+        :raises NotPossible: naming the value and the remedy
+        """
+        if spec.is_paged:
+            # Its disks are set up when its domain is made.
+            return
+        source_type = disks.source_type(CONF.libvirt.images_type)
+        disks.check_cache_mode(self._cache_mode_of(source_type), source_type,
+                               '%s disks of this host' % source_type)
+
+    def check_rebuild(self, instance: objects.Instance,
+                      image_meta: objects.ImageMeta,
+                      network_info: Any) -> None:
+        """Refuse a rebuild that is not possible.
+
+        :raises NotPossible: naming the value and the remedy
+        """
+        spec = self._requested(instance)
+        _refuse_to_become_persistent(instance, spec)
+        if persistence.is_pvm(instance):
+            self.check_request(instance, instance.flavor, spec, image_meta,
+                               network_info)
+
+    def check_resize(self, instance: objects.Instance,
+                     flavor: objects.Flavor,
+                     network_info: Any) -> server_spec.ServerSpec:
+        """Refuse a resize or cold migration that is not possible.
+
+        :returns: what the server becomes
+        :raises NotPossible: naming the value and the remedy
+        """
+        try:
+            spec = server_spec.resized(instance, flavor)
+        except errors.InvalidSpec as exc:
+            raise exception.NotPossible(reason=str(exc))
+        if spec.is_persistent:
+            self.check_request(instance, flavor, spec, instance.image_meta,
+                               network_info)
+        return spec
+
+    # -- room -----------------------------------------------------------------
+
+    @staticmethod
+    def check_room(instance: objects.Instance,
+                   spec: server_spec.ServerSpec) -> None:
+        """Refuse a pVM that does not fit into the energy budget.
+
+        One that has a region here counts already.
+
+        :raises ComputeResourcesUnavailable: with the numbers and the remedies
+        """
+        options = PCONF.temporality
+        known, prediction = regions.predict(
+            options.pool_path, options.run_dir, instance.uuid, spec.priority)
+        if known or prediction.total_ms <= options.hold_up_ms:
+            return
+        # Nova keeps 255 characters of a fault.
+        raise nova_exception.ComputeResourcesUnavailable(
+            reason='Fixating %(pvms)d persistent servers would take '
+            '%(total_ms).1f ms, but hold_up_ms is %(hold_up)d (%(assumed)d '
+            'not drilled, taken for %(assumed_ms).1f ms). Use another host, '
+            'run "temporality drill" there, or delete servers' %
+            dict(dataclasses.asdict(prediction), hold_up=options.hold_up_ms))
+
+    @staticmethod
+    def has_room() -> bool:
+        """Whether one more pVM, of default priority, fits into the budget."""
+        options = PCONF.temporality
+        _known, prediction = regions.predict(
+            options.pool_path, options.run_dir, _NEXT, priority.DEFAULT)
+        return prediction.total_ms <= options.hold_up_ms
+
+    def admit(self, server: pvm_server.PersistentServer,
+              room_is_reserved: bool = False) -> vpm.RegionInfo:
+        """Give a pVM its region if it fits into the energy budget.
+
+        :param room_is_reserved: whether it gave its region back a moment ago
+                                 and gets it again; there was room for it
+        :raises ComputeResourcesUnavailable: Placement was out of step; another
+            host may have room
+        """
+        with self._lock:
+            if not room_is_reserved:
+                self.check_room(server.instance, server.spec)
+            try:
+                return server.ensure_region()
+            except vpm.PoolFull as exc:
+                raise nova_exception.ComputeResourcesUnavailable(
+                    reason=str(exc))
+
+
+def _refuse_to_become_persistent(instance: objects.Instance,
+                                 spec: server_spec.ServerSpec) -> None:
+    if persistence.decision(instance) is False and spec.is_persistent:
+        # from an image that asks for it
+        raise exception.NotPossible(
+            reason='The server was created without persistence, and a '
+                   'rebuild cannot make it persistent; create a new one')

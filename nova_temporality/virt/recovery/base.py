@@ -1,0 +1,82 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the recovery of one server works with."""
+
+from __future__ import annotations
+
+from nova.compute import task_states
+from nova.compute import utils as compute_utils
+from nova.compute import vm_states
+import nova.conf
+from nova import context as nova_context
+from nova import objects
+from nova.virt.libvirt import driver as libvirt_driver
+
+from nova_temporality.virt import domain as pvm_domain
+from nova_temporality.virt import guest as pvm_guest
+
+CONF = nova.conf.CONF
+
+ACTION = 'temporality_recover'
+
+
+class Recovery:
+    """The recovery of one server.
+
+    :ivar driver: TemporalityDriver
+    :ivar context: for Nova
+    :ivar server: server.PersistentServer
+    :ivar instance: the server's objects.Instance
+    """
+
+    def __init__(self, driver: libvirt_driver.LibvirtDriver,
+                 context: nova_context.RequestContext,
+                 instance: objects.Instance) -> None:
+        self.driver = driver
+        self.context = context
+        self.server = driver.servers.of(instance)
+        self.instance = instance
+
+    def guest(self) -> pvm_guest.RunGuest:
+        """The server's domain.
+
+        :raises InstanceNotFound: libvirt has none
+        """
+        return self.server.guest()
+
+    def power_state(self) -> int:
+        """The power state of the server's domain."""
+        return self.driver._host.get_guest(self.instance).get_power_state(
+            self.driver._host)
+
+    def is_being_resumed(self) -> bool:
+        """Whether its tenant is resuming it from a suspension."""
+        return (self.instance.vm_state == vm_states.SUSPENDED and
+                self.instance.task_state == task_states.RESUMING)
+
+    def is_of_here(self, xml: str) -> bool:
+        """Whether a recorded domain is that of the region on this host."""
+        region = self.server.region()
+        return pvm_domain.uses_memory(xml, region.memory_path, region.uid)
+
+    def bdms(self) -> objects.BlockDeviceMappingList:
+        """The server's block devices, as Nova has them."""
+        return objects.BlockDeviceMappingList.get_by_instance_uuid(
+            self.context, self.instance.uuid)
+
+    def action(self) -> compute_utils.EventReporter:
+        """A context that "openstack server event list" shows."""
+        objects.InstanceAction.action_start(
+            self.context, self.instance.uuid, ACTION, want_result=False)
+        return compute_utils.EventReporter(
+            self.context, ACTION, CONF.host, self.instance.uuid)

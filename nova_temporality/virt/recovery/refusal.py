@@ -1,0 +1,147 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Servers that are not resumed: why, and what becomes of them."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from nova.compute import power_state
+from nova.compute import task_states
+from nova.compute import utils as compute_utils
+from nova.compute import vm_states
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
+from nova.virt import driver as virt_driver
+from oslo_log import log as logging
+
+from nova_temporality import conf
+from nova_temporality import exception
+from nova_temporality.virt.recovery import base
+from nova_temporality.virt.recovery import notifications
+from nova_temporality import vpm
+
+CONF = conf.CONF
+LOG = logging.getLogger(__name__)
+
+# In these the server was perhaps stopped by Nova, which goes on with it, or
+# tells how to.
+_STOPPED_BY_NOVA = (
+    task_states.REBUILDING, task_states.REBUILD_BLOCK_DEVICE_MAPPING,
+    task_states.REBUILD_SPAWNING, task_states.RESIZE_MIGRATING,
+    task_states.RESIZE_MIGRATED, task_states.RESIZE_FINISH,
+    task_states.RESIZE_REVERTING, task_states.POWERING_OFF,
+    task_states.POWERING_ON, task_states.SPAWNING, task_states.SHELVING,
+    task_states.SHELVING_IMAGE_PENDING_UPLOAD,
+    task_states.SHELVING_IMAGE_UPLOADING, task_states.SHELVING_OFFLOADING,
+    task_states.REBOOT_STARTED, task_states.REBOOT_STARTED_HARD)
+
+
+def set_error(context: nova_context.RequestContext,
+              instance: objects.Instance, exc: Exception) -> None:
+    """Put a server into ERROR, with an exception as its fault."""
+    try:
+        compute_utils.add_instance_fault_from_exc(
+            context, instance, exc, sys.exc_info())
+        instance.vm_state = vm_states.ERROR
+        instance.task_state = None
+        instance.save()
+    except Exception:
+        LOG.exception('Nova did not take the fault', instance=instance)
+
+
+def outage_too_long(recovery: base.Recovery, state: vpm.StateInfo) -> (
+        exception.OutageTooLong | None):
+    """Why the outage was too long for the server; None if it was not."""
+    limit = recovery.server.spec.max_outage
+    if limit is None:
+        limit = CONF.temporality.max_outage
+    dark = time.time() - state.meta.wall_ns / 1e9
+    if not limit or 0 <= dark <= limit:
+        return None
+    if dark < 0:
+        reason = ("nobody can tell whether the outage was longer than %d "
+                  "s: the host's clock is behind that of its beginning" %
+                  limit)
+    else:
+        reason = ('the outage of %d s was longer than %d s' %
+                  (dark, limit))
+    return exception.OutageTooLong(reason=reason)
+
+
+def unproven(recovery: base.Recovery, reason: Exception) -> None:
+    """Give up a server that has no proven state.
+
+    :param reason: why it has none
+    """
+    instance = recovery.instance
+    if instance.vm_state == vm_states.ERROR or (
+            instance.power_state == power_state.SHUTDOWN and
+            not recovery.is_being_resumed()):
+        # Dealt with before, or it was off already.
+        return
+    if instance.task_state in _STOPPED_BY_NOVA:
+        return
+    lost = recovery.server.lost_memory()
+    give_up(
+        recovery,
+        exception.MemoryLost(reason=lost) if lost else
+        exception.StateUnproven(reason=str(reason)),
+        CONF.temporality.on_unproven_state == 'cold-boot')
+
+
+def give_up(recovery: base.Recovery, exc: nova_exception.NovaException,
+            cold_boot: bool) -> None:
+    """Boot a server afresh, or leave it off; tell why.
+
+    :param exc: why
+    """
+    instance = recovery.instance
+    # A reboot would be the end of a rescue.
+    cold_boot = cold_boot and instance.vm_state != vm_states.RESCUED
+    LOG.error('%(why)s %(what)s',
+              {'why': exc.format_message(),
+               'what': 'Booting it afresh now.' if cold_boot else
+               'It is left off.'}, instance=instance)
+    try:
+        with recovery.action():
+            raise exc
+    except type(exc):
+        notifications.not_resumed(recovery.context, instance, exc)
+        if cold_boot:
+            compute_utils.add_instance_fault_from_exc(
+                recovery.context, instance, exc, sys.exc_info())
+            _cold_boot(recovery)
+            return
+        instance.power_state = power_state.SHUTDOWN
+        if instance.vm_state in (vm_states.RESCUED, vm_states.RESIZED):
+            # ERROR would be in the way of unrescue, confirm and revert,
+            # which boot it afresh or tell that it is off.
+            recovery.server.discard_state()
+            instance.save()
+        else:
+            set_error(recovery.context, instance, exc)
+
+
+def _cold_boot(recovery: base.Recovery) -> None:
+    instance = recovery.instance
+    recovery.driver._hard_reboot(
+        recovery.context, instance, instance.get_network_info(),
+        objects.ShareMappingList(),
+        virt_driver.get_block_device_info(instance, recovery.bdms()))
+    instance.power_state = recovery.power_state()
+    if instance.vm_state != vm_states.RESIZED:
+        instance.vm_state = vm_states.ACTIVE
+    instance.save()

@@ -1,0 +1,142 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Bringing back a server whose state is proven."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import libvirt
+from nova.compute import task_states
+from nova.compute import vm_states
+from oslo_log import log as logging
+
+from nova_temporality import exception
+from nova_temporality.privsep import runs
+from nova_temporality.qemu import incoming
+from nova_temporality.virt import agent
+from nova_temporality.virt import domain as pvm_domain
+from nova_temporality.virt import domain_record
+from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt.recovery import base
+from nova_temporality.virt.recovery import consoles
+from nova_temporality.virt.recovery import volumes
+from nova_temporality import vpm
+
+LOG = logging.getLogger(__name__)
+
+# In these Nova had perhaps asked the guest to freeze its file systems.
+_MAKING_AN_IMAGE = (
+    task_states.IMAGE_SNAPSHOT_PENDING, task_states.IMAGE_SNAPSHOT,
+    task_states.IMAGE_PENDING_UPLOAD, task_states.IMAGE_UPLOADING,
+    task_states.IMAGE_BACKUP)
+
+
+def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
+    """Start an empty QEMU, load a state into it, and let it run.
+
+    One that stood still when the state was made stays so.
+
+    :raises RecoveryFailed: it is not brought back; the state is kept
+    """
+    server = recovery.server
+    began = time.monotonic()
+    guest = _start_empty(recovery)
+    started = time.monotonic()
+    try:
+        server.check_pager()
+        server.load_state()
+    except (vpm.VpmError, incoming.RecoveryError,
+            runs.PagerMissing) as exc:
+        # It may have ended by itself.
+        with contextlib.suppress(libvirt.libvirtError):
+            guest.poweroff()
+        server.finish_recovery()
+        raise exception.RecoveryFailed(
+            reason=server.lost_memory() or str(exc))
+    loaded = time.monotonic()
+    if _ran_before(recovery, state):
+        let_run(recovery)
+    LOG.info(
+        'Recovered: fixated in %(fixation).1f ms (%(size)d KiB of '
+        'state), dark for %(dark).1f s, recovered in %(total).0f ms '
+        '(empty domain %(start).0f ms, state %(load).0f ms)',
+        {'fixation': (state.persisted_ns - state.meta.signal_ns) / 1e6,
+         'size': state.length // 1024,
+         'dark': time.time() - state.meta.wall_ns / 1e9,
+         'total': (time.monotonic() - began) * 1e3,
+         'start': (started - began) * 1e3,
+         'load': (loaded - started) * 1e3},
+        instance=recovery.instance)
+
+
+def _start_empty(recovery: base.Recovery) -> pvm_guest.RunGuest:
+    instance, server = recovery.instance, recovery.server
+    try:
+        xml = domain_record.read(instance)
+    except OSError as exc:
+        raise exception.RecoveryFailed(
+            reason='the record of its machine cannot be read (%s)' % exc)
+    if not recovery.is_of_here(xml):
+        raise exception.RecoveryFailed(
+            reason='the record of its machine is that of another host')
+    xml = consoles.with_free_ports(volumes.connect(
+        recovery.driver, recovery.context, instance, xml, recovery.bdms()))
+    recovery.driver.plug_vifs(instance, instance.get_network_info())
+    server.prepare_recovery()
+    host = recovery.driver._host
+    try:
+        if not recovery.driver.instance_exists(instance):
+            # libvirt's definition was still in the page cache. Without one
+            # the server would be gone from libvirt when it is shut down.
+            host.write_instance_config(xml)
+        # Beside the persistent definition, which stays as it was.
+        domain = host.get_connection().createXML(
+            pvm_domain.with_incoming(xml, server.recover_socket),
+            libvirt.VIR_DOMAIN_START_PAUSED)
+    except libvirt.libvirtError as exc:
+        server.finish_recovery()
+        raise exception.RecoveryFailed(
+            reason='libvirt does not start its domain: %s' % exc)
+    return pvm_guest.RunGuest(domain)
+
+
+def _ran_before(recovery: base.Recovery, state: vpm.StateInfo) -> bool:
+    if recovery.instance.vm_state == vm_states.PAUSED:
+        return False
+    if state.meta.runstate == 'paused':
+        LOG.warning('The server was paused from outside of Nova when '
+                    'power failed and stays so', instance=recovery.instance)
+        return False
+    return True
+
+
+def let_run(recovery: base.Recovery) -> None:
+    """Start the vCPUs of a server whose state is loaded."""
+    guest = recovery.guest()
+    guest.resume()
+    agent.catch_up(
+        guest, frozen=recovery.instance.task_state in _MAKING_AN_IMAGE)
+
+
+def finish(recovery: base.Recovery) -> None:
+    """Have Nova know that the server is back."""
+    instance = recovery.instance
+    recovery.server.finish_recovery()
+    instance.power_state = recovery.power_state()
+    if instance.vm_state in (vm_states.ERROR, vm_states.SUSPENDED):
+        instance.vm_state = vm_states.ACTIVE
+    if instance.task_state in (task_states.SUSPENDING, task_states.RESUMING):
+        instance.task_state = None
+    instance.save()

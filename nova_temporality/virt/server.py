@@ -1,0 +1,322 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""One pVM of this host, as nova-compute works on it.
+
+All that is done to a pVM's region, domain and record goes through here, so
+that pool, run directory and name are put together in one place.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+import contextlib
+import functools
+import grp
+import threading
+
+from nova.compute import task_states
+from nova import exception as nova_exception
+from nova import objects
+from nova.virt.libvirt import host as libvirt_host
+from oslo_log import log as logging
+from oslo_utils import units
+
+from nova_temporality import conf
+from nova_temporality import exception
+from nova_temporality.host import paths
+from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
+from nova_temporality.spec import errors
+from nova_temporality.spec import server_spec
+from nova_temporality.virt import binding
+from nova_temporality.virt import domain_record
+from nova_temporality.virt import guest as pvm_guest
+from nova_temporality import vpm
+
+CONF = conf.CONF
+LOG = logging.getLogger(__name__)
+
+
+def qemu_gid() -> int:
+    """Group id that pVMs' QEMU processes run under.
+
+    :raises InvalidConfiguration: there is no such group
+    """
+    try:
+        return grp.getgrnam(CONF.temporality.qemu_group).gr_gid
+    except KeyError:
+        raise nova_exception.InvalidConfiguration(
+            "There is no group '%s'; set [temporality] qemu_group to the "
+            "group under which libvirt runs QEMU" %
+            CONF.temporality.qemu_group)
+
+
+class Guard:
+    """What all :class:`PersistentServer` objects of one UUID share.
+
+    :ivar lock: held by whoever starts, ends or changes the server's domain,
+                or takes or gives back its region; re-entrant
+    :ivar keeps_region: whether the holder of the lock destroys the domain
+                        only to make it again
+    :ivar room_is_reserved: whether it is rebuilt here, so that it gives its
+                            region back and takes it again
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.keeps_region = False
+        self.room_is_reserved = False
+
+
+class PersistentServer:
+    """One pVM: the server, what was decided for it, its region and record."""
+
+    def __init__(self, host: libvirt_host.Host, instance: objects.Instance,
+                 guard: Guard) -> None:
+        self._host = host
+        self._guard = guard
+        self.instance = instance
+        self.uuid: str = instance.uuid
+
+    @property
+    def lock(self) -> threading.RLock:
+        """The one lock of the server, see :class:`Guard`."""
+        return self._guard.lock
+
+    @functools.cached_property
+    def spec(self) -> server_spec.ServerSpec:
+        """What was decided for the server.
+
+        :raises NotPossible: its flavor cannot be understood
+        """
+        try:
+            return server_spec.decided(self.instance)
+        except errors.InvalidSpec as exc:
+            raise exception.NotPossible(reason=str(exc))
+
+    # -- the region -----------------------------------------------------------
+
+    def ensure_region(self) -> vpm.RegionInfo:
+        """Allocate its region unless it is there.
+
+        :raises vpm.PoolFull: there is no room
+        :raises RegionInUse: there is one of another size, and it is in use
+        """
+        options = CONF.temporality
+        return regions.ensure(
+            options.pool_path, self.uuid, self.spec.memory_mb * units.Mi,
+            self.spec.nvram_mb * units.Mi, options.swap_dir,
+            options.vpm_page_size_kb * units.Ki, options.vpm_policy)
+
+    def region(self) -> vpm.RegionInfo:
+        """Its region.
+
+        :raises vpm.NotFound: there is none
+        """
+        return regions.lookup(CONF.temporality.pool_path, self.uuid)
+
+    def free_region(self) -> None:
+        """Scrub its region and give it back; harmless if there is none."""
+        regions.free(CONF.temporality.pool_path, CONF.temporality.run_dir,
+                     self.uuid)
+
+    def reclaim_region(self) -> None:
+        """Do so unless some process has its memory open.
+
+        :raises RegionInUse: one has
+        :raises vpm.NotFound: there is none
+        """
+        regions.reclaim(CONF.temporality.pool_path, CONF.temporality.run_dir,
+                        self.uuid)
+
+    @contextlib.contextmanager
+    def region_kept(self) -> abc.Iterator[None]:
+        """The context in which its domain is destroyed and made again.
+
+        Other threads that destroy the server wait for the end of it.
+        """
+        with self.lock:
+            before = self._guard.keeps_region
+            self._guard.keeps_region = True
+            try:
+                yield
+            finally:
+                self._guard.keeps_region = before
+
+    @property
+    def keeps_region(self) -> bool:
+        """Whether this thread, which holds the lock, is in that context."""
+        return self._guard.keeps_region
+
+    def reserve_room(self) -> None:
+        """Note that it will give its region back and take it again."""
+        with self.lock:
+            self._guard.room_is_reserved = True
+
+    def take_reserved_room(self) -> bool:
+        """Whether that was noted and it is still being rebuilt; once."""
+        with self.lock:
+            reserved = self._guard.room_is_reserved
+            self._guard.room_is_reserved = False
+        return (reserved and self.instance.task_state ==
+                task_states.REBUILD_SPAWNING)
+
+    def binding(self) -> binding.Binding:
+        """What its QEMU is given on this host.
+
+        :raises vpm.NotFound: there is no region
+        """
+        region = self.region()
+        return binding.Binding(region.memory_path, region.uid, qemu_gid(),
+                               CONF.temporality.run_dir, self.uuid)
+
+    # -- the state ------------------------------------------------------------
+
+    def proven_state(self) -> vpm.StateInfo:
+        """Its proven state.
+
+        :raises vpm.Unproven: there is none; the text says why
+        :raises vpm.NotFound: there is no region
+        """
+        return regions.proven_state(CONF.temporality.pool_path, self.uuid)
+
+    def is_proven(self) -> bool:
+        """Whether it has a proven state."""
+        try:
+            self.proven_state()
+        except vpm.VpmError:
+            return False
+        return True
+
+    def discard_state(self) -> None:
+        """Make any state of it stale, because it shall never be resumed."""
+        regions.discard_state(CONF.temporality.pool_path, self.uuid)
+
+    def lost_memory(self) -> str | None:
+        """Why the pager ended its latest QEMU; None if it did not."""
+        return regions.lost_memory(CONF.temporality.pool_path, self.uuid)
+
+    # -- its runs -------------------------------------------------------------
+
+    def prepare_boot(self) -> None:
+        """Make its region ready for a cold boot."""
+        runs.prepare_boot(
+            CONF.temporality.pool_path, CONF.temporality.run_dir, self.uuid,
+            qemu_gid(), self.spec.priority)
+
+    def prepare_recovery(self) -> None:
+        """Make ready for a QEMU that will load its state."""
+        runs.prepare_recovery(
+            CONF.temporality.pool_path, CONF.temporality.run_dir, self.uuid,
+            qemu_gid(), self.spec.priority)
+
+    def load_state(self) -> None:
+        """Load its state into the QEMU that waits for it.
+
+        :raises RecoveryError: QEMU did not take it
+        """
+        runs.load(CONF.temporality.pool_path, CONF.temporality.run_dir,
+                  self.uuid, CONF.temporality.recovery_timeout)
+
+    def finish_recovery(self) -> None:
+        """Note that its recovery ended, one way or the other."""
+        runs.finish_recovery(CONF.temporality.run_dir, self.uuid)
+
+    def is_recovering(self) -> bool:
+        """Whether a recovery began since the host booted and did not end."""
+        return runs.is_recovering(CONF.temporality.run_dir, self.uuid)
+
+    def suspend(self) -> runs.Suspension:
+        """Have the notifier fixate it and end its QEMU.
+
+        :raises NotifierError: it is not suspended, or nobody can tell
+        """
+        return runs.suspend(CONF.temporality.run_dir, self.uuid)
+
+    def disarm(self) -> None:
+        """Keep it from being fixated, until :meth:`rearm`.
+
+        :raises RunLockTimeout: it is fixated just now
+        """
+        runs.begin_move(CONF.temporality.pool_path,
+                        CONF.temporality.run_dir, self.uuid)
+
+    def rearm(self) -> None:
+        """Let it be fixated again; harmless if it was not disarmed."""
+        runs.end_move(CONF.temporality.run_dir, self.uuid)
+
+    # -- its domain -----------------------------------------------------------
+
+    def guest(self) -> pvm_guest.RunGuest:
+        """Its domain.
+
+        :raises InstanceNotFound: libvirt has none
+        """
+        return pvm_guest.RunGuest(
+            self._host.get_guest(self.instance)._domain)
+
+    def is_active(self) -> bool:
+        """Whether libvirt has a running or paused domain of it."""
+        try:
+            return self._host.get_guest(self.instance).is_active()
+        except nova_exception.InstanceNotFound:
+            return False
+
+    def check_pager(self) -> None:
+        """Make sure that a pager serves its memory if it is paged.
+
+        :raises PagerMissing: none does
+        """
+        runs.check_pager(CONF.temporality.pool_path, self.uuid)
+
+    def record_domain(self) -> None:
+        """Record the machine that its state will fit, durably."""
+        domain_record.write(
+            self.instance, self._host.get_guest(self.instance),
+            self.recover_socket)
+
+    def mend_record(self) -> None:
+        """Record its running machine again unless the record fits it."""
+        guest = self._host.get_guest(self.instance)
+        if not domain_record.fits(self.instance, guest, self.recover_socket):
+            LOG.warning('The record of its machine did not fit it and is '
+                        'written again', instance=self.instance)
+            self.record_domain()
+
+    @property
+    def recover_socket(self) -> str:
+        """Path of the monitor socket through which its state is loaded."""
+        return paths.recover_socket(CONF.temporality.run_dir, self.uuid)
+
+    @contextlib.contextmanager
+    def machine_change(self) -> abc.Iterator[None]:
+        """The context in which its running machine gets other devices.
+
+        A state only fits the machine that is on record. So the server is not
+        fixated from before the change until the new record is durable. A
+        server whose record could not be written stays disarmed: nova-compute
+        writes it again when it starts.
+
+        :raises RunLockTimeout: it is fixated just now; nothing was changed
+        """
+        with self.lock:
+            if not self.is_active():
+                yield
+                return
+            self.disarm()
+            try:
+                yield
+            finally:
+                # A change that failed may have been made in part.
+                if self.is_active():
+                    self.record_domain()
+                self.rearm()
