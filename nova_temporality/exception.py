@@ -18,15 +18,15 @@ from nova import exception
 
 
 class NotPossible(exception.InvalidInput):
-    """A wish that a pVM can't be given; nothing was changed.
+    """A request that a pVM cannot have; nothing was changed.
 
-    Nova ends a build with this as the server's fault instead of trying the
-    next host.
+    A build ends with this as the server's fault. Nova does not try the next
+    host, which would refuse it as well.
     """
     msg_fmt = '%(reason)s'
 
 
-# Nova keeps 255 characters of a fault, so the reason comes early in these.
+# Nova keeps 255 characters of a fault. So the reason comes early.
 
 
 def refuse(what: str, remedy: str) -> NoReturn:
@@ -41,45 +41,46 @@ def refuse(what: str, remedy: str) -> NoReturn:
 
 
 class MemoryLost(exception.NovaException):
-    """A page of a paged server could not be had, so its QEMU was ended.
+    """A page of a paged server cannot be read, so its QEMU was ended.
 
-    A hard reboot boots it afresh.
+    A hard reboot boots the server afresh.
     """
     msg_fmt = 'A part of its memory is lost: %(reason)s'
 
 
 class RecoveryFailed(exception.NovaException):
-    """A proven state could not be brought back; it is kept.
+    """A server was not recovered, though its state is proven.
 
-    Restarting nova-compute tries again, a hard reboot gives the state up.
+    The state is kept. A restart of nova-compute tries again, a hard reboot
+    gives the state up.
     """
     msg_fmt = 'Fixated, but not recovered: %(reason)s (the state is kept)'
 
 
 class StateUnproven(exception.NovaException):
-    """There is no state that a server may be resumed from.
+    """A server has no state from which it may be resumed.
 
-    A hard reboot boots it afresh.
+    A hard reboot boots the server afresh.
     """
     msg_fmt = ('No proven state to resume from after the host went down: '
                '%(reason)s')
 
 
 class MovedPerhaps(exception.NovaException):
-    """A server is gone from its host, and nobody can tell where it runs.
+    """A server is no longer on its host, and may run on another one.
 
-    A hard reboot boots it afresh on the host that Nova has it on.
+    A hard reboot boots the server afresh on the host that Nova has it on.
     """
-    msg_fmt = ('It went away while it was migrated live to %(host)s, where it '
-               'may run on; end it there before rebooting it here')
+    msg_fmt = ('It went away while it was migrated live to %(host)s, and may '
+               'still run there. Stop it there before you reboot it here')
 
 
 class StillMoving(exception.NovaException):
-    """A server may leave its host at any moment, and is not protected."""
-    msg_fmt = ('libvirt does not end its live migration; restart nova-compute '
-               'when "virsh domjobinfo" shows none any more')
+    """A live migration goes on, so the server is not protected."""
+    msg_fmt = ('libvirt does not end its live migration. Wait until "virsh '
+               'domjobinfo" shows no job any more, then restart nova-compute')
 
 
 class OutageTooLong(exception.NovaException):
-    """A server was not resumed, though its state was proven."""
+    """A server was not resumed, because the outage was too long."""
     msg_fmt = 'Not resumed after the host went down: %(reason)s'

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The energy budget: does fixating everything fit into the hold-up time?
+"""The energy budget: can all pVMs be fixated within the hold-up time?
 
 ``temporality drill`` measures what the fixation of each pVM takes when it is
 alone (its *cost*), and what all take together. From that follows what a host
@@ -21,12 +21,12 @@ with other pVMs would take::
     slowdown = what the last drill took / its bound; at least 1
     total    = slowdown * bound
 
-The bound is what no host can beat that shares the work among its CPUs; the
-slowdown says how far this one is from it. A pVM that was not drilled yet is
-assumed to cost as much as the most costly one that was, and ASSUMED_MS if none
-was.
+The bound is the shortest possible time for a host that shares the work among
+its CPUs. The slowdown says how much longer this host takes. A pVM that was not
+drilled yet is assumed to cost as much as the most costly one that was, or
+ASSUMED_MS if none was.
 
-The results lie in the pool, so that they are there when the host is back.
+The results are kept in the pool, so that they survive a reboot.
 """
 
 from collections import abc

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Where the driver and the notifier meet: below run_dir, and in the pool."""
+"""Files that driver and notifier share: below run_dir, and in the pool."""
 
 import os
 
@@ -36,7 +36,7 @@ def stopped_note(run_dir: str, name: str) -> str:
 
 
 def priority_note(run_dir: str, name: str) -> str:
-    """Note of the driver which priority a pVM has."""
+    """Note of the driver that tells a pVM's priority."""
     return os.path.join(run_dir, 'priority', name)
 
 

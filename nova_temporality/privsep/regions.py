@@ -10,10 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What nova-compute does with regions, on the privileged side (privsep).
+"""Regions: allocated, freed and looked up, on the privileged side (privsep).
 
-Every function opens the pool anew, so that nova-compute never holds on to a
-pool that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
+Every function opens the pool anew, so that nova-compute does not keep a pool
+that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
 """
 
 import contextlib
@@ -59,8 +59,8 @@ def ensure(pool_path: str, name: str, size: int, nvram_size: int,
            swap_dir: str, page_size: int, policy: str) -> vpm.RegionInfo:
     """Allocate a pVM's region unless it is there.
 
-    One of another size is of a resize that was cut off, and given back. That
-    does not happen to one that a QEMU has open.
+    A region of another size is left over from a resize that was cut off. It is
+    freed first, unless a QEMU has it open.
 
     :param size: bytes of memory
     :param nvram_size: bytes of NVRAM; if less, the region is paged and what
@@ -136,7 +136,7 @@ def free(pool_path: str, run_dir: str, name: str) -> None:
 def reclaim(pool_path: str, run_dir: str, name: str) -> None:
     """Free the region of a pVM that is gone, unless somebody has it open.
 
-    :raises lease.RegionInUse:
+    :raises lease.RegionInUse: somebody has
     """
     with vpm.Pool(pool_path) as pool:
         lease.refuse_if_in_use(pool.lookup(name))
@@ -161,7 +161,7 @@ def _proven_state(pool_path: str, name: str) -> dict[str, Any]:
 
 @privsep.entrypoint
 def lost_memory(pool_path: str, name: str) -> str | None:
-    """Why the pager ended a pVM's latest QEMU, in words; None if it did not.
+    """Say why the pager ended a pVM's latest QEMU; None if it did not.
 
     A pVM without a region has lost nothing.
     """
@@ -175,7 +175,7 @@ def lost_memory(pool_path: str, name: str) -> str | None:
 
 @privsep.entrypoint
 def discard_state(pool_path: str, name: str) -> None:
-    """Make any state stale, because it shall never be resumed."""
+    """Make any state of a pVM stale, so that it is never resumed."""
     with vpm.Pool(pool_path) as pool, contextlib.suppress(vpm.NotFound):
         pool.begin_epoch(pool.lookup(name).id)
 

@@ -12,8 +12,7 @@
 
 """Who may let a pVM's vCPUs run, on the privileged side (privsep).
 
-See :mod:`nova_temporality.vpm.runlock` for why there has to be somebody who
-says so.
+:mod:`nova_temporality.vpm.runlock` says why that needs a lock.
 """
 
 from collections import abc
@@ -40,25 +39,25 @@ from nova_temporality.vpm import runlock
 # Seconds to wait until the notifier or another start lets go of a pVM.
 _LOCK_TIMEOUT = 10
 
-# Locks that nova-compute holds through us, by the pVM's name. When it dies,
-# this process ends and the kernel drops them.
+# Locks that nova-compute holds by means of this process, by the pVM's name.
+# When nova-compute dies, this process ends, and the kernel drops the locks.
 _held: dict[str, runlock.RunLock] = {}
 _held_guard = threading.Lock()
 
 
 class PagerMissing(lease.RegionError):
-    """A QEMU has a paged region for memory, but no pager."""
+    """A paged server's QEMU has no pager."""
 
 
 class LoadUnfinished(lease.RegionError):
-    """A pVM is a mixture of what it was and what a snapshot has."""
+    """Loading a snapshot into a pVM was cut off, so it must not run."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Suspension:
-    """What the notifier tells of a pVM that it has suspended.
+    """How the notifier suspended a pVM.
 
-    :ivar fixated_ms: milliseconds until its state was proven
+    :ivar fixated_ms: milliseconds from the request to the proven state
     """
 
     fixated_ms: float
@@ -87,7 +86,7 @@ def prepare_boot(pool_path: str, run_dir: str, name: str, gid: int,
 @privsep.entrypoint
 def prepare_recovery(pool_path: str, run_dir: str, name: str, gid: int,
                      number: int) -> None:
-    """Make ready for a QEMU that will load the region's state.
+    """Make a region ready for a QEMU that will load its state.
 
     :param gid: group id that QEMU runs under
     :param number: the pVM's priority
@@ -113,7 +112,7 @@ def _make_qmp_dir(run_dir: str, region: vpm.RegionInfo, gid: int) -> None:
 
 @privsep.entrypoint
 def finish_recovery(run_dir: str, name: str) -> None:
-    """The recovery ended, one way or the other."""
+    """Note that a recovery ended, successfully or not."""
     notes.set_recovering(run_dir, name, False)
 
 
@@ -139,19 +138,19 @@ def _load(pool_path: str, run_dir: str, name: str,
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
         try:
-            client = qmp.QmpClient(paths.recover_socket(run_dir, name),
-                                   timeout)
+            connection = qmp.QmpClient(paths.recover_socket(run_dir, name),
+                                       timeout)
         except qmp.QmpError as exc:
             raise incoming.RecoveryError(str(exc))
-        with contextlib.closing(client):
-            info = incoming.load_state(client, pool, region, timeout)
+        with contextlib.closing(connection):
+            info = incoming.load_state(connection, pool, region, timeout)
     return plain.of(info)
 
 
 def suspend(run_dir: str, name: str) -> Suspension:
     """Have the notifier fixate a pVM and end its QEMU.
 
-    :raises client.NotifierError: it is not suspended, or nobody can tell
+    :raises client.NotifierError: it is not suspended, or may not be
     """
     return Suspension(_suspend(run_dir, name)['fixated_ms'])
 
@@ -165,8 +164,8 @@ def _suspend(run_dir: str, name: str) -> dict[str, Any]:
 def allowed_to_run(pool_path: str, name: str) -> abc.Iterator[None]:
     """The context in which a pVM's vCPUs may be started.
 
-    On entry any state is durably stale. The notifier does not fixate the
-    pVM in between, see :mod:`nova_temporality.vpm.runlock`.
+    On entry any state is durably stale. Until the exit the notifier does not
+    fixate the pVM, see :mod:`nova_temporality.vpm.runlock`.
     """
     _begin_run(pool_path, name)
     try:
@@ -187,25 +186,25 @@ def _end_run(name: str) -> None:
 
 @privsep.entrypoint
 def begin_move(pool_path: str, run_dir: str, name: str) -> None:
-    """Keep a pVM that comes or goes, live, from being fixated here.
+    """Keep a pVM from being fixated here while it is migrated live.
 
-    Another host has, or will have, a part in its memory or runs it, so no
-    state of it is to be proven here until :func:`end_move`. Any earlier one
-    is durably stale on return. The run lock keeps the engine off at once, and
-    the note the notifier, should nova-compute die.
+    It may run on the other host at any moment, so no state of it may become
+    proven here until :func:`end_move`. On return any earlier state is durably
+    stale. The run lock stops the engine at once. The note stops the notifier,
+    also if nova-compute dies and the lock is gone.
 
     :raises runlock.RunLockTimeout: it is fixated
     """
     _take_run_lock(pool_path, name)
     notes.set_moving(run_dir, name, True)
-    # It disarms the pVM; one that is not there has armed nobody.
+    # The notifier disarms the pVM. If none runs, nothing is armed.
     with contextlib.suppress(client.NotifierError):
         client.call(run_dir, 'refresh')
 
 
 @privsep.entrypoint
 def end_move(run_dir: str, name: str) -> None:
-    """The end of what begin_move() began; harmless if nothing did."""
+    """End what begin_move() began; harmless if nothing did."""
     notes.set_moving(run_dir, name, False)
     _drop_run_lock(name)
 
@@ -236,10 +235,10 @@ def _drop_run_lock(name: str) -> None:
 def check_pager(pool_path: str, name: str) -> None:
     """Make sure that a pager serves a paged region, before vCPUs run.
 
-    A security policy may keep LD_PRELOAD from QEMU, which would then run on
-    space that nobody reserved.
+    A security policy may remove LD_PRELOAD from QEMU's environment. QEMU would
+    then run without a pager, on space that is not reserved.
 
-    :raises PagerMissing: nobody does
+    :raises PagerMissing: there is none
     """
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
@@ -252,8 +251,9 @@ def check_pager(pool_path: str, name: str) -> None:
         except BlockingIOError:
             return
     raise PagerMissing(
-        'no pager works for %s, though it has less NVRAM than memory; find '
-        'out what keeps LD_PRELOAD=%s from its QEMU (AppArmor, SELinux?)' %
+        '%s has less NVRAM than memory, but its QEMU has no pager. Find out '
+        'what removes LD_PRELOAD=%s from its environment (AppArmor or '
+        'SELinux?)' %
         (name, vpm.PRELOAD_PATH))
 
 

@@ -24,9 +24,9 @@ from nova_temporality.vpm import engine
 
 
 class RecoveryError(Exception):
-    """QEMU did not take the state; this QEMU is of no use any more.
+    """QEMU did not load the state. It cannot be used any further.
 
-    The state itself is untouched and stays proven.
+    The state itself is unchanged and stays proven.
     """
 
 
@@ -35,14 +35,14 @@ def load_state(qmp: qmp_module.QmpClient, pool: vpm.Pool,
     """Load a region's fixated state into a QEMU that waits for it.
 
     QEMU must have been started on the region's RAM file and with
-    ``-incoming defer``. On return it has the state and its vCPUs stand
-    still. The state is still proven, so ``pool.begin_epoch()`` comes before
-    "cont", both under the RunLock.
+    ``-incoming defer``. On return it has the state, and its vCPUs are stopped.
+    The state is still proven. So the caller has to call
+    ``pool.begin_epoch()`` before "cont", both under the RunLock.
 
     :param qmp: connection to that QEMU
     :param pool: that the region is in
     :param region: whose state it is
-    :param timeout: seconds until it is given up
+    :param timeout: seconds
     :returns: what was loaded; the server ran before the outage if its run
               state is in migration.LIVE_RUNSTATES
     :raises vpm.VpmError: the state is not proven
@@ -81,7 +81,7 @@ def _load(qmp: qmp_module.QmpClient, pool: vpm.Pool, region: vpm.RegionInfo,
 
 def _send(pool: vpm.Pool, region: vpm.RegionInfo, sock: socket.socket,
           deadline: float) -> vpm.VpmError | None:
-    """Send the state; return what went wrong with that, or None."""
+    """Send the state; return the error if that fails."""
     # Under eventlet a socket is non-blocking behind Python's back.
     os.set_blocking(sock.fileno(), True)
     # A QEMU that hangs must not make us hang. 'll' is struct timeval.
@@ -90,7 +90,7 @@ def _send(pool: vpm.Pool, region: vpm.RegionInfo, sock: socket.socket,
     try:
         pool.send_state(region.id, sock)
     except vpm.SystemCallFailed as e:
-        # Mostly a broken pipe, for a reason that only QEMU can tell.
+        # Mostly a broken pipe. Only QEMU knows the reason.
         return e
     return None
 
@@ -103,9 +103,8 @@ def _wait_loaded(qmp: qmp_module.QmpClient, region: vpm.RegionInfo,
             return
         if status == 'failed':
             raise RecoveryError(
-                "QEMU cannot load the state of %s: %s%s; QEMU's own log "
-                'tells why' % (region.name, reason,
-                               ' (%s)' % problem if problem else ''))
+                "QEMU cannot load the state of %s: %s%s. See QEMU's own log" %
+                (region.name, reason, ' (%s)' % problem if problem else ''))
         if _left(deadline) <= 0:
             raise RecoveryError('QEMU has not loaded the state of %s in '
                                 'time' % region.name)

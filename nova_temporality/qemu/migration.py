@@ -10,9 +10,9 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What goes before and after saving a virtual environment, over QMP.
+"""What is done over QMP before and after a virtual environment is saved.
 
-The save itself is the engine's affair.
+The engine does the save itself.
 """
 
 import time
@@ -20,13 +20,13 @@ import time
 from nova_temporality.qemu import qmp as qmp_module
 from nova_temporality.vpm import engine
 
-# Run states in which vCPUs run, or would if the guest did not sleep (S3):
-# after "cont" QEMU puts such a guest back to where it was.
+# Run states in which vCPUs run, or would run if the guest did not sleep (S3).
+# After "cont" QEMU puts such a guest back to sleep.
 LIVE_RUNSTATES = ('running', 'suspended')
 
 URI = 'fd:' + engine.STREAM_NAME
 
-# Between two questions whether QEMU got there.
+# Between two queries of QEMU's progress.
 POLL_SECONDS = 0.001
 
 # Of query-migrate; everything else means that a migration is under way.
@@ -34,7 +34,7 @@ _ENDED = (None, 'none', 'completed', 'failed', 'cancelled')
 
 
 class MigrationStuck(Exception):
-    """QEMU does not get a migration to its end."""
+    """QEMU does not end a migration."""
 
 
 def set_capability(qmp: qmp_module.QmpClient, name: str, enabled: bool,
@@ -55,7 +55,7 @@ def set_ignore_shared(qmp: qmp_module.QmpClient, enabled: bool,
 
 
 def clear_capabilities(qmp: qmp_module.QmpClient, timeout: float) -> None:
-    """Set what a save has set back, see set_ignore_shared()."""
+    """Clear what a save has set, see set_ignore_shared()."""
     qmp.command('migrate-set-capabilities', {'capabilities': [
         {'capability': name, 'state': False} for name in
         ('background-snapshot', 'x-ignore-shared')]}, timeout=timeout)
@@ -74,9 +74,9 @@ def status(qmp: qmp_module.QmpClient,
 
 
 def clean_up(qmp: qmp_module.QmpClient, timeout: float) -> None:
-    """End a save that may be under way and forget that there was one.
+    """End a save that may be under way, and clear what it has set.
 
-    vCPUs stay as they are.
+    vCPUs stay as they are, running or stopped.
 
     :param timeout: seconds for all of it
     :raises MigrationStuck: QEMU goes on with it

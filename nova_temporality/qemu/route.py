@@ -10,16 +10,16 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Which way QEMU is made to write its state.
+"""By which route QEMU is made to save its state.
 
-"migrate" switches dirty logging on for all memory first. Under KVM that takes
-time that grows with the memory. With "background-snapshot" QEMU does without,
-but write-protects what other writable memory goes with the state, mainly that
-of displays, and releases it page by page. Both flush the disks and fail when
-they cannot.
+"migrate" first switches on dirty logging for all memory. Under KVM that takes
+longer the more memory there is. With "background-snapshot" QEMU does not need
+that. But it write-protects the other writable memory that belongs to the
+state, mainly that of displays, and releases it page by page. Both flush the
+disks, and fail if they cannot.
 
-The costs are measurements (doc/source/evaluation-fixation.rst); all that
-depends on them is which of the two is taken.
+The costs below were measured (doc/source/evaluation-fixation.rst). They only
+decide which of the two routes is taken.
 """
 
 from nova_temporality.qemu import migration
@@ -28,8 +28,8 @@ from nova_temporality.qemu import qmp as qmp_module
 MIGRATE = 'migrate'
 SNAPSHOT = 'snapshot'
 
-# Milliseconds: of the former for memory, of the latter for other memory and
-# for what it needs at least.
+# Milliseconds: of "migrate" for memory; of "background-snapshot" for other
+# memory, and at least.
 _MIGRATE_PER_GIB = 0.1
 _SNAPSHOT_PER_MIB = 0.7
 _SNAPSHOT_AT_LEAST = 1.0
@@ -39,7 +39,7 @@ def choose(qmp: qmp_module.QmpClient, memory_size: int,
            timeout: float) -> tuple[str, str | None]:
     """Return the faster route that works, and why the other one does not.
 
-    :param qmp: connection to a QEMU of which nobody saves the state now
+    :param qmp: connection to a QEMU whose state nobody is saving
     :param memory_size: bytes of the server's memory
     :param timeout: seconds for each command
     :returns: (MIGRATE or SNAPSHOT, words or None)
@@ -53,11 +53,12 @@ def choose(qmp: qmp_module.QmpClient, memory_size: int,
             other / 2**20 * _SNAPSHOT_PER_MIB + _SNAPSHOT_AT_LEAST):
         return MIGRATE, None
     try:
-        # Checked by QEMU for what is not left out; so that comes first.
+        # QEMU checks the memory that is not left out. So first leave out what
+        # can be.
         migration.set_capability(qmp, 'x-ignore-shared', True, timeout)
         migration.set_capability(qmp, 'background-snapshot', True, timeout)
     except qmp_module.QmpCommandError as e:
-        return MIGRATE, ('background snapshots do not work: %s; give QEMU '
+        return MIGRATE, ('background snapshots do not work: %s. Give QEMU '
                          'access to /dev/userfaultfd' % e.desc)
     finally:
         if qmp.connected:
@@ -78,8 +79,8 @@ def other_memory(blocks: str) -> int | None:
             return None
         for line in lines[1:]:
             fields = line.split()
-            # name, "4", "KiB", offset, used, total, address, "rw"; what has
-            # no name is not in the machine, and goes into no state.
+            # name, "4", "KiB", offset, used, total, address, "rw". Memory
+            # without a name is not in the machine, and so in no state.
             if (len(fields) == 8 and fields[7] == 'rw' and
                     fields[0].split('/')[-1] != 'nvram'):
                 total += int(fields[4], 16)

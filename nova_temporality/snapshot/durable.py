@@ -12,8 +12,8 @@
 
 """Changes of files that a power cut does not take back.
 
-Each is durable when its function returns, and happened as a whole or not at
-all.
+Each is durable when its function returns. If it is cut off, it happened either
+as a whole or not at all.
 """
 
 import os

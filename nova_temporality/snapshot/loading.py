@@ -10,11 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Putting a snapshot back: the server is what it was, as another fork.
+"""Putting a snapshot back: the server is what it was then, as a fork.
 
-From the first change until the last one there is a *note* in the pool, which
+From the first change until the last one there is a *note* in the pool. It
 survives a power cut, and while it is there the server's vCPUs are not started.
-So what was cut off half way never runs; it is loaded again, from the
+So what was cut off half way never runs. It has to be loaded again, from the
 beginning.
 """
 
@@ -65,7 +65,7 @@ def unfinished(pool_path: str, name: str) -> bool:
 
 
 def forget(pool_path: str, name: str) -> None:
-    """The server's region and disks are given up, so there is no mixture."""
+    """Remove the note, because the load ended or the region is freed."""
     durable.remove(paths.loading_note(pool_path, name))
 
 
@@ -101,7 +101,7 @@ def check(manifest: manifest_module.Manifest, region: vpm.RegionInfo) -> None:
 
 
 def _check_table(snapshot: store.Snapshot, region: vpm.RegionInfo) -> None:
-    """A page table goes with one region, files and checksums included."""
+    """Make sure that a page table is that of this region."""
     tables = []
     for path in (snapshot.path(store.PAGE_TABLE),
                  os.path.join(region.directory, store.PAGE_TABLE)):
@@ -133,7 +133,7 @@ def load(pool: vpm.Pool, region: vpm.RegionInfo, snapshot: store.Snapshot,
         _check_table(snapshot, region)
     snapshot.verify(manifest)
     repeated = unfinished(pool.path, region.name)
-    # Who is let to start vCPUs looks for the note under this lock.
+    # Whoever starts vCPUs looks for the note under this lock.
     with runlock.RunLock(region):
         lease.refuse_if_in_use(region)
         _write_note(pool, region, snapshot)
@@ -166,7 +166,7 @@ def _put_back(pool: vpm.Pool, region: vpm.RegionInfo,
               genid: str, domain_path: str) -> None:
     pool.scrub(region.id)
     with pool.open_fixation(region.id) as fixation:
-        # An epoch that anybody begins from now on keeps the state unproven.
+        # If anybody begins an epoch from now on, the state stays unproven.
         fixation.begin()
         _load_memory(snapshot, region)
         _load_disks(snapshot, manifest['disks'])
@@ -176,7 +176,7 @@ def _put_back(pool: vpm.Pool, region: vpm.RegionInfo,
         snapshot.note_load(genid)
         with open(snapshot.path(store.STATE), 'rb') as stream:
             fixation.receive(stream)
-        # The clock that it was measured by may have begun anew since.
+        # The monotonic clock may have begun anew since it was saved.
         now = time.monotonic_ns()
         fixation.commit(vpm.FixationMeta(**{
             **manifest['meta'], 'signal_ns': now, 'stopped_ns': now,
@@ -187,7 +187,7 @@ def _load_memory(snapshot: store.Snapshot, region: vpm.RegionInfo) -> None:
     _fill(snapshot.path(store.RAM), region.ram_path)
     if region.is_vpm:
         _fill(snapshot.path(store.SWAP), region.swap_path)
-        # Nothing is named before it is there.
+        # Last, so that it names nothing that is not there.
         _fill(snapshot.path(store.PAGE_TABLE),
               os.path.join(region.directory, store.PAGE_TABLE), _HEADER)
 

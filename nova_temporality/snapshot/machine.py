@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a snapshot has to know about a server's machine: its recorded XML."""
+"""What a snapshot needs to know of a server's machine, from its XML."""
 
 import dataclasses
 import json
@@ -69,7 +69,7 @@ def examine(xml: str) -> Machine:
 
 
 def _backing(path: str) -> list[str]:
-    """Files that a qcow2 image rests on. Its header is the host's."""
+    """Files that a qcow2 image rests on. The host wrote its header."""
     done = subprocess.run(
         ['qemu-img', 'info', '--force-share', '--backing-chain', '-f',
          'qcow2', '--output=json', path], stdout=subprocess.PIPE,

@@ -25,7 +25,7 @@ from nova_temporality.snapshot import store
 
 def make(snapshot: store.Snapshot, read_domain: abc.Callable[[], str],
          copy: abc.Callable[[str, dict[str, str]], manifest.Copied]) -> None:
-    """Make a snapshot; what goes wrong leaves none.
+    """Make a snapshot; if that fails, there is none.
 
     :param snapshot: that is not there yet
     :param read_domain: function that returns the recorded XML
@@ -54,7 +54,7 @@ def make(snapshot: store.Snapshot, read_domain: abc.Callable[[], str],
                 'read_only': {path: files.digest(path)
                               for path in examined.read_only}})
         except Exception:
-            # Somebody may be writing to it still; then it stays incomplete.
+            # If somebody still writes to it, it stays, as an incomplete one.
             with contextlib.suppress(OSError):
                 snapshot.delete()
             raise

@@ -12,8 +12,8 @@
 
 """Copying what a server that stands still consists of.
 
-It was fixated, so that its state is proven. It still is when all was copied,
-and of the same epoch: then no vCPU ran in between, and the copies belong
+The server was fixated, so its state is proven. If the same state is still
+proven when all was copied, no vCPU ran in between, and the copies belong
 together.
 """
 
@@ -27,7 +27,7 @@ from nova_temporality.snapshot import manifest
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
 
-# The pager goes on for a while after the vCPUs have stopped: it makes room.
+# The pager goes on for a while after the vCPUs have stopped, to make room.
 _QUIET_SECONDS = 0.02
 _PAGER_PATIENCE = 10.0
 
@@ -83,8 +83,8 @@ def _save_paged(region: vpm.RegionInfo, directory: str,
                 check: files.Check) -> dict[str, manifest.File]:
     """Copy frames and slots of one instant, and the table that names them.
 
-    Nothing that is copied here is ever cloned: clones make both files need
-    new space when they are written, and that of a swap file is reserved.
+    Nothing is cloned here. A clone would make the swap file need new space
+    when it is written, but only the space that it has is reserved.
     """
     path = os.path.join(region.directory, store.PAGE_TABLE)
     deadline = time.monotonic() + _PAGER_PATIENCE
@@ -93,7 +93,7 @@ def _save_paged(region: vpm.RegionInfo, directory: str,
         for name, source in ((store.RAM, region.ram_path),
                              (store.SWAP, region.swap_path)):
             files.copy(source, os.path.join(directory, name), check=check)
-        # It counts all that the pager does, too.
+        # The table also counts all that the pager does.
         if _read(path) == table:
             break
         for name in (store.RAM, store.SWAP):
@@ -114,8 +114,8 @@ def _quiet_table(path: str, deadline: float, check: files.Check) -> bytes:
             return table
         if time.monotonic() > deadline:
             raise error.SnapshotError(
-                'the pager is still busy %d s after the vCPUs have stopped; '
-                'try again' % _PAGER_PATIENCE)
+                'the pager is still busy %d s after the vCPUs have stopped. '
+                'Try again' % _PAGER_PATIENCE)
 
 
 def _read(path: str) -> bytes:

@@ -13,9 +13,9 @@
 """Where snapshots lie, and which of them are complete.
 
 A snapshot is a directory, <snapshot_dir>/<server>/<name>, that only root can
-enter: it holds a tenant's memory and disks. What completes it is its manifest,
-which is written when all else is durable and removed before all else.
-Whoever changes or reads it holds a lock, flock(2) of the directory.
+enter, because it holds a tenant's memory and disks. It is complete when it has
+a manifest. That is written when all else is durable, and removed before all
+else. Whoever changes or reads a snapshot holds a flock(2) of the directory.
 """
 
 import dataclasses
@@ -201,10 +201,10 @@ class Snapshot:
                     'says (sha256 %s); the snapshot cannot be loaded'
                     % (self.path(name), about['sha256']))
 
-    # -- its later life ---------------------------------------------------
+    # -- once it is complete ----------------------------------------------
 
     def note_load(self, genid: str) -> None:
-        """Remember that it is loaded, before anything can run from it.
+        """Record that it is loaded, before anything can run from it.
 
         :param genid: generation ID of that fork
         """
@@ -219,7 +219,7 @@ class Snapshot:
             return b''
 
     def delete(self) -> None:
-        """Remove it; when that is cut off, it is an incomplete one."""
+        """Remove it; if that is cut off, it is an incomplete snapshot."""
         durable.remove(self.path(_MANIFEST))
         shutil.rmtree(self.directory)
         durable.sync(os.path.dirname(self.directory))

@@ -12,7 +12,7 @@
 
 """The fixation engine of libvpm for Python.
 
-What it does, and what may be done when, is told in native/include/vpm.h. All
+native/include/vpm.h describes what it does, and what may be called when. All
 calls release the GIL, and the engine's threads never need it.
 """
 
@@ -37,11 +37,11 @@ STREAM_NAME: str = _ffi.string(_lib.VPM_STREAM_NAME).decode()
 
 @dataclasses.dataclass(frozen=True)
 class Stopped:
-    """That a pVM was stopped, and by whom.
+    """A pVM that was stopped, and why.
 
     :ivar pid: of the QEMU that was stopped
     :ivar runstate: its run state before
-    :ivar raised_by: who wanted it, see Event
+    :ivar raised_by: see Event
     """
 
     pid: int
@@ -50,23 +50,23 @@ class Stopped:
 
 
 class Event(Protocol):
-    """That power fails; the notifier's power.PowerEvent is one."""
+    """A power failure; the notifier's power.PowerEvent is one."""
 
     @property
     def wall_ns(self) -> int:
-        """When, since 1970."""
+        """When it was detected, in nanoseconds since 1970."""
 
     @property
     def monotonic_ns(self) -> int:
-        """When, of CLOCK_MONOTONIC."""
+        """When it was detected, in nanoseconds of CLOCK_MONOTONIC."""
 
     @property
     def raised_by(self) -> tuple[str, ...]:
-        """Whose word it was."""
+        """Names of the sources that reported it."""
 
 
 class Note:
-    """The note that one pVM was stopped."""
+    """A file that says that one pVM was stopped."""
 
     def __init__(self, path: str) -> None:
         err = handles.new_error()
@@ -126,7 +126,7 @@ class Engine:
         _lib.vpm_engine_write_back_by(self._handle, pod)
 
     def describe(self) -> str:
-        """Say in words how well it would do."""
+        """Say in words what it has to work with."""
         threads = '%d threads' % self._threads
         if self.lost:
             return '%s, but %s' % (threads, self.lost)
@@ -141,7 +141,7 @@ class Engine:
 
     def wait_signal(self, number: int, raised_by: str | None = None,
                     timeout_ns: int = 0) -> tuple[int, int, int]:
-        """Wait for a signal, which all threads have blocked.
+        """Wait for a signal. All threads must have blocked it.
 
         :param raised_by: if it is given, all units are fired at once, in
                           this name, before Python knows

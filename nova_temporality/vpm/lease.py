@@ -20,23 +20,29 @@ from nova_temporality.vpm import pool as pool_module
 
 
 class RegionError(Exception):
-    """Why a pVM is not started, which somebody has to see to."""
+    """Why a pVM is not started; somebody has to do something about it."""
 
     def format_message(self) -> str:
-        """What Nova shows as a server's fault; else, the class's name."""
+        """Return what Nova shows as the server's fault.
+
+        Without this method Nova would show the name of the class.
+        """
         return str(self)
 
 
 class RegionInUse(RegionError):
-    """Some process has a pVM's memory open that should not."""
+    """Another process has a pVM's memory open, and should not."""
 
 
 def refuse_if_in_use(region: pool_module.RegionInfo) -> None:
-    """Never two QEMUs on one memory, not even if libvirt lost track of one.
+    """Make sure that no process has a region's memory open for writing.
+
+    There must never be two QEMUs on one memory, even if libvirt does not know
+    of one of them.
 
     :raises RegionInUse: somebody has its memory open
     """
-    # The kernel grants a read lease on files only that nobody has open for
+    # The kernel grants a read lease only if nobody has the file open for
     # writing (fcntl(2), F_SETLEASE).
     fd = os.open(region.ram_path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -46,7 +52,7 @@ def refuse_if_in_use(region: pool_module.RegionInfo) -> None:
             raise
         raise RegionInUse(
             'the memory of %s (%s) is open in another process, probably a '
-            'QEMU that libvirt does not know of; end that process first' %
+            'QEMU that libvirt does not know of. End that process first' %
             (region.name, region.ram_path))
     finally:
         os.close(fd)

@@ -12,20 +12,20 @@
 
 """The right to let a pVM's vCPUs run.
 
-A state is resumed once at most, and never while it is being written. So
-whoever is about to start vCPUs holds this lock from before the epoch is
-advanced until "cont" has returned::
+A state is resumed at most once, and never while it is being written. So
+whoever starts vCPUs holds this lock from before the epoch is advanced until
+"cont" has returned::
 
     with RunLock(region, timeout=5):
         pool.begin_epoch(region.id)
         guest.resume()
 
-and the notifier holds it from before it stops a pVM until the outage is
-called off. Otherwise a "cont" on its way could hit a pVM whose state was
-proven a moment ago, and leave a proven state beside newer RAM.
+The notifier holds it from before it stops a pVM until the outage is called
+off. Without the lock a late "cont" could reach a pVM whose state has just been
+proven, and leave a proven state beside newer RAM.
 
-The lock is one of flock(2) on the region's state file (libvpm itself locks the
-region's directory): a killed owner leaves none behind.
+It is a flock(2) of the region's state file; libvpm itself locks the region's
+directory. When its owner is killed the kernel releases it.
 """
 
 import fcntl
@@ -64,7 +64,7 @@ class RunLock:
         self.close()
 
     def fileno(self) -> int:
-        """What flock(2) is to be called on, by whoever else acquires it.
+        """File descriptor for flock(2), for the engine to lock it as well.
 
         :raises: OSError when the region is gone
         """
