@@ -23,9 +23,9 @@ import time
 
 from oslo_log import log as logging
 
+from nova_temporality.host import budget
 from nova_temporality.host import paths
 from nova_temporality.notifier import background
-from nova_temporality.notifier import hostbudget
 from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
@@ -93,7 +93,7 @@ class Notifier:
         self.background = background.Background(pool)
         self.background.pause_while(self._outage_reason)
         self._last_drill = None
-        self._budget = hostbudget.HostBudget(pool.path, self._hold_up_ms)
+        self._budget = budget.HostBudget(pool.path, self._hold_up_ms)
         self._drill_lock = threading.Lock()
         # CLOCK_MONOTONIC when the latest fixation had ended.
         self.acknowledged_ns = 0
@@ -323,7 +323,10 @@ class Notifier:
         for one in report['pvms']:
             one['cost_ms'] = costs_ms.get(one['name'])
         if drilled and len(costs_ms) == len(drilled):
-            self._budget.learn(report, costs_ms, self._priorities())
+            self._budget.learn(
+                costs_ms, max(one['fixated_ms'] for one in report['pvms']
+                              if one['name'] in costs_ms),
+                report['event']['time'], self._priorities())
 
     def _priorities(self):
         with self._pvms_lock:
