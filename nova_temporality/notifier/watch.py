@@ -41,13 +41,13 @@ class Watch:
         opts = conf.temporality
         self._sources = sources
         self._notifier = notifier
-        self._judge = arbiter.Judge(
-            {name: one.momentary for name, one in sources.items()},
+        self._arbiter = arbiter.Arbiter(
+            {name: source.momentary for name, source in sources.items()},
             opts.pod_confidence, opts.pod_min_confidence,
             opts.pod_debounce_ms * 1000000, opts.grace_ms * 1000000,
             notifier.outage_raised_by())
         for name, source in sources.items():
-            if self._judge.suffices(name):
+            if self._arbiter.is_sufficient(name):
                 source.trigger = functools.partial(notifier.wait_signal,
                                                    raised_by=name)
         self._news = queue.SimpleQueue()
@@ -91,7 +91,7 @@ class Watch:
                           '; wait until it says that power is good')
 
     def _warning(self):
-        if self._judge.alerted:
+        if self._arbiter.is_alerted:
             return 'a source says that power may fail'
         return None
 
@@ -125,13 +125,13 @@ class Watch:
 
     def _step(self):
         heard = self._hear()
-        decision, event = self._judge.decide(
+        decision, event = self._arbiter.decide(
             time.monotonic_ns(), self._notifier.outage_raised_by())
         if decision == arbiter.FIXATE:
             try:
                 self._notifier.fixate(event, self._acknowledge)
             finally:
-                self._judge.handled(self._notifier.acknowledged_ns)
+                self._arbiter.fixation_ended(self._notifier.acknowledged_ns)
         elif decision == arbiter.CALL_OFF:
             LOG.warning('Power is back, and was for the grace period')
             self._notifier.power_returned()
@@ -154,7 +154,7 @@ class Watch:
     def _hear(self):
         """Wait for news or for the time to decide again; return the news."""
         now_ns = time.monotonic_ns()
-        next_ns = self._judge.next_ns(now_ns)
+        next_ns = self._arbiter.next_ns(now_ns)
         heard = []
         try:
             heard.append(self._news.get(
@@ -163,7 +163,7 @@ class Watch:
         except queue.Empty:
             return heard
         while True:
-            self._judge.hear(*heard[-1])
+            self._arbiter.add(*heard[-1])
             # What fails now must not be unsaid by later news.
             if heard[-1][1].level == power.COMMIT:
                 return heard

@@ -14,7 +14,7 @@
 
 A source is a driver of the entry point group temporality.pod_source, a class
 like Source. Several of them may be on at once; what their news together mean
-is for judge.Judge to say.
+is for arbiter.Arbiter to say.
 """
 
 from importlib import metadata
