@@ -192,7 +192,7 @@ class Notifier:
                 pvms = dict(self._pvms)
                 begun = [one.fixate(event, deadline_ns)
                          for one in pvms.values()]
-            outcomes = [attempt.outcome() for attempt in begun]
+            outcomes = [attempt.wait_report() for attempt in begun]
             self.acknowledged_ns = time.monotonic_ns()
             if settled:
                 settled()
@@ -279,8 +279,8 @@ class Notifier:
         deadline_ns = event.monotonic_ns + self._timeout_ns
         futures = {}
 
-        def begin(one, turn):
-            attempt, futures[one.name] = one.drill(event, deadline_ns, turn)
+        def begin(one, wave):
+            attempt, futures[one.name] = one.drill(event, deadline_ns, wave)
             return attempt
 
         with self._event_lock:
@@ -289,11 +289,11 @@ class Notifier:
                 raise DrillRefused(outage_reason +
                                    '; "temporality resume" calls it off')
             with self._pvms_lock:
-                begun = waves.give(
+                begun = waves.begin(
                     {one.name: one for one in self._pvms.values()
                      if name in (None, one.name)},
                     event.monotonic_ns, self._hold_up_ms * 1000000, begin)
-        outcomes = [attempt.outcome() for attempt in begun]
+        outcomes = [attempt.wait_report() for attempt in begun]
         acknowledged_ns = time.monotonic_ns()
         concurrent.futures.wait(futures.values(), _RESUME_PATIENCE)
         results = [_drill_result(outcome, futures[outcome.name])
@@ -355,7 +355,7 @@ class Notifier:
         attempt, future = self._begin_alone(
             name, NotSuspended, lambda one: one.suspend(
                 event, event.monotonic_ns + self._timeout_ns))
-        outcome = attempt.outcome()
+        outcome = attempt.wait_report()
         try:
             future.result(_RESUME_PATIENCE)
         except Exception as e:
@@ -520,7 +520,8 @@ def _drill_result(outcome, future):
         return dataclasses.replace(
             outcome, result=attempts.FAILED,
             reason=outcome.reason or resumed['reason']), False
-    state, done = resumed['result']
-    if state:
-        outcome = dataclasses.replace(outcome, state_size=state.length)
-    return outcome, done == 'resumed'
+    drilled = resumed['result']
+    if drilled.state:
+        outcome = dataclasses.replace(outcome,
+                                      state_size=drilled.state.length)
+    return outcome, drilled.resumed == pvm.RESUMED

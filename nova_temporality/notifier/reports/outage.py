@@ -18,7 +18,7 @@ It informs people; what may be resumed is proven by the pool alone.
                "raised_by": [names of sources or "operator", ...]},
      "acknowledged_ms": 7.9,       since the event
      "called_off": <ISO 8601>,     null while nobody did
-     "pvms": [fixation.Outcome as a dict, ...]}
+     "pvms": [attempts.PvmReport as a dict, ...]}
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ def report(event, outcomes, acknowledged_ns):
     """Make the report of one event.
 
     :param event: power.PowerEvent
-    :param outcomes: list of fixation.Outcome
+    :param outcomes: list of attempts.PvmReport
     :param acknowledged_ns: CLOCK_MONOTONIC when all of them were settled
     """
     return {

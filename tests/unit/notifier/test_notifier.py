@@ -49,14 +49,14 @@ class TestAttempt:
         one = attempt()
         one.settle(attempts.FIXATED, runstate='running')
         one.settle(attempts.FAILED)
-        assert one.outcome().result == attempts.FIXATED
-        assert one.outcome().runstate == 'running'
+        assert one.wait_report().result == attempts.FIXATED
+        assert one.wait_report().runstate == 'running'
 
     def test_given_up_at_deadline(self):
         one = attempt(0)
-        assert one.outcome().result == attempts.FAILED
+        assert one.wait_report().result == attempts.FAILED
         one.settle(attempts.FIXATED)
-        assert one.outcome().result == attempts.FAILED
+        assert one.wait_report().result == attempts.FAILED
 
     def test_settled_as_the_engine_says(self):
         one = attempt()
@@ -65,20 +65,20 @@ class TestAttempt:
             'pvm', engine.FIXATED, runstate='running',
             stopped_ns=start + 1500000, saved_ns=start + 2000000,
             fixated_ns=start + 2500000))
-        assert one.outcome() == attempts.Outcome(
+        assert one.wait_report() == attempts.PvmReport(
             'pvm', attempts.FIXATED, runstate='running', stopped_ms=1.5,
             saved_ms=2.0, fixated_ms=2.5)
 
     def test_what_did_not_happen_has_no_time(self):
         one = attempt()
         one.settle_as(engine.Outcome('pvm', engine.FAILED, reason='why'))
-        assert one.outcome() == attempts.Outcome('pvm', attempts.FAILED,
-                                                 reason='why')
+        assert one.wait_report() == attempts.PvmReport(
+            'pvm', attempts.FAILED, reason='why')
 
     def test_outcome_waits_for_worker(self):
         one = attempt()
         threading.Timer(0.05, one.settle, [attempts.FIXATED]).start()
-        assert one.outcome().result == attempts.FIXATED
+        assert one.wait_report().result == attempts.FIXATED
 
 
 class FakeQemu:
@@ -143,8 +143,8 @@ class TestOutage:
 
     def test_report(self):
         report = self.report(
-            attempts.Outcome('b', attempts.FIXATED, fixated_ms=5.0),
-            attempts.Outcome('a', attempts.FAILED, reason='why'))
+            attempts.PvmReport('b', attempts.FIXATED, fixated_ms=5.0),
+            attempts.PvmReport('a', attempts.FAILED, reason='why'))
         assert report['acknowledged_ms'] == 7.9
         assert report['event'] == {
             'source': 'test', 'time': '2001-09-09T01:46:40.000+00:00',
@@ -155,9 +155,9 @@ class TestOutage:
         assert '1 fixated, 1 failed, 0 skipped' in outage.summary(report)
 
     def test_merge(self):
-        fixated = attempts.Outcome('x', attempts.FIXATED, fixated_ms=5.0)
+        fixated = attempts.PvmReport('x', attempts.FIXATED, fixated_ms=5.0)
         known = dataclasses.replace(fixated, fixated_ms=None, reason='known')
-        failed = attempts.Outcome('x', attempts.FAILED)
+        failed = attempts.PvmReport('x', attempts.FAILED)
         later = dataclasses.replace(EVENT, source='later')
         again = dataclasses.replace(fixated, fixated_ms=6.0)
         for first, second, expected in (
@@ -176,8 +176,8 @@ class TestOutage:
 
     def test_merge_keeps_who_was_in_one_event_only(self):
         merged = outage.merge(
-            self.report(attempts.Outcome('b', attempts.FIXATED)),
-            self.report(attempts.Outcome('a', attempts.SKIPPED)))
+            self.report(attempts.PvmReport('b', attempts.FIXATED)),
+            self.report(attempts.PvmReport('a', attempts.SKIPPED)))
         assert [pvm['name'] for pvm in merged['pvms']] == ['a', 'b']
 
     def test_call_off_is_noted_once(self):
@@ -189,7 +189,7 @@ class TestOutage:
     def test_store_and_load(self, tmp_path):
         path = str(tmp_path / 'last')
         assert outage.load(path) is None
-        report = self.report(attempts.Outcome('x', attempts.FIXATED))
+        report = self.report(attempts.PvmReport('x', attempts.FIXATED))
         outage.store(report, path)
         assert outage.load(path) == report
         assert os.listdir(tmp_path) == ['last']

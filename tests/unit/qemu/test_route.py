@@ -149,8 +149,8 @@ class TestObstacles:
 
     def test_blockers(self):
         one = FakeQemu(query_migrate={'blocked-reasons': ['a', 'b']})
-        assert blockers.blockers(one, 1)[0] == 'a; b'
-        assert blockers.blockers(FakeQemu(query_migrate={}), 1) is None
+        assert blockers.blocked_reasons(one, 1)[0] == 'a; b'
+        assert blockers.blocked_reasons(FakeQemu(query_migrate={}), 1) is None
 
     def test_swap(self):
         sound = vpm.RegionStats(1, 2, 3, 4, 5, 6, 7, False, None)
