@@ -409,3 +409,14 @@ class Pvm:
         # A proven state is not given up while power fails.
         if self._requested != self._begun:
             raise PowerFailedAgain()
+
+
+def resume_problem(future: concurrent.futures.Future[Any]) -> str | None:
+    """Say in words why resume() or drill() has no result; None if it has.
+
+    :param future: that was waited for
+    """
+    if not future.done():
+        return 'its QEMU does not answer; try again later'
+    error = future.exception()
+    return None if error is None else str(error)
