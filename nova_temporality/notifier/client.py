@@ -10,23 +10,25 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Asking the notifier, from nova-compute or the admin's command line."""
+"""Sends requests to the notifier, from nova-compute or the command line."""
 
 import json
 import socket
+from typing import Any
 
 from nova_temporality.host import paths
 
 
 class NotifierError(Exception):
-    """The notifier cannot be asked, or could not do what it was asked."""
+    """The notifier does not answer, or could not do what was requested."""
 
 
 class NotifierDown(NotifierError):
     """No notifier runs on this host: its pVMs are not protected."""
 
 
-def call(run_dir, operation, timeout=30.0, **arguments):
+def call(run_dir: str, operation: str, timeout: float = 30.0,
+         **arguments: Any) -> Any:
     """Have the notifier do something; return its result.
 
     :param run_dir: [temporality] run_dir
