@@ -19,6 +19,9 @@ import pytest
 from nova_temporality.notifier import sources
 from tests.framework import pod_sources
 
+# The bus is made to use native threads when it is imported.
+pytestmark = pytest.mark.native_threads
+
 
 class TestLoad:
 
@@ -45,7 +48,8 @@ class TestLoad:
     def test_module_is_missing(self, monkeypatch):
         monkeypatch.setitem(sys.modules, 'gpiod', None)
         monkeypatch.delitem(
-            sys.modules, 'nova_temporality.notifier.sources.gpio')
+            sys.modules, 'nova_temporality.notifier.sources.gpio',
+            raising=False)
         with pytest.raises(sources.SourceError) as e:
             sources.load(pod_sources.make_conf(pod_sources=['gpio']))
         assert 'gpiod' in str(e.value)
