@@ -12,10 +12,14 @@
 
 """temporality fixate, resume, drill and outage show"""
 
+import argparse
+from collections import abc
 import datetime
 
 from cliff import lister
 
+from nova_temporality.cli import columns
+from nova_temporality.cli import config
 from nova_temporality.notifier import client
 from nova_temporality.notifier import power
 from nova_temporality.notifier.reports import outage
@@ -26,55 +30,54 @@ from nova_temporality.vpm import engine
 class Fixate(lister.Lister):
     """Fixate all persistent servers now, as if power failed.
 
-    They stand still until "temporality resume". Exits with 1 if one of them
+    They stand still until "temporality resume". Exits with 1 if a server
     could not be fixated. Times are milliseconds since the event.
     """
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--for-reboot', action='store_true',
-            help='then end the QEMUs of the servers that are fixated, so '
-                 'that nothing is in the way of a reboot or kexec; '
-                 'nova-compute must be stopped before, and recovers the '
-                 'servers when it starts again')
+            help='end the QEMUs of the fixated servers afterwards, so that '
+                 'they do not delay a reboot or kexec. Stop nova-compute '
+                 'before; it recovers the servers when it starts again')
         return parser
 
-    def run(self, parsed_args):
+    def run(self, parsed_args: argparse.Namespace) -> int:
         self.report = client.call(
-            self.app.conf.temporality.run_dir,
+            config.options(self).run_dir,
             'fixate-for-reboot' if parsed_args.for_reboot else 'fixate')
         super().run(parsed_args)
         self.app.LOG.info('%s', outage.summary(self.report))
         return 1 if outage.failures(self.report) else 0
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         keys = ['name', 'result', 'runstate', 'stopped_ms', 'saved_ms',
                 'fixated_ms', 'state_size', 'reason']
-        columns = ['Server', 'Result', 'Run State', 'Stopped ms', 'Saved ms',
-                   'Fixated ms', 'State Size', 'Reason']
+        names = ['Server', 'Result', 'Run State', 'Stopped ms', 'Saved ms',
+                 'Fixated ms', 'State Size', 'Reason']
         if parsed_args.for_reboot:
             keys.append('ended')
-            columns.append('Ended')
-        return columns, [[pvm[key] for key in keys]
-                         for pvm in self.report['pvms']]
+            names.append('Ended')
+        return names, [[pvm[key] for key in keys]
+                       for pvm in self.report['pvms']]
 
 
 class Resume(lister.Lister):
-    """Call a fixation off: power is back before it was gone.
+    """Call a fixation off: power is back, or did not fail.
 
-    Servers that ran before run on. Exits with 1 if one of them could not be
+    Servers that ran before run on. Exits with 1 if a server could not be
     resumed.
     """
 
-    def run(self, parsed_args):
-        self.results = client.call(self.app.conf.temporality.run_dir,
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        self.results = client.call(config.options(self).run_dir,
                                    'resume')
         super().run(parsed_args)
         return 1 if any(result['result'] == 'failed'
                         for result in self.results) else 0
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         return ('Server', 'Result', 'Reason'), [
             (result['name'], result['result'], result['reason'])
             for result in self.results]
@@ -83,19 +86,19 @@ class Resume(lister.Lister):
 class Drill(lister.Lister):
     """Fixate all servers that run, verify their states, and resume them.
 
-    They stand still for some milliseconds. Refused while an outage is on or
-    power may fail. Exits with 1 if a server could not be fixated or does not
-    run on; the notifier goes on trying to resume it. Times are milliseconds
-    since the beginning; the cost is what it took when it was alone, which
-    follows.
+    They stand still for some milliseconds. The drill is refused while an
+    outage is on or power may fail. Exits with 1 if a server could not be
+    fixated or does not run on; the notifier goes on trying to resume it.
+    Times are milliseconds since the beginning. The cost is the time that the
+    server took in a second drill, alone.
     """
 
-    def run(self, parsed_args):
-        self.report = client.call(self.app.conf.temporality.run_dir, 'drill')
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        self.report = client.call(config.options(self).run_dir, 'drill')
         super().run(parsed_args)
         return 1 if outage.failures(self.report) else 0
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         return ('Server', 'Result', 'Stopped ms', 'Saved ms', 'Fixated ms',
                 'State Size', 'Resumed', 'Cost ms', 'Reason'), [
             (pvm['name'], pvm['result'], pvm['stopped_ms'], pvm['saved_ms'],
@@ -104,48 +107,57 @@ class Drill(lister.Lister):
 
 
 class OutageShow(lister.Lister):
-    """Show what became of servers in the last outage, from the pool's ring.
+    """Show what became of servers in the last outage.
 
-    It survives the outage as the servers' states do. Times are milliseconds
-    since the event: the first command to QEMU, vCPUs stopped and disks
-    drained, the first bytes of the state, all of it, and the valid marker.
+    The pool keeps the record, so it survives the outage as the servers'
+    states do. Times are milliseconds since the event until the first command
+    to QEMU, until vCPUs stood still and disks were drained, until the first
+    bytes of the state came, until all of it came, and until the state was
+    marked valid.
     """
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--all', action='store_true',
             help='show all outages and drills that the pool remembers')
         return parser
 
-    def take_action(self, parsed_args):
-        with vpm.Pool(self.app.conf.temporality.pool_path) as pool:
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        with vpm.Pool(config.options(self).pool_path) as pool:
             found = engine.outcomes(pool)
         if not parsed_args.all:
             found = _latest_outage(found)
         return ('Time', 'Raised By', 'Server', 'Result', 'Run State',
                 'Command ms', 'Stopped ms', 'Stream ms', 'Saved ms',
                 'Fixated ms', 'State Size', 'Route', 'Reason'), [
-            (_time(one), ', '.join(one.raised_by), one.name, one.result,
-             one.runstate, _since(one, one.command_ns),
-             _since(one, one.stopped_ns), _since(one, one.stream_ns),
-             _since(one, one.saved_ns), _since(one, one.fixated_ns),
-             one.length, one.route, one.reason) for one in found]
+            (_time(outcome), ', '.join(outcome.raised_by), outcome.name,
+             outcome.result, outcome.runstate,
+             _since_event_ms(outcome, outcome.command_ns),
+             _since_event_ms(outcome, outcome.stopped_ns),
+             _since_event_ms(outcome, outcome.stream_ns),
+             _since_event_ms(outcome, outcome.saved_ns),
+             _since_event_ms(outcome, outcome.fixated_ns),
+             outcome.length, outcome.route, outcome.reason)
+            for outcome in found]
 
 
-def _latest_outage(outcomes):
-    outages = [one for one in outcomes if one.raised_by not in (
+def _latest_outage(outcomes: abc.Iterable[engine.Outcome]
+                   ) -> list[engine.Outcome]:
+    outages = [outcome for outcome in outcomes if outcome.raised_by not in (
         (power.DRILL,), (power.SNAPSHOT,))]
-    return [one for one in outages if one.wall_ns == outages[-1].wall_ns]
+    return [outcome for outcome in outages
+            if outcome.wall_ns == outages[-1].wall_ns]
 
 
-def _time(outcome):
+def _time(outcome: engine.Outcome) -> str:
     when = datetime.datetime.fromtimestamp(outcome.wall_ns / 1e9,
                                            datetime.UTC)
     return when.isoformat(timespec='milliseconds')
 
 
-def _since(outcome, instant_ns):
+def _since_event_ms(outcome: engine.Outcome,
+                    instant_ns: int) -> float | None:
     if not instant_ns:
         return None
     return round((instant_ns - outcome.signal_ns) / 1e6, 3)

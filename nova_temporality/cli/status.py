@@ -12,26 +12,32 @@
 
 """temporality status"""
 
-from cliff import columns
+import argparse
+from typing import Any
+
+from cliff import columns as cliff_columns
 from cliff import show
 
+from nova_temporality.cli import columns
+from nova_temporality.cli import config
 from nova_temporality.cli import sizes
+from nova_temporality.host import budget
 from nova_temporality.notifier import client
 from nova_temporality.notifier.reports import outage
 from nova_temporality import vpm
 
 
-class _Platform(columns.FormattableColumn):
-    """What the host saves; a line for people."""
+class _Platform(cliff_columns.FormattableColumn[dict[str, str] | None]):
+    """What saves the CPU caches; a line for people."""
 
-    def human_readable(self):
+    def human_readable(self) -> str:
         return self._value['detail'] if self._value else 'unknown'
 
 
-class _Pvms(columns.FormattableColumn):
+class _Pvms(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
     """pVMs as the notifier describes them; a line each for people."""
 
-    def human_readable(self):
+    def human_readable(self) -> str:
         return '\n'.join(
             ' - '.join(filter(None, (
                 '%(name)s %(state)s' % pvm,
@@ -40,17 +46,17 @@ class _Pvms(columns.FormattableColumn):
             for pvm in self._value) or 'none'
 
 
-class _LastOutage(columns.FormattableColumn):
+class _LastOutage(cliff_columns.FormattableColumn[outage.Report | None]):
     """The report of the last outage; a line for people."""
 
-    def human_readable(self):
+    def human_readable(self) -> str:
         return outage.summary(self._value) if self._value else 'none'
 
 
-class _LastDrill(columns.FormattableColumn):
+class _LastDrill(cliff_columns.FormattableColumn[outage.Report | None]):
     """The report of the last drill; a line for people."""
 
-    def human_readable(self):
+    def human_readable(self) -> str:
         if not self._value:
             return 'none'
         return '%s: %s, all after %.1f ms' % (
@@ -58,16 +64,17 @@ class _LastDrill(columns.FormattableColumn):
             self._value['acknowledged_ms'])
 
 
-class _Budget(columns.FormattableColumn):
+class _Budget(
+        cliff_columns.FormattableColumn[budget.BudgetStatus | None]):
     """Whether all fits into the hold-up time; a line for people."""
 
-    def human_readable(self):
+    def human_readable(self) -> str:
         if not self._value:
             return 'unknown'
         text = '%(predicted_ms).1f of %(hold_up_ms)d ms predicted' % (
             self._value)
         if self._value['not_drilled']:
-            text += (', %(not_drilled)d not drilled and taken for '
+            text += (', %(not_drilled)d not drilled and assumed to take '
                      '%(assumed_ms).1f ms' % self._value)
         if self._value['drilled_at']:
             text += ('; last drill (%(drilled_at)s): %(drilled_ms).1f ms' %
@@ -78,29 +85,29 @@ class _Budget(columns.FormattableColumn):
         return text
 
 
-class _Paused(columns.FormattableColumn):
+class _Paused(cliff_columns.FormattableColumn[str | None]):
     """Why background work waits, if it does."""
 
-    def human_readable(self):
+    def human_readable(self) -> str:
         return self._value or 'no'
 
 
 class Status(show.ShowOne):
     """Show whether this host's servers would survive a power cut.
 
-    Exits with 1 if the notifier is down, a running server is not armed, or
-    not all fit into the hold-up time.
+    Exits with 1 if the notifier is down, if a running server is not armed, or
+    if the hold-up time is too short to fixate all of them.
     """
 
-    def run(self, parsed_args):
+    def run(self, parsed_args: argparse.Namespace) -> int:
         self.sound = True
         super().run(parsed_args)
         return 0 if self.sound else 1
 
-    def take_action(self, parsed_args):
-        conf = self.app.conf.temporality
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        opts = config.options(self)
         try:
-            status = client.call(conf.run_dir, 'status')
+            status = client.call(opts.run_dir, 'status')
             notifier = 'up'
         except client.NotifierDown as e:
             status = {'engine': 'down', 'pvms': [], 'pool_error': None,
@@ -108,7 +115,7 @@ class Status(show.ShowOne):
                       'background_paused': None,
                       'last_outage': None, 'last_drill': None}
             notifier = 'down: %s' % e
-        pool = status['pool_error'] or self._pool(conf.pool_path)
+        pool = status['pool_error'] or self._pool(opts.pool_path)
         self.sound = notifier == 'up' and not status['pool_error'] and all(
             pvm['state'] not in ('not armed', 'stopped')
             for pvm in status['pvms']) and status['budget']['fits']
@@ -122,7 +129,7 @@ class Status(show.ShowOne):
                  _LastDrill(status['last_drill'])))
 
     @staticmethod
-    def _pool(path):
+    def _pool(path: str) -> str:
         try:
             with vpm.Pool(path) as pool:
                 info = pool.info()
