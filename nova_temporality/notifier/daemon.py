@@ -292,7 +292,7 @@ class Notifier:
         return self._fleet.describe()
 
     def close(self) -> None:
-        """Let go of all pVMs, as they are, once a fixation has ended."""
+        """Disarm all pVMs, after a fixation if one is under way."""
         with self._outage.lock:
             self._fleet.close()
 

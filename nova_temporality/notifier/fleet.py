@@ -80,7 +80,7 @@ class Fleet:
             yield self._pvms
 
     def known(self) -> dict[str, pvm_module.Pvm]:
-        """Return the pVMs by name; some may be dropped by and by."""
+        """Return the pVMs by name; some may be dropped later."""
         with self._lock:
             return dict(self._pvms)
 
@@ -125,7 +125,7 @@ class Fleet:
             states.count(conditions.FIXATED))
 
     def close(self) -> None:
-        """Let go of all pVMs, as they are."""
+        """Disarm all pVMs; leave them as they are."""
         with self._lock:
             for pvm in self._pvms.values():
                 pvm.close()

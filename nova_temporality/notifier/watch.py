@@ -125,7 +125,7 @@ class Watch:
             time.sleep(_RESTART_SECONDS)
 
     def _decide(self) -> None:
-        """Never ends, whatever happens."""
+        """Decide for ever: an error must not end the thread."""
         while True:
             try:
                 self._step()

@@ -20,7 +20,7 @@ from typing import Any
 # Seconds within which a fixation interrupts the copying.
 _INTERRUPTION = 0.005
 
-# Raises when the copying shall end.
+# Raises when the copying has to end.
 Check = abc.Callable[[], None]
 # Copies a pVM; calls its argument now and then; returns what it copied.
 Copy = abc.Callable[[Check], dict[str, Any]]

@@ -194,7 +194,7 @@ class Pvm:
         return self._worker.submit(self._end)
 
     def close(self) -> None:
-        """Leave QEMU as it is, and end the thread."""
+        """Disarm it, leave QEMU as it is, and end the thread."""
         self._worker.close()
 
     def _request(self, event: power.PowerEvent,
