@@ -33,7 +33,7 @@ from collections import abc
 import dataclasses
 import json
 import os
-import typing
+from typing import TypedDict
 
 from oslo_log import log as logging
 
@@ -151,7 +151,7 @@ def store(pool_path, drilled):
         os.close(directory)
 
 
-class BudgetStatus(typing.TypedDict):
+class BudgetStatus(TypedDict):
     """Whether a set of pVMs fits, as it goes into JSON."""
 
     hold_up_ms: int

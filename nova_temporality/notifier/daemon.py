@@ -244,8 +244,9 @@ class Notifier:
         with self._exclusive:
             event = power.PowerEvent.now('snapshot', (power.SNAPSHOT,))
 
-            def begin(pvm: pvm_module.Pvm) -> _Begun[dict[str, Any]]:
-                def copy(check: copying.Check) -> dict[str, Any]:
+            def begin(pvm: pvm_module.Pvm
+                      ) -> _Begun[abc.Mapping[str, Any]]:
+                def copy(check: copying.Check) -> abc.Mapping[str, Any]:
                     return saving.save(self._pool, pvm.region, directory,
                                        disks, check)
                 return pvm.snapshot(

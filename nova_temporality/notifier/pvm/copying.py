@@ -23,7 +23,7 @@ _INTERRUPTION = 0.005
 # Raises when the copying has to end.
 Check = abc.Callable[[], None]
 # Copies a pVM; calls its argument now and then; returns what it copied.
-Copy = abc.Callable[[Check], dict[str, Any]]
+Copy = abc.Callable[[Check], abc.Mapping[str, Any]]
 
 
 class CopyInterrupted(Exception):
@@ -34,7 +34,7 @@ class CopyInterrupted(Exception):
 
 
 def run(copy: Copy, is_interrupted: abc.Callable[[], bool],
-        name: str) -> dict[str, Any]:
+        name: str) -> abc.Mapping[str, Any]:
     """Return what copy() returns, unless a fixation comes first.
 
     In that case copy() is not waited for: it may hang for ever.
@@ -44,7 +44,7 @@ def run(copy: Copy, is_interrupted: abc.Callable[[], bool],
     :param name: of the pVM
     :raises: CopyInterrupted, and what copy() raises
     """
-    result: concurrent.futures.Future[dict[str, Any]] = (
+    result: concurrent.futures.Future[abc.Mapping[str, Any]] = (
         concurrent.futures.Future())
 
     def check() -> None:

@@ -19,6 +19,7 @@ connection.py reaches QEMU, inspector.py finds out what condition it is in,
 and fixator.py waits for the engine or makes up for what it lacks.
 """
 
+from collections import abc
 import concurrent.futures
 import dataclasses
 from typing import Any
@@ -166,7 +167,8 @@ class Pvm:
     def snapshot(self, event: power.PowerEvent, deadline_ns: int,
                  copy: copying.Copy
                  ) -> tuple[attempts.Attempt,
-                            concurrent.futures.Future[dict[str, Any]]]:
+                            concurrent.futures.Future[
+                                abc.Mapping[str, Any]]]:
         """Fixate it, have it copied while it stands still, let it run on.
 
         :param deadline_ns: CLOCK_MONOTONIC
@@ -351,7 +353,7 @@ class Pvm:
         return self._resume()
 
     def _snapshot(self, attempt: attempts.Attempt,
-                  copy: copying.Copy) -> dict[str, Any]:
+                  copy: copying.Copy) -> abc.Mapping[str, Any]:
         self._fixate_alone(attempt)
         begun = self._begun
         try:
