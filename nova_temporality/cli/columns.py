@@ -12,13 +12,19 @@
 
 """Values that people and programs read in different forms."""
 
+from collections import abc
+from typing import Any
+
 from cliff import columns
 
 from nova_temporality.cli import sizes
 
+# What a command shows: names of columns, and rows, or one value of each.
+Table = tuple[abc.Sequence[str], abc.Iterable[Any]]
 
-class Size(columns.FormattableColumn):
+
+class Size(columns.FormattableColumn[int]):
     """Bytes."""
 
-    def human_readable(self):
+    def human_readable(self) -> str:
         return sizes.show(self._value)

@@ -12,12 +12,15 @@
 
 """temporality pool ..."""
 
+import argparse
 import os
 
+from cliff import command
 from cliff import lister
 from cliff import show
 
 from nova_temporality.cli import columns
+from nova_temporality.cli import config
 from nova_temporality.cli import sizes
 from nova_temporality import vpm
 
@@ -26,19 +29,19 @@ _EMULATED = ('%s lies on %s, which emulates NVRAM: its contents do not '
 
 
 class CommandError(Exception):
-    """A command cannot do what was asked."""
+    """A command cannot do what was requested."""
 
 
 class PoolCreate(show.ShowOne):
     """Format a directory of an NVRAM file system as this host's pool."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         _add_path(parser)
         parser.add_argument(
             '--size', type=sizes.parse, metavar='<size>',
             help="NVRAM for servers' memory, e.g. 64G (default: the free "
-                 'space of the file system less that for the state files)')
+                 'space of the file system except that for the state files)')
         parser.add_argument(
             '--state-size', type=sizes.parse, metavar='<size>',
             default=vpm.DEFAULT_STATE_SIZE,
@@ -52,17 +55,18 @@ class PoolCreate(show.ShowOne):
         parser.add_argument(
             '--descriptors', type=int, metavar='<count>',
             default=vpm.DEFAULT_DESCRIPTORS,
-            help='most servers that the pool can hold (default: %(default)s)')
+            help='number of servers that the pool can hold at most '
+                 '(default: %(default)s)')
         parser.add_argument(
             '--uid-base', type=int, metavar='<uid>',
             default=vpm.DEFAULT_UID_BASE,
-            help='first of the user ids that servers run under, one for each '
-                 'descriptor; none of them may be in use '
+            help='first user id of those that servers run under, one for '
+                 'each descriptor; no other process may use them '
                  '(default: %(default)s)')
         return parser
 
-    def take_action(self, parsed_args):
-        path = _path(self.app, parsed_args)
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        path = _path(self, parsed_args)
         size = parsed_args.size
         if size is None:
             size = self._default_size(path, parsed_args)
@@ -71,9 +75,10 @@ class PoolCreate(show.ShowOne):
                 page_size=parsed_args.page_size,
                 descriptors=parsed_args.descriptors,
                 uid_base=parsed_args.uid_base) as pool:
-            return _describe(self.app, pool)
+            return _describe(self, pool)
 
-    def _default_size(self, path, parsed_args):
+    def _default_size(self, path: str,
+                      parsed_args: argparse.Namespace) -> int:
         parent = os.path.dirname(os.path.abspath(path))
         stat = os.statvfs(path if os.path.isdir(path) else parent)
         free = stat.f_bavail * stat.f_frsize
@@ -88,56 +93,58 @@ class PoolCreate(show.ShowOne):
                 % (sizes.show(free), parsed_args.descriptors,
                    sizes.show(parsed_args.state_size), sizes.show(reserve)))
         self.app.LOG.info(
-            "Taking %s for servers' memory: what is free less %s for state "
-            'files', sizes.show(size), sizes.show(reserve))
+            "Taking %s for servers' memory: all free space except %s for "
+            'state files', sizes.show(size), sizes.show(reserve))
         return size
 
 
 class PoolShow(show.ShowOne):
     """Show what the pool is and how much of it is used."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         _add_path(parser)
         return parser
 
-    def take_action(self, parsed_args):
-        with vpm.Pool(_path(self.app, parsed_args)) as pool:
-            return _describe(self.app, pool)
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        with vpm.Pool(_path(self, parsed_args)) as pool:
+            return _describe(self, pool)
 
 
 class PoolCheck(lister.Lister):
     """Examine the pool without changing anything; exit with 1 on findings."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         _add_path(parser)
         return parser
 
-    def run(self, parsed_args):
-        self.findings = vpm.check(_path(self.app, parsed_args))
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        self.findings = vpm.check(_path(self, parsed_args))
         super().run(parsed_args)
         return 1 if self.findings else 0
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         return ('Finding',), [(finding,) for finding in self.findings]
 
 
-def _add_path(parser):
+def _add_path(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'path', nargs='?', metavar='<path>',
         help='of the pool (default: [temporality] pool_path)')
 
 
-def _path(app, parsed_args):
-    return parsed_args.path or app.conf.temporality.pool_path
+def _path(command: command.Command,
+          parsed_args: argparse.Namespace) -> str:
+    path: str = parsed_args.path or config.options(command).pool_path
+    return path
 
 
-def _describe(app, pool):
+def _describe(command: command.Command, pool: vpm.Pool) -> columns.Table:
     info = pool.info()
     if info.medium != 'dax':
-        app.LOG.warning(_EMULATED, pool.path, info.medium)
-    return zip(
+        command.app.LOG.warning(_EMULATED, pool.path, info.medium)
+    names, values = zip(
         ('path', pool.path),
         ('uuid', str(info.uuid)),
         ('version', info.version),
@@ -151,3 +158,4 @@ def _describe(app, pool):
         ('descriptors', info.descriptors),
         ('used_descriptors', info.used_descriptors),
         ('uid_base', info.uid_base))
+    return names, values

@@ -12,26 +12,32 @@
 
 """temporality region ..."""
 
+import argparse
+from collections import abc
 import time
+from typing import Any
 
 from cliff import lister
 
 from nova_temporality.cli import columns
+from nova_temporality.cli import config
+from nova_temporality import privsep
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 
 # Seconds over which faults are counted.
 _RATE_SECONDS = 0.5
 
 
 class RegionList(lister.Lister):
-    """List the regions: which server's memory, and is its state proven?
+    """List the regions: whose memory they are, and whether a state is proven.
 
-    Regions with less NVRAM than memory also show how much of what was touched
-    is where, and how busy their pagers are.
+    Paged regions also show how much of the touched memory is in NVRAM and how
+    much in the swap file, and how busy their pagers are.
     """
 
-    def take_action(self, parsed_args):
-        with vpm.Pool(self.app.conf.temporality.pool_path) as pool:
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        with vpm.Pool(config.options(self).pool_path) as pool:
             regions = pool.regions()
             before = _stats(pool, regions)
             if before:
@@ -46,9 +52,10 @@ class RegionList(lister.Lister):
                 'Page Size', 'Policy', 'Error'), rows
 
 
-def _stats(pool, regions):
-    """RegionStats of VPM regions, or why there are none, by id."""
-    found = {}
+def _stats(pool: vpm.Pool, regions: abc.Iterable[vpm.RegionInfo]
+           ) -> dict[int, vpm.RegionStats | vpm.VpmError]:
+    """Statistics of paged regions, or why there are none, by id."""
+    found: dict[int, vpm.RegionStats | vpm.VpmError] = {}
     for region in regions:
         if region.is_vpm:
             try:
@@ -58,26 +65,82 @@ def _stats(pool, regions):
     return found
 
 
-def _row(pool, region):
+def _row(pool: vpm.Pool, region: vpm.RegionInfo) -> tuple[Any, ...]:
     try:
         pool.verify_state(region.id)
-        state, reason = 'proven', None
+        state, reason = 'proven', ''
     except vpm.Unproven as e:
         state, reason = 'unproven', str(e)
     return ('%016x' % region.id, region.name, region.sequence,
             columns.Size(region.memory_size), columns.Size(region.size),
-            region.epoch, region.descriptor, region.uid, state, reason)
+            region.epoch, region.descriptor, region.uid, state, reason or None)
 
 
-def _paging(region, before, stats):
-    if not region.is_vpm:
+def _paging(region: vpm.RegionInfo,
+            before: vpm.RegionStats | vpm.VpmError | None,
+            stats: vpm.RegionStats | vpm.VpmError | None) -> tuple[Any, ...]:
+    if before is None or stats is None:
         return (None,) * 9
     size = columns.Size(region.page_size)
-    for one in (before, stats):
-        if isinstance(one, vpm.VpmError):
-            return (None,) * 6 + (size, region.policy, str(one))
+    if isinstance(before, vpm.VpmError):
+        return (None,) * 6 + (size, region.policy, str(before))
+    if isinstance(stats, vpm.VpmError):
+        return (None,) * 6 + (size, region.policy, str(stats))
     return (columns.Size(stats.in_memory), columns.Size(stats.in_swap),
             round(stats.mrr, 1),
             round((stats.faults - before.faults) / _RATE_SECONDS),
             stats.swap_ins, stats.swap_outs, size, region.policy,
             stats.error)
+
+
+class RegionGc(lister.Lister):
+    """Scrub and free the regions of servers that are gone.
+
+    Nova is asked about each region. It is freed if its server was deleted, or
+    is on another host now. Exits with 1 if Nova does not answer, or if a
+    region is in use.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--nova-config-file', action='append', metavar='<path>',
+            help="nova-compute's configuration; may be repeated (default: "
+                 '/etc/nova/nova.conf)')
+        parser.add_argument(
+            '--unknown', action='store_true',
+            help='also free regions of servers that Nova does not know at '
+                 'all, because its records of them were purged')
+        return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        self.failed = False
+        super().run(parsed_args)
+        return 1 if self.failed else 0
+
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        # Nova is large, and no other command needs it.
+        from nova_temporality.privsep import regions
+        from nova_temporality.virt import conductor
+        # This process is root already: no privileged helper is needed.
+        privsep.pool_pctxt.set_client_mode(False)
+        conductor.connect(parsed_args.nova_config_file or [
+            '/etc/nova/nova.conf'])
+        gone = {conductor.DELETED, conductor.ELSEWHERE}
+        if parsed_args.unknown:
+            gone.add(conductor.UNKNOWN)
+        conf = config.options(self)
+        rows = []
+        for name in regions.names(conf.pool_path):
+            try:
+                found = conductor.ask(name)
+                done = 'kept'
+                if found in gone:
+                    regions.reclaim(conf.pool_path, conf.run_dir, name)
+                    done = 'freed'
+            except (conductor.NoAnswer, lease.RegionInUse,
+                    vpm.VpmError) as exc:
+                self.failed = True
+                found, done = str(exc), 'kept'
+            rows.append((name, found or 'here', done))
+        return ('Server', 'Found', 'Region'), rows

@@ -17,7 +17,7 @@ import argparse
 from oslo_utils import strutils
 
 
-def parse(text):
+def parse(text: str) -> int:
     """Return the bytes that e.g. "3G", "1.5GiB" or "4096" means.
 
     K, M, G and T are powers of 1024.
@@ -27,13 +27,13 @@ def parse(text):
                                         return_int=True)
         if size < 0:
             raise ValueError()
-        return size
+        return int(size)
     except ValueError:
         raise argparse.ArgumentTypeError(
             '%r is not a size; give e.g. 4096, 16M or 1.5G' % text)
 
 
-def show(size):
+def show(size: int) -> str:
     """Return bytes in words, exactly."""
     for unit, shift in (('TiB', 40), ('GiB', 30), ('MiB', 20), ('KiB', 10)):
         if size and size % (1 << shift) == 0:

@@ -12,7 +12,9 @@
 
 """temporality snapshot ..."""
 
+import argparse
 import datetime
+from typing import Any
 
 from cliff import columns as cliff_columns
 from cliff import command
@@ -20,6 +22,7 @@ from cliff import lister
 from cliff import show
 
 from nova_temporality.cli import columns
+from nova_temporality.cli import config
 from nova_temporality.cli import sizes
 from nova_temporality.notifier import client
 from nova_temporality.snapshot import error
@@ -31,10 +34,10 @@ from nova_temporality.vpm import runlock
 _NOVA_CONF = '/etc/nova/nova.conf'
 
 
-class _Milliseconds(cliff_columns.FormattableColumn):
+class _Milliseconds(cliff_columns.FormattableColumn[float]):
     """A duration."""
 
-    def human_readable(self):
+    def human_readable(self) -> str:
         return '%.1f ms' % self._value
 
 
@@ -43,7 +46,7 @@ class _OfSnapshot(command.Command):
 
     name_required = True
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('server', metavar='<server>',
                             help='UUID of the server')
@@ -53,29 +56,35 @@ class _OfSnapshot(command.Command):
         _add_directory(parser)
         return parser
 
-    def snapshot(self, parsed_args, name):
+    def snapshot(self, parsed_args: argparse.Namespace,
+                 name: str) -> store.Snapshot:
+        """Return the snapshot of a name."""
         return store.Snapshot(_top(self, parsed_args), parsed_args.server,
                               name)
 
 
-def _add_directory(parser):
+def _add_directory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--directory', metavar='<path>',
         help='where snapshots lie (default: [temporality] snapshot_dir)')
 
 
-def _top(one, parsed_args):
-    return parsed_args.directory or one.app.conf.temporality.snapshot_dir
+def _top(command: command.Command, parsed_args: argparse.Namespace) -> str:
+    """Return the directory of all snapshots."""
+    directory: str = (parsed_args.directory or
+                      config.options(command).snapshot_dir)
+    return directory
 
 
-def _add_nova(parser):
+def _add_nova(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--nova-config-file', action='append', metavar='<path>',
         help="nova-compute's configuration; may be repeated (default: %s)"
              % _NOVA_CONF)
 
 
-def _with_nova(parsed_args, function, *args):
+def _with_nova(parsed_args: argparse.Namespace, function: str,
+               *args: Any) -> Any:
     """Call a function of virt.snapshots; say what went wrong in words."""
     # Nova is large, and few commands need it.
     from nova_temporality.virt import conductor
@@ -97,18 +106,18 @@ class SnapshotCreate(_OfSnapshot, show.ShowOne):
 
     name_required = False
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('--name', metavar='<name>',
                             help='name of the snapshot (default: the time)')
         _add_nova(parser)
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         name = parsed_args.name or datetime.datetime.now(
             datetime.timezone.utc).strftime('%Y%m%dT%H%M%SZ')
         snapshot = self.snapshot(parsed_args, name)
-        _with_nova(parsed_args, 'create', self.app.conf.temporality, snapshot)
+        _with_nova(parsed_args, 'create', config.options(self), snapshot)
         manifest = snapshot.manifest()
         files = manifest['files'].values()
         return (('server', 'name', 'directory', 'stood_still', 'memory_size',
@@ -116,8 +125,8 @@ class SnapshotCreate(_OfSnapshot, show.ShowOne):
                 (snapshot.server, name, snapshot.directory,
                  _Milliseconds(manifest.get('stood_still_ms', 0.0)),
                  columns.Size(manifest['memory_size']),
-                 columns.Size(sum(one['size'] for one in files
-                                  if one.get('cloned'))),
+                 columns.Size(sum(file['size'] for file in files
+                                  if file.get('cloned'))),
                  columns.Size(snapshot.entry().size),
                  '\n'.join(manifest['read_only'])))
 
@@ -125,29 +134,29 @@ class SnapshotCreate(_OfSnapshot, show.ShowOne):
 class SnapshotLoad(_OfSnapshot):
     """Put a server back to what it was when the snapshot was made.
 
-    The server must be stopped or suspended. What it has in memory and on its
-    disks is lost. Afterwards it is suspended: "openstack server resume" lets
-    it run on from the snapshot.
+    The server must be stopped or suspended. The present contents of its
+    memory and disks are lost. Afterwards it is suspended: "openstack server
+    resume" lets it run on from the snapshot.
     """
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--fork', action='store_true',
-            help='run a state that has run already: the guest gets another '
-                 'generation ID, by which it can tell. Without it nothing is '
-                 'done')
+            help='run a state again that has run already. The guest gets a '
+                 'new generation ID, which tells it so. Without this option '
+                 'nothing is done')
         _add_nova(parser)
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
         with self.snapshot(parsed_args, parsed_args.name) as snapshot:
             if not parsed_args.fork:
                 raise error.SnapshotError(
-                    'the server ran on from the state that is in this '
-                    'snapshot, or still has it; to run it once more is to '
-                    'fork the server. If that is what you want, give --fork')
-            _with_nova(parsed_args, 'load', self.app.conf.temporality,
+                    'the server ran on from the state in this snapshot, or '
+                    'still has it. To run the state once more is to fork the '
+                    'server. If you want that, give --fork')
+            _with_nova(parsed_args, 'load', config.options(self),
                        snapshot)
         self.app.stdout.write(
             'Loaded. The server is suspended; "openstack server resume %s" '
@@ -157,27 +166,27 @@ class SnapshotLoad(_OfSnapshot):
 class SnapshotList(lister.Lister):
     """List snapshots, of one server or of all."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('server', metavar='<server>', nargs='?',
                             help='UUID of the server (default: all)')
         _add_directory(parser)
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         return (('Server', 'Name', 'Created', 'State', 'Loads',
                  'Memory', 'Disks Shared', 'Size'),
                 [_row(entry) for entry in store.entries(
                     _top(self, parsed_args), parsed_args.server)])
 
 
-def _row(entry):
+def _row(entry: store.Entry) -> tuple[Any, ...]:
     memory = shared = None
     if entry.manifest:
         memory = columns.Size(entry.manifest['memory_size'])
         shared = columns.Size(sum(
-            one['size'] for one in entry.manifest['files'].values()
-            if one.get('cloned')))
+            file['size'] for file in entry.manifest['files'].values()
+            if file.get('cloned')))
     return (entry.server, entry.name, entry.created, entry.condition,
             entry.loads, memory, shared, columns.Size(entry.size))
 
@@ -185,7 +194,7 @@ def _row(entry):
 class SnapshotDelete(_OfSnapshot):
     """Remove a snapshot, complete or not."""
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
         with self.snapshot(parsed_args, parsed_args.name) as snapshot:
             size = snapshot.entry().size
             snapshot.delete()

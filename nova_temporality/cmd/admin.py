@@ -12,7 +12,10 @@
 
 """temporality: the operator's command line."""
 
+import argparse
+from collections import abc
 import sys
+from typing import Any
 
 from cliff import app
 from cliff import commandmanager
@@ -28,7 +31,7 @@ class AdminApp(app.App):
     :ivar conf: with group [temporality]
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(
             description='Persistent servers on this host: their NVRAM pool '
                         'and the notifier that fixates them.',
@@ -38,20 +41,24 @@ class AdminApp(app.App):
         self.conf = cfg.ConfigOpts()
         opts.register_opts(self.conf)
 
-    def build_option_parser(self, description, version):
-        parser = super().build_option_parser(description, version)
+    def build_option_parser(
+            self, description: str | None, version: str | None,
+            argparse_kwargs: dict[str, Any] | None = None
+    ) -> argparse.ArgumentParser:
+        parser = super().build_option_parser(description, version,
+                                             argparse_kwargs)
         parser.add_argument(
             '--config-file', action='append', metavar='<path>',
             help='configuration with the section [temporality]; may be '
                  'repeated (default: /etc/temporality/temporality.conf)')
         return parser
 
-    def initialize_app(self, argv):
+    def initialize_app(self, argv: abc.Sequence[str]) -> None:
         self.conf([], project='temporality', version=version.version(),
                   default_config_files=self.options.config_file)
 
 
-def main():
+def main() -> int:
     """Run a command; return the exit code."""
     return AdminApp().run(sys.argv[1:])
 

@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import threading
+from typing import TextIO
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -40,13 +41,12 @@ LOG = logging.getLogger(__name__)
 
 
 class _CannotStart(Exception):
-    pass
+    """What has to be changed before it can."""
 
 
-def main():
+def main() -> int:
     """Run until SIGTERM; return the exit code."""
-    # First of all: the signals would end a process that is not ready for
-    # them.
+    # First of all: until then the signals would end the process.
     signals.block()
     conf = cfg.ConfigOpts()
     opts.register_opts(conf)
@@ -60,12 +60,12 @@ def main():
     except (_CannotStart, cfg.ConfigFileValueError, metrics.MetricsError,
             sources.SourceError, vpm.VpmError) as e:
         problem = str(e)
-    # In the handler, oslo.log would append the exception once more.
+    # Within the handler, oslo.log would log the exception once more.
     LOG.error('The notifier cannot start: %s', problem)
     return 1
 
 
-def _run(conf):
+def _run(conf: cfg.ConfigOpts) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_args: stop.set())
@@ -76,14 +76,14 @@ def _run(conf):
             LOG.warning('The pool %s lies on %s, which emulates NVRAM: its '
                         'contents do not survive a real power cut',
                         pool.path, info.medium)
-        happening = events.Events()
-        notifier = daemon.Notifier(pool, _engine(pool, conf), conf,
-                                   happening.tell)
-        _tell_others(conf, notifier, happening)
+        publisher = events.Publisher()
+        notifier = daemon.Notifier(pool, _open_engine(pool, conf), conf,
+                                   publisher.publish)
+        _subscribe(conf, notifier, publisher)
         notifier.refresh()
         notifier.take_over()
-        watching = watch.Watch(sources.load(conf), notifier, conf)
-        watching.start()
+        power_watch = watch.Watch(sources.load(conf), notifier, conf)
+        power_watch.start()
         notifier.background.start()
         control.ControlServer(
             paths.control_socket(conf.temporality.run_dir), {
@@ -94,8 +94,8 @@ def _run(conf):
                 'fixate-for-reboot': notifier.fixate_for_reboot,
                 'resume': notifier.resume,
                 'suspend': notifier.suspend,
-                'snapshot': watching.snapshot,
-                'drill': watching.drill})
+                'snapshot': power_watch.snapshot,
+                'drill': power_watch.drill})
         systemd.notify('READY=1')
         LOG.info('Ready: %s', notifier.describe())
         _loop(conf, notifier, stop)
@@ -104,46 +104,49 @@ def _run(conf):
         LOG.info('Ended; the pVMs run on, unprotected')
 
 
-def _engine(pool, conf):
+def _open_engine(pool: vpm.Pool, conf: cfg.ConfigOpts) -> engine.Engine:
     opts = conf.temporality
-    made = engine.Engine(pool, opts.engine_threads, opts.engine_priority,
-                         opts.engine_cpus, lock_memory=True,
-                         hold_up_ns=opts.hold_up_ms * 1000000)
-    if made.lost:
-        LOG.warning('The engine may be late: %s', made.lost)
-    return made
+    opened = engine.Engine(pool, opts.engine_threads, opts.engine_priority,
+                           opts.engine_cpus, lock_memory=True,
+                           hold_up_ns=opts.hold_up_ms * 1000000)
+    if opened.lost:
+        LOG.warning('The engine may be late: %s', opened.lost)
+    return opened
 
 
-def _tell_others(conf, notifier, happening):
+def _subscribe(conf: cfg.ConfigOpts, notifier: daemon.Notifier,
+               publisher: events.Publisher) -> None:
+    """Have metrics and notifications receive the events, as configured."""
     opts = conf.temporality
     if opts.metrics_port:
-        served = metrics.Metrics(notifier)
-        happening.subscribe(served.on_event)
-        served.serve(opts.metrics_port)
+        exported = metrics.Metrics(notifier)
+        publisher.subscribe(exported.on_event)
+        exported.serve(opts.metrics_port)
     if opts.notification_url:
-        # The bus is for those who want it.
+        # oslo.messaging is imported only where it is used.
         from nova_temporality.notifier.reports import notifications
-        happening.subscribe(notifications.Notifications(conf).on_event)
+        publisher.subscribe(notifications.Notifications(conf).on_event)
 
 
-def _loop(conf, notifier, stop):
+def _loop(conf: cfg.ConfigOpts, notifier: daemon.Notifier,
+          stop: threading.Event) -> None:
     interval = conf.temporality.scan_interval_ms / 1000
     watchdog = systemd.watchdog_interval()
-    described = None
+    description = None
     while not stop.wait(min(interval, watchdog or interval)):
         notifier.scan()
         if watchdog:
             systemd.notify('WATCHDOG=1')
-        if notifier.describe() != described:
-            described = notifier.describe()
-            systemd.notify('STATUS=' + described)
+        if notifier.describe() != description:
+            description = notifier.describe()
+            systemd.notify('STATUS=' + description)
 
 
-def _only_one(run_dir):
+def _only_one(run_dir: str) -> TextIO:
     """Make run_dir and lock it; return the open lock file."""
     path = paths.lock_file(run_dir)
     try:
-        # Entered by QEMUs, each to its own directory.
+        # QEMUs pass through it, each to its own directory.
         os.makedirs(run_dir, 0o755, exist_ok=True)
         os.makedirs(os.path.dirname(paths.stopped_note(run_dir, '')), 0o700,
                     exist_ok=True)

@@ -38,15 +38,15 @@ PCONF = conf.CONF
 _NOTIFIER_TIMEOUT = 5.0
 
 
-def _success(details=None):
+def _success(details: str | None = None) -> upgradecheck.Result:
     return upgradecheck.Result(upgradecheck.Code.SUCCESS, details)
 
 
-def _warning(details):
+def _warning(details: str) -> upgradecheck.Result:
     return upgradecheck.Result(upgradecheck.Code.WARNING, details)
 
 
-def _failure(details):
+def _failure(details: str) -> upgradecheck.Result:
     return upgradecheck.Result(upgradecheck.Code.FAILURE, details)
 
 
@@ -55,7 +55,7 @@ class Checks(upgradecheck.UpgradeCommands):
 
     display_title = 'Temporality Upgrade Check Results'
 
-    def check_pool(self):
+    def check_pool(self) -> upgradecheck.Result:
         """The pool can be opened by this version and is NVRAM."""
         path = PCONF.temporality.pool_path
         try:
@@ -69,7 +69,7 @@ class Checks(upgradecheck.UpgradeCommands):
                 'survive a real power cut' % (path, info.medium))
         return _success('%s, version %d' % (path, info.version))
 
-    def check_qemu_group(self):
+    def check_qemu_group(self) -> upgradecheck.Result:
         """The group that servers' QEMU processes run under exists."""
         name = PCONF.temporality.qemu_group
         try:
@@ -80,31 +80,31 @@ class Checks(upgradecheck.UpgradeCommands):
                 'group under which libvirt runs QEMU' % name)
         return _success()
 
-    def check_disk_cache_modes(self):
-        """Completed writes of servers do not sit in the page cache."""
+    def check_disk_cache_modes(self) -> upgradecheck.Result:
+        """Completed writes of servers do not stay in the page cache."""
         modes = dict(mode.partition('=')[::2]
                      for mode in CONF.libvirt.disk_cachemodes)
         for kind, mode in sorted(modes.items()):
             if mode not in disks.SAFE_CACHE_MODES:
                 return _failure(
-                    "[libvirt] disk_cachemodes has '%s=%s', with which "
-                    'persistent servers are refused: writes that were '
-                    'completed could be lost while their memory survives; '
-                    "set '%s=none' or '%s=directsync'" %
+                    "[libvirt] disk_cachemodes has '%s=%s', so persistent "
+                    'servers are refused: a power cut could lose completed '
+                    'writes although the memory survives. '
+                    "Set '%s=none' or '%s=directsync'" %
                     (kind, mode, kind, kind))
         if not nova_privsep_utils.supports_direct_io(CONF.instances_path):
             return _failure(
                 'The file system of [DEFAULT] instances_path (%s) has no '
-                'O_DIRECT, or it cannot be written to; put it on storage '
+                'O_DIRECT, or it cannot be written to. Put it on storage '
                 'whose completed writes are durable' % CONF.instances_path)
         return _success()
 
-    def check_privsep(self):
+    def check_privsep(self) -> upgradecheck.Result:
         """nova-compute's privileged part starts and reaches the pool."""
         try:
             regions.pool_info(PCONF.temporality.pool_path)
         except vpm.VpmError:
-            # it runs; what is wrong with the pool is told elsewhere
+            # It runs; check_pool() says what is wrong with the pool.
             return _success()
         except Exception as exc:
             return _failure(
@@ -113,7 +113,7 @@ class Checks(upgradecheck.UpgradeCommands):
                 "sudo's configuration" % (type(exc).__name__, exc))
         return _success()
 
-    def check_versions(self):
+    def check_versions(self) -> upgradecheck.Result:
         """libvirt and QEMU are not older than those that were tested."""
         uri = CONF.libvirt.connection_uri or 'qemu:///system'
         try:
@@ -123,7 +123,7 @@ class Checks(upgradecheck.UpgradeCommands):
         try:
             found = versions.found(connection)
         except libvirt.libvirtError as exc:
-            return _failure('libvirt on %s does not tell its versions: %s' %
+            return _failure('libvirt on %s does not say its versions: %s' %
                             (uri, exc))
         finally:
             connection.close()
@@ -134,7 +134,7 @@ class Checks(upgradecheck.UpgradeCommands):
             '%s %s' % (name, versions.dotted(version))
             for name, version, _minimum in found))
 
-    def check_notifier(self):
+    def check_notifier(self) -> upgradecheck.Result:
         """The notifier is up and every running server is armed."""
         try:
             status = client.call(PCONF.temporality.run_dir, 'status',
@@ -160,9 +160,9 @@ class Checks(upgradecheck.UpgradeCommands):
     )
 
 
-def main():
+def main() -> int:
     """Run; return the exit code."""
-    # what nova-compute reads, then what the notifier reads
+    # What nova-compute reads, then what the notifier reads.
     files = (cfg.find_config_files(project='nova') +
              cfg.find_config_files(project='temporality'))
     return upgradecheck.main(CONF, 'nova', Checks(), sys.argv[1:], files)

@@ -34,9 +34,14 @@ import dataclasses
 import json
 import os
 from typing import Any
+from typing import TypedDict
+
+from oslo_log import log as logging
 
 from nova_temporality.host import paths
 from nova_temporality.spec import priority
+
+LOG = logging.getLogger(__name__)
 
 # Milliseconds; about what one pVM took on the machines that we measured.
 ASSUMED_MS = 5.0
@@ -149,3 +154,70 @@ def store(pool_path: str, drilled: Drilled) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+class BudgetStatus(TypedDict):
+    """Whether a set of pVMs fits, as it goes into JSON."""
+
+    hold_up_ms: int
+    predicted_ms: float
+    fits: bool
+    not_drilled: int
+    assumed_ms: float
+    drilled_ms: float | None
+    drilled_at: str | None
+
+
+class HostBudget:
+    """What drills have measured on this host, and what follows from that.
+
+    :param pool_path: directory of the pool
+    :param hold_up_ms: [temporality] hold_up_ms
+    """
+
+    def __init__(self, pool_path: str, hold_up_ms: int) -> None:
+        self._pool_path = pool_path
+        self._hold_up_ms = hold_up_ms
+        self._drilled = load(pool_path)
+
+    def learn(self, costs_ms: abc.Mapping[str, float], total_ms: float,
+              time: str, priorities: abc.Mapping[str, int]) -> None:
+        """Take the results of a drill.
+
+        :param costs_ms: what each pVM took alone, in ms by name
+        :param total_ms: what these pVMs took together
+        :param time: of the drill, ISO 8601
+        :param priorities: priority by name of all pVMs that there are; of
+                           these, what was measured earlier still counts
+        """
+        known_ms = {**self._drilled.costs_ms, **costs_ms}
+        together = {name: priorities.get(name, priority.DEFAULT)
+                    for name in costs_ms}
+        self._drilled = Drilled(
+            {name: cost for name, cost in known_ms.items()
+             if name in priorities},
+            total_ms, bound_ms(together, costs_ms, _cpus()), time)
+        try:
+            store(self._pool_path, self._drilled)
+        except OSError as e:
+            LOG.error('Cannot record what the drill measured: %s', e)
+
+    def status(self, priorities: abc.Mapping[str, int]) -> BudgetStatus:
+        """Say whether these pVMs fit.
+
+        :param priorities: priority by name
+        """
+        prediction = predict(priorities, self._drilled, _cpus())
+        return {
+            'hold_up_ms': self._hold_up_ms,
+            'predicted_ms': prediction.total_ms,
+            'fits': prediction.total_ms <= self._hold_up_ms,
+            'not_drilled': prediction.assumed,
+            'assumed_ms': prediction.assumed_ms,
+            'drilled_ms': self._drilled.total_ms,
+            'drilled_at': self._drilled.time,
+        }
+
+
+def _cpus() -> int:
+    return os.cpu_count() or 1

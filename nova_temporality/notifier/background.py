@@ -12,11 +12,12 @@
 
 """Background work on this host waits while power is failing, or may fail.
 
-That is what libvpm says of a pause: pages that leave memory ahead of need, and
-the scrubbing of what was freed. Renewed as long as there is a reason, and
-over soon when the notifier is not there any more.
+Background work moves pages out of memory ahead of need, and scrubs what was
+freed; see the pause of a pool in vpm.h. The pause is renewed as long as there
+is a reason. It ends soon after the notifier has ended.
 """
 
+from collections import abc
 import threading
 
 from oslo_log import log as logging
@@ -33,33 +34,33 @@ _INTERVAL = 1.0
 class Background:
     """Pauses background work.
 
-    :param pool: vpm.Pool
+    :param pool: whose work is paused
     :ivar paused: why background work waits, in words; None if it does not
     """
 
-    def __init__(self, pool):
-        self.paused = None
+    def __init__(self, pool: vpm.Pool) -> None:
+        self.paused: str | None = None
         self._pool = pool
-        self._reasons = []
+        self._reasons: list[abc.Callable[[], str | None]] = []
         self._look = threading.Event()
-        # What an earlier notifier left is ended, or renewed.
+        # A pause of an earlier notifier is ended, or renewed.
         self._ended = False
-        self._error = None
+        self._error: str | None = None
 
-    def pause_while(self, reason):
+    def pause_while(self, reason: abc.Callable[[], str | None]) -> None:
         """Add a function that returns a reason in words, or None."""
         self._reasons.append(reason)
 
-    def start(self):
+    def start(self) -> None:
         """Start the thread, which ends with the process."""
         threading.Thread(target=self._work, daemon=True,
                          name='background').start()
 
-    def look(self):
-        """Have it see at once whether there is a reason; do not wait."""
+    def look(self) -> None:
+        """Look for a reason now; do not wait for that."""
         self._look.set()
 
-    def _work(self):
+    def _work(self) -> None:
         while True:
             try:
                 self.step()
@@ -71,8 +72,8 @@ class Background:
             self._look.wait(_INTERVAL)
             self._look.clear()
 
-    def step(self):
-        """See whether there is a reason, and act upon it."""
+    def step(self) -> None:
+        """Look for a reason; pause, or end the pause."""
         reasons = (reason() for reason in self._reasons)
         reason = next(filter(None, reasons), None)
         if reason:
@@ -81,7 +82,7 @@ class Background:
         elif not self._ended:
             self._pool.pause(0)
             self._ended = True
-            # It may take long, and be paused again meanwhile.
+            # This may take long, and be paused again meanwhile.
             threading.Thread(target=self._scrub, daemon=True,
                              name='scrub').start()
         if reason and not self.paused:
@@ -90,9 +91,9 @@ class Background:
             LOG.warning('Background work goes on')
         self.paused = reason
 
-    def _scrub(self):
+    def _scrub(self) -> None:
         try:
             self._pool.finish_freed()
         except vpm.VpmError as e:
-            LOG.error('What was freed cannot be scrubbed; its space stays '
+            LOG.error('Freed memory cannot be scrubbed, so its space stays '
                       'used: %s', e)

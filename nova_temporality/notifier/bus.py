@@ -12,21 +12,24 @@
 
 """The message bus: oslo.messaging with native threads.
 
-To be imported by what is configured to use the bus only: oslo.messaging takes
-its time, and imports eventlet where that is installed.
+Import it only where the bus is configured: oslo.messaging takes long to
+import, and imports eventlet where that is installed.
 """
 
 import socket
+from typing import Any
 
+from oslo_config import cfg
 from oslo_service import backend
 
-# The default would be eventlet's.
+# Without this it would use eventlet.
 backend.init_backend(backend.BackendType.THREADING)
 
 import oslo_messaging  # noqa: E402
 
 
-def serve(conf, url, exchange, topic, endpoint):
+def serve(conf: cfg.ConfigOpts, url: str, exchange: str, topic: str,
+          endpoint: object) -> None:
     """Have messages of a fan-out handled, in threads of the server."""
     server = oslo_messaging.get_rpc_server(
         oslo_messaging.get_rpc_transport(conf, url=url),
@@ -36,8 +39,9 @@ def serve(conf, url, exchange, topic, endpoint):
     server.start()
 
 
-def notifier(conf, url, topic, publisher_id):
-    """Return an oslo_messaging.Notifier that does not insist."""
+def notifier(conf: cfg.ConfigOpts, url: str, topic: str,
+             publisher_id: str) -> Any:
+    """Return an oslo_messaging.Notifier that does not try again."""
     return oslo_messaging.Notifier(
         oslo_messaging.get_notification_transport(conf, url=url),
         publisher_id=publisher_id, driver='messagingv2', topics=[topic],

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Asking the notifier, from nova-compute or the admin's command line."""
+"""Sends requests to the notifier, from nova-compute or the command line."""
 
 import json
 import socket
@@ -20,20 +20,20 @@ from nova_temporality.host import paths
 
 
 class NotifierError(Exception):
-    """The notifier cannot be asked, or could not do what it was asked."""
+    """The notifier does not answer, or could not do what was requested."""
 
 
 class NotifierDown(NotifierError):
     """No notifier runs on this host: its pVMs are not protected."""
 
 
-def call(run_dir: str, operation: str, timeout: float = 30.0,
+def call(run_dir: str, operation: str, timeout: float | None = 30.0,
          **arguments: Any) -> Any:
     """Have the notifier do something; return its result.
 
     :param run_dir: [temporality] run_dir
     :param operation: one of those that cmd.notifier gives the control server
-    :param timeout: seconds
+    :param timeout: seconds; None for as long as it takes
     :param arguments: of the operation
     :raises: NotifierDown, NotifierError
     """

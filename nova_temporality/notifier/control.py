@@ -20,10 +20,11 @@ disconnected::
     {"ok": true, "result": ...}
     {"ok": false, "error": "..."}
 
-It never gets in the way of a fixation: clients have threads of their own, a
-limit on what they may send and on the time that they may take.
+It never delays a fixation: clients have threads of their own, and limits on
+their number, on what they may send and on the time that they may take.
 """
 
+from collections import abc
 import functools
 import inspect
 import json
@@ -32,6 +33,7 @@ import socket
 import struct
 import threading
 import time
+from typing import Any
 
 from oslo_log import log as logging
 
@@ -44,7 +46,7 @@ _CLIENT_SECONDS = 5.0
 
 
 class RequestError(Exception):
-    """What a client sent is no request."""
+    """A client sent something that is not a request."""
 
 
 class ControlServer:
@@ -52,11 +54,13 @@ class ControlServer:
 
     :param path: of the socket; the caller makes sure that no other process
                  serves it
-    :param operations: dict of functions by name; the request's other members
-                       are their keyword arguments
+    :param operations: functions by name; the request's other members are
+                       their keyword arguments
     """
 
-    def __init__(self, path, operations):
+    def __init__(self, path: str,
+                 operations: abc.Mapping[str, abc.Callable[..., Any]]
+                 ) -> None:
         self._operations = operations
         self._slots = threading.BoundedSemaphore(_MAX_CLIENTS)
         try:
@@ -71,7 +75,7 @@ class ControlServer:
         threading.Thread(target=self._accept, daemon=True,
                          name='control').start()
 
-    def _accept(self):
+    def _accept(self) -> None:
         while True:
             try:
                 client, _address = self._listener.accept()
@@ -84,12 +88,12 @@ class ControlServer:
             threading.Thread(target=self._serve, args=(client,), daemon=True,
                              name='control-client').start()
 
-    def _serve(self, client):
+    def _serve(self, client: socket.socket) -> None:
         try:
             with client:
                 try:
-                    # Read first: closing a socket with data unread in it
-                    # would take the answer along.
+                    # Read first: a socket that is closed with unread data in
+                    # it drops the answer.
                     line = _receive_line(client)
                     _check_peer(client)
                     reply = {'ok': True, 'result': self._operation(line)()}
@@ -105,7 +109,7 @@ class ControlServer:
         finally:
             self._slots.release()
 
-    def _operation(self, line):
+    def _operation(self, line: bytes) -> abc.Callable[[], Any]:
         try:
             arguments = json.loads(line)
             function = self._operations[arguments.pop('op')]
@@ -118,7 +122,7 @@ class ControlServer:
         return functools.partial(function, **arguments)
 
 
-def _check_peer(client):
+def _check_peer(client: socket.socket) -> None:
     credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED,
                                     struct.calcsize('3i'))
     _pid, uid, _gid = struct.unpack('3i', credentials)
@@ -127,7 +131,7 @@ def _check_peer(client):
                            % uid)
 
 
-def _receive_line(client):
+def _receive_line(client: socket.socket) -> bytes:
     deadline = time.monotonic() + _CLIENT_SECONDS
     received = b''
     while b'\n' not in received:

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Who keeps what is in the CPU caches when power fails.
+"""What saves the contents of the CPU caches when power fails.
 
 A guest's latest stores are in the CPU caches when its vCPUs stop. Platforms
 whose persistence domain is "cpu_cache" (eADR, CXL GPF) save them; those with
@@ -20,13 +20,14 @@ POD driver has to write them back, after a guest has stopped and before its
 state is marked as valid.
 """
 
+from collections import abc
 import os
 import pathlib
 import threading
 
 from nova_temporality.notifier.sources import pod_device
 
-# Who does.
+# What saves them.
 EMULATED = 'emulated'
 HARDWARE = 'hardware'
 DRIVER = 'driver'
@@ -48,26 +49,28 @@ class Platform:
     :param pool_path: directory of the pool
     :param medium: of the pool, see vpm.PoolInfo; all but "dax" only emulate
                    NVRAM, so there is no hardware to ask
-    :param found: function to be called with the file descriptor of the POD
-                  driver, once it is relied upon
+    :param use_driver: called with the file descriptor of the POD driver, as
+                       soon as that has to write caches back
     :param sysfs: where sysfs is mounted
     :param pod_path: the POD driver's device
     """
 
     remedy = _REMEDY
 
-    def __init__(self, pool_path, medium, found, sysfs='/sys',
-                 pod_path=pod_device.PATH):
+    def __init__(self, pool_path: str, medium: str,
+                 use_driver: abc.Callable[[int], object],
+                 sysfs: str = '/sys',
+                 pod_path: str = pod_device.PATH) -> None:
         self._domain = (None if medium != 'dax' else
                         _persistence_domain(pool_path, sysfs))
         self._emulated = medium != 'dax'
-        self._found = found
+        self._use_driver = use_driver
         self._pod_path = pod_path
-        self._pod = None
+        self._pod: pod_device.PodDevice | None = None
         self._lock = threading.Lock()
 
-    def protection(self):
-        """Look who keeps the caches.
+    def protection(self) -> tuple[str, str | None]:
+        """Find out what saves the caches.
 
         A driver that is found is kept: it cannot be unloaded any more.
 
@@ -94,16 +97,16 @@ class Platform:
             return NOBODY, '%s (%s)' % (problem, e)
         return DRIVER, None
 
-    def problem(self):
-        """Why no pVM is protected, in words, or None."""
+    def problem(self) -> str | None:
+        """Return why no pVM is protected, in words, or None."""
         return self.protection()[1]
 
-    def describe(self):
-        """Return who keeps the caches, also in words, as plain data."""
+    def describe(self) -> dict[str, str]:
+        """Return what saves the caches, also in words, as plain data."""
         keeper, problem = self.protection()
         return {'caches': keeper, 'detail': _WORDS[keeper] + (problem or '')}
 
-    def _find_driver(self):
+    def _find_driver(self) -> None:
         with self._lock:
             if self._pod is not None:
                 return
@@ -113,17 +116,17 @@ class Platform:
                     raise pod_device.PodError(
                         'this is a virtual machine, in which the POD driver '
                         'cannot be sure to reach the caches')
-                # Missing rights shall show now.
+                # If rights are missing, that must show now.
                 pod.write_back()
             except pod_device.PodError:
                 pod.close()
                 raise
-            self._found(pod.fileno())
+            self._use_driver(pod.fileno())
             self._pod = pod
 
 
-def _persistence_domain(pool_path, sysfs):
-    """Return that of a pool's device, or None where there is none."""
+def _persistence_domain(pool_path: str, sysfs: str) -> str | None:
+    """Return the persistence domain of a pool's device, or None."""
     device = os.stat(pool_path).st_dev
     path = pathlib.Path(sysfs, 'dev/block', '%d:%d' % (
         os.major(device), os.minor(device))).resolve()

@@ -10,12 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is said about the power supply, and when."""
+"""What sources report about the power supply, and when."""
 
 import dataclasses
 import time
 
-# What a source says. LOST: it cannot see the supply any more.
+# What a source reports. LOST: it cannot see the supply any more.
 LOST = 'lost'
 GOOD = 'good'
 WARN = 'warn'
@@ -27,8 +27,8 @@ DRILL = 'drill'
 SUSPEND = 'suspend'
 SNAPSHOT = 'snapshot'
 
-# Who fixates a pVM without an outage. One that was left standing by such a
-# fixation may run on by itself.
+# Who fixates a pVM without an outage. A pVM that was left stopped by such a
+# fixation is resumed without being asked for.
 NO_OUTAGE = frozenset((DRILL, SUSPEND, SNAPSHOT))
 
 
@@ -38,10 +38,10 @@ class News:
 
     :ivar level: LOST, GOOD, WARN (power may fail soon) or COMMIT (it fails)
     :ivar detail: in words
-    :ivar wall_ns: CLOCK_REALTIME of the change, as near as can be known
+    :ivar wall_ns: CLOCK_REALTIME of the change, as exactly as is known
     :ivar monotonic_ns: CLOCK_MONOTONIC of it
-    :ivar momentary: whether it is an instant, and not a condition that lasts
-                     until the next news
+    :ivar momentary: whether it is about an instant only, not about a
+                     condition that lasts until the next news
     """
 
     level: str
@@ -51,7 +51,8 @@ class News:
     momentary: bool = False
 
     @classmethod
-    def now(cls, level, detail):
+    def now(cls, level: str, detail: str) -> 'News':
+        """Make news of this instant."""
         return cls(level, detail, time.time_ns(), time.monotonic_ns())
 
 
@@ -69,8 +70,10 @@ class PowerEvent:
     source: str
     wall_ns: int
     monotonic_ns: int
-    raised_by: tuple = (OPERATOR,)
+    raised_by: tuple[str, ...] = (OPERATOR,)
 
     @classmethod
-    def now(cls, source, raised_by=(OPERATOR,)):
+    def now(cls, source: str, raised_by: tuple[str, ...] = (OPERATOR,)
+            ) -> 'PowerEvent':
+        """Make an event of this instant."""
         return cls(source, time.time_ns(), time.monotonic_ns(), raised_by)

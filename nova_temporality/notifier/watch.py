@@ -10,18 +10,24 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Watches the power supply, through all sources, and acts upon their news."""
+"""Watches the power supply through all sources, and acts on their news."""
 
+from collections import abc
 import functools
 import queue
 import threading
 import time
+from typing import Any
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_temporality.notifier import arbiter
 from nova_temporality.notifier import daemon
+from nova_temporality.notifier import drill
 from nova_temporality.notifier import power
+from nova_temporality.notifier.reports import outage
+from nova_temporality.notifier import sources
 
 LOG = logging.getLogger(__name__)
 
@@ -32,29 +38,31 @@ _RESTART_SECONDS = 5.0
 class Watch:
     """Runs the sources, each in a thread, and a thread that decides.
 
-    :param sources: dict of sources.Source by name
-    :param notifier: daemon.Notifier
+    :param sources: Source by name
+    :param notifier: that fixates and resumes
     :param conf: with group [temporality]
     """
 
-    def __init__(self, sources, notifier, conf):
+    def __init__(self, sources: abc.Mapping[str, sources.Source],
+                 notifier: daemon.Notifier, conf: cfg.ConfigOpts) -> None:
         opts = conf.temporality
         self._sources = sources
         self._notifier = notifier
-        self._judge = arbiter.Judge(
-            {name: one.momentary for name, one in sources.items()},
+        self._arbiter = arbiter.Arbiter(
+            {name: source.momentary for name, source in sources.items()},
             opts.pod_confidence, opts.pod_min_confidence,
             opts.pod_debounce_ms * 1000000, opts.grace_ms * 1000000,
             notifier.outage_raised_by())
         for name, source in sources.items():
-            if self._judge.suffices(name):
+            if self._arbiter.is_sufficient(name):
                 source.trigger = functools.partial(notifier.wait_signal,
                                                    raised_by=name)
-        self._news = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[
+            tuple[str, power.News]] = queue.SimpleQueue()
         self._drill_interval = opts.drill_interval
         notifier.background.pause_while(self._warning)
 
-    def start(self):
+    def start(self) -> None:
         """Start all threads; they end with the process."""
         threading.Thread(target=self._decide, daemon=True,
                          name='watch').start()
@@ -66,15 +74,16 @@ class Watch:
             threading.Thread(target=self._drill_for_ever, daemon=True,
                              name='drills').start()
 
-    def drill(self):
+    def drill(self) -> outage.Report:
         """Have the notifier drill, unless a source warns.
 
-        :raises: daemon.DrillRefused
+        :raises: drill.DrillRefused
         """
-        self._refuse_if_alerted(daemon.DrillRefused)
+        self._refuse_if_alerted(drill.DrillRefused)
         return self._notifier.drill()
 
-    def snapshot(self, name, directory, disks):
+    def snapshot(self, name: str, directory: str,
+                 disks: abc.Mapping[str, str]) -> dict[str, Any]:
         """Have the notifier copy a pVM, unless a source warns.
 
         See daemon.Notifier.snapshot().
@@ -84,28 +93,28 @@ class Watch:
         self._refuse_if_alerted(daemon.NotCopied)
         return self._notifier.snapshot(name, directory, disks)
 
-    def _refuse_if_alerted(self, refused):
+    def _refuse_if_alerted(self, refused: type[Exception]) -> None:
         warning = self._warning()
         if warning:
             raise refused(warning +
                           '; wait until it says that power is good')
 
-    def _warning(self):
-        if self._judge.alerted:
+    def _warning(self) -> str | None:
+        if self._arbiter.is_alerted:
             return 'a source says that power may fail'
         return None
 
-    def _drill_for_ever(self):
+    def _drill_for_ever(self) -> None:
         while True:
             time.sleep(self._drill_interval)
             try:
                 self.drill()
-            except daemon.DrillRefused as e:
+            except drill.DrillRefused as e:
                 LOG.warning('No drill: %s', e)
             except Exception:
                 LOG.exception('A drill failed')
 
-    def _run(self, name, source):
+    def _run(self, name: str, source: sources.Source) -> None:
         while True:
             try:
                 source.run(lambda news: self._news.put((name, news)))
@@ -115,59 +124,58 @@ class Watch:
                 self._news.put((name, power.News.now(power.LOST, str(e))))
             time.sleep(_RESTART_SECONDS)
 
-    def _decide(self):
-        """Never ends, whatever happens."""
+    def _decide(self) -> None:
+        """Decide for ever: an error must not end the thread."""
         while True:
             try:
                 self._step()
             except Exception:
                 LOG.exception('Handling news about power failed')
 
-    def _step(self):
-        heard = self._hear()
-        decision, event = self._judge.decide(
+    def _step(self) -> None:
+        received = self._receive()
+        decision, event = self._arbiter.decide(
             time.monotonic_ns(), self._notifier.outage_raised_by())
-        if decision == arbiter.FIXATE:
+        if event is not None:
             try:
                 self._notifier.fixate(event, self._acknowledge)
             finally:
-                self._judge.handled(self._notifier.acknowledged_ns)
+                self._arbiter.fixation_ended(self._notifier.acknowledged_ns)
         elif decision == arbiter.CALL_OFF:
             LOG.warning('Power is back, and was for the grace period')
             self._notifier.power_returned()
         elif decision == arbiter.ALERT:
             self._notifier.alert()
         # Not before: nothing is logged ahead of a fixation.
-        for name, news in heard:
+        for name, news in received:
             LOG.info('Power, as %s says: %s (%s)', name, news.level,
                      news.detail)
 
-    def _acknowledge(self):
+    def _acknowledge(self) -> None:
         for name, source in self._sources.items():
             try:
                 source.acknowledge()
             except Exception as e:
-                # Others wait for theirs.
+                # The other sources still have to be acknowledged.
                 LOG.error('The source %s does not take the acknowledgement: '
                           '%s', name, e)
 
-    def _hear(self):
+    def _receive(self) -> list[tuple[str, power.News]]:
         """Wait for news or for the time to decide again; return the news."""
         now_ns = time.monotonic_ns()
-        next_ns = self._judge.next_ns(now_ns)
-        heard = []
+        next_ns = self._arbiter.next_ns(now_ns)
+        received = []
         try:
-            heard.append(self._news.get(
+            latest = self._news.get(
                 timeout=None if next_ns is None else
-                (next_ns - now_ns) / 1e9 + 0.001))
+                (next_ns - now_ns) / 1e9 + 0.001)
+            while True:
+                received.append(latest)
+                self._arbiter.add(*latest)
+                # Later news must not replace a COMMIT before it is decided.
+                if latest[1].level == power.COMMIT:
+                    break
+                latest = self._news.get_nowait()
         except queue.Empty:
-            return heard
-        while True:
-            self._judge.hear(*heard[-1])
-            # What fails now must not be unsaid by later news.
-            if heard[-1][1].level == power.COMMIT:
-                return heard
-            try:
-                heard.append(self._news.get_nowait())
-            except queue.Empty:
-                return heard
+            pass
+        return received

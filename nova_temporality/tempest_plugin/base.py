@@ -12,6 +12,8 @@
 
 """What the tests have in common: flavors, servers, guests, allocations."""
 
+from typing import Any
+
 from tempest.api.compute import base
 from tempest.common import waiters
 from tempest import config
@@ -28,12 +30,12 @@ CONF = config.CONF
 class PersistentServersTest(base.BaseV2ComputeAdminTest):
     """Servers of flavors of our own, as large as [compute] flavor_ref."""
 
-    # since then Nova validates extra specs
+    # Since then Nova validates extra specs.
     min_microversion = '2.86'
     max_microversion = 'latest'
 
     @classmethod
-    def resource_setup(cls):
+    def resource_setup(cls) -> None:
         super().resource_setup()
         cls.size = cls.flavors_client.show_flavor(
             CONF.compute.flavor_ref)['flavor']
@@ -44,10 +46,11 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
         cls.security_group = cls._make_security_group()
 
     @classmethod
-    def make_flavor(cls, more_ram=0, **extra_specs):
+    def make_flavor(cls, more_ram: int = 0, /, **extra_specs: str) -> str:
         """Create a flavor for the class; return its id.
 
-        :param more_ram: MiB beyond those of flavor_ref
+        :param more_ram: MiB more than flavor_ref has
+        :param extra_specs: of the flavor
         """
         flavor = cls.admin_flavors_client.create_flavor(
             name=data_utils.rand_name(cls.__name__), vcpus=cls.size['vcpus'],
@@ -57,11 +60,12 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
         if extra_specs:
             cls.admin_flavors_client.set_flavor_extra_spec(flavor['id'],
                                                            **extra_specs)
-        return flavor['id']
+        return str(flavor['id'])
 
     @classmethod
-    def _make_security_group(cls):
-        """Whoever asks guests for their lives must get through to them."""
+    def _make_security_group(cls) -> dict[str, Any]:
+        """Let witness_command reach the guests by TCP."""
+        group: dict[str, Any]
         group = cls.os_primary.security_groups_client.create_security_group(
             name=data_utils.rand_name(cls.__name__))['security_group']
         cls.addClassResourceCleanup(
@@ -74,7 +78,8 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
         return group
 
     @classmethod
-    def make_server(cls, flavor, wait_until='ACTIVE', **properties):
+    def make_server(cls, flavor: str, wait_until: str | None = 'ACTIVE',
+                    **properties: str) -> dict[str, Any]:
         """Create a server for the class; return what Nova says of it."""
         server = cls.create_test_server(
             image_id=cls.image, flavor=flavor, metadata=properties,
@@ -83,16 +88,18 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
         return cls.show(server['id'])
 
     @classmethod
-    def show(cls, server_id):
-        """What Nova says of a server to its owner."""
-        return cls.servers_client.show_server(server_id)['server']
+    def show(cls, server_id: str) -> dict[str, Any]:
+        """Return what Nova says of a server to its owner."""
+        server: dict[str, Any]
+        server = cls.servers_client.show_server(server_id)['server']
+        return server
 
-    def wait(self, server_id, status):
+    def wait(self, server_id: str, status: str) -> Any:
         """Wait until a server has a status and nothing is under way."""
         return waiters.wait_for_server_status(self.servers_client, server_id,
                                               status)
 
-    def delete(self, server_id):
+    def delete(self, server_id: str) -> None:
         """Delete a server and wait until it is gone."""
         self.servers_client.delete_server(server_id)
         waiters.wait_for_server_termination(self.servers_client, server_id,
@@ -100,16 +107,16 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
 
     # -- what becomes of a server ---------------------------------------------
 
-    def allocations(self, server_id):
-        """A server's allocations in Placement, {resource class: amount}."""
-        found = {}
+    def allocations(self, server_id: str) -> dict[str, int]:
+        """Return a server's allocations in Placement, by resource class."""
+        found: dict[str, int] = {}
         reply = self.os_admin.placement_client.list_allocations(server_id)
         for provider in reply['allocations'].values():
             for name, amount in provider['resources'].items():
                 found[name] = found.get(name, 0) + amount
         return found
 
-    def assert_nvram(self, server_id, mib):
+    def assert_nvram(self, server_id: str, mib: int) -> None:
         """Assert that so much NVRAM, and no ordinary memory, is claimed."""
         claimed = self.allocations(server_id)
         self.assertEqual(mib, claimed.get(resources.NVRAM_MB), claimed)
@@ -117,8 +124,8 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
 
     # -- guests ---------------------------------------------------------------
 
-    def life(self, server_id):
-        """The guest's Life, as soon as it answers; None if nobody can ask."""
+    def life(self, server_id: str) -> guest.Life | None:
+        """Return the guest's Life; None if there is no witness_command."""
         command = CONF.temporality.witness_command
         if not command:
             return None
@@ -126,15 +133,19 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
         address = next(iter(addresses.values()))[0]['addr']
         return guest.life(command, address, self.build_timeout)
 
-    def assert_ran_on(self, server_id, before):
-        """Assert that a guest was not booted again since."""
+    def assert_ran_on(self, server_id: str,
+                      before: guest.Life | None) -> None:
+        """Assert that a guest was not booted again since then."""
         if before:
             after = self.life(server_id)
+            assert after is not None
             self.assertEqual(before.identity, after.identity)
             self.assertGreaterEqual(after.uptime, before.uptime)
 
-    def assert_booted_anew(self, server_id, before):
-        """Assert that a guest knows nothing of its earlier life."""
+    def assert_booted_anew(self, server_id: str,
+                           before: guest.Life | None) -> None:
+        """Assert that a guest was booted again since then."""
         if before:
-            self.assertNotEqual(before.identity,
-                                self.life(server_id).identity)
+            after = self.life(server_id)
+            assert after is not None
+            self.assertNotEqual(before.identity, after.identity)

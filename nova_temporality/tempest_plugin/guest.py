@@ -10,17 +10,18 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a guest says of itself, by a command that the configuration names."""
+"""Asks guests who they are, by a command that the configuration names."""
 
 import shlex
 import subprocess
 import time
-import typing
+from typing import NamedTuple
 
-_ONE_QUESTION = 30  # seconds
+# Seconds that the command may take for one answer.
+_ONE_ANSWER = 30
 
 
-class Life(typing.NamedTuple):
+class Life(NamedTuple):
     """Who a guest is.
 
     :ivar identity: the same until it is booted again
@@ -31,12 +32,12 @@ class Life(typing.NamedTuple):
     uptime: float
 
 
-def run(command, timeout, **places):
+def run(command: str, timeout: float, **places: str) -> str:
     """Run a configured command without a shell; return what it prints.
 
     :param timeout: seconds
     :param places: values of the ``{places}`` in it
-    :raises RuntimeError: with the command's own words
+    :raises RuntimeError: with what the command printed
     """
     for name, value in places.items():
         command = command.replace('{%s}' % name, value)
@@ -52,17 +53,17 @@ def run(command, timeout, **places):
     return done.stdout
 
 
-def life(command, address, patience):
+def life(command: str, address: str, patience: float) -> Life:
     """Ask the guest at an address until it answers.
 
     :param command: [temporality] witness_command
     :param patience: seconds
-    :raises RuntimeError: if it doesn't answer, or with anything but a life
+    :raises RuntimeError: if there is no answer, or none that says who it is
     """
     deadline = time.monotonic() + patience
     while True:
         try:
-            answer = run(command, _ONE_QUESTION, address=address)
+            answer = run(command, _ONE_ANSWER, address=address)
             break
         except RuntimeError:
             if time.monotonic() > deadline:

@@ -13,7 +13,9 @@
 """What tempest asks of a plugin."""
 
 import pathlib
+from typing import Any
 
+from oslo_config import cfg
 from tempest import config as tempest_config
 from tempest.test_discover import plugins
 
@@ -23,16 +25,16 @@ from nova_temporality.tempest_plugin import config
 class TemporalityTempestPlugin(plugins.TempestPlugin):
     """See tempest's documentation of plugins."""
 
-    def load_tests(self):
+    def load_tests(self) -> tuple[str, str]:
         """Where the tests are, and from where they are imported."""
         here = pathlib.Path(__file__).parent
         return str(here), str(here.parents[1])
 
-    def register_opts(self, conf):
-        """Register what is particular to persistent servers."""
+    def register_opts(self, conf: cfg.ConfigOpts) -> None:
+        """Register the options about persistent servers."""
         for group, options in config.LISTS:
             tempest_config.register_opt_group(conf, group, options)
 
-    def get_opt_lists(self):
+    def get_opt_lists(self) -> list[tuple[str, list[Any]]]:
         """The same for the sample configuration."""
         return [(group.name, options) for group, options in config.LISTS]

@@ -485,7 +485,7 @@ def test_disconnected_client_is_of_no_use(host):
 
 
 class Platform:
-    """Stands for platform.Platform."""
+    """Stands for persistence_domain.Platform."""
 
     remedy = 'another host'
 
@@ -495,7 +495,7 @@ class Platform:
 
 @pytest.fixture
 def fixate_on(host):
-    """Fixate a guest on a Platform; return it, the Pvm and the Outcome."""
+    """Fixate a guest on a Platform; return it, the Pvm and its report."""
     made = []
 
     def fixate(platform, caches=None):
@@ -511,7 +511,7 @@ def fixate_on(host):
         one.check().result()
         deadline_ns = time.monotonic_ns() + 20 * 10**9
         return guest, one, one.fixate(power.PowerEvent.now('test'),
-                                      deadline_ns).outcome()
+                                      deadline_ns).wait_report()
     yield fixate
     for one in made:
         one.close()

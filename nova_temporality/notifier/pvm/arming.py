@@ -13,19 +13,24 @@
 """Hands a pVM's QEMU over to the engine, for one fixation at a time.
 
 While it is armed the engine has a QMP connection of its own, and may be fired
-at any instant; so nothing that gets in its way is done before it was disarmed.
+at any instant. So disarm it before anything that would get in its way.
 """
 
 import fcntl
 import os
 
+from nova_temporality.notifier import power
+from nova_temporality.notifier.pvm import stopped_note
 from nova_temporality.qemu import migration
-from nova_temporality.qemu import route
+from nova_temporality.qemu import qmp as qmp_module
 from nova_temporality import vpm
 from nova_temporality.vpm import engine as native
+from nova_temporality.vpm import outcomes
+from nova_temporality.vpm import runlock
 
-# Room for a usual state between QEMU and the engine, so that neither waits:
-# the most that needs no privilege (/proc/sys/fs/pipe-max-size).
+# Bytes of the pipe between QEMU and the engine: a usual state fits, so that
+# neither waits. It is the most that needs no privilege
+# (/proc/sys/fs/pipe-max-size).
 _PIPE_SIZE = 1 << 20
 
 
@@ -33,76 +38,89 @@ class Arming:
     """The engine's unit for one pVM; there is none before open().
 
     :param engine: engine.Engine
-    :param region: vpm.RegionInfo of its memory
-    :param note: note.StoppedNote
-    :param run_lock: runlock.RunLock
+    :param region: of its memory
+    :param note: that it was stopped
+    :param run_lock: of its memory
     """
 
-    def __init__(self, engine, region, note, run_lock):
+    def __init__(self, engine: native.Engine, region: vpm.RegionInfo,
+                 note: stopped_note.StoppedNote,
+                 run_lock: runlock.RunLock) -> None:
         self._engine = engine
         self._region = region
         self._note = note
         self._run_lock = run_lock
-        self._unit = None
+        self._unit: native.Unit | None = None
 
-    def open(self):
+    def open(self) -> None:
         """Open the state file ahead of need."""
         if self._unit is None:
             self._unit = native.Unit(self._engine, self._region.id,
                                      self._note.file)
 
-    def close(self):
-        """Give the unit up; a fixation under way as well."""
+    def close(self) -> None:
+        """Give the unit up, even if a fixation is under way."""
         if self._unit is not None:
             self._unit.close()
 
     @property
-    def armed(self):
+    def armed(self) -> bool:
         """Whether it is armed, and was not fired."""
         return self._unit is not None and self._unit.armed
 
-    def arm(self, qemu, timeout, before=''):
+    def arm(self, qmp: qmp_module.QmpClient, timeout: float, *, route: str,
+            priority: int, before: str = '') -> None:
         """Hand QEMU over to the engine, for one fixation.
 
-        :param qemu: qemu.Qemu, connected
+        :param qmp: a connection for the engine alone; it is closed here, the
+                    engine keeps a duplicate
+        :param timeout: seconds for each of QEMU's answers
+        :param route: how the state is to be written
+        :param priority: of the pVM
         :param before: its run state before it was stopped for an earlier
                        event, if it was
         """
-        qmp = qemu.connect_for_engine(timeout)
-        ours, theirs = os.pipe()
+        assert self._unit is not None
         try:
-            fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-            qmp.getfd(native.STREAM_NAME, theirs, timeout)
-            while True:
-                runstate = migration.runstate(qmp, timeout)
-                # The engine has to hear of whatever happens from now on.
-                if not qmp.unread:
-                    break
-            self._unit.arm(qmp=qmp, stream=ours, lock=self._run_lock,
-                           pid=qmp.pid, route=qemu.route or route.MIGRATE,
-                           runstate=runstate,
-                           before=before, producer='qemu ' + qmp.version,
-                           priority=qemu.priority)
+            ours, theirs = os.pipe()
+            try:
+                fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+                qmp.getfd(native.STREAM_NAME, theirs, timeout)
+                while True:
+                    runstate = migration.runstate(qmp, timeout)
+                    # The engine must receive all that happens from now on.
+                    if not qmp.unread:
+                        break
+                self._unit.arm(qmp=qmp, stream=ours, lock=self._run_lock,
+                               pid=qmp.pid, route=route, runstate=runstate,
+                               before=before,
+                               producer='qemu ' + qmp.version,
+                               priority=priority)
+            finally:
+                os.close(ours)
+                os.close(theirs)
         finally:
             qmp.close()
-            os.close(ours)
-            os.close(theirs)
 
-    def disarm(self):
-        """Take the arming back; False when it is fired already."""
+    def disarm(self) -> bool:
+        """Take the arming back; return False if it was fired already."""
         return self._unit is None or self._unit.disarm()
 
-    def fire(self, event, deadline_ns):
-        """Fire it if it is armed; return whether it was."""
+    def fire(self, event: power.PowerEvent, deadline_ns: int) -> bool:
+        """Fire it if it is armed; return whether it was.
+
+        :param deadline_ns: CLOCK_MONOTONIC
+        """
         return (self._unit is not None and
                 self._unit.fire(event, deadline_ns))
 
-    def outcome(self):
-        """Wait for what was achieved; None if it was not fired."""
+    def outcome(self) -> outcomes.Outcome | None:
+        """Wait for the engine's outcome; None if it was not fired."""
         return self._unit.wait() if self._unit is not None else None
 
-    def drop_outcome(self):
-        """Forget what was achieved; False if it is not known yet."""
+    def drop_outcome(self) -> bool:
+        """Drop the engine's outcome; return False if there is none yet."""
+        assert self._unit is not None
         try:
             self._unit.wait(1)
         except vpm.DeadlineExceeded:

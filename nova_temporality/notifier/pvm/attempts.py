@@ -10,96 +10,111 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What becomes of a pVM when power fails, as it is reported."""
+"""One attempt to fixate a pVM, and what is reported about it."""
 
 import dataclasses
 import threading
 import time
 
+from nova_temporality.notifier import power
 from nova_temporality.vpm import outcomes
 
 FIXATED = outcomes.FIXATED
 SKIPPED = outcomes.SKIPPED
 FAILED = outcomes.FAILED
 
-# After the deadline, until the engine's own verdict must be there.
+# Seconds after the deadline in which the engine's own outcome must be there.
 _MARGIN_SECONDS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of one pVM in an outage.
+class PvmReport:
+    """What became of one pVM in an outage: its part of the outage's report.
 
     The times are milliseconds since the event.
 
-    :ivar result: FIXATED, SKIPPED (nothing to be saved) or FAILED
+    :ivar result: FIXATED, SKIPPED (there was nothing to save) or FAILED
     :ivar runstate: QEMU's, before the stop
     :ivar stopped_ms: vCPUs stood still and block I/O was drained
     :ivar saved_ms: QEMU had delivered its state
     :ivar fixated_ms: the marker was durable
     :ivar state_size: bytes
-    :ivar reason: why not
+    :ivar reason: why it is not fixated
     """
 
     name: str
     result: str
-    runstate: str = None
-    stopped_ms: float = None
-    saved_ms: float = None
-    fixated_ms: float = None
-    state_size: int = None
-    reason: str = None
+    runstate: str | None = None
+    stopped_ms: float | None = None
+    saved_ms: float | None = None
+    fixated_ms: float | None = None
+    state_size: int | None = None
+    reason: str | None = None
 
 
 class Attempt:
-    """The fixation of one pVM, settled once: by its worker or at a deadline.
+    """The fixation of one pVM; settled once, by its worker or a deadline.
 
     :ivar name: of the pVM
     :ivar event: power.PowerEvent
     :ivar deadline_ns: CLOCK_MONOTONIC
     """
 
-    def __init__(self, name, event, deadline_ns):
+    def __init__(self, name: str, event: power.PowerEvent,
+                 deadline_ns: int) -> None:
         self.name = name
         self.event = event
         self.deadline_ns = deadline_ns
         self._lock = threading.Lock()
         self._settled = threading.Event()
-        self._outcome = None
+        self._report: PvmReport | None = None
 
-    def left(self):
+    def left(self) -> float:
         """Seconds until the deadline; negative after it."""
         return (self.deadline_ns - time.monotonic_ns()) / 1e9
 
-    def settle(self, result, **details):
-        """Set the outcome unless it is set already."""
-        with self._lock:
-            if self._outcome is None:
-                self._outcome = Outcome(self.name, result, **details)
-                self._settled.set()
+    def settle(self, result: str, *, runstate: str | None = None,
+               stopped_ms: float | None = None,
+               saved_ms: float | None = None,
+               fixated_ms: float | None = None,
+               reason: str | None = None) -> PvmReport:
+        """Set the report unless there is one; return the one that counts.
 
-    def settle_as(self, outcome):
-        """Set the outcome to what the engine says, an outcomes.Outcome."""
+        The parameters are fields of PvmReport.
+        """
+        with self._lock:
+            if self._report is None:
+                self._report = PvmReport(
+                    self.name, result, runstate=runstate,
+                    stopped_ms=stopped_ms, saved_ms=saved_ms,
+                    fixated_ms=fixated_ms, reason=reason)
+                self._settled.set()
+            return self._report
+
+    def settle_as(self, outcome: outcomes.Outcome) -> None:
+        """Set the report to what the engine says, unless there is one."""
         self.settle(outcome.result, runstate=outcome.runstate or None,
                     stopped_ms=self._since_event_ms(outcome.stopped_ns),
                     saved_ms=self._since_event_ms(outcome.saved_ns),
                     fixated_ms=self._since_event_ms(outcome.fixated_ns),
                     reason=outcome.reason or None)
 
-    def outcome(self):
-        """Wait until the deadline, then give up; return the Outcome."""
-        if not self._settled.wait(max(0, self.left()) + _MARGIN_SECONDS):
-            # The worker is never waited for: what hangs it may hang for ever.
-            self.settle(FAILED, reason='it is not known to be fixated at the '
-                        'deadline; "temporality region list" shows whether '
-                        'its state came to be')
-        return self._outcome
+    def wait_report(self) -> PvmReport:
+        """Wait for the report until the deadline; give up then."""
+        self._settled.wait(max(0, self.left()) + _MARGIN_SECONDS)
+        # The worker is not waited for longer: it may hang for ever.
+        return self.settle(
+            FAILED, reason='it is not known to be fixated at the deadline; '
+            '"temporality region list" shows whether its state was saved')
 
-    def wait_settled(self, timeout):
-        """Wait until there is an outcome, some seconds at most."""
+    def wait_settled(self, timeout: float) -> None:
+        """Wait until there is a report.
+
+        :param timeout: seconds to wait at most; none if negative
+        """
         self._settled.wait(max(0, timeout))
 
-    def _since_event_ms(self, monotonic_ns):
+    def _since_event_ms(self, monotonic_ns: int) -> float | None:
         if not monotonic_ns:
             return None
         return round((monotonic_ns - self.event.monotonic_ns) / 1e6, 3)

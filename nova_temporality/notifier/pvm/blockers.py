@@ -10,60 +10,79 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What would make a fixation fail, or worthless; found while power is good.
+"""What would make a fixation fail or useless; looked for while power is good.
 
-Each function returns None, or the obstacle and its remedy, in words.
+Each function returns a Blocker, or None.
 """
 
-from nova_temporality.qemu import route
+from typing import NamedTuple
 
-# Of a state beside the memory that goes with it: devices, mostly some KiB.
+from nova_temporality.qemu import qmp as qmp_module
+from nova_temporality.qemu import route
+from nova_temporality import vpm
+
+# Bytes that the state of devices takes beside their memory, with room to
+# spare: mostly it takes some KiB.
 _DEVICES = 1 << 20
 
 
-def blockers(qmp, timeout):
+class Blocker(NamedTuple):
+    """What blocks a fixation, and what an operator can do, in words."""
+
+    reason: str
+    remedy: str
+
+
+def blocked_reasons(qmp: qmp_module.QmpClient,
+                    timeout: float) -> Blocker | None:
     """What QEMU itself says against saving its state."""
     reply = qmp.command('query-migrate', timeout=timeout)
     reasons = reply.get('blocked-reasons')
     if reasons:
-        return ('; '.join(reasons),
-                'remove what blocks migration from the server')
+        return Blocker('; '.join(reasons),
+                       'remove what blocks migration from the server')
     return None
 
 
-def disks(qmp, paged, timeout):
-    """Disks whose completed writes a power cut would take back.
+def disks(qmp: qmp_module.QmpClient, paged: bool,
+          timeout: float) -> Blocker | None:
+    """Disks that would lose completed writes in a power cut.
 
-    :param paged: whether the server's memory is; then direct I/O would read
-                  and write pages that have left
+    :param paged: whether the server has less NVRAM than memory; direct I/O
+                  would then read and write pages that were moved
+    :param timeout: seconds for QEMU's answer
     """
-    for one in qmp.command('query-block', timeout=timeout):
-        disk = one.get('inserted')
+    for device in qmp.command('query-block', timeout=timeout):
+        disk = device.get('inserted')
         if not disk or disk.get('ro'):
             continue
         cache = disk['cache']
-        name = one.get('qdev') or one.get('device') or disk['node-name']
+        name = (device.get('qdev') or device.get('device') or
+                disk['node-name'])
         if cache['no-flush']:
             problem = 'ignores flushes (cache=unsafe)'
         elif cache['writeback'] and not cache['direct']:
             problem = 'keeps completed writes in the page cache ' \
                 '(cache=writeback)'
         elif paged and cache['direct']:
-            problem = 'is used by direct I/O, which does not go with memory ' \
-                'that is paged (cache=none or directsync)'
+            problem = 'uses direct I/O, which does not work with paged ' \
+                'memory (cache=none or directsync)'
         else:
             continue
-        return ('the disk %s %s' % (name, problem),
-                'set its cache mode to %s and reboot the server hard' % (
-                    'writethrough' if paged else 'none or directsync'))
+        return Blocker(
+            'the disk %s %s' % (name, problem),
+            'set its cache mode to %s, then hard-reboot the server' % (
+                'writethrough' if paged else 'none or directsync'))
     return None
 
 
-def state_size(qmp, room, largest, timeout):
+def state_size(qmp: qmp_module.QmpClient, room: int, largest: int,
+               timeout: float) -> Blocker | None:
     """A state file that might not hold the state.
 
     :param room: bytes that a state file holds
     :param largest: bytes of the largest state so far, 0 if there was none
+    :param timeout: seconds for QEMU's answer
     """
     memory = route.other_memory(qmp.command(
         'human-monitor-command', {'command-line': 'info ramblock'},
@@ -71,18 +90,17 @@ def state_size(qmp, room, largest, timeout):
     needed = max(memory + _DEVICES, largest)
     if needed <= room:
         return None
-    return ('its state may take %d KiB, state files hold %d KiB'
-            % (needed >> 10, room >> 10),
-            'format a pool with a larger --state-size, or give the server a '
-            'display with less memory')
+    return Blocker(
+        'its state may take %d KiB, state files hold %d KiB'
+        % (needed >> 10, room >> 10),
+        'format a pool with a larger --state-size, or give the server a '
+        'display with less memory')
 
 
-def swap(stats):
-    """A swap file that fails: pages stay in memory until there is no room.
-
-    :param stats: vpm.RegionStats
-    """
+def swap(stats: vpm.RegionStats) -> Blocker | None:
+    """A swap file that fails: pages stay in memory until it is full."""
     if stats.error is None:
         return None
-    return (stats.error, 'see to the disk below swap_dir (is it full, or '
-            'gone?); when it works again this goes by itself')
+    return Blocker(
+        stats.error, 'check the disk below swap_dir: is it full, or gone? '
+        'When it works again this error goes away by itself')

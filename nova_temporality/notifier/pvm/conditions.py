@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""How a pVM is, in words."""
+"""How a pVM is, as the status shows it."""
 
 import dataclasses
 
@@ -32,18 +32,28 @@ NOTHING_TO_SAVE = {
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """How a pVM is, in words."""
+    """How a pVM is.
+
+    :ivar state: OFF, NOT_ARMED, ARMED, FIXATED or STOPPED
+    :ivar reason: why, in words
+    :ivar remedy: what an operator can do, in words
+    :ivar route: how its state would be written, while it is armed: see the
+                 module qemu.route
+    """
 
     state: str
-    reason: str = None
-    remedy: str = None
-    # How its state would be written, while armed: see the module route.
-    route: str = None
+    reason: str | None = None
+    remedy: str | None = None
+    route: str | None = None
 
 
 class NotArmed(Exception):
-    """Carries a Condition; str() is its reason."""
+    """A pVM cannot be armed; str() is the reason.
 
-    def __init__(self, *args):
-        self.condition = Condition(*args)
-        super().__init__(self.condition.reason)
+    :ivar condition: the Condition
+    """
+
+    def __init__(self, state: str, reason: str | None = None,
+                 remedy: str | None = None) -> None:
+        self.condition = Condition(state, reason, remedy)
+        super().__init__(reason)

@@ -18,10 +18,12 @@ import signal
 
 from nova_temporality.host import notes
 from nova_temporality.host import paths
+from nova_temporality.notifier.pvm import arming
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.qemu import migration
 from nova_temporality.qemu import qmp as qmp_module
 from nova_temporality.spec import priority
+from nova_temporality import vpm
 
 # Seconds for an answer while power is good.
 PATIENCE = 2.0
@@ -30,37 +32,49 @@ PATIENCE = 2.0
 class Qemu:
     """Keeps a connection to the latest QEMU of a pVM.
 
-    :param region: vpm.RegionInfo of its memory
+    :param region: of its memory
     :param run_dir: [temporality] run_dir
-    :param arming: arming.Arming of the pVM, which is opened with the first
-                   connection, and disarmed before one is closed
-    :ivar qmp: the QmpClient, or None
+    :param arming: of the pVM; it is opened with the first connection, and
+                   disarmed before one is closed
     :ivar priority: of the pVM, as this QEMU was given
-    :ivar prepared: whether this QEMU was checked and prepared
+    :ivar is_prepared: whether this QEMU was checked and prepared
     :ivar seen_live: whether its vCPUs were seen to run since the last stop
-    :ivar route: what route.choose() said about it, None before
-    :ivar route_problem: the same
+    :ivar route: the route that qemu.route.choose() returned, None before
+    :ivar route_problem: the words that it returned, or None
     """
 
-    def __init__(self, region, run_dir, arming):
-        self.qmp = None
+    def __init__(self, region: vpm.RegionInfo, run_dir: str,
+                 arming: arming.Arming) -> None:
         self.priority = priority.DEFAULT
-        self.prepared = False
+        self.is_prepared = False
         self.seen_live = False
-        self.route = None
-        self.route_problem = None
+        self.route: str | None = None
+        self.route_problem: str | None = None
+        self._qmp: qmp_module.QmpClient | None = None
         self._region = region
         self._run_dir = run_dir
         self._arming = arming
 
-    def reach(self, timeout):
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection; it may be broken."""
+        return self._qmp is not None
+
+    @property
+    def qmp(self) -> qmp_module.QmpClient:
+        """The connection; to be used after reach() only."""
+        assert self._qmp is not None
+        return self._qmp
+
+    def reach(self, timeout: float) -> str:
         """Connect if need be; return QEMU's run state.
 
+        :param timeout: seconds
         :raises: conditions.NotArmed, qmp.QmpError
         """
-        if self.qmp is not None:
+        if self._qmp is not None:
             try:
-                return migration.runstate(self.qmp, timeout)
+                return migration.runstate(self._qmp, timeout)
             except qmp_module.QmpTimeout:
                 raise
             except qmp_module.QmpConnectionError:
@@ -69,37 +83,38 @@ class Qemu:
         self._connect(timeout)
         return migration.runstate(self.qmp, timeout)
 
-    def lives(self):
+    def is_running(self) -> bool:
         """Whether its vCPUs run."""
         try:
             return self.reach(PATIENCE) in migration.LIVE_RUNSTATES
         except (qmp_module.QmpError, conditions.NotArmed):
             return False
 
-    def connect_for_engine(self, timeout):
-        """Return a QmpClient of the same QEMU, to be used for one event.
+    def connect_for_engine(self, timeout: float) -> qmp_module.QmpClient:
+        """Return a connection of the same QEMU, to be used for one event.
 
+        :param timeout: seconds
         :raises: conditions.NotArmed, qmp.QmpError
         """
         path = paths.fixate_socket(self._run_dir, self._region.name)
         qmp = self._open(path, timeout)
         if qmp.pid != self.qmp.pid:
             qmp.close()
-            raise _served_by_another(path, 'process', qmp.pid, self.qmp.pid)
+            raise _wrong_peer(path, 'process', qmp.pid, self.qmp.pid)
         return qmp
 
-    def disconnect(self):
-        """Let go of it, as it is."""
-        self.prepared = False
+    def disconnect(self) -> None:
+        """Close the connection; QEMU stays as it is."""
+        self.is_prepared = False
         self._arming.disarm()
-        if self.qmp is not None:
-            self.qmp.close()
-            self.qmp = None
+        if self._qmp is not None:
+            self._qmp.close()
+            self._qmp = None
 
-    def quit(self, kill=False):
-        """End it; return whether it has ended.
+    def quit(self, kill: bool = False) -> bool:
+        """End QEMU; return whether it has ended.
 
-        :param kill: whether to insist
+        :param kill: whether to kill it if it does not quit
         """
         process = os.pidfd_open(self.qmp.pid)
         try:
@@ -116,7 +131,7 @@ class Qemu:
             os.close(process)
         return bool(ready)
 
-    def _connect(self, timeout):
+    def _connect(self, timeout: float) -> None:
         qmp = self._open(paths.watch_socket(self._run_dir,
                                             self._region.name), timeout)
         try:
@@ -124,27 +139,28 @@ class Qemu:
         except BaseException:
             qmp.close()
             raise
-        self.qmp = qmp
+        self._qmp = qmp
         self.route = None
         self.priority = notes.read_priority(self._run_dir, self._region.name)
-        self.prepared = False
+        self.is_prepared = False
         self.seen_live = False
 
-    def _open(self, path, timeout):
+    def _open(self, path: str, timeout: float) -> qmp_module.QmpClient:
         try:
             qmp = qmp_module.QmpClient(path, timeout)
         except qmp_module.QmpRefused:
             raise conditions.NotArmed(conditions.OFF)
-        # Its directory belongs to QEMU, which could put anything there.
+        # QEMU owns the directory, so it could put any socket there.
         if self._region.uid not in (0, qmp.uid):
             qmp.close()
-            raise _served_by_another(path, 'user id', qmp.uid,
-                                     self._region.uid)
+            raise _wrong_peer(path, 'user id', qmp.uid, self._region.uid)
         return qmp
 
 
-def _served_by_another(path, what, found, expected):
+def _wrong_peer(path: str, what: str, found: int,
+                expected: int) -> conditions.NotArmed:
     return conditions.NotArmed(
         conditions.NOT_ARMED, '%s is served by %s %d instead of %d'
         % (path, what, found, expected),
-        'look for an intruder; reboot the server hard')
+        'find out whether somebody broke into the host, then hard-reboot the '
+        'server')

@@ -12,8 +12,8 @@
 
 """Finds out what condition a pVM's QEMU is in.
 
-That is told by QEMU, the pool and the note that it was stopped, never by
-memory of this process, which may be killed and started again at any time.
+QEMU, the pool and the note that it was stopped say so; the memory of this
+process does not count, as it may be killed and started again at any time.
 """
 
 import os
@@ -21,10 +21,12 @@ import os
 from oslo_log import log as logging
 
 from nova_temporality.host import paths
+from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import blockers
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import connection
+from nova_temporality.notifier.pvm import stopped_note
 from nova_temporality.qemu import migration
 from nova_temporality import vpm
 from nova_temporality.vpm import runlock
@@ -38,31 +40,26 @@ _MEMORY_BACKEND = '/objects/nvram'
 SAVED = ('postmigrate', 'paused')
 
 
-class Examiner:
-    """Examines one pVM.
+class Inspector:
+    """Inspects one pVM.
 
-    :param pool: vpm.Pool
-    :param region: vpm.RegionInfo of its memory
-    :param one: qemu.Qemu
-    :param note: note.StoppedNote
-    :param run_lock: runlock.RunLock
-    :param platform: platform.Platform
+    :param pool: that has its memory
+    :param region: of its memory
+    :param qemu: of the pVM
+    :param note: that it was stopped
+    :param run_lock: of its memory
+    :param platform: whether CPU caches survive
     :param run_dir: [temporality] run_dir
-    :ivar raised_by: who wanted it to stand still, as far as that is known
-    :ivar drilled: whether it stands still for a drill only, which is over, or
-                   for a suspend that failed
-    :ivar held: whether whoever raised an outage has to call it off first
-    :ivar largest_state: bytes, of its states so far
     """
 
-    def __init__(self, pool, region, one, note, run_lock, platform, run_dir):
-        self.raised_by = ()
-        self.drilled = False
-        self.held = False
-        self.largest_state = 0
+    def __init__(self, pool: vpm.Pool, region: vpm.RegionInfo,
+                 qemu: connection.Qemu, note: stopped_note.StoppedNote,
+                 run_lock: runlock.RunLock,
+                 platform: persistence_domain.Platform,
+                 run_dir: str) -> None:
         self._pool = pool
         self._region = region
-        self._qemu = one
+        self._qemu = qemu
         self._note = note
         self._run_lock = run_lock
         self._platform = platform
@@ -70,78 +67,122 @@ class Examiner:
         self._moving_note = paths.moving_note(run_dir, region.name)
         # One block of a state file is its header.
         self._state_room = pool.info().state_size - 4096
+        self._raised_by: tuple[str, ...] = ()
+        self._is_held = False
+        self._must_resume = False
+        self._largest_state = 0
 
-    def examine(self):
+    @property
+    def raised_by(self) -> tuple[str, ...]:
+        """Who had it stopped, as far as that is known."""
+        return self._raised_by
+
+    @property
+    def is_held(self) -> bool:
+        """Whether an outage is to be called off before it may run."""
+        return self._is_held
+
+    @property
+    def must_resume(self) -> bool:
+        """Whether it stands still although no outage is on.
+
+        That is after a drill, a suspend or a snapshot that is over or failed.
+        """
+        return self._must_resume
+
+    def hold(self) -> None:
+        """An outage is on: it stands still until that is called off."""
+        self._must_resume = False
+        self._is_held = True
+
+    def resume_later(self) -> None:
+        """Let it run on as soon as that is possible."""
+        self._must_resume = True
+
+    def keep_stopped(self) -> None:
+        """Nothing is left to be resumed: its QEMU has ended."""
+        self._must_resume = False
+
+    def release(self) -> None:
+        """It was resumed, or need not be."""
+        self._must_resume = self._is_held = False
+
+    def note_state_size(self, size: int) -> None:
+        """Take note of the size of a saved state, in bytes."""
+        self._largest_state = max(self._largest_state, size)
+
+    def inspect(self) -> conditions.Condition:
         """Return the Condition that QEMU is in; ARMED if it could be.
 
         :raises: conditions.NotArmed, qmp.QmpError, vpm.VpmError
         """
-        self.raised_by = ()
+        self._raised_by = ()
         self.refuse_while_moving()
         runstate = self.runstate(connection.PATIENCE)
         if runstate in conditions.NOTHING_TO_SAVE:
             return conditions.Condition(
                 conditions.NOT_ARMED, conditions.NOTHING_TO_SAVE[runstate])
-        if not self._qemu.prepared:
+        if not self._qemu.is_prepared:
             self.prepare()
         if runstate in migration.LIVE_RUNSTATES:
             self._note_live()
         else:
             before = self.runstate_before_stop(runstate)
             if before is not None:
-                return self._stand_still(before)
-            if runstate == 'postmigrate' and not self.proven():
+                return self._keep_stopped(before)
+            if runstate == 'postmigrate' and not self.proven_state():
                 return conditions.Condition(
                     conditions.NOT_ARMED, 'it was saved before and has not '
                     'run since, so QEMU cannot save it again',
                     'unpause the server')
-        obstacle = self.obstacle()
-        if obstacle:
-            return conditions.Condition(conditions.NOT_ARMED, *obstacle)
+        blocker = self.blocker()
+        if blocker:
+            return conditions.Condition(conditions.NOT_ARMED, *blocker)
         return conditions.Condition(conditions.ARMED)
 
-    def runstate(self, timeout):
+    def runstate(self, timeout: float) -> str:
         """Return QEMU's run state, as it matters here.
 
-        A QEMU that has loaded its state stands still as one does that was
-        fixated, but is nova-compute's: it will advance the epoch, and until
-        then what was loaded stays valid.
+        A QEMU that has loaded its state stands still like one that was
+        fixated, but belongs to nova-compute, which will advance the epoch.
+        Until then the state that was loaded stays valid.
 
         :param timeout: seconds
         """
         runstate = self._qemu.reach(timeout)
         # Reading the whole state comes last: power may be failing.
         if (runstate in SAVED and os.path.exists(self._recovering_note) and
-                not self._note.read(self._qemu.qmp.pid) and self.proven()):
+                not self._note.read(self._qemu.qmp.pid) and
+                self.proven_state()):
             return 'inmigrate'
         return runstate
 
-    def is_moving(self):
+    def is_moving(self) -> bool:
         """Whether it is being migrated live, by QEMU's only migration."""
         return os.path.exists(self._moving_note)
 
-    def refuse_while_moving(self):
+    def refuse_while_moving(self) -> None:
         """Raise conditions.NotArmed if it is being migrated live."""
         if self.is_moving():
             raise conditions.NotArmed(
                 conditions.NOT_ARMED, 'it is being migrated live',
                 'wait until that has ended')
 
-    def obstacle(self):
-        """Return what is in the way of a fixation, and its remedy."""
+    def blocker(self) -> blockers.Blocker | None:
+        """Return what blocks a fixation, if something does."""
         qmp = self._qemu.qmp
         return (
-            blockers.blockers(qmp, connection.PATIENCE) or
+            blockers.blocked_reasons(qmp, connection.PATIENCE) or
             blockers.disks(qmp, self._region.is_vpm, connection.PATIENCE) or
-            blockers.state_size(qmp, self._state_room, self.largest_state,
+            blockers.state_size(qmp, self._state_room, self._largest_state,
                                 connection.PATIENCE) or
             blockers.swap(self._pool.stats(self._region.id)))
 
-    def prepare(self):
+    def prepare(self) -> None:
         """Check that its memory survives, and is the region's."""
         problem = self._platform.problem()
         if problem:
-            # A fixation would not be worth its marker.
+            # The marker of a fixation would promise too much.
             raise conditions.NotArmed(conditions.NOT_ARMED, problem,
                                       self._platform.remedy)
         memory = {name: self._qemu.qmp.command(
@@ -154,13 +195,13 @@ class Examiner:
                 conditions.NOT_ARMED, 'the memory of its QEMU is %s instead '
                 'of %s, shared' % (memory['mem-path'],
                                    self._region.memory_path),
-                'reboot the server hard')
-        # A notifier that was killed could have left its traces.
+                'hard-reboot the server')
+        # An earlier notifier may have been killed in the middle of a save.
         self.clean_up()
-        self._qemu.prepared = True
+        self._qemu.is_prepared = True
 
-    def clean_up(self):
-        """Undo what an attempt set in QEMU, but for the stop."""
+    def clean_up(self) -> None:
+        """Undo what an attempt set in QEMU, except for the stop."""
         qmp = self._qemu.qmp
         if self._note.read(qmp.pid) is not None:
             migration.clean_up(qmp, connection.PATIENCE)
@@ -168,50 +209,54 @@ class Examiner:
             # If a migration is under way, then it is libvirt's.
             migration.clear_capabilities(qmp, connection.PATIENCE)
 
-    def proven(self):
-        """Return the StateInfo of the region's proven state, or None."""
+    def proven_state(self) -> vpm.StateInfo | None:
+        """Return the region's proven state, or None."""
         try:
             return self._pool.verify_state(self._region.id)
         except vpm.Unproven:
             return None
 
-    def runstate_before_stop(self, runstate):
-        """Return its run state before a notifier stopped it, or None."""
+    def runstate_before_stop(self, runstate: str) -> str | None:
+        """Return its run state before a notifier stopped it, or None.
+
+        :param runstate: the present one
+        """
         stopped = self._note.read(self._qemu.qmp.pid)
         if stopped:
             return stopped.runstate
         if runstate in SAVED:
-            # A pVM that was paused anyway needs nobody to resume it.
-            state = self.proven()
+            # A pVM that was paused already need not be resumed.
+            state = self.proven_state()
             if state and state.meta.runstate in migration.LIVE_RUNSTATES:
                 return state.meta.runstate
         return None
 
-    def _note_live(self):
-        """Somebody started the vCPUs: no state may be left that is proven."""
+    def _note_live(self) -> None:
+        """Its vCPUs run: make sure that no state stays proven."""
         if self._qemu.seen_live:
             return
-        if self.proven():
-            LOG.warning('The vCPUs of %s were started beside its proven '
-                        'state, which is invalidated now. Never start a '
-                        'fixated pVM by hand: "temporality resume" does '
-                        'it safely', self._region.name)
+        if self.proven_state():
+            LOG.warning('The vCPUs of %s were started, but its proven state '
+                        'was still valid; it is invalidated now. Never start '
+                        'a fixated pVM by hand: "temporality resume" does it '
+                        'safely', self._region.name)
             self._pool.begin_epoch(self._region.id)
         self._note.remove()
         self._qemu.seen_live = True
 
-    def _stand_still(self, before):
-        """Keep what an earlier notifier stopped from being started."""
+    def _keep_stopped(self, before: str) -> conditions.Condition:
+        """Keep a pVM that a notifier stopped from being started."""
         stopped = self._note.read(self._qemu.qmp.pid)
-        self.raised_by = stopped.raised_by if stopped else ()
-        # Perhaps of a notifier that was killed in the midst of it.
-        self.drilled = (bool(self.raised_by) and not self.held and
-                        power.NO_OUTAGE.issuperset(self.raised_by))
+        self._raised_by = stopped.raised_by if stopped else ()
+        # The notifier that stopped it may have been killed before it could
+        # resume it.
+        self._must_resume = (bool(self._raised_by) and not self._is_held and
+                             power.NO_OUTAGE.issuperset(self._raised_by))
         try:
             self._run_lock.acquire(0)
         except runlock.RunLockTimeout:
             pass  # nova-compute is about to start it
-        if self.proven():
+        if self.proven_state():
             return conditions.Condition(
                 conditions.FIXATED, 'it was %s when power failed' % before,
                 'when power is back: temporality resume')

@@ -13,22 +13,27 @@
 """What the notifier knows about one pVM, and does with it.
 
 Every pVM has a thread of its own, which looks after its QEMU while power is
-good and after the event: a QEMU that hangs keeps nobody else waiting. The
-event itself belongs to the engine, which a pVM is armed for (arming.py). How
-QEMU is reached is in qemu.py, and what condition it is in examiner.py finds
-out.
+good and after the event: a QEMU that hangs keeps no other pVM waiting. The
+event itself belongs to the engine, for which a pVM is armed (arming.py).
+connection.py reaches QEMU, inspector.py finds out what condition it is in,
+and fixator.py waits for the engine or makes up for what it lacks.
 """
 
+from collections import abc
 import concurrent.futures
 import dataclasses
-import threading
+from typing import Any
 
 from oslo_log import log as logging
 
+from nova_temporality.notifier import persistence_domain
+from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import arming
 from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import connection
+from nova_temporality.notifier.pvm import copying
+from nova_temporality.notifier.pvm import fixator
 from nova_temporality.notifier.pvm import inspector
 from nova_temporality.notifier.pvm import stopped_note
 from nova_temporality.notifier.pvm import waves
@@ -36,46 +41,52 @@ from nova_temporality.notifier.pvm import worker
 from nova_temporality.qemu import migration
 from nova_temporality.qemu import qmp as qmp_module
 from nova_temporality.qemu import route
-from nova_temporality.vpm import outcomes
+from nova_temporality import vpm
+from nova_temporality.vpm import engine as native
 from nova_temporality.vpm import runlock
 
 LOG = logging.getLogger(__name__)
 
-# Seconds within which a fixation interrupts the copying for a snapshot.
-_INTERRUPTION = 0.005
+RESUMED = 'resumed'
 
 
 class NotFixated(Exception):
-    """A pVM could not be suspended."""
-
-
-class CopyInterrupted(Exception):
-    """A pVM is not copied to the end, because a fixation comes first."""
-
-    def __init__(self):
-        super().__init__('a fixation (power failure or suspend) came first')
+    """A pVM could not be fixated, so what was to follow is not done."""
 
 
 class PowerFailedAgain(Exception):
     """A call-off was not begun, because the next fixation waits already."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__('power failed again')
+
+
+@dataclasses.dataclass(frozen=True)
+class DrillResult:
+    """What came of a drill of one pVM.
+
+    :ivar state: as it was proven, or None
+    :ivar resumed: what was done to let it run on, see Pvm.resume()
+    """
+
+    state: vpm.StateInfo | None
+    resumed: str | None
 
 
 class Pvm:
     """One pVM. The public methods return at once.
 
-    :param pool: vpm.Pool
-    :param engine: engine.Engine
-    :param region: vpm.RegionInfo of its memory
+    :param pool: that has its memory
+    :param engine: that fixates it
+    :param region: of its memory
     :param run_dir: [temporality] run_dir
     :param check_interval: seconds between two looks at its QEMU
-    :param platform: platform.Platform
+    :param platform: whether CPU caches survive
     """
 
-    def __init__(self, pool, engine, region, run_dir, check_interval,
-                 platform):
+    def __init__(self, pool: vpm.Pool, engine: native.Engine,
+                 region: vpm.RegionInfo, run_dir: str, check_interval: float,
+                 platform: persistence_domain.Platform) -> None:
         self.region = region
         self.name = region.name
         self._pool = pool
@@ -84,12 +95,15 @@ class Pvm:
         self._arming = arming.Arming(engine, region, self._note,
                                      self._run_lock)
         self._qemu = connection.Qemu(region, run_dir, self._arming)
-        self._examiner = inspector.Examiner(
+        self._inspector = inspector.Inspector(
             pool, region, self._qemu, self._note, self._run_lock, platform,
             run_dir)
+        self._fixator = fixator.Fixator(
+            pool, region, self._qemu, self._arming, self._inspector,
+            self._note, self._run_lock)
         self._condition = conditions.Condition(conditions.OFF)
-        # Fixations asked for, and begun, so far.
-        self._asked = 0
+        # Fixations that were requested, and begun, so far.
+        self._requested = 0
         self._begun = 0
         self._worker = worker.Worker('pvm-' + region.name, self._check,
                                      check_interval, self._end_work)
@@ -97,100 +111,116 @@ class Pvm:
     # For other threads.
 
     @property
-    def condition(self):
+    def condition(self) -> conditions.Condition:
         """The latest Condition."""
         return self._condition
 
     @property
-    def raised_by(self):
-        """Who wanted it to stand still, as far as that is known."""
-        return self._examiner.raised_by
+    def raised_by(self) -> tuple[str, ...]:
+        """Who had it stopped, as far as that is known."""
+        return self._inspector.raised_by
 
     @property
-    def priority(self):
-        """As its latest QEMU was given."""
+    def priority(self) -> int:
+        """Its priority, as its latest QEMU was given."""
         return self._qemu.priority
 
-    def check(self):
-        """Look at QEMU now; return a Future."""
+    def check(self) -> concurrent.futures.Future[None]:
+        """Look at QEMU now."""
         return self._worker.submit(self._check)
 
-    def fixate(self, event, deadline_ns):
-        """Fixate it, unless the engine does already; return an Attempt."""
-        attempt = attempts.Attempt(self.name, event, deadline_ns)
-        self._asked += 1
+    def fixate(self, event: power.PowerEvent,
+               deadline_ns: int) -> attempts.Attempt:
+        """Fixate it, unless the engine does already.
+
+        :param deadline_ns: CLOCK_MONOTONIC
+        """
+        attempt = self._request(event, deadline_ns)
         self._worker.submit(self._on_fixate, attempt)
         return attempt
 
-    def drill(self, event, deadline_ns, turn=waves.FIRST):
-        """Fixate it in its turn, verify the state and let it run on.
+    def drill(self, event: power.PowerEvent, deadline_ns: int,
+              wave: waves.Wave = waves.FIRST
+              ) -> tuple[attempts.Attempt,
+                         concurrent.futures.Future[DrillResult]]:
+        """Fixate it in its wave, verify the state and let it run on.
 
-        :returns: the Attempt, and a Future of (StateInfo or None, what
-                  resume() would say), which raises like that of resume(), or
-                  vpm.Unproven when the state could not be verified
+        :param deadline_ns: CLOCK_MONOTONIC
+        :returns: the Attempt, and the result. The Future raises what that of
+                  resume() raises, and vpm.Unproven when the state could not
+                  be verified
         """
-        attempt = attempts.Attempt(self.name, event, deadline_ns)
-        self._asked += 1
-        return attempt, self._worker.submit(self._drill, attempt, turn)
+        attempt = self._request(event, deadline_ns)
+        return attempt, self._worker.submit(self._drill, attempt, wave)
 
-    def suspend(self, event, deadline_ns):
+    def suspend(self, event: power.PowerEvent, deadline_ns: int
+                ) -> tuple[attempts.Attempt,
+                           concurrent.futures.Future[None]]:
         """Fixate it and end its QEMU; if that fails, let it run on.
 
+        :param deadline_ns: CLOCK_MONOTONIC
         :returns: the Attempt, and a Future, which raises what went wrong
         """
-        attempt = attempts.Attempt(self.name, event, deadline_ns)
-        self._asked += 1
+        attempt = self._request(event, deadline_ns)
         return attempt, self._worker.submit(self._suspend, attempt)
 
-    def snapshot(self, event, deadline_ns, copy):
+    def snapshot(self, event: power.PowerEvent, deadline_ns: int,
+                 copy: copying.Copy
+                 ) -> tuple[attempts.Attempt,
+                            concurrent.futures.Future[
+                                abc.Mapping[str, Any]]]:
         """Fixate it, have it copied while it stands still, let it run on.
 
-        :param copy: function that is called, in a thread of its own, with one
-                     that raises when the copying shall end
+        :param deadline_ns: CLOCK_MONOTONIC
+        :param copy: called in a thread of its own
         :returns: the Attempt, and a Future of what copy() returned; it raises
                   what went wrong, CopyInterrupted if another fixation came
         """
-        attempt = attempts.Attempt(self.name, event, deadline_ns)
-        self._asked += 1
+        attempt = self._request(event, deadline_ns)
         return attempt, self._worker.submit(self._snapshot, attempt, copy)
 
-    def resume(self):
+    def resume(self) -> concurrent.futures.Future[str | None]:
         """Call the fixation off.
 
-        :returns: a Future of what was done in words, None when nothing; it
-                  raises what went wrong, PowerFailedAgain if a later
-                  fixate() came before its turn
+        :returns: what was done in words, None when nothing; the Future raises
+                  what went wrong, PowerFailedAgain if the next fixation was
+                  requested before
         """
         return self._worker.submit(self._resume)
 
-    def end(self):
+    def end(self) -> concurrent.futures.Future[bool]:
         """End its QEMU if that would lose nothing.
 
-        :returns: a Future of whether QEMU was fixated and has ended
+        :returns: whether QEMU was fixated and has ended
         """
         return self._worker.submit(self._end)
 
-    def close(self):
-        """Let go of QEMU as it is, and end the thread."""
+    def close(self) -> None:
+        """Disarm it, leave QEMU as it is, and end the thread."""
         self._worker.close()
+
+    def _request(self, event: power.PowerEvent,
+                 deadline_ns: int) -> attempts.Attempt:
+        self._requested += 1
+        return attempts.Attempt(self.name, event, deadline_ns)
 
     # For its own thread.
 
-    def _end_work(self):
+    def _end_work(self) -> None:
         self._qemu.disconnect()
         self._arming.close()
         self._run_lock.close()
 
-    def _check(self):
-        if not self._is_calm():
+    def _check(self) -> None:
+        if not self._is_engine_idle():
             return
-        if self._examiner.drilled:
+        if self._inspector.must_resume:
             try:
                 self._resume()
                 return
             except Exception as e:
-                LOG.error('%s does not run on after a drill: %s', self.name,
-                          e)
+                LOG.error('%s was not resumed after a drill, a suspend or a '
+                          'snapshot: %s', self.name, e)
         try:
             condition = self._look()
         except conditions.NotArmed as e:
@@ -198,11 +228,11 @@ class Pvm:
         except qmp_module.QmpTimeout as e:
             # If it was armed it stays so: it may answer in time.
             condition = conditions.Condition(
-                conditions.NOT_ARMED, str(e), 'if it stays like this, find '
-                'out what blocks QEMU (a hung disk?), or reboot the server '
-                'hard')
+                conditions.NOT_ARMED, str(e), 'if this lasts, find out what '
+                'blocks QEMU (a hung disk?), or hard-reboot the server')
         except Exception as e:
-            # Also what a QEMU gone mad may answer: one pVM's trouble only.
+            # QEMU is not trusted: whatever it answers must not end this
+            # thread, and concerns this pVM only.
             condition = conditions.Condition(
                 conditions.NOT_ARMED, '%s: %s' % (type(e).__name__, e))
         if condition is None:
@@ -214,190 +244,124 @@ class Pvm:
                 'reason': (': ' + condition.reason
                            if condition.reason else '')})
 
-    def _is_calm(self):
+    def _is_engine_idle(self) -> bool:
         """Whether the engine is not at work on it.
 
-        If it was, and nobody asks for the outcome, then the outcome is
-        dropped: what is there to be seen, _look() sees.
+        If it was, and nobody requests the outcome, then the outcome is
+        dropped: _look() finds out how the pVM is.
         """
         if self._arming.armed or self._arming.disarm():
             return True
-        return self._asked == self._begun and self._arming.drop_outcome()
+        return (self._requested == self._begun and
+                self._arming.drop_outcome())
 
-    def _look(self):
+    def _look(self) -> conditions.Condition | None:
         """Return the Condition, None if power fails while we look."""
         if self._arming.armed:
             if self._stays_armed():
                 return self._condition
             if not self._arming.disarm():
                 return None
-        condition = self._examiner.examine()
+        condition = self._inspector.inspect()
         if condition.state != conditions.ARMED:
             return condition
-        one = self._qemu
-        if one.route is None:
-            one.route, one.route_problem = route.choose(
-                one.qmp, self.region.memory_size, connection.PATIENCE)
-        self._arming.arm(one, connection.PATIENCE)
-        return dataclasses.replace(condition, route=one.route,
-                                   reason=one.route_problem)
+        qemu = self._qemu
+        if qemu.route is None:
+            qemu.route, qemu.route_problem = route.choose(
+                qemu.qmp, self.region.memory_size, connection.PATIENCE)
+        self._fixator.arm(connection.PATIENCE)
+        return dataclasses.replace(condition, route=qemu.route,
+                                   reason=qemu.route_problem)
 
-    def _stays_armed(self):
+    def _stays_armed(self) -> bool:
         """Whether an armed pVM is as it was; changes nothing."""
         if (self._condition.state != conditions.ARMED or
-                self._qemu.qmp is None or self._examiner.is_moving()):
+                not self._qemu.is_connected or self._inspector.is_moving()):
             return False
         try:
             runstate = migration.runstate(self._qemu.qmp, connection.PATIENCE)
             if self._qemu.seen_live != (runstate in migration.LIVE_RUNSTATES):
                 return False
-            return self._examiner.obstacle() is None
+            return self._inspector.blocker() is None
         except qmp_module.QmpTimeout:
             raise
         except qmp_module.QmpConnectionError:
             return False
 
-    def _on_fixate(self, attempt):
+    def _on_fixate(self, attempt: attempts.Attempt) -> None:
         self._begun += 1
-        self._examiner.drilled = False
-        self._examiner.held = True
+        self._inspector.hold()
         self._fixate(attempt)
 
-    def _fixate(self, attempt):
-        try:
-            # It may have been armed since the engine was fired.
-            self._arming.fire(attempt.event, attempt.deadline_ns)
-            outcome = self._arming.outcome()
-            if outcome is None:
-                outcome = self._fixate_unarmed(attempt)
-            if outcome.result == attempts.SKIPPED:
-                reason = conditions.NOTHING_TO_SAVE[outcome.runstate]
-                outcome = dataclasses.replace(outcome, reason=reason)
-            attempt.settle_as(outcome)
-            self._examiner.largest_state = max(
-                self._examiner.largest_state, outcome.length)
-        except conditions.NotArmed as e:
-            if e.condition.state == conditions.OFF:
-                attempt.settle(attempts.SKIPPED, reason='no QEMU runs it')
-            else:
-                attempt.settle_as(self._failed(attempt, e.condition.reason))
-        except Exception as e:
-            attempt.settle_as(self._failed(attempt, str(e)))
-        # What follows may take its time.
-        self._adopt_lock()
-        self._qemu.seen_live = False
-        if self._qemu.prepared:
-            try:
-                self._examiner.clean_up()
-            except (qmp_module.QmpError, migration.MigrationStuck):
-                self._qemu.disconnect()  # tried again with the next connection
+    def _fixate(self, attempt: attempts.Attempt) -> None:
+        self._fixator.fixate(attempt)
         self._check()
 
-    def _without_engine(self, attempt, result, **details):
-        """Return an Outcome that the engine had no part in."""
-        outcome = outcomes.Outcome(
-            self.name, result, region=self.region.id,
-            wall_ns=attempt.event.wall_ns,
-            signal_ns=attempt.event.monotonic_ns,
-            raised_by=attempt.event.raised_by, **details)
-        outcomes.record(self._pool, outcome)
-        return outcome
+    def _fire_if_running(self, attempt: attempts.Attempt) -> bool:
+        return (self._condition.state == conditions.ARMED and
+                self._qemu.is_running() and
+                self._arming.fire(attempt.event, attempt.deadline_ns))
 
-    def _failed(self, attempt, reason):
-        return self._without_engine(attempt, attempts.FAILED, reason=reason)
-
-    def _adopt_lock(self):
-        """Keep the run lock that the engine has taken on our behalf."""
-        try:
-            self._run_lock.acquire(0)
-        except runlock.RunLockTimeout:
-            pass  # it did not get it
-
-    def _fixate_unarmed(self, attempt):
-        """Make up for what was not done while power was good."""
-        self._examiner.refuse_while_moving()
-        # Kept until the outage is called off, whatever happens here:
-        # nothing shall start while power is failing.
-        self._run_lock.acquire(attempt.left())
-        runstate = self._examiner.runstate(attempt.left())
-        if runstate in conditions.NOTHING_TO_SAVE:
-            return self._without_engine(attempt, attempts.SKIPPED,
-                                        runstate=runstate)
-        if not self._qemu.prepared:
-            self._examiner.prepare()
-        event, before = attempt.event, ''
-        stopped = self._note.read(self._qemu.qmp.pid)
-        if stopped and runstate not in migration.LIVE_RUNSTATES:
-            before = stopped.runstate
-            event = dataclasses.replace(event, raised_by=tuple(sorted(
-                {*event.raised_by, *stopped.raised_by})))
-        self._arming.arm(self._qemu, attempt.left(), before)
-        self._arming.fire(event, attempt.deadline_ns)
-        outcome = self._arming.outcome()
-        if outcome is None:
-            raise qmp_module.QmpConnectionError('QEMU has just ended')
-        return outcome
-
-    def _drill(self, attempt, turn):
+    def _drill(self, attempt: attempts.Attempt,
+               wave: waves.Wave) -> DrillResult:
         self._begun += 1
-        turn.wait()
-        if (self._condition.state != conditions.ARMED or
-                self._examiner.held or not self._qemu.lives() or
-                not self._arming.fire(attempt.event, attempt.deadline_ns)):
+        wave.wait()
+        if self._inspector.is_held or not self._fire_if_running(attempt):
             attempt.settle(attempts.SKIPPED, reason='it is not armed, or '
                            'does not run')
-            return None, None
+            return DrillResult(None, None)
         self._fixate(attempt)
         try:
             state = None
-            if attempt.outcome().result == attempts.FIXATED:
+            if attempt.wait_report().result == attempts.FIXATED:
                 state = self._pool.verify_state(self.region.id)
         finally:
-            self._examiner.drilled = True
-            done = self._resume()
-        return state, done
+            resumed = self._run_on()
+        return DrillResult(state, resumed)
 
-    def _suspend(self, attempt):
+    def _suspend(self, attempt: attempts.Attempt) -> None:
         self._fixate_alone(attempt)
-        # Nothing in it is of use any more.
+        # The state is proven: nothing in QEMU is needed any more.
         if not self._qemu.quit(kill=True):
             raise NotFixated('its QEMU does not end')
         self._note.remove()
         self._run_lock.release()
-        self._examiner.drilled = False
+        self._inspector.keep_stopped()
         self._check()
 
-    def _fixate_alone(self, attempt):
+    def _fixate_alone(self, attempt: attempts.Attempt) -> None:
         """Fixate it, without an outage; if that fails, let it run on."""
         self._begun += 1
         self._check()
-        if (self._condition.state != conditions.ARMED or
-                not self._qemu.lives() or
-                not self._arming.fire(attempt.event, attempt.deadline_ns)):
-            attempt.settle(attempts.SKIPPED, reason=(
+        if not self._fire_if_running(attempt):
+            report = attempt.settle(attempts.SKIPPED, reason=(
                 self._condition.reason or 'it does not run'))
-            raise NotFixated(attempt.outcome().reason)
+            raise NotFixated(report.reason)
         self._fixate(attempt)
         try:
-            if attempt.outcome().result != attempts.FIXATED:
-                raise NotFixated(attempt.outcome().reason)
+            report = attempt.wait_report()
+            if report.result != attempts.FIXATED:
+                raise NotFixated(report.reason)
             self._pool.verify_state(self.region.id)
         except Exception:
             self._run_on()
             raise
 
-    def _run_on(self):
-        # As after a drill: now, or with the next check.
-        self._examiner.drilled = True
-        self._resume()
+    def _run_on(self) -> str | None:
+        """Resume it without an outage: now, or with the next check."""
+        self._inspector.resume_later()
+        return self._resume()
 
-    def _snapshot(self, attempt, copy):
+    def _snapshot(self, attempt: attempts.Attempt,
+                  copy: copying.Copy) -> abc.Mapping[str, Any]:
         self._fixate_alone(attempt)
+        begun = self._begun
         try:
-            copied = self._copied(copy)
-        except CopyInterrupted:
-            # It stays as it is for whoever fixates it next.
-            self._examiner.drilled = True
+            copied = copying.run(
+                copy, lambda: self._requested != begun, self.name)
+        except copying.CopyInterrupted:
+            # It stays as it is for the next fixation.
+            self._inspector.resume_later()
             raise
         except Exception:
             self._run_on()
@@ -405,43 +369,19 @@ class Pvm:
         self._run_on()
         return copied
 
-    def _copied(self, copy):
-        """Return what copy() returns, unless a fixation comes first.
-
-        It is not waited for then: what hangs it may hang for ever.
-        """
-        result = concurrent.futures.Future()
-        begun = self._begun
-
-        def check():
-            if self._asked != begun:
-                raise CopyInterrupted()
-
-        def run():
-            try:
-                result.set_result(copy(check))
-            except Exception as e:
-                result.set_exception(e)
-
-        threading.Thread(target=run, daemon=True,
-                         name='copy-' + self.name).start()
-        while not concurrent.futures.wait([result], _INTERRUPTION).done:
-            check()
-        return result.result()
-
-    def _resume(self):
+    def _resume(self) -> str | None:
         if not self._arming.disarm():
             raise PowerFailedAgain()
         self._check_latest()
         try:
-            runstate = self._examiner.runstate(connection.PATIENCE)
+            runstate = self._inspector.runstate(connection.PATIENCE)
         except conditions.NotArmed as e:
             if e.condition.state != conditions.OFF:
                 raise
             self._run_lock.release()
-            self._examiner.drilled = self._examiner.held = False
+            self._inspector.release()
             return None
-        before = self._examiner.runstate_before_stop(runstate)
+        before = self._inspector.runstate_before_stop(runstate)
         done = None
         if before is not None:
             migration.clean_up(self._qemu.qmp, connection.PATIENCE)
@@ -451,22 +391,34 @@ class Pvm:
                 self._check_latest()
                 self._pool.begin_epoch(self.region.id)
                 self._qemu.qmp.command('cont', timeout=connection.PATIENCE)
-                done = 'resumed'
+                done = RESUMED
             self._note.remove()
         self._run_lock.release()
-        self._examiner.drilled = self._examiner.held = False
+        self._inspector.release()
         self._check()
         return done
 
-    def _end(self):
+    def _end(self) -> bool:
         if (self._qemu.reach(connection.PATIENCE) not in inspector.SAVED or
-                not self._examiner.held or not self._examiner.proven()):
+                not self._inspector.is_held or
+                not self._inspector.proven_state()):
             return False
         ended = self._qemu.quit()
         self._check()
         return ended
 
-    def _check_latest(self):
+    def _check_latest(self) -> None:
         # A proven state is not given up while power fails.
-        if self._asked != self._begun:
+        if self._requested != self._begun:
             raise PowerFailedAgain()
+
+
+def resume_problem(future: concurrent.futures.Future[Any]) -> str | None:
+    """Say in words why resume() or drill() has no result; None if it has.
+
+    :param future: that was waited for
+    """
+    if not future.done():
+        return 'its QEMU does not answer; try again later'
+    error = future.exception()
+    return None if error is None else str(error)

@@ -10,11 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Memory of having stopped a pVM, should the notifier not live to start it.
+"""A note on disk that the notifier stopped a pVM.
 
-Between the stop and the valid marker nothing but this note tells that a
-paused pVM ran until the notifier stopped it. The note is as volatile as the
-QEMU process that it is about. At the event the engine writes it.
+Between the stop and the valid marker only this note says that a paused pVM
+ran until the notifier stopped it. It serves the next notifier, should this
+one be killed in between. The note is as volatile as the QEMU process that it
+is about. At the event the engine writes it.
 """
 
 from nova_temporality.host import paths
@@ -29,18 +30,18 @@ class StoppedNote:
     :ivar file: engine.Note, for the engine
     """
 
-    def __init__(self, run_dir, name):
+    def __init__(self, run_dir: str, name: str) -> None:
         self.file = engine.Note(paths.stopped_note(run_dir, name))
 
-    def write(self, stopped):
-        """Note an engine.Stopped, as a whole or not at all."""
+    def write(self, stopped: engine.Stopped) -> None:
+        """Replace the note, as a whole or not at all."""
         self.file.write(stopped)
 
-    def read(self, pid):
-        """Return the engine.Stopped if it is about QEMU *pid*, or None."""
+    def read(self, pid: int) -> engine.Stopped | None:
+        """Return the note if it is about the QEMU *pid*, else None."""
         stopped = self.file.read()
         return stopped if stopped and stopped.pid == pid else None
 
-    def remove(self):
-        """Forget it; harmless when there is none."""
+    def remove(self) -> None:
+        """Remove the note; harmless when there is none."""
         self.file.write(None)

@@ -10,58 +10,75 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Whose turn it is: pVMs are fixated in descending order of priority.
+"""pVMs are fixated in waves, in descending order of priority.
 
-Those of equal priority are fixated in parallel. A priority has its turn when
-all of higher priority have ended, one way or the other, or at its share of the
-hold-up time, whichever comes first: a pVM that hangs never keeps the others
-from being fixated in time.
+A wave is all pVMs of one priority; they are fixated in parallel. A wave
+begins when all pVMs of the waves before have ended, fixated or not, or at its
+share of the hold-up time, whichever comes first: a pVM that hangs never keeps
+the others from being fixated in time.
 
-The engine does so by itself when it is fired (native/engine/turns.h). This is
-the same for drills, in which every pVM is fired alone.
+The engine does so by itself when it is fired. This is the same for drills, in
+which every pVM is fired alone.
 """
 
+from collections import abc
 import time
+from typing import Protocol
+from typing import TypeVar
 
+from nova_temporality.notifier.pvm import attempts
 from nova_temporality.spec import priority
 
 
-class Turn:
+class _HasPriority(Protocol):
+
+    @property
+    def priority(self) -> int:
+        """Of a pVM; the highest goes first."""
+
+
+_Pvm = TypeVar('_Pvm', bound=_HasPriority)
+
+
+class Wave:
     """When the pVMs of one priority may be fixated.
 
-    :param before: list of the fixation.Attempt that have their turn before
-    :param latest_ns: CLOCK_MONOTONIC at which it comes in any case
+    :param before: the Attempts of all earlier waves
+    :param latest_ns: CLOCK_MONOTONIC at which the wave begins in any case
     """
 
-    def __init__(self, before, latest_ns):
+    def __init__(self, before: abc.Sequence[attempts.Attempt],
+                 latest_ns: int) -> None:
         self._before = before
         self._latest_ns = latest_ns
 
-    def wait(self):
-        """Wait until it has come."""
+    def wait(self) -> None:
+        """Wait until it may begin."""
         for attempt in self._before:
             attempt.wait_settled(
                 (self._latest_ns - time.monotonic_ns()) / 1e9)
 
 
-# Of those who come first, or are alone.
-FIRST = Turn([], 0)
+# Of pVMs that come first, or are alone.
+FIRST = Wave([], 0)
 
 
-def give(pvms, event_ns, hold_up_ns, begin):
-    """Have pVMs drilled, each in its turn; return at once.
+def begin(pvms: abc.Mapping[str, _Pvm], event_ns: int, hold_up_ns: int,
+          begin_one: abc.Callable[[_Pvm, Wave], attempts.Attempt]
+          ) -> list[attempts.Attempt]:
+    """Begin to drill pVMs, each in its wave; return at once.
 
-    :param pvms: dict of pvm.Pvm by name
+    :param pvms: pvm.Pvm by name
     :param event_ns: CLOCK_MONOTONIC of the event
-    :param hold_up_ns: time from there until darkness
-    :param begin: called for every Pvm with its turn; returns its Attempt
+    :param hold_up_ns: time from the event until power is gone
+    :param begin_one: called for every Pvm with its Wave; returns its Attempt
     :returns: the Attempts
     """
-    waves = priority.waves({name: one.priority
-                            for name, one in pvms.items()})
-    everyone = []
-    for number, names in enumerate(waves):
-        turn = Turn(list(everyone),
-                    event_ns + hold_up_ns * number // len(waves))
-        everyone += [begin(pvms[name], turn) for name in names]
-    return everyone
+    waves = priority.waves({name: pvm.priority
+                            for name, pvm in pvms.items()})
+    begun: list[attempts.Attempt] = []
+    for index, names in enumerate(waves):
+        wave = Wave(list(begun),
+                    event_ns + hold_up_ns * index // len(waves))
+        begun += [begin_one(pvms[name], wave) for name in names]
+    return begun

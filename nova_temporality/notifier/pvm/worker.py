@@ -10,51 +10,62 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A thread that does one job after the other, and looks around meanwhile."""
+"""A thread that does one job after the other, and an idle job in between."""
 
+from collections import abc
 import concurrent.futures
 import queue
 import threading
+from typing import Any
+from typing import ParamSpec
+from typing import TypeVar
+
+_P = ParamSpec('_P')
+_T = TypeVar('_T')
 
 
 class Worker:
     """Ends with the process, or by close().
 
     :param name: of the thread
-    :param look: function to be called whenever there was no job for a while
-    :param interval: seconds that this takes
-    :param end: function to be called last
+    :param idle: called whenever there was no job for *interval*
+    :param interval: seconds
+    :param end: called last
     """
 
-    def __init__(self, name, look, interval, end):
-        self._look = look
+    def __init__(self, name: str, idle: abc.Callable[[], object],
+                 interval: float, end: abc.Callable[[], object]) -> None:
+        self._idle = idle
         self._interval = interval
         self._end = end
-        self._jobs = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[
+            tuple[concurrent.futures.Future[Any],
+                  abc.Callable[[], Any]] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True, name=name).start()
 
-    def submit(self, function, *args):
-        """Have a function called in its turn; return a Future."""
-        future = concurrent.futures.Future()
-        self._jobs.put((future, function, args))
+    def submit(self, function: abc.Callable[_P, _T], *args: _P.args,
+               **kwargs: _P.kwargs) -> 'concurrent.futures.Future[_T]':
+        """Have a function called after the earlier jobs; return at once."""
+        future: concurrent.futures.Future[_T] = concurrent.futures.Future()
+        self._jobs.put((future, lambda: function(*args, **kwargs)))
         return future
 
-    def close(self):
+    def close(self) -> None:
         """End the thread when the jobs so far are done; do not wait."""
         self._jobs.put(None)
 
-    def _work(self):
+    def _work(self) -> None:
         while True:
             try:
                 job = self._jobs.get(timeout=self._interval)
             except queue.Empty:
-                self._look()
+                self._idle()
                 continue
             if job is None:
                 break
-            future, function, args = job
+            future, function = job
             try:
-                future.set_result(function(*args))
+                future.set_result(function())
             except Exception as e:
                 future.set_exception(e)
         self._end()

@@ -10,10 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What happened, for those who want to know; they hold nobody up."""
+"""Events, published to other parts of the process; they delay nobody."""
 
+from collections import abc
 import queue
 import threading
+from typing import Any
 
 from oslo_log import log as logging
 
@@ -26,33 +28,36 @@ PVM_UNARMED = 'pvm.unarmed'
 OUTAGE_FIXATED = 'outage.fixated'
 # An outage was called off: the report.
 OUTAGE_CALLED_OFF = 'outage.called_off'
-
-# A drill has ended: its report, see Notifier.drill().
+# A drill has ended: its report, see drill.Drills.run().
 DRILL_ENDED = 'drill.ended'
 
+# Takes the kind of an event and its data.
+Publish = abc.Callable[[str, abc.Mapping[str, Any]], object]
 
-class Events:
+
+class Publisher:
     """Hands events on, in a thread of its own."""
 
-    def __init__(self):
-        self._queue = queue.SimpleQueue()
-        self._subscribers = []
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[
+            tuple[str, abc.Mapping[str, Any]]] = queue.SimpleQueue()
+        self._subscribers: list[Publish] = []
         threading.Thread(target=self._work, daemon=True,
                          name='events').start()
 
-    def subscribe(self, function):
+    def subscribe(self, function: Publish) -> None:
         """Have function(kind, data) called for every event from now on."""
         self._subscribers.append(function)
 
-    def tell(self, kind, data):
-        """Tell an event; returns at once."""
+    def publish(self, kind: str, data: abc.Mapping[str, Any]) -> None:
+        """Publish an event; returns at once."""
         self._queue.put((kind, data))
 
-    def _work(self):
+    def _work(self) -> None:
         while True:
             kind, data = self._queue.get()
             for function in self._subscribers:
                 try:
                     function(kind, data)
                 except Exception:
-                    LOG.exception('%s could not be told', kind)
+                    LOG.exception('The event %s could not be handed on', kind)

@@ -12,10 +12,15 @@
 
 """Metrics for Prometheus, on the loopback address only."""
 
+from collections import abc
+from typing import Any
+
 import prometheus_client
 from prometheus_client import core
 from prometheus_client import registry
 
+from nova_temporality.host import budget as host_budget
+from nova_temporality.notifier import daemon
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.reports import events
 
@@ -27,34 +32,35 @@ class MetricsError(Exception):
     """The metrics cannot be served."""
 
 
-class _Now(registry.Collector):
+class _Present(registry.Collector):
     """What the notifier knows at the moment of the scrape."""
 
-    def __init__(self, notifier):
+    def __init__(self, notifier: daemon.Notifier) -> None:
         self._notifier = notifier
 
-    def collect(self):
+    def collect(self) -> abc.Iterator[core.Metric]:
         status = self._notifier.status()
         armed = core.GaugeMetricFamily(
-            'temporality_pvm_armed', 'Whether it can be fixated at any '
+            'temporality_pvm_armed', 'Whether the pVM can be fixated at any '
             'moment', labels=['server'])
         state = core.GaugeMetricFamily(
             'temporality_pvm_state', 'Always 1; "temporality status" has the '
             'reasons', labels=['server', 'state'])
-        for one in status['pvms']:
-            armed.add_metric([one['name']], one['state'] == conditions.ARMED)
-            state.add_metric([one['name'], one['state']], 1)
+        for pvm in status['pvms']:
+            armed.add_metric([pvm['name']],
+                             pvm['state'] == conditions.ARMED)
+            state.add_metric([pvm['name'], pvm['state']], 1)
         yield armed
         yield state
         platform = core.GaugeMetricFamily(
-            'temporality_platform', 'Always 1; who keeps what is in the CPU '
-            'caches when power fails', labels=['caches'])
+            'temporality_platform', 'Always 1; what saves the contents of the '
+            'CPU caches when power fails', labels=['caches'])
         platform.add_metric([status['platform']['caches']], 1)
         yield platform
         yield core.GaugeMetricFamily(
-            'temporality_engine_degraded', 'Whether the engine has to do '
-            'without a right that it was to use; "temporality status" says '
-            'which', bool(status['engine_lost']))
+            'temporality_engine_degraded', 'Whether the engine lacks a right '
+            'that it was to use; "temporality status" says which',
+            bool(status['engine_lost']))
         yield from _budget(status['budget'])
         yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
@@ -64,66 +70,68 @@ class _Now(registry.Collector):
             'because power may fail', bool(status['background_paused']))
         phases = core.GaugeMetricFamily(
             'temporality_pvm_last_fixation_seconds',
-            'From the event to the end of a phase of the last fixation',
+            'Time from the event to the end of a phase of the last fixation',
             labels=['server', 'phase'])
         last = status['last_outage']
-        for one in last['pvms'] if last else ():
+        for pvm in last['pvms'] if last else ():
             for phase in _PHASES:
-                if one[phase + '_ms'] is not None:
-                    phases.add_metric([one['name'], phase],
-                                      one[phase + '_ms'] / 1000)
+                if pvm[phase + '_ms'] is not None:
+                    phases.add_metric([pvm['name'], phase],
+                                      pvm[phase + '_ms'] / 1000)
         yield phases
 
 
-def _budget(budget):
+def _budget(budget: host_budget.BudgetStatus
+            ) -> abc.Iterator[core.Metric]:
     yield core.GaugeMetricFamily(
-        'temporality_hold_up_seconds', 'From the detection of a power '
-        'failure to darkness, as configured', budget['hold_up_ms'] / 1000)
+        'temporality_hold_up_seconds', 'Time from the detection of a power '
+        'failure until power is gone, as configured',
+        budget['hold_up_ms'] / 1000)
     yield core.GaugeMetricFamily(
-        'temporality_predicted_fixation_seconds', 'What fixating all pVMs '
-        'would take, after what drills have measured',
+        'temporality_predicted_fixation_seconds', 'Time that fixating all '
+        'pVMs would take, as computed from drills',
         budget['predicted_ms'] / 1000)
     if budget['drilled_ms'] is not None:
         yield core.GaugeMetricFamily(
-            'temporality_last_drill_seconds', 'What fixating all pVMs took '
-            'in the last drill', budget['drilled_ms'] / 1000)
+            'temporality_last_drill_seconds', 'Time that fixating all pVMs '
+            'took in the last drill', budget['drilled_ms'] / 1000)
 
 
 class Metrics:
-    """Counts events, and serves what it counted.
+    """Counts events, and serves the counters.
 
     :param notifier: daemon.Notifier
     """
 
-    def __init__(self, notifier):
+    def __init__(self, notifier: daemon.Notifier) -> None:
         self.registry = registry.CollectorRegistry()
-        self.registry.register(_Now(notifier))
+        self.registry.register(_Present(notifier))
         self._power_failures = prometheus_client.Counter(
             'temporality_power_failures',
-            'Events upon which pVMs were fixated', registry=self.registry)
+            'Events for which pVMs were fixated', registry=self.registry)
         self._call_offs = prometheus_client.Counter(
             'temporality_call_offs',
             'Outages that were called off', registry=self.registry)
         self._fixations = prometheus_client.Counter(
-            'temporality_fixations', 'What became of pVMs in all outages',
+            'temporality_fixations', 'pVMs by result, in all outages',
             ['result'], registry=self.registry)
         self._drills = prometheus_client.Counter(
-            'temporality_drilled', 'What became of pVMs in all drills',
+            'temporality_drilled', 'pVMs by result, in all drills',
             ['result'], registry=self.registry)
 
-    def on_event(self, kind, data):
-        """Count it; to be subscribed to events.Events."""
+    def on_event(self, kind: str, data: abc.Mapping[str, Any]) -> None:
+        """Count an event; to be subscribed to events.Publisher."""
         if kind == events.OUTAGE_FIXATED:
             self._power_failures.inc()
-            for one in data['pvms']:
-                self._fixations.labels(one['result']).inc()
+            for pvm in data['pvms']:
+                self._fixations.labels(pvm['result']).inc()
         elif kind == events.OUTAGE_CALLED_OFF:
             self._call_offs.inc()
         elif kind == events.DRILL_ENDED:
-            for one in data['pvms']:
-                self._drills.labels(one['result']).inc()
+            for pvm in data['pvms']:
+                self._drills.labels(pvm['result']).inc()
 
-    def serve(self, port):
+    def serve(self, port: int) -> None:
         """Serve them over HTTP, in a thread of its own.
 
         :raises: MetricsError

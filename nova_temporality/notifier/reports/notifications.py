@@ -10,14 +10,18 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Notifications on the message bus, as Nova's versioned ones look."""
+"""Notifications on the message bus, in the form of Nova's versioned ones."""
 
+from collections import abc
 import socket
+from typing import Any
+
+from oslo_config import cfg
 
 from nova_temporality.notifier import bus
 from nova_temporality.notifier.reports import events
 
-# Errors are what somebody has to look at.
+# Events that are sent as errors: somebody has to look at these.
 _ERRORS = {events.PVM_UNARMED}
 
 _PAYLOADS = {
@@ -31,20 +35,20 @@ _VERSION = '1.0'
 
 
 class Notifications:
-    """Sends them.
+    """Sends events as notifications.
 
     :param conf: with group [temporality]
     """
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
         opts = conf.temporality
         self._host = socket.gethostname()
         self._notifier = bus.notifier(
             conf, opts.notification_url, opts.notification_topic,
             'temporality:' + self._host)
 
-    def on_event(self, kind, data):
-        """Send it; to be subscribed to events.Events."""
+    def on_event(self, kind: str, data: abc.Mapping[str, Any]) -> None:
+        """Send an event; to be subscribed to events.Publisher."""
         send = (self._notifier.error if kind in _ERRORS
                 else self._notifier.info)
         send({}, 'temporality.' + kind, {

@@ -18,25 +18,46 @@ It informs people; what may be resumed is proven by the pool alone.
                "raised_by": [names of sources or "operator", ...]},
      "acknowledged_ms": 7.9,       since the event
      "called_off": <ISO 8601>,     null while nobody did
-     "pvms": [fixation.Outcome as a dict, ...]}
+     "pvms": [attempts.PvmReport as a dict, ...]}
 """
 
+from collections import abc
 import dataclasses
 import datetime
 import json
 import os
+from typing import Any
+from typing import cast
+from typing import TypedDict
 
+from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
 
-_KEYS = {'event', 'acknowledged_ms', 'called_off', 'pvms'}
-_EVENT_KEYS = {'source', 'time', 'raised_by'}
+
+class EventReport(TypedDict):
+    """The event of an outage."""
+
+    source: str
+    time: str
+    raised_by: list[str]
 
 
-def report(event, outcomes, acknowledged_ns):
+class Report(TypedDict):
+    """An outage; the items of pvms are instances of PvmReport as dicts."""
+
+    event: EventReport
+    acknowledged_ms: float
+    called_off: str | None
+    pvms: list[dict[str, Any]]
+
+
+def report(event: power.PowerEvent,
+           pvm_reports: abc.Iterable[attempts.PvmReport],
+           acknowledged_ns: int) -> Report:
     """Make the report of one event.
 
     :param event: power.PowerEvent
-    :param outcomes: list of fixation.Outcome
+    :param pvm_reports: of all pVMs
     :param acknowledged_ns: CLOCK_MONOTONIC when all of them were settled
     """
     return {
@@ -45,12 +66,12 @@ def report(event, outcomes, acknowledged_ns):
         'acknowledged_ms': round(
             (acknowledged_ns - event.monotonic_ns) / 1e6, 3),
         'called_off': None,
-        'pvms': [dataclasses.asdict(outcome) for outcome in
-                 sorted(outcomes, key=lambda outcome: outcome.name)],
+        'pvms': [dataclasses.asdict(pvm) for pvm in
+                 sorted(pvm_reports, key=lambda pvm: pvm.name)],
     }
 
 
-def merge(earlier, later):
+def merge(earlier: Report, later: Report) -> Report:
     """Report an outage in which power failed again before it was called off.
 
     The event stays the first one, raised by all. A pVM that was found fixated
@@ -64,27 +85,27 @@ def merge(earlier, later):
             pvm['result'] == attempts.FIXATED and pvm['fixated_ms'] is None)
         if not fixated_before:
             pvms[pvm['name']] = pvm
-    event = dict(earlier['event'], raised_by=sorted(
+    event: EventReport = {**earlier['event'], 'raised_by': sorted(
         {*earlier['event']['raised_by'],
-         *later['event']['raised_by']}))
-    return dict(earlier, event=event,
-                pvms=[pvms[name] for name in sorted(pvms)])
+         *later['event']['raised_by']})}
+    return {**earlier, 'event': event,
+            'pvms': [pvms[name] for name in sorted(pvms)]}
 
 
-def call_off(outage, wall_ns):
+def call_off(outage: Report, wall_ns: int) -> Report:
     """Note in a report that power is back, unless it says so already."""
     if outage['called_off']:
         return outage
-    return dict(outage, called_off=_iso(wall_ns))
+    return {**outage, 'called_off': _iso(wall_ns)}
 
 
-def failures(outage):
-    """Return the pVMs of a report that ought to be fixated and are not."""
+def failures(outage: Report) -> list[dict[str, Any]]:
+    """Return the pVMs of a report that should be fixated and are not."""
     return [pvm for pvm in outage['pvms']
             if pvm['result'] == attempts.FAILED]
 
 
-def counts(outage):
+def counts(outage: Report) -> str:
     """Say how many pVMs had which result."""
     return ', '.join(
         '%d %s' % (sum(pvm['result'] == result for pvm in outage['pvms']),
@@ -92,15 +113,15 @@ def counts(outage):
         for result in (attempts.FIXATED, attempts.FAILED, attempts.SKIPPED))
 
 
-def summary(outage):
-    """Say in a line what a report says."""
+def summary(outage: Report) -> str:
+    """Say in a line what is in a report."""
     return 'power failed at %s (%s): %s; acknowledged after %.1f ms%s' % (
         outage['event']['time'], outage['event']['source'], counts(outage),
         outage['acknowledged_ms'],
         ', called off' if outage['called_off'] else '')
 
 
-def store(outage, path):
+def store(outage: Report, path: str) -> None:
     """Write a report to a file, as a whole or not at all."""
     temporary = path + '.new'
     with open(temporary, 'w') as f:
@@ -109,21 +130,22 @@ def store(outage, path):
     os.rename(temporary, path)
 
 
-def load(path):
+def load(path: str) -> Report | None:
     """Read the report that an earlier notifier stored, or return None."""
     try:
         with open(path) as f:
             stored = json.load(f)
     except (FileNotFoundError, ValueError):
         return None
-    # One of another version is of no use either.
-    if (not isinstance(stored, dict) or set(stored) != _KEYS or
+    # A report of another version is of no use either.
+    if (not isinstance(stored, dict) or
+            set(stored) != Report.__required_keys__ or
             not isinstance(stored['event'], dict) or
-            set(stored['event']) != _EVENT_KEYS):
+            set(stored['event']) != EventReport.__required_keys__):
         return None
-    return stored
+    return cast(Report, stored)
 
 
-def _iso(wall_ns):
+def _iso(wall_ns: int) -> str:
     when = datetime.datetime.fromtimestamp(wall_ns / 1e9, datetime.UTC)
     return when.isoformat(timespec='milliseconds')

@@ -10,13 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Telling systemd how the notifier is; see sd_notify(3)."""
+"""What systemd is told about the notifier; see sd_notify(3)."""
 
 import os
 import socket
 
 
-def notify(message):
+def notify(message: str) -> None:
     """Send e.g. "READY=1"; without systemd this does nothing."""
     address = os.environ.get('NOTIFY_SOCKET')
     if not address:
@@ -28,10 +28,10 @@ def notify(message):
         try:
             sock.sendto(message.encode(), address)
         except OSError:
-            pass  # it is only a courtesy
+            pass  # nothing depends on it
 
 
-def watchdog_interval():
+def watchdog_interval() -> float | None:
     """Seconds between two "WATCHDOG=1" that systemd wants, or None."""
     usec = os.environ.get('WATCHDOG_USEC', '')
     pid = os.environ.get('WATCHDOG_PID', str(os.getpid()))

@@ -10,76 +10,105 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Where the news about the power supply comes from.
+"""Where the news about the power supply come from; open to third parties.
 
-A source is a driver of the entry point group temporality.pod_source, a class
-like Source. Several of them may be on at once; what their news together mean
-is for judge.Judge to say.
+A source is a class of the entry point group ``temporality.pod_source`` that
+extends Source. [temporality] pod_sources names the sources of a host. Several
+may be on at once; arbiter.Arbiter weighs what they report.
+
+Source, SourceError, Report, Trigger and what they use of the module power are
+a public interface. A distribution of your own needs no more than these, a
+class, and the entry point; examples/pod-source is one to start from.
 """
 
+from collections import abc
 from importlib import metadata
+from typing import Any
+from typing import cast
+from typing import NoReturn
 
+from oslo_config import cfg
 from stevedore import driver
 from stevedore import exception
 
+from nova_temporality.notifier import power
+
 NAMESPACE = 'temporality.pod_source'
+
+# Takes news, at once; it does not block, and may be called by any thread.
+Report = abc.Callable[[power.News], object]
+# Waits for the signal of a number and fixates without delay; returns when
+# that was (CLOCK_REALTIME and CLOCK_MONOTONIC in ns) and the sender's process
+# id.
+Trigger = abc.Callable[[int], tuple[int, int, int]]
 
 
 class SourceError(Exception):
-    """A source cannot be used as it is configured."""
+    """A source cannot be used as it is configured; ends the notifier.
+
+    The text names the option and the remedy, for operators.
+    """
 
 
 class Source:
-    """Watches the power supply from one point.
+    """Watches the power supply from one point. Sources extend this class.
 
-    :cvar momentary: whether its news are instants, not conditions: it can
-                     say that power fails, but not that power is back
-    :ivar trigger: None, or, if a word of this source is enough to begin a
-                   fixation, a function which waits for a signal, fixates
-                   without delay, and returns what
-                   engine.Engine.wait_signal() does; the source has to report
-                   COMMIT then
+    The notifier makes one instance of it and calls run() in a thread of its
+    own. It needs native threads: import nothing that patches them.
+
+    :cvar momentary: whether its news are about instants, not about
+                     conditions: such a source can say that power fails, but
+                     not that power is back
+    :ivar trigger: for sources of signals: None, or, if COMMIT of this source
+                   alone is sufficient to begin a fixation, a function to wait
+                   for the signal with. The source reports COMMIT when that
+                   has returned, with the times that it returned
     """
 
-    momentary = False
-    trigger = None
+    momentary: bool = False
+    trigger: Trigger | None = None
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
         """Check the options, without touching anything outside.
+
+        A source may register options of its own here.
 
         :param conf: with group [temporality]
         :raises: SourceError, naming the option and the remedy
         """
 
-    def run(self, report):
-        """Watch for ever, in a thread of its own.
+    def run(self, report: Report) -> None:
+        """Watch for ever.
 
-        What may pass (a server that is down) is reported as LOST and tried
-        again. What is raised is logged, and run() is called again later.
+        Report a problem that may pass (a server that is down) as LOST, then
+        try again. If run() returns or raises, the notifier logs what was
+        raised, takes the source for LOST then, and calls run() again some
+        seconds later.
 
-        :param report: function to be called with power.News, at once, when
-                       something changed; it does not block
+        :param report: to be called when something has changed, with a level
+                       (power.GOOD, WARN, COMMIT or LOST), words for
+                       operators, and the time of the change
         """
         raise NotImplementedError
 
-    def acknowledge(self):
-        """All pVMs are fixated or given up, upon news that power fails.
+    def acknowledge(self) -> None:
+        """All pVMs are fixated or given up, after news that power fails.
 
         Called by another thread than run(), also when the news were those of
-        other sources.
+        other sources. It must return soon.
         """
 
 
-def load(conf):
+def load(conf: cfg.ConfigOpts) -> dict[str, Source]:
     """Make the sources of [temporality] pod_sources.
 
-    :returns: dict of Source by name
+    :returns: Source by name
     :raises: SourceError
     """
-    sources = {}
+    sources: dict[str, Source] = {}
     for name in conf.temporality.pod_sources:
         try:
-            manager = driver.DriverManager(
+            manager: driver.DriverManager[Source] = driver.DriverManager(
                 NAMESPACE, name, invoke_on_load=True, invoke_args=(conf,),
                 on_load_failure_callback=_raise)
         except exception.NoMatches:
@@ -91,12 +120,13 @@ def load(conf):
             raise SourceError(
                 '[temporality] pod_sources: "%s" needs a module that is not '
                 'installed: %s' % (name, e))
-        sources[name] = manager.driver
+        sources[name] = cast(Source, manager.driver)
     _check_confidence(sources, conf.temporality)
     return sources
 
 
-def _check_confidence(sources, opts):
+def _check_confidence(sources: abc.Mapping[str, Source],
+                      opts: Any) -> None:
     for name in opts.pod_confidence:
         if name not in sources:
             raise SourceError(
@@ -110,5 +140,6 @@ def _check_confidence(sources, opts):
             % (opts.pod_min_confidence, highest))
 
 
-def _raise(_manager, _entry_point, error):
+def _raise(_manager: object, _entry_point: object,
+           error: BaseException) -> NoReturn:
     raise error

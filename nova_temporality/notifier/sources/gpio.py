@@ -17,18 +17,19 @@ import time
 
 import gpiod
 from gpiod import line
+from oslo_config import cfg
 
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
 
-# Seconds after which the line is read even if nothing came.
+# Seconds after which the line is read even without an event.
 _LOOK_AGAIN = 1.0
 
 
 class GpioSource(sources.Source):
     """Power is good while the line is active."""
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
         opts = conf.temporality
         self._chip = opts.gpio_chip
         self._line = opts.gpio_line
@@ -41,9 +42,9 @@ class GpioSource(sources.Source):
             raise sources.SourceError(
                 '[temporality] gpio_line is not set; give the offset of the '
                 'line, as "gpioinfo" lists it')
-        self._said = None
+        self._was_good: bool | None = None
 
-    def run(self, report):
+    def run(self, report: sources.Report) -> None:
         settings = gpiod.LineSettings(
             direction=line.Direction.INPUT, edge_detection=line.Edge.BOTH,
             active_low=self._active_low, event_clock=line.Clock.MONOTONIC)
@@ -56,23 +57,26 @@ class GpioSource(sources.Source):
                     for event in request.read_edge_events():
                         self._on_edge(event, report)
 
-    def _look(self, request, report):
-        """Say what the line is: events may have been lost."""
-        good = request.get_value(self._line) == line.Value.ACTIVE
-        self._say(report, good, time.monotonic_ns())
+    def _look(self, request: gpiod.LineRequest,
+              report: sources.Report) -> None:
+        """Read the line: events may have been lost."""
+        is_good = request.get_value(self._line) == line.Value.ACTIVE
+        self._report_change(report, is_good, time.monotonic_ns())
 
-    def _on_edge(self, event, report):
-        self._say(report,
-                  event.event_type is gpiod.EdgeEvent.Type.RISING_EDGE,
-                  event.timestamp_ns)
+    def _on_edge(self, event: gpiod.EdgeEvent,
+                 report: sources.Report) -> None:
+        self._report_change(
+            report, event.event_type is gpiod.EdgeEvent.Type.RISING_EDGE,
+            event.timestamp_ns)
 
-    def _say(self, report, good, monotonic_ns):
-        if good == self._said:
+    def _report_change(self, report: sources.Report, is_good: bool,
+                       monotonic_ns: int) -> None:
+        if is_good == self._was_good:
             return
-        self._said = good
+        self._was_good = is_good
         age_ns = time.monotonic_ns() - monotonic_ns
         report(power.News(
-            power.GOOD if good else power.COMMIT,
+            power.GOOD if is_good else power.COMMIT,
             '%s line %d is %s' % (self._chip, self._line,
-                                  'active' if good else 'inactive'),
+                                  'active' if is_good else 'inactive'),
             time.time_ns() - age_ns, monotonic_ns))

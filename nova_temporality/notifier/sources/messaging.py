@@ -20,13 +20,15 @@ clients of oslo.messaging need it)::
     client.cast({}, 'power', site='room 1', level='commit',
                 issued_at=time.time(), valid_ms=2000)
 
-``level`` is good, warn or commit. The bus authenticates its users. What is
-old, from the future or about another site does nothing but a line in the log.
+``level`` is good, warn or commit. The bus authenticates its users. A message
+that is too old, from the future or about another site is logged and ignored.
 """
 
 import threading
 import time
+from typing import Any
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_temporality.notifier import bus
@@ -41,19 +43,21 @@ _LEVELS = (power.GOOD, power.WARN, power.COMMIT)
 class Endpoint:
     """Takes the messages.
 
-    :param site: the only one that counts
-    :param max_age_ms: upper bound for what messages call fresh
+    :param site: messages about other sites are ignored
+    :param max_age_ms: for which a message counts at most, whatever it says
     :param report: see sources.Source.run()
     """
 
-    def __init__(self, site, max_age_ms, report):
+    def __init__(self, site: str, max_age_ms: int,
+                 report: sources.Report) -> None:
         self._site = site
         self._max_age_ms = max_age_ms
         self._report = report
 
-    def power(self, _context, site=None, level=None, issued_at=None,
-              valid_ms=None, **_more):
-        """Handle a message; it must not raise, whatever it is."""
+    def power(self, _context: object, site: Any = None, level: Any = None,
+              issued_at: Any = None, valid_ms: Any = None,
+              **_more: Any) -> None:
+        """Handle a message; never raises, whatever the message holds."""
         problem = self._problem(site, level, issued_at, valid_ms)
         if problem:
             LOG.warning('A message about power is ignored: %s', problem)
@@ -61,11 +65,12 @@ class Endpoint:
         age_ns = int((time.time() - issued_at) * 1e9)
         self._report(power.News(
             level, 'message about %s' % site, time.time_ns() - age_ns,
-            # No sender can date an event before it came to be known here:
-            # the time that a fixation may take counts from now.
+            # The time that a fixation may take counts from now, whatever
+            # date the sender gives.
             time.monotonic_ns()))
 
-    def _problem(self, site, level, issued_at, valid_ms):
+    def _problem(self, site: Any, level: Any, issued_at: Any,
+                 valid_ms: Any) -> str | None:
         if site != self._site:
             return 'site %.100r is not %r' % (site, self._site)
         if level not in _LEVELS:
@@ -82,9 +87,9 @@ class Endpoint:
 
 
 class MessagingSource(sources.Source):
-    """A fan-out that says how the power of one site is."""
+    """Receives messages about the power of one site."""
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
         opts = conf.temporality
         if not opts.messaging_site:
             raise sources.SourceError(
@@ -97,7 +102,7 @@ class MessagingSource(sources.Source):
         self._conf = conf
         self._opts = opts
 
-    def run(self, report):
+    def run(self, report: sources.Report) -> None:
         opts = self._opts
         bus.serve(self._conf, opts.messaging_url, opts.messaging_exchange,
                   opts.messaging_topic, Endpoint(

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A UPS that Network UPS Tools know, asked through upsd.
+"""A UPS that Network UPS Tools (NUT) watch, asked through upsd.
 
 The protocol is that of RFC 9271 and of NUT's own "Network protocol
 information": lines of ASCII over TCP.
@@ -18,6 +18,9 @@ information": lines of ASCII over TCP.
 
 import socket
 import time
+from typing import Self
+
+from oslo_config import cfg
 
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
@@ -28,11 +31,11 @@ _PATIENCE = 5.0
 
 
 class NutError(Exception):
-    """upsd cannot be asked, or does not know how the UPS is."""
+    """upsd does not answer, or does not know the status of the UPS."""
 
 
-def level(status):
-    """Return what the words of ups.status mean."""
+def level(status: str) -> str:
+    """Return the power level that the words of ups.status mean."""
     words = status.split()
     if 'FSD' in words or ('OB' in words and 'LB' in words):
         return power.COMMIT
@@ -49,23 +52,23 @@ class Connection:
     :raises: OSError, NutError; as do its methods
     """
 
-    def __init__(self, host, port):
+    def __init__(self, host: str, port: int) -> None:
         self._sock = socket.create_connection((host, port), _PATIENCE)
         self._buffer = b''
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self._sock.close()
 
-    def log_in(self, ups, user, password):
-        """Be counted among those that depend on the UPS."""
+    def log_in(self, ups: str, user: str, password: str) -> None:
+        """Log in: upsd counts the hosts that depend on the UPS."""
         self._expect_ok('USERNAME ' + user)
         self._expect_ok('PASSWORD ' + password)
         self._expect_ok('LOGIN ' + ups)
 
-    def status(self, ups):
+    def status(self, ups: str) -> str:
         """Return the words of ups.status, e.g. "OB LB"."""
         reply = self._ask('GET VAR %s ups.status' % ups)
         start = 'VAR %s ups.status "' % ups
@@ -73,13 +76,13 @@ class Connection:
             raise NutError('upsd answers %.100r' % reply)
         return reply[len(start):-1]
 
-    def _expect_ok(self, request):
+    def _expect_ok(self, request: str) -> None:
         reply = self._ask(request)
         if not reply.startswith('OK'):
             raise NutError('upsd answers %.100r to %s'
                            % (reply, request.split()[0]))
 
-    def _ask(self, request):
+    def _ask(self, request: str) -> str:
         deadline = time.monotonic() + _PATIENCE
         self._sock.settimeout(_PATIENCE)
         self._sock.sendall(request.encode() + b'\n')
@@ -104,9 +107,9 @@ class Connection:
 
 
 class NutSource(sources.Source):
-    """On battery is a warning; battery low and forced shutdown are it."""
+    """On battery is WARN; battery low and forced shutdown are COMMIT."""
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
         opts = conf.temporality
         self._address = opts.nut_host, opts.nut_port
         self._ups = opts.nut_ups
@@ -115,12 +118,12 @@ class NutSource(sources.Source):
         self._interval = opts.nut_poll_interval_ms / 1000
         for name in ('nut_ups', 'nut_user', 'nut_password'):
             value = getattr(opts, name) or ''
-            # Anything else would need quoting, or be another command.
+            # Other characters would need quoting, or begin a command.
             if (not value.isascii() or not value.isprintable() or
                     set(value) & set(' "\\')):
                 raise sources.SourceError(
-                    '[temporality] %s: only printable ASCII characters '
-                    'without blanks, quotes and backslashes will do' % name)
+                    '[temporality] %s: use printable ASCII characters only, '
+                    'without blanks, quotes and backslashes' % name)
         if not self._ups:
             raise sources.SourceError(
                 '[temporality] nut_ups is not set; name the UPS as '
@@ -128,9 +131,9 @@ class NutSource(sources.Source):
         if bool(self._user) != bool(self._password):
             raise sources.SourceError(
                 '[temporality] nut_user and nut_password: set both or none')
-        self._said = None
+        self._level: str | None = None
 
-    def run(self, report):
+    def run(self, report: sources.Report) -> None:
         while True:
             try:
                 with Connection(*self._address) as connection:
@@ -139,15 +142,18 @@ class NutSource(sources.Source):
                                           self._password)
                     while True:
                         status = connection.status(self._ups)
-                        self._say(report, level(status),
-                                  'UPS %s: %s' % (self._ups, status))
+                        self._report_change(
+                            report, level(status),
+                            'UPS %s: %s' % (self._ups, status))
                         time.sleep(self._interval)
             except (OSError, NutError) as e:
-                self._say(report, power.LOST, 'UPS %s at %s:%d: %s'
-                          % ((self._ups,) + self._address + (e,)))
+                self._report_change(
+                    report, power.LOST, 'UPS %s at %s:%d: %s'
+                    % (self._ups, *self._address, e))
             time.sleep(self._interval)
 
-    def _say(self, report, level, detail):
-        if level != self._said:
-            self._said = level
+    def _report_change(self, report: sources.Report, level: str,
+                       detail: str) -> None:
+        if level != self._level:
+            self._level = level
             report(power.News.now(level, detail))

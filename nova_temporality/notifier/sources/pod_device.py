@@ -12,15 +12,16 @@
 
 """/dev/pod, the kernel driver of the power outage detector.
 
-What is said and taken there is described in pod/pod.h; names and numbers are
-those of that header.
+Its interface is described in pod/pod.h; names and numbers are those of that
+header.
 """
 
-import collections
 import errno
 import fcntl
 import os
 import struct
+from typing import NamedTuple
+from typing import Self
 
 PATH = '/dev/pod'
 
@@ -33,11 +34,31 @@ EVENT_STATE = 1
 INPUT_LINES, INPUT_NMI, INPUT_TEST = 1, 2, 4
 WRITES_BACK = 1
 
-Event = collections.namedtuple(
-    'Event', 'sequence monotonic_ns realtime_ns level origin flags missed')
+
+class Event(NamedTuple):
+    """One event of the driver: struct pod_event."""
+
+    sequence: int
+    monotonic_ns: int
+    realtime_ns: int
+    level: int
+    origin: int
+    flags: int
+    missed: int
+
+
+class Info(NamedTuple):
+    """What the driver is and can do: struct pod_info."""
+
+    abi: int
+    inputs: int
+    features: int
+    hold_up_ms: int
+    park_ms: int
+    reserved: int
+
+
 EVENT = struct.Struct('=QqqIIII')
-Info = collections.namedtuple(
-    'Info', 'abi inputs features hold_up_ms park_ms reserved')
 INFO = struct.Struct('=6I')
 REGISTRATION = struct.Struct('=II')
 WRITE_BACK_RESULT = struct.Struct('=QII')
@@ -47,7 +68,7 @@ SEQUENCE = struct.Struct('=Q')
 _BATCH = 16
 
 
-def _ioc(to_driver, number, layout):
+def _ioc(to_driver: bool, number: int, layout: struct.Struct) -> int:
     """Return _IOW or _IOR of <asm-generic/ioctl.h>."""
     return (1 if to_driver else 2) << 30 | layout.size << 16 | 0xD9 << 8 | (
         number)
@@ -60,7 +81,14 @@ ACKNOWLEDGE = _ioc(True, 3, SEQUENCE)
 
 
 class PodError(Exception):
-    """The driver is not there, or does not do what it is asked for."""
+    """The driver is missing, or does not do what is requested.
+
+    :ivar errno: of the system call that failed, or None
+    """
+
+    def __init__(self, message: str, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
 
 
 class PodDevice:
@@ -69,7 +97,7 @@ class PodDevice:
     All methods raise PodError.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as e:
@@ -81,34 +109,35 @@ class PodDevice:
             self.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def fileno(self):
+    def fileno(self) -> int:
+        """Return the file descriptor."""
         return self._fd
 
-    def close(self):
-        """Let go of the driver, and of being its notifier."""
-        # Whoever uses it still must not find another file there.
+    def close(self) -> None:
+        """Close it; this process is no longer the driver's notifier."""
+        # A thread that still uses it must not reach another file.
         fd, self._fd = self._fd, -1
         os.close(fd)
 
-    def _check_abi(self):
+    def _check_abi(self) -> None:
         abi = self.info().abi
         if abi != ABI:
             raise PodError('the driver has ABI %d instead of %d; install the '
-                           'one that came with this version' % (abi, ABI))
+                           'driver of this version' % (abi, ABI))
 
-    def info(self):
-        """Return Info."""
+    def info(self) -> Info:
+        """Ask the driver what it is and can do."""
         answer = bytearray(INFO.size)
         self._ioctl(GET_INFO, answer, 'say what it is')
         return Info._make(INFO.unpack(answer))
 
-    def register(self, number):
+    def register(self, number: int) -> None:
         """Become the notifier.
 
         :param number: SIGNAL if the driver shall send it, or 0
@@ -117,23 +146,24 @@ class PodDevice:
             self._ioctl(REGISTER, REGISTRATION.pack(ABI, number),
                         'register the notifier')
         except PodError as e:
-            if e.__cause__.errno == errno.EBUSY:
+            if e.errno == errno.EBUSY:
                 raise PodError('another process is the notifier of the '
                                'driver; /sys/class/misc/pod/notifier has its '
-                               'id') from e.__cause__
+                               'id', e.errno) from e
             raise
 
-    def read(self):
-        """Wait for events; return a list of Event."""
+    def read(self) -> list[Event]:
+        """Wait for events."""
         try:
             data = os.read(self._fd, EVENT.size * _BATCH)
         except OSError as e:
-            raise PodError('no events can be read: %s' % e.strerror) from e
+            raise PodError('no events can be read: %s' % e.strerror,
+                           e.errno) from e
         if not data or len(data) % EVENT.size:
             raise PodError('%d bytes are not events' % len(data))
         return [Event._make(fields) for fields in EVENT.iter_unpack(data)]
 
-    def write_back(self):
+    def write_back(self) -> None:
         """Write the caches of all CPUs back to memory.
 
         What was stored before the call is in memory after it.
@@ -141,8 +171,8 @@ class PodDevice:
         self._ioctl(WRITE_BACK, bytearray(WRITE_BACK_RESULT.size),
                     'write the CPU caches back')
 
-    def acknowledge(self, sequence):
-        """Say that saving is done; twice is not an error.
+    def acknowledge(self, sequence: int) -> None:
+        """Tell the driver that all is saved; twice is not an error.
 
         :param sequence: of the latest event of level COMMIT
         """
@@ -150,12 +180,13 @@ class PodDevice:
             self._ioctl(ACKNOWLEDGE, SEQUENCE.pack(sequence),
                         'take the acknowledgement')
         except PodError as e:
-            if e.__cause__.errno != errno.EALREADY:
+            if e.errno != errno.EALREADY:
                 raise
 
-    def _ioctl(self, request, argument, what):
+    def _ioctl(self, request: int, argument: bytes | bytearray,
+               what: str) -> None:
         try:
             fcntl.ioctl(self._fd, request, argument)
         except OSError as e:
-            raise PodError('the POD driver cannot %s: %s' % (what, e.strerror)
-                           ) from e
+            raise PodError('the POD driver cannot %s: %s'
+                           % (what, e.strerror), e.errno) from e

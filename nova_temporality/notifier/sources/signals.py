@@ -22,11 +22,11 @@ from nova_temporality.notifier import sources
 POD_SIGNAL = 44
 
 
-def block():
+def block() -> None:
     """Keep the signals pending until a source takes them.
 
-    To be called before any thread is started: left to themselves, they would
-    end the process.
+    To be called before any thread is started: a signal that is not blocked
+    ends the process.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {POD_SIGNAL, signal.SIGPWR})
 
@@ -35,16 +35,16 @@ class SignalSource(sources.Source):
     """Real-time signal 44, as the papers' POD driver sends it."""
 
     momentary = True
-    number = POD_SIGNAL
+    number: int = POD_SIGNAL
 
-    def run(self, report):
+    def run(self, report: sources.Report) -> None:
         """Report every signal; block() was called before."""
         while True:
             wall_ns, monotonic_ns, pid = self._wait()
             report(power.News(power.COMMIT, 'signal %d from process %d'
                               % (self.number, pid), wall_ns, monotonic_ns))
 
-    def _wait(self):
+    def _wait(self) -> tuple[int, int, int]:
         if self.trigger is not None:
             return self.trigger(self.number)
         info = signal.sigwaitinfo({self.number})

@@ -12,6 +12,8 @@
 
 """Extra specs are validated when they are set, since microversion 2.86."""
 
+from typing import Any
+
 import ddt
 from tempest.lib import decorators
 from tempest.lib import exceptions as lib_exc
@@ -26,14 +28,14 @@ from nova_temporality.tempest_plugin import base
 class ExtraSpecsTest(base.PersistentServersTest):
     """What nova-api says of them."""
 
-    def _set(self, spec):
+    def _set(self, spec: dict[str, str]) -> Any:
         flavor = self.make_flavor()
         self.admin_flavors_client.set_flavor_extra_spec(flavor, **spec)
         return self.admin_flavors_client.list_flavor_extra_specs(
             flavor)['extra_specs']
 
     @decorators.idempotent_id('3392c875-a96f-4082-bb12-f493f2baf4d3')
-    def test_good_ones(self):
+    def test_good_ones(self) -> None:
         spec = {persistence.FLAVOR_EXTRA_SPEC: 'true',
                 sizing.MRR_EXTRA_SPEC: '60',
                 max_outage.MAX_OUTAGE_EXTRA_SPEC: '3600'}
@@ -48,7 +50,7 @@ class ExtraSpecsTest(base.PersistentServersTest):
               {sizing.MRR_EXTRA_SPEC: 'half'},
               {sizing.NVRAM_EXTRA_SPEC: '0'},
               {max_outage.MAX_OUTAGE_EXTRA_SPEC: '-1'})
-    def test_bad_ones(self, spec):
+    def test_bad_ones(self, spec: dict[str, str]) -> None:
         [(key, value)] = spec.items()
         refusal = self.assertRaises(lib_exc.BadRequest, self._set, spec)
         self.assertIn(key if value == 'true' else value, str(refusal))

@@ -12,6 +12,7 @@
 
 """The power cut, as the owners of servers see it."""
 
+from collections import abc
 import json
 
 from tempest import config
@@ -24,20 +25,21 @@ CONF = config.CONF
 _POWER_CUT = 600  # seconds, until the host is up again
 
 
-# The power fails for everybody, so nobody else's tests may run.
+# The power fails for all servers, so no other tests may run.
 @decorators.serial
 class PowerCutTest(base.PersistentServersTest):
-    """A server that runs, and one that its owner made stand still."""
+    """A server that runs, and one that its owner suspended or paused."""
 
     @classmethod
-    def skip_checks(cls):
+    def skip_checks(cls) -> None:
         super().skip_checks()
         if not CONF.temporality.power_cut_command:
             raise cls.skipException('[temporality] power_cut_command is not '
                                     'set')
 
-    def _stand_still(self, server_id):
-        """Suspend or pause; return how Nova calls that, and the way back."""
+    def _stop(self, server_id: str
+              ) -> tuple[str, abc.Callable[[str], object]]:
+        """Suspend or pause; return the status, and what undoes it."""
         if CONF.compute_feature_enabled.suspend:
             self.servers_client.suspend_server(server_id)
             self.wait(server_id, 'SUSPENDED')
@@ -46,9 +48,9 @@ class PowerCutTest(base.PersistentServersTest):
         self.wait(server_id, 'PAUSED')
         return 'PAUSED', self.servers_client.unpause_server
 
-    def _actions(self, server_id):
-        # Nobody asked for a recovery, so it has no user. Nova's API says so,
-        # and tempest's idea of that API does not know it.
+    def _actions(self, server_id: str) -> list[str]:
+        # A recovery was requested by no user, and Nova's API says so. The
+        # schema of tempest's own client does not allow that.
         _response, body = self.servers_client.get(
             'servers/%s/os-instance-actions' % server_id)
         return [action['action']
@@ -56,11 +58,11 @@ class PowerCutTest(base.PersistentServersTest):
 
     @decorators.attr(type='slow')
     @decorators.idempotent_id('fe62b335-954a-4374-8c60-0830aa709dff')
-    def test_power_cut(self):
+    def test_power_cut(self) -> None:
         running = self.make_server(self.persistent_flavor)['id']
         still = self.make_server(self.persistent_flavor)['id']
         before = {server: self.life(server) for server in (running, still)}
-        status, go_on = self._stand_still(still)
+        status, undo = self._stop(still)
 
         guest.run(CONF.temporality.power_cut_command, _POWER_CUT)
 
@@ -69,7 +71,7 @@ class PowerCutTest(base.PersistentServersTest):
         self.assertIn('temporality_recover', self._actions(running))
 
         self.wait(still, status)
-        go_on(still)
+        undo(still)
         self.wait(still, 'ACTIVE')
         self.assert_ran_on(still, before[still])
 

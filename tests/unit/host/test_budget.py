@@ -111,3 +111,39 @@ class TestRecord:
     def test_no_record(self, tmp_path, content):
         (tmp_path / 'drills').write_text(content)
         assert budget.load(str(tmp_path)) == budget.Drilled()
+
+
+class TestHostBudget:
+
+    @pytest.fixture
+    def host(self, tmp_path):
+        return budget.HostBudget(str(tmp_path), 20)
+
+    def test_nothing_is_drilled(self, host):
+        status = host.status(equal('a'))
+        assert status['predicted_ms'] == budget.ASSUMED_MS
+        assert (status['not_drilled'], status['drilled_at']) == (1, None)
+        assert status['fits']
+
+    def test_drill_is_learnt_and_stored(self, host, tmp_path):
+        host.learn({'a': 30.0}, 33.0, 'now', equal('a'))
+        status = host.status(equal('a'))
+        assert status['predicted_ms'] == 33.0
+        assert not status['fits']
+        assert (status['drilled_ms'], status['drilled_at']) == (33.0, 'now')
+        again = budget.HostBudget(str(tmp_path), 20)
+        assert again.status(equal('a')) == status
+
+    def test_earlier_costs_count_while_the_pvm_is_there(self, host):
+        host.learn({'a': 30.0, 'b': 1.0}, 31.0, 'now', equal('a', 'b'))
+        host.learn({'b': 2.0}, 2.0, 'later', equal('a', 'b'))
+        assert host.status(equal('a', 'b'))['not_drilled'] == 0
+        host.learn({'b': 2.0}, 2.0, 'later', equal('b'))
+        assert host.status(equal('a', 'b'))['not_drilled'] == 1
+
+    def test_record_that_cannot_be_written_is_logged(self, host, tmp_path,
+                                                     caplog):
+        (tmp_path / 'drills.new').mkdir()
+        host.learn({'a': 30.0}, 33.0, 'now', equal('a'))
+        assert 'Cannot record' in caplog.text
+        assert host.status(equal('a'))['drilled_ms'] == 33.0

@@ -25,11 +25,11 @@ GRACE = 5 * S
 
 
 class Host:
-    """A judge, the pVMs as far as it knows of them, and a clock."""
+    """An arbiter, the pVMs as far as it knows of them, and a clock."""
 
     def __init__(self, sources=('nut',), confidence=None, minimum=100,
                  debounce=0, raised_by=()):
-        self.judge = arbiter.Judge(
+        self.arbiter = arbiter.Arbiter(
             {name: name == 'signal' for name in sources}, confidence or {},
             minimum, debounce, GRACE, raised_by)
         self.now = START
@@ -39,17 +39,17 @@ class Host:
         self.alerts = 0
 
     def hear(self, level, name='nut', momentary=False):
-        self.judge.hear(name, power.News(level, name + ' says so', self.now,
-                                         self.now, momentary))
+        self.arbiter.add(name, power.News(level, name + ' says so', self.now,
+                                          self.now, momentary))
         self.decide()
         return self
 
     def decide(self):
-        decision, event = self.judge.decide(self.now, self.raised_by)
+        decision, event = self.arbiter.decide(self.now, self.raised_by)
         if decision == arbiter.FIXATE:
             self.fixations.append(event)
             self.raised_by = tuple({*self.raised_by, *event.raised_by})
-            self.judge.handled(self.now)
+            self.arbiter.fixation_ended(self.now)
         elif decision == arbiter.CALL_OFF:
             self.call_offs.append(self.now)
             self.raised_by = ()
@@ -57,10 +57,10 @@ class Host:
             self.alerts += 1
 
     def wait(self, nanoseconds):
-        """Let time pass, as the thread that asks the judge sees it."""
+        """Let time pass, as the thread that asks the arbiter sees it."""
         end = self.now + nanoseconds
         while True:
-            wake = self.judge.next_ns(self.now)
+            wake = self.arbiter.next_ns(self.now)
             if wake is None or wake > end:
                 break
             self.now = wake
@@ -230,7 +230,7 @@ def test_outage_of_an_earlier_notifier_raised_by_others():
 
 def test_news_from_during_a_fixation_are_part_of_it():
     host = Host(['nut', 'gpio']).hear(power.COMMIT)
-    host.judge.handled(START + S)
+    host.arbiter.fixation_ended(START + S)
     host.now = START + S // 2
     host.hear(power.COMMIT, 'gpio')
     assert len(host.fixations) == 1
@@ -241,9 +241,9 @@ def test_news_from_during_a_fixation_are_part_of_it():
 
 @pytest.mark.parametrize('name, confidence, suffices', [
     ('signal', 100, True), ('signal', 99, False), ('nut', 100, False)])
-def test_what_may_fire_without_being_asked(name, confidence, suffices):
+def test_source_that_is_sufficient_alone(name, confidence, suffices):
     host = Host(['nut', 'signal'], {name: confidence})
-    assert host.judge.suffices(name) == suffices
+    assert host.arbiter.is_sufficient(name) == suffices
     # And then it does always begin a fixation.
     if suffices:
         assert len(host.hear(power.COMMIT, name).fixations) == 1
@@ -311,15 +311,15 @@ class TestInstantOfSourceThatKnowsConditionsToo:
         host = Host().hear(power.COMMIT, momentary=True)
         host.raised_by = ()  # an operator has resumed all
         host.wait(S).decide()
-        assert not host.judge.alerted
+        assert not host.arbiter.is_alerted
 
     def test_warning_that_ends_during_an_outage(self):
         host = Host(['a', 'b']).hear(power.WARN, 'a')
-        assert host.judge.alerted
+        assert host.arbiter.is_alerted
         host.raised_by = (power.OPERATOR,)
         host.hear(power.GOOD, 'a')
         host.raised_by = ()
-        assert not host.judge.alerted
+        assert not host.arbiter.is_alerted
 
     def test_is_not_taken_back_by_time(self):
         host = Host().hear(power.COMMIT, momentary=True).wait(100 * S)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Who keeps the CPU caches: hardware, as sysfs tells it, or the driver."""
+"""What saves the CPU caches: hardware, as sysfs says, or the driver."""
 
 import errno
 import os

@@ -21,7 +21,7 @@ from nova_temporality.notifier import background
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
 from nova_temporality.notifier import watch
-from tests.unit.notifier.sources import test_sources
+from tests.framework import pod_sources
 
 pytestmark = pytest.mark.native_threads
 
@@ -66,7 +66,7 @@ class Notifier:
 def test_all_sources_are_acknowledged_whatever_one_of_them_raises():
     named = {'a': Source(OSError('no more')), 'b': Source()}
     notifier = Notifier()
-    watch.Watch(named, notifier, test_sources.make_conf()).start()
+    watch.Watch(named, notifier, pod_sources.make_conf()).start()
     for _ in range(2):
         named['b'].news.put(power.News.now(power.COMMIT, 'now'))
         event = notifier.fixations.get(timeout=20)
@@ -74,3 +74,36 @@ def test_all_sources_are_acknowledged_whatever_one_of_them_raises():
         for source in named.values():
             assert source.acknowledged.get(timeout=20)
     assert named['a'].acknowledged.empty()
+
+
+@pytest.mark.parametrize('confidence, direct', [(100, True), (60, False)])
+def test_source_fires_directly_if_its_commit_is_sufficient(confidence, direct):
+    conf = pod_sources.make_conf(pod_sources=['signal', 'sigpwr'],
+                                 pod_confidence={'signal': confidence})
+    loaded = sources.load(conf)
+    waited = []
+
+    class SignalNotifier:
+        background = background.Background(None)
+
+        def outage_raised_by(self):
+            return ()
+
+        def wait_signal(self, number, raised_by):
+            waited.append((number, raised_by))
+            return 1, 2, 3
+
+    watch.Watch(loaded, SignalNotifier(), conf)
+    assert (loaded['signal'].trigger is not None) == direct
+    if direct:
+        received = []
+
+        def report(news):
+            received.append(news)
+            raise pod_sources.Stop()
+
+        with pytest.raises(pod_sources.Stop):
+            loaded['signal'].run(report)
+        assert received == [power.News(
+            power.COMMIT, 'signal 44 from process 3', 1, 2)]
+        assert waited == [(44, 'signal')]

@@ -231,3 +231,9 @@ def test_close_twice(qemu):
     client.close()
     client.close()
     assert not client.connected
+
+
+def test_qmp_errors_are_told_apart():
+    assert issubclass(qmp.QmpTimeout, qmp.QmpConnectionError)
+    assert issubclass(qmp.QmpRefused, qmp.QmpConnectionError)
+    assert not issubclass(qmp.QmpCommandError, qmp.QmpConnectionError)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""pVMs have their turns in descending order of priority."""
+"""pVMs are fixated in waves, in descending order of priority."""
 
 import threading
 import time
@@ -34,47 +34,47 @@ class FakePvm:
 
 
 @pytest.fixture
-def given():
-    """Give three pVMs their turns; returns [(attempt, turn)]."""
-    def give(hold_up_ns, **priorities):
+def begin():
+    """Begin with pVMs of some priorities; returns {name: (attempt, wave)}."""
+    def begin(hold_up_ns, **priorities):
         event = power.PowerEvent.now('test')
         seen = []
 
-        def begin(one, turn):
-            attempt = attempts.Attempt(one.name, event,
+        def begin_one(pvm, wave):
+            attempt = attempts.Attempt(pvm.name, event,
                                        event.monotonic_ns + FOR_EVER_NS)
-            seen.append((attempt, turn))
+            seen.append((attempt, wave))
             return attempt
 
-        begun = waves.give(
-            {name: FakePvm(name, number)
-             for name, number in priorities.items()},
-            event.monotonic_ns, hold_up_ns, begin)
-        assert begun == [attempt for attempt, _turn in seen]
-        return {attempt.name: (attempt, turn) for attempt, turn in seen}
-    return give
+        begun = waves.begin(
+            {name: FakePvm(name, priority)
+             for name, priority in priorities.items()},
+            event.monotonic_ns, hold_up_ns, begin_one)
+        assert begun == [attempt for attempt, _wave in seen]
+        return {attempt.name: (attempt, wave) for attempt, wave in seen}
+    return begin
 
 
-def comes(turn):
-    """An Event that is set when a turn has come."""
-    came = threading.Event()
+def begins(wave):
+    """An Event that is set when a wave may begin."""
+    begun = threading.Event()
 
     def wait():
-        turn.wait()
-        came.set()
+        wave.wait()
+        begun.set()
     threading.Thread(target=wait, daemon=True).start()
-    return came
+    return begun
 
 
-def test_equals_do_not_wait(given):
-    for _attempt, turn in given(FOR_EVER_NS, a=50, b=50, c=50).values():
-        turn.wait()
+def test_equals_do_not_wait(begin):
+    for _attempt, wave in begin(FOR_EVER_NS, a=50, b=50, c=50).values():
+        wave.wait()
 
 
-def test_next_has_its_turn_when_all_before_have_ended(given):
-    seen = given(FOR_EVER_NS, first=90, alike=90, second=50, third=10)
+def test_next_wave_begins_when_all_before_have_ended(begin):
+    seen = begin(FOR_EVER_NS, first=90, alike=90, second=50, third=10)
     seen['first'][1].wait()
-    second, third = comes(seen['second'][1]), comes(seen['third'][1])
+    second, third = begins(seen['second'][1]), begins(seen['third'][1])
     seen['first'][0].settle(attempts.FIXATED)
     assert not second.wait(0.05)
     seen['alike'][0].settle(attempts.FAILED)
@@ -84,9 +84,9 @@ def test_next_has_its_turn_when_all_before_have_ended(given):
     assert third.wait(60)
 
 
-def test_nobody_waits_longer_than_his_share(given):
+def test_no_wave_waits_longer_than_its_share(begin):
     began_ns = time.monotonic_ns()
-    seen = given(300 * 10**6, hangs=90, second=50, third=10)
+    seen = begin(300 * 10**6, hangs=90, second=50, third=10)
     seen['hangs'][1].wait()
     seen['third'][1].wait()
     # Neither at once nor never: two thirds of the hold-up time.
@@ -94,5 +94,5 @@ def test_nobody_waits_longer_than_his_share(given):
     seen['second'][1].wait()
 
 
-def test_nobody_is_there(given):
-    assert given(FOR_EVER_NS) == {}
+def test_no_pvms(begin):
+    assert begin(FOR_EVER_NS) == {}

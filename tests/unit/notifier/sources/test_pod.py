@@ -10,9 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""/dev/pod as the notifier sees it; its ioctls are a stand-in's."""
+"""/dev/pod as a source; its ioctls are a stand-in's."""
 
-import errno
 import os
 import threading
 import time
@@ -22,82 +21,9 @@ import pytest
 from nova_temporality.notifier import power
 from nova_temporality.notifier.sources import pod
 from nova_temporality.notifier.sources import pod_device
-from tests.framework import pod_stand_in
-from tests.unit.notifier.sources import test_sources
+from tests.framework import pod_sources
 
 pytestmark = pytest.mark.native_threads
-
-
-@pytest.fixture
-def driver(tmp_path, monkeypatch):
-    stand_in = pod_stand_in.StandIn(tmp_path)
-    monkeypatch.setattr(pod_device, 'PATH', stand_in.path)
-    monkeypatch.setattr(pod_device.fcntl, 'ioctl', stand_in.ioctl)
-    yield stand_in
-    stand_in.close()
-
-
-class TestDevice:
-
-    @pytest.fixture
-    def device(self, driver):
-        with pod_device.PodDevice(driver.path) as device:
-            yield device
-
-    def test_not_there(self, tmp_path):
-        with pytest.raises(pod_device.PodError) as e:
-            pod_device.PodDevice(str(tmp_path / 'none'))
-        assert 'none' in str(e.value)
-        assert 'modprobe pod' in str(e.value)
-
-    def test_other_file(self):
-        with pytest.raises(pod_device.PodError) as e:
-            pod_device.PodDevice('/dev/null')
-        assert 'Inappropriate ioctl' in str(e.value)
-
-    def test_other_abi(self, driver):
-        driver.info = driver.info._replace(abi=2)
-        before = os.listdir('/proc/self/fd')
-        with pytest.raises(pod_device.PodError) as e:
-            pod_device.PodDevice(driver.path)
-        assert 'ABI 2 instead of 1' in str(e.value)
-        assert os.listdir('/proc/self/fd') == before
-
-    def test_events(self, device, driver):
-        told = [driver.tell(pod_device.WARN), driver.tell(pod_device.COMMIT)]
-        assert device.read() == told
-
-    def test_torn_event(self, device, driver):
-        os.write(driver._fd, b'x' * (pod_device.EVENT.size + 1))
-        with pytest.raises(pod_device.PodError) as e:
-            device.read()
-        assert '41 bytes' in str(e.value)
-
-    def test_another_notifier(self, device, driver):
-        driver.errors['register'] = errno.EBUSY
-        with pytest.raises(pod_device.PodError) as e:
-            device.register(44)
-        assert '/sys/class/misc/pod/notifier' in str(e.value)
-
-    def test_missing_rights(self, device, driver):
-        driver.errors['write back'] = errno.EPERM
-        with pytest.raises(pod_device.PodError) as e:
-            device.write_back()
-        assert 'write the CPU caches back: Operation not' in str(e.value)
-
-    def test_acknowledge(self, device, driver):
-        device.acknowledge(5)
-        device.acknowledge(5)
-        assert driver.told() == [('acknowledge', 5)]
-        driver.errors['acknowledge'] = errno.EIO
-        with pytest.raises(pod_device.PodError):
-            device.acknowledge(6)
-
-    def test_closed(self, driver):
-        device = pod_device.PodDevice(driver.path)
-        device.close()
-        with pytest.raises(pod_device.PodError):
-            device.read()
 
 
 class Listening:
@@ -114,16 +40,16 @@ class Listening:
     def _run(self):
         try:
             self.source.run(self.news.append)
-        except test_sources.Stop:
+        except pod_sources.Stop:
             pass
 
     def _on_sleep(self, seconds):
         """Stands for time.sleep()."""
         if self._stop:
-            raise test_sources.Stop()
+            raise pod_sources.Stop()
         threading.Event().wait(0.01)
 
-    def hear(self, count):
+    def receive(self, count):
         deadline = time.monotonic() + 20
         while len(self.news) < count and time.monotonic() < deadline:
             threading.Event().wait(0.01)
@@ -145,7 +71,7 @@ class TestSource:
 
         def listen(**values):
             listening.append(Listening(pod.PodSource(
-                test_sources.make_conf(**values)), monkeypatch))
+                pod_sources.make_conf(**values)), monkeypatch))
             return listening[-1]
         yield listen
         for one in listening:
@@ -156,8 +82,8 @@ class TestSource:
         told = [driver.tell(level) for level in (
             pod_device.GOOD, pod_device.WARN, pod_device.COMMIT,
             pod_device.LOST)]
-        assert one.hear(4) == [power.GOOD, power.WARN, power.COMMIT,
-                               power.LOST]
+        assert one.receive(4) == [power.GOOD, power.WARN, power.COMMIT,
+                                  power.LOST]
         assert [(news.monotonic_ns, news.wall_ns, news.momentary)
                 for news in one.news] == [
             (event.monotonic_ns, event.realtime_ns, False) for event in told]
@@ -167,14 +93,14 @@ class TestSource:
         one = listen()
         driver.tell(pod_device.COMMIT, flags=pod_device.EVENT_STATE,
                     monotonic_ns=5, realtime_ns=6)
-        one.hear(1)
+        one.receive(1)
         assert one.news[0].monotonic_ns > before_ns
         assert one.news[0].wall_ns > 10**18
 
     def test_nmi_is_an_instant(self, driver, listen):
         one = listen()
         driver.tell(pod_device.COMMIT, pod_device.ORIGIN_NMI)
-        assert one.hear(1) == [power.COMMIT]
+        assert one.receive(1) == [power.COMMIT]
         assert one.news[0].momentary
 
     @pytest.mark.parametrize('names, number', [
@@ -182,7 +108,7 @@ class TestSource:
     def test_registration(self, driver, listen, names, number):
         one = listen(pod_sources=names)
         driver.tell(pod_device.GOOD)
-        one.hear(1)
+        one.receive(1)
         assert driver.told() == [('register', 1, number)]
 
     def test_acknowledgement_of_the_latest_failure(self, driver, listen):
@@ -192,7 +118,7 @@ class TestSource:
         driver.tell(pod_device.GOOD)
         failure = driver.tell(pod_device.COMMIT)
         driver.tell(pod_device.GOOD)
-        one.hear(4)
+        one.receive(4)
         for _ in range(2):
             one.source.acknowledge()
         assert driver.told()[1:] == [('acknowledge', failure.sequence)]
@@ -200,25 +126,25 @@ class TestSource:
     def test_driver_comes_later(self, driver, listen):
         os.unlink(driver.path)
         one = listen()
-        assert one.hear(1) == [power.LOST]
+        assert one.receive(1) == [power.LOST]
         assert 'modprobe pod' in one.news[0].detail
         os.mkfifo(driver.path)
         driver.close()
         driver._fd = os.open(driver.path, os.O_RDWR)
         driver.tell(pod_device.GOOD)
         # Told once, not with every attempt.
-        assert one.hear(2) == [power.LOST, power.GOOD]
+        assert one.receive(2) == [power.LOST, power.GOOD]
 
     def test_driver_that_watches_nothing(self, driver, listen):
         driver.info = driver.info._replace(inputs=0)
         one = listen()
-        assert one.hear(1) == [power.LOST]
+        assert one.receive(1) == [power.LOST]
         assert 'gpio_line' in one.news[0].detail
 
     def test_garbage(self, driver, listen):
         one = listen()
         driver.tell(9)
-        assert one.hear(1) == [power.LOST]
+        assert one.receive(1) == [power.LOST]
         assert 'level 9' in one.news[0].detail
         driver.tell(pod_device.GOOD)
-        one.hear(2)
+        one.receive(2)

@@ -1,0 +1,144 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""temporality status"""
+
+import argparse
+from typing import Any
+
+from cliff import columns as cliff_columns
+from cliff import show
+
+from nova_temporality.cli import columns
+from nova_temporality.cli import config
+from nova_temporality.cli import sizes
+from nova_temporality.host import budget
+from nova_temporality.notifier import client
+from nova_temporality.notifier.reports import outage
+from nova_temporality import vpm
+
+
+class _Platform(cliff_columns.FormattableColumn[dict[str, str] | None]):
+    """What saves the CPU caches; a line for people."""
+
+    def human_readable(self) -> str:
+        return self._value['detail'] if self._value else 'unknown'
+
+
+class _Pvms(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
+    """pVMs as the notifier describes them; a line each for people."""
+
+    def human_readable(self) -> str:
+        return '\n'.join(
+            ' - '.join(filter(None, (
+                '%(name)s %(state)s' % pvm,
+                'route ' + pvm['route'] if pvm['route'] else None,
+                pvm['reason'], pvm['remedy'])))
+            for pvm in self._value) or 'none'
+
+
+class _LastOutage(cliff_columns.FormattableColumn[outage.Report | None]):
+    """The report of the last outage; a line for people."""
+
+    def human_readable(self) -> str:
+        return outage.summary(self._value) if self._value else 'none'
+
+
+class _LastDrill(cliff_columns.FormattableColumn[outage.Report | None]):
+    """The report of the last drill; a line for people."""
+
+    def human_readable(self) -> str:
+        if not self._value:
+            return 'none'
+        return '%s: %s, all after %.1f ms' % (
+            self._value['event']['time'], outage.counts(self._value),
+            self._value['acknowledged_ms'])
+
+
+class _Budget(
+        cliff_columns.FormattableColumn[budget.BudgetStatus | None]):
+    """Whether all fits into the hold-up time; a line for people."""
+
+    def human_readable(self) -> str:
+        if not self._value:
+            return 'unknown'
+        text = '%(predicted_ms).1f of %(hold_up_ms)d ms predicted' % (
+            self._value)
+        if self._value['not_drilled']:
+            text += (', %(not_drilled)d not drilled and assumed to take '
+                     '%(assumed_ms).1f ms' % self._value)
+        if self._value['drilled_at']:
+            text += ('; last drill (%(drilled_at)s): %(drilled_ms).1f ms' %
+                     self._value)
+        if not self._value['fits']:
+            text += ('; DOES NOT FIT: see "Too many for the hold-up time" in '
+                     'the operator\'s manual')
+        return text
+
+
+class _Paused(cliff_columns.FormattableColumn[str | None]):
+    """Why background work waits, if it does."""
+
+    def human_readable(self) -> str:
+        return self._value or 'no'
+
+
+class Status(show.ShowOne):
+    """Show whether this host's servers would survive a power cut.
+
+    Exits with 1 if the notifier is down, if a running server is not armed, or
+    if the hold-up time is too short to fixate all of them.
+    """
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        self.sound = True
+        super().run(parsed_args)
+        return 0 if self.sound else 1
+
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        opts = config.options(self)
+        try:
+            status = client.call(opts.run_dir, 'status')
+            notifier = 'up'
+        except client.NotifierDown as e:
+            status = {'engine': 'down', 'pvms': [], 'pool_error': None,
+                      'platform': None, 'budget': None,
+                      'background_paused': None,
+                      'last_outage': None, 'last_drill': None}
+            notifier = 'down: %s' % e
+        pool = status['pool_error'] or self._pool(opts.pool_path)
+        self.sound = notifier == 'up' and not status['pool_error'] and all(
+            pvm['state'] not in ('not armed', 'stopped')
+            for pvm in status['pvms']) and status['budget']['fits']
+        return (('notifier', 'engine', 'pool', 'platform', 'pvms', 'budget',
+                 'background_paused', 'last_outage', 'last_drill'),
+                (notifier, status['engine'], pool,
+                 _Platform(status['platform']), _Pvms(status['pvms']),
+                 _Budget(status['budget']),
+                 _Paused(status['background_paused']),
+                 _LastOutage(status['last_outage']),
+                 _LastDrill(status['last_drill'])))
+
+    @staticmethod
+    def _pool(path: str) -> str:
+        try:
+            with vpm.Pool(path) as pool:
+                info = pool.info()
+        except vpm.VpmError as e:
+            return str(e)
+        text = '%s (%s): %s of %s used' % (
+            path, info.medium, sizes.show(info.used_size),
+            sizes.show(info.total_size))
+        if info.freed_size:
+            text += ', of which %s were freed and are not scrubbed yet' % (
+                sizes.show(info.freed_size))
+        return text

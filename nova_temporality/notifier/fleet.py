@@ -1,0 +1,157 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The pVMs of one pool, as they come and go.
+
+The pool and QEMU say what is to be protected; the memory of this process does
+not count, as it may be killed and started again at any time.
+"""
+
+from collections import abc
+import contextlib
+import dataclasses
+import threading
+from typing import Any
+
+from oslo_log import log as logging
+
+from nova_temporality.notifier import persistence_domain
+from nova_temporality.notifier.pvm import conditions
+from nova_temporality.notifier.pvm import pvm as pvm_module
+from nova_temporality.notifier.reports import events
+from nova_temporality import vpm
+from nova_temporality.vpm import engine as native
+
+LOG = logging.getLogger(__name__)
+
+# The event for a condition. A pVM that is off or stands still needs no
+# attention, so nothing is published about it.
+_EVENTS = {conditions.ARMED: events.PVM_ARMED,
+           conditions.NOT_ARMED: events.PVM_UNARMED,
+           conditions.STOPPED: events.PVM_UNARMED}
+
+
+class Fleet:
+    """All pVMs of one pool.
+
+    :param pool: that has their memory
+    :param engine: that fixates them
+    :param run_dir: [temporality] run_dir
+    :param check_interval: seconds between two looks at a pVM's QEMU
+    :param platform: whether CPU caches survive
+    :param publish: see events.Publisher.publish()
+    :ivar scan_error: why the pool could not be read, None if it could
+    """
+
+    def __init__(self, pool: vpm.Pool, engine: native.Engine, run_dir: str,
+                 check_interval: float,
+                 platform: persistence_domain.Platform,
+                 publish: events.Publish) -> None:
+        self.scan_error: str | None = None
+        self._pool = pool
+        self._engine = engine
+        self._run_dir = run_dir
+        self._check_interval = check_interval
+        self._platform = platform
+        self._publish = publish
+        self._pvms: dict[str, pvm_module.Pvm] = {}
+        # The latest event about each pVM, by name.
+        self._published: dict[str, str | None] = {}
+        # No job is given to a pVM that is being dropped; held briefly.
+        self._lock = threading.Lock()
+        self._scan_lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def locked(self) -> abc.Iterator[abc.Mapping[str, pvm_module.Pvm]]:
+        """Keep all pVMs from being dropped; to be held briefly.
+
+        :returns: a context manager of the pVMs by name
+        """
+        with self._lock:
+            yield self._pvms
+
+    def known(self) -> dict[str, pvm_module.Pvm]:
+        """Return the pVMs by name; some may be dropped later."""
+        with self._lock:
+            return dict(self._pvms)
+
+    def priorities(self) -> dict[str, int]:
+        """Return the priorities by name."""
+        return {name: pvm.priority for name, pvm in self.known().items()}
+
+    def scan(self) -> None:
+        """Look for regions that came or went.
+
+        A pool that cannot be read is reported, and read again next time;
+        the pVMs known so far stay protected.
+        """
+        with self._scan_lock:
+            try:
+                regions = self._pool.regions()
+            except vpm.VpmError as e:
+                if str(e) != self.scan_error:
+                    LOG.error('Cannot read the pool: %s', e)
+                self.scan_error = str(e)
+                return
+            self.scan_error = None
+            found: dict[str, vpm.RegionInfo] = {}
+            # A server's memory is the first region of its name.
+            for region in sorted(regions, key=lambda r: r.sequence):
+                found.setdefault(region.name, region)
+            with self._lock:
+                self._replace(found)
+                self._publish_changes()
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return name, priority and condition of all, in plain data."""
+        return [dict(dataclasses.asdict(pvm.condition), name=name,
+                     priority=pvm.priority)
+                for name, pvm in sorted(self.known().items())]
+
+    def describe(self) -> str:
+        """Say in a line how the pVMs are."""
+        states = [pvm.condition.state for pvm in self.known().values()]
+        return '%d pVMs, %d armed, %d fixated' % (
+            len(states), states.count(conditions.ARMED),
+            states.count(conditions.FIXATED))
+
+    def close(self) -> None:
+        """Disarm all pVMs; leave them as they are."""
+        with self._lock:
+            for pvm in self._pvms.values():
+                pvm.close()
+
+    def _replace(self, found: abc.Mapping[str, vpm.RegionInfo]) -> None:
+        for name, known in list(self._pvms.items()):
+            if not _is_same(known.region, found.get(name)):
+                self._pvms.pop(name).close()
+        for name, region in found.items():
+            if name not in self._pvms:
+                self._pvms[name] = pvm_module.Pvm(
+                    self._pool, self._engine, region, self._run_dir,
+                    self._check_interval, self._platform)
+
+    def _publish_changes(self) -> None:
+        earlier, self._published = self._published, {}
+        for name, known in self._pvms.items():
+            condition = known.condition
+            kind = _EVENTS.get(condition.state)
+            self._published[name] = kind
+            if kind and kind != earlier.get(name):
+                self._publish(kind, dict(dataclasses.asdict(condition),
+                                         name=name))
+
+
+def _is_same(known: vpm.RegionInfo, found: vpm.RegionInfo | None) -> bool:
+    # A server rebuilt gets a region of the same name and id.
+    return found is not None and (
+        (known.id, known.created_ns) == (found.id, found.created_ns))

@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The report of an outage."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from nova_temporality.notifier import power
+from nova_temporality.notifier.pvm import attempts
+from nova_temporality.notifier.reports import outage
+
+EVENT = power.PowerEvent('test', 10**18, 5 * 10**9)
+
+
+class TestOutage:
+
+    @staticmethod
+    def report(*outcomes, event=EVENT):
+        return outage.report(event, outcomes, event.monotonic_ns + 7900000)
+
+    def test_report(self):
+        report = self.report(
+            attempts.PvmReport('b', attempts.FIXATED, fixated_ms=5.0),
+            attempts.PvmReport('a', attempts.FAILED, reason='why'))
+        assert report['acknowledged_ms'] == 7.9
+        assert report['event'] == {
+            'source': 'test', 'time': '2001-09-09T01:46:40.000+00:00',
+            'raised_by': ['operator']}
+        assert [pvm['name'] for pvm in report['pvms']] == ['a', 'b']
+        assert [pvm['name'] for pvm in outage.failures(report)] == ['a']
+        assert json.loads(json.dumps(report)) == report
+        assert '1 fixated, 1 failed, 0 skipped' in outage.summary(report)
+
+    def test_merge(self):
+        fixated = attempts.PvmReport('x', attempts.FIXATED, fixated_ms=5.0)
+        known = dataclasses.replace(fixated, fixated_ms=None, reason='known')
+        failed = attempts.PvmReport('x', attempts.FAILED)
+        later = dataclasses.replace(EVENT, source='later')
+        again = dataclasses.replace(fixated, fixated_ms=6.0)
+        for first, second, expected in (
+                (fixated, known, fixated), (failed, fixated, fixated),
+                (fixated, again, again),
+                (failed, known, known), (fixated, failed, failed)):
+            merged = outage.merge(self.report(first),
+                                  self.report(second, event=later))
+            assert merged['pvms'] == [dataclasses.asdict(expected)]
+            assert merged['event']['source'] == 'test'
+
+    def test_merge_is_raised_by_all(self):
+        by_nut = dataclasses.replace(EVENT, raised_by=('nut',))
+        merged = outage.merge(self.report(event=by_nut), self.report())
+        assert merged['event']['raised_by'] == ['nut', 'operator']
+
+    def test_merge_keeps_who_was_in_one_event_only(self):
+        merged = outage.merge(
+            self.report(attempts.PvmReport('b', attempts.FIXATED)),
+            self.report(attempts.PvmReport('a', attempts.SKIPPED)))
+        assert [pvm['name'] for pvm in merged['pvms']] == ['a', 'b']
+
+    def test_call_off_is_noted_once(self):
+        called_off = outage.call_off(self.report(), 10**18)
+        assert called_off['called_off'] == '2001-09-09T01:46:40.000+00:00'
+        assert outage.call_off(called_off, 10**18 + 10**9) == called_off
+        assert 'called off' in outage.summary(called_off)
+
+    def test_store_and_load(self, tmp_path):
+        path = str(tmp_path / 'last')
+        assert outage.load(path) is None
+        report = self.report(attempts.PvmReport('x', attempts.FIXATED))
+        outage.store(report, path)
+        assert outage.load(path) == report
+        assert os.listdir(tmp_path) == ['last']
+
+    @pytest.mark.parametrize('content', ['', '{', '[]', '{"event": 1}',
+                                         '{"event": {}, "pvms": [],'
+                                         ' "acknowledged_ms": 1,'
+                                         ' "called_off": null}'])
+    def test_damaged_report_is_ignored(self, tmp_path, content):
+        path = tmp_path / 'last'
+        path.write_text(content)
+        assert outage.load(str(path)) is None
