@@ -2,7 +2,7 @@
 
 export STATE ?= /var/tmp/temporality
 
-CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
+CLOUD = PYTHONPATH=tools $(STATE)/venv/bin/python -m pocketcloud
 
 .PHONY: help demo demo-vpm test install native guest kernel cloud-up cloud-down \
 	cloud-status tempest clean crash-explore fuzz bench-fixation \
@@ -27,19 +27,19 @@ help:
 	@echo 'make clean           stop it and remove $(STATE)'
 
 demo: cloud-up
-	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m powercut
+	@PYTHONPATH=tools $(STATE)/venv/bin/python -m demo
 
 demo-vpm: cloud-up
-	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m powercut paged
+	@PYTHONPATH=tools $(STATE)/venv/bin/python -m demo paged
 
 test: native guest kernel
 	@tools/test.sh
 
 install:
-	@tools/cloud/install.sh
+	@tools/install/install.sh
 
 guest: install
-	@tools/cloud/guest/build.sh
+	@tools/guest/build.sh
 
 kernel: install
 	@tests/pod/kernel.sh
@@ -55,7 +55,7 @@ cloud-status:
 
 # TEMPEST=--plain for ordinary servers, or the beginnings of tests' names
 tempest: cloud-up
-	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m tempestrun $(TEMPEST)
+	@PYTHONPATH=tools $(STATE)/venv/bin/python -m tempestrun $(TEMPEST)
 
 crash-explore: install
 	@$(STATE)/venv/bin/python -m tests.native.explorer
@@ -82,4 +82,4 @@ soak-vpm: native
 		tests/functional/test_vpm_traffic.py
 
 clean:
-	@tools/cloud/clean.sh
+	@tools/install/clean.sh

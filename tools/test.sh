@@ -31,9 +31,9 @@ lint() {
     flake8
     mypy
     doc8 README.rst pod/README.rst doc/source releasenotes
-    git ls-files '*.sh' .ci/run tools/cloud/guest/init \
-        tools/cloud/guest/initramfs-init tools/cloud/guest/dhcp-event \
-        tools/cloud/guest/power-button |
+    git ls-files '*.sh' .ci/run tools/guest/init \
+        tools/guest/initramfs-init tools/guest/dhcp-event \
+        tools/guest/power-button |
         xargs shellcheck -x -S warning
     shellcheck -x -S warning devstack/*
     bashate devstack/* tests/devstack/harness.sh

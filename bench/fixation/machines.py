@@ -13,7 +13,7 @@
 """QEMUs to be measured, and what is around them.
 
 They are started by hand, without libvirt and Nova, on regions of a pool in
-tmpfs. Two kinds: the Linux guest of tools/cloud under TCG, and an empty
+tmpfs. Two kinds: the Linux guest of tools/guest under TCG, and an empty
 machine under KVM that stays in its firmware.
 """
 

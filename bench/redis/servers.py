@@ -12,7 +12,7 @@
 
 """Servers with Redis: a plain one, and pVMs of some residence.
 
-All are the Linux guest of tools/cloud under TCG, with the same disk and
+All are the Linux guest of tools/guest under TCG, with the same disk and
 network; they differ in their memory only. QEMU is started without libvirt.
 """
 

@@ -17,7 +17,7 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'tools/cloud'))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'tools'))
 
 
 @pytest.fixture(scope='session')
@@ -54,7 +54,7 @@ def block_storage(cloud):
 @pytest.fixture
 def servers(cloud):
     """Names of servers that a test makes; they are deleted at its end."""
-    from powercut import client
+    from demo import client
     names = []
     yield names
     client.delete(*names)
@@ -63,7 +63,7 @@ def servers(cloud):
 @pytest.fixture
 def flavors(cloud):
     """Make flavors; they are deleted at the end of the test."""
-    from powercut import client
+    from demo import client
     names = []
 
     def create(name, *options):

@@ -15,14 +15,14 @@
 import os
 import time
 
+from demo import client
+from demo import guest
 from pocketcloud import graph
 from pocketcloud import host
 from pocketcloud import layout
 from pocketcloud import process
 from pocketcloud import services
 from pocketcloud import tenant
-from powercut import client
-from powercut import guest
 
 from nova_temporality import vpm
 

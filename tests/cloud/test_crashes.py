@@ -59,8 +59,8 @@ def test_daemons_and_qemu_die(servers):
 
 
 def test_spawn_is_cut_off(servers):
+    from demo import client
     from pocketcloud import layout
-    from powercut import client
     from tests.cloud import helpers
     before = set(helpers.regions())
     helpers.create(servers, 'cut-off', '--property', 'persistent=true')
@@ -74,10 +74,10 @@ def test_spawn_is_cut_off(servers):
 
 
 def test_deleted_while_the_host_is_dark(servers):
+    from demo import client
     from pocketcloud import config
     from pocketcloud import host
     from pocketcloud import layout
-    from powercut import client
     from tests.cloud import helpers
     from tests.cloud import test_actions
     actor = test_actions.Actor(servers, metadata={'persistent': 'true'})

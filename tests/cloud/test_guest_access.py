@@ -26,9 +26,9 @@ AGENT = {'hw_qemu_guest_agent': 'yes', 'os_require_quiesce': 'yes'}
 @pytest.fixture(scope='module')
 def equipped(cloud):
     """A persistent server that has a display, a serial port and an agent."""
+    from demo import client
     from pocketcloud import config
     from pocketcloud import tenant
-    from powercut import client
     from tests.cloud import helpers
     from tests.cloud import test_actions
     path = config.FILES['compute.conf']

@@ -43,7 +43,7 @@ def hosts(cloud):
 @pytest.fixture(scope='module')
 def mover(hosts):
     """A persistent server on the first host."""
-    from powercut import client
+    from demo import client
     mover = Mover('mover')
     yield mover
     client.delete('mover')
@@ -52,8 +52,8 @@ def mover(hosts):
 @pytest.fixture
 def local_mover(hosts, mover):
     """The same with its disk on its host's own; the other server is gone."""
+    from demo import client
     from pocketcloud import second
-    from powercut import client
     client.delete('mover')
     second.up(lambda *args: None, shared=False)
     local_mover = Mover('local-mover')
@@ -267,7 +267,7 @@ def test_cold_migration_is_confirmed(mover):
 
 
 def test_live_migration_is_aborted(mover):
-    from powercut import client
+    from demo import client
     before, connection = mover.guest.life(), mover.guest.connection()
     mover.wait_armed(mover.first)
     [qemu] = mover.qemus(mover.first)

@@ -62,10 +62,10 @@ def test_nova_compute_dies_at_the_target(mover):
 
 
 def test_nova_compute_dies_at_the_source(mover):
+    from demo import client
     from pocketcloud import host
     from pocketcloud import services
     from pocketcloud import tenant
-    from powercut import client
     from tests.cloud import helpers
     from tests.cloud import test_actions
     before = mover.guest.life()

@@ -40,10 +40,10 @@ def hold_up(cloud):
 
 
 def test_servers_are_kept_over_a_planned_reboot(servers, flavors, hold_up):
+    from demo import client
+    from demo import guest
     from pocketcloud import host
     from pocketcloud import tenant
-    from powercut import client
-    from powercut import guest
     from tests.cloud import helpers
     flavors('tp.first', '--ram', '256',
             '--property', 'temporality:persistent=true',

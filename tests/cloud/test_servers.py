@@ -21,9 +21,9 @@ from nova_temporality import vpm
 
 
 def test_life_of_a_persistent_server(servers):
+    from demo import client
     from pocketcloud import layout
     from pocketcloud import services
-    from powercut import client
     from tests.cloud import helpers
     helpers.create(servers, 'pvm', '--property', 'persistent=true')
     uuid = client.wait_status('pvm', 'ACTIVE', 120)['id']
@@ -66,7 +66,7 @@ def test_life_of_a_persistent_server(servers):
 
 
 def test_flavor_and_its_validation(servers, flavors):
-    from powercut import client
+    from demo import client
     from tests.cloud import helpers
     flavors('tp.persistent', '--ram', '128',
             '--property', 'temporality:persistent=true')

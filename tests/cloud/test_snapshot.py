@@ -41,7 +41,7 @@ def snapshot(cloud):
 
 
 def test_server_is_what_it_was(servers, snapshot):
-    from powercut import disk_check
+    from demo import disk_check
     from tests.cloud import test_actions
     actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
     before = actor.life()

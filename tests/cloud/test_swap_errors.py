@@ -32,10 +32,10 @@ def _damage(path):
 
 
 def test_damaged_swap_stops_its_server_alone(servers, flavors):
+    from demo import client
+    from demo import guest
     from pocketcloud import host
     from pocketcloud import tenant
-    from powercut import client
-    from powercut import guest
     from tests.cloud import helpers
     flavors('tp.damaged', '--ram', '256', '--property', 'temporality:mrr=30',
             '--property', 'temporality:persistent=true')

@@ -52,8 +52,8 @@ DAMAGES = {'flipped': _flip, 'cut': _cut, 'unmarked': _unmark,
 
 
 def test_damaged_and_old_states(servers, tmp_path):
+    from demo import client
     from pocketcloud import host
-    from powercut import client
     from tests.cloud import helpers
     names = [*DAMAGES, 'sound']
     for name in names:

@@ -14,8 +14,8 @@
 
 
 def test_power_fails_in_the_midst_of_swapping(cloud):
-    from powercut import paged
-    from powercut import timeline
+    from demo import paged
+    from demo import timeline
     from tests.cloud import helpers
     sizes = paged.Sizes(servers=1, memory_mb=320, mrr=30, keys=50000,
                         length=2048)

@@ -21,7 +21,7 @@ import sys
 
 import redis
 
-from powercut import guest
+from demo import guest
 
 TOKEN = 'tempest:token'
 

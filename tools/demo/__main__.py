@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""python -m powercut: the demonstrations."""
+"""python -m demo: the demonstrations."""
 
 import argparse
 import sys
@@ -18,16 +18,16 @@ import sys
 from pocketcloud import graph
 from pocketcloud import layout
 
-from powercut import paged
-from powercut import resident
-from powercut import scenario
-from powercut import timeline
+from demo import paged
+from demo import resident
+from demo import scenario
+from demo import timeline
 
 _END = '\n%s The cloud is still up: make cloud-status; make cloud-down.'
 
 
 def main():
-    parser = argparse.ArgumentParser(prog='powercut', description=__doc__)
+    parser = argparse.ArgumentParser(prog='demo', description=__doc__)
     parser.add_argument('what', choices=('resident', 'paged'), nargs='?',
                         default='resident', help='which servers: with all '
                         'their memory in NVRAM beside a plain one, or with '

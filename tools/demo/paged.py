@@ -15,10 +15,10 @@
 import dataclasses
 import time
 
-from powercut import client
-from powercut import guest
-from powercut import scenario
-from powercut import timeline
+from demo import client
+from demo import guest
+from demo import scenario
+from demo import timeline
 
 FLAVOR = 'tp.paged'
 

@@ -11,11 +11,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-# Sourced by the scripts beside it: the state directory, steps with visible
-# progress, stamps by content hash.
+# Sourced by scripts that install and build: the state directory, steps with
+# visible progress, stamps by content hash.
 
-HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-TOP=$(cd "$HERE/../.." && pwd)
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+APT_ENTRY=$TOP/tools/install/apt_entry.py
 STATE=${STATE:-/var/tmp/temporality}
 MARKER=$STATE/.temporality-state
 VENV=$STATE/venv

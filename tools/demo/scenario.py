@@ -23,8 +23,8 @@ from pocketcloud import host
 from pocketcloud import services
 from pocketcloud import tenant
 
-from powercut import client
-from powercut import guest
+from demo import client
+from demo import guest
 
 POD_SIGNAL = 44
 

@@ -18,7 +18,7 @@ set -eu -o pipefail
 # shellcheck source=/dev/null
 . "$(dirname "$0")/../lib.sh"
 
-SOURCES=$HERE/guest
+SOURCES=$TOP/tools/guest
 DISK_SIZE=448M
 PACKAGES=redis-server,busybox-static,iproute2,e2fsprogs,qemu-guest-agent
 MODULES="virtio_pci virtio_blk ext4 virtio_net virtio_console af_packet button
@@ -40,7 +40,7 @@ get_kernel() {
 make_root() {
     local release entry
     release=$(codename)
-    entry=$(/usr/bin/python3 "$HERE/apt_entry.py" "$release" "$WORK/debian")
+    entry=$(/usr/bin/python3 "$APT_ENTRY" "$release" "$WORK/debian")
     # A proxy, for instance; not for the image.
     apt-config dump Acquire >"$WORK/apt.conf"
     mmdebstrap --mode=root --variant=minbase --include="$PACKAGES" \

@@ -25,8 +25,8 @@ from pocketcloud import layout
 from pocketcloud import services
 from pocketcloud import tenant
 
-from powercut import client
-from powercut import scenario
+from demo import client
+from demo import scenario
 
 
 def _last_outage():

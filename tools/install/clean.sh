@@ -15,7 +15,7 @@
 
 set -eu -o pipefail
 # shellcheck source=/dev/null
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 mounts_below() {
     awk -v state="$STATE/" 'index($2, state) == 1 { print $2 }' \
@@ -29,7 +29,7 @@ if [ ! -e "$STATE" ]; then
 fi
 [ -e "$MARKER" ] || die "$STATE is not a state directory of ours"
 if [ -x "$VENV/bin/python" ]; then
-    PYTHONPATH=$HERE "$VENV/bin/python" -m pocketcloud down
+    PYTHONPATH=$TOP/tools "$VENV/bin/python" -m pocketcloud down
 fi
 mounts_below | xargs -r -n 1 umount
 # Never across a mount: what is mounted still is not ours to remove.

@@ -19,7 +19,7 @@ import time
 
 import redis
 
-from powercut import namespace
+from demo import namespace
 
 _CHUNK = 1000
 _TIMEOUT = 10

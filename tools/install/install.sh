@@ -16,8 +16,9 @@
 
 set -eu -o pipefail
 # shellcheck source=/dev/null
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
+HERE=$TOP/tools/install
 PREFERENCES=/etc/apt/preferences.d/temporality-backports
 POLICY=/usr/sbin/policy-rc.d
 APT_GET=(apt-get -y -q --no-install-recommends
@@ -97,7 +98,7 @@ install_debian_packages() {
 enable_backports() {
     local release
     release=$(codename)
-    /usr/bin/python3 "$HERE/apt_entry.py" "$release-backports" \
+    /usr/bin/python3 "$APT_ENTRY" "$release-backports" \
         /etc/apt/sources.list.d/temporality-backports
     cat >"$PREFERENCES" <<EOF
 Package: src:qemu src:libvirt src:seabios
@@ -109,7 +110,7 @@ EOF
 
 install_backports() {
     local list=$HERE/packages-backports.txt names hash
-    hash=$(content_hash "$list" "$HERE/apt_entry.py")
+    hash=$(content_hash "$list" "$APT_ENTRY")
     if stamped backports "$hash" && [ -z "$(missing "$list")" ]; then
         return
     fi

@@ -12,9 +12,9 @@
 
 """A persistent server beside a plain one."""
 
-from powercut import client
-from powercut import disk_check
-from powercut import scenario
+from demo import client
+from demo import disk_check
+from demo import scenario
 
 PERSISTENT = 'persistent'
 CONTROL = 'control'
