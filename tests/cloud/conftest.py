@@ -54,7 +54,7 @@ def block_storage(cloud):
 @pytest.fixture
 def servers(cloud):
     """Names of servers that a test makes; they are deleted at its end."""
-    from demo import client
+    from pocketcloud import client
     names = []
     yield names
     client.delete(*names)
@@ -63,7 +63,7 @@ def servers(cloud):
 @pytest.fixture
 def flavors(cloud):
     """Make flavors; they are deleted at the end of the test."""
-    from demo import client
+    from pocketcloud import client
     names = []
 
     def create(name, *options):

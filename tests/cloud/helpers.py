@@ -15,9 +15,9 @@
 import os
 import time
 
-from demo import client
-from demo import guest
+from pocketcloud import client
 from pocketcloud import graph
+from pocketcloud import guest
 from pocketcloud import host
 from pocketcloud import layout
 from pocketcloud import process

@@ -20,7 +20,7 @@ import pytest
 @pytest.fixture(scope='module')
 def actor(cloud):
     """A persistent server, for one test after the other."""
-    from demo import client
+    from pocketcloud import client
     names = []
     yield Actor(names, metadata={'persistent': 'true'})
     client.delete(*names)

@@ -59,7 +59,7 @@ def test_daemons_and_qemu_die(servers):
 
 
 def test_spawn_is_cut_off(servers):
-    from demo import client
+    from pocketcloud import client
     from pocketcloud import layout
     from tests.cloud import helpers
     before = set(helpers.regions())
@@ -74,7 +74,7 @@ def test_spawn_is_cut_off(servers):
 
 
 def test_deleted_while_the_host_is_dark(servers):
-    from demo import client
+    from pocketcloud import client
     from pocketcloud import config
     from pocketcloud import host
     from pocketcloud import layout

@@ -26,7 +26,7 @@ AGENT = {'hw_qemu_guest_agent': 'yes', 'os_require_quiesce': 'yes'}
 @pytest.fixture(scope='module')
 def equipped(cloud):
     """A persistent server that has a display, a serial port and an agent."""
-    from demo import client
+    from pocketcloud import client
     from pocketcloud import config
     from pocketcloud import tenant
     from tests.cloud import helpers

@@ -34,16 +34,16 @@ _KEYS = 1000
 @pytest.fixture(scope='module')
 def hosts(cloud):
     """A second host is there."""
-    from pocketcloud import second
-    second.up(lambda *args: None)
+    from pocketcloud import second_host
+    second_host.up(lambda *args: None)
     yield
-    second.down()
+    second_host.down()
 
 
 @pytest.fixture(scope='module')
 def mover(hosts):
     """A persistent server on the first host."""
-    from demo import client
+    from pocketcloud import client
     mover = Mover('mover')
     yield mover
     client.delete('mover')
@@ -52,10 +52,10 @@ def mover(hosts):
 @pytest.fixture
 def local_mover(hosts, mover):
     """The same with its disk on its host's own; the other server is gone."""
-    from demo import client
-    from pocketcloud import second
+    from pocketcloud import client
+    from pocketcloud import second_host
     client.delete('mover')
-    second.up(lambda *args: None, shared=False)
+    second_host.up(lambda *args: None, shared=False)
     local_mover = Mover('local-mover')
     yield local_mover
     client.delete('local-mover')
@@ -267,7 +267,7 @@ def test_cold_migration_is_confirmed(mover):
 
 
 def test_live_migration_is_aborted(mover):
-    from demo import client
+    from pocketcloud import client
     before, connection = mover.guest.life(), mover.guest.connection()
     mover.wait_armed(mover.first)
     [qemu] = mover.qemus(mover.first)

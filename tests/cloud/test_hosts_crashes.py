@@ -62,7 +62,7 @@ def test_nova_compute_dies_at_the_target(mover):
 
 
 def test_nova_compute_dies_at_the_source(mover):
-    from demo import client
+    from pocketcloud import client
     from pocketcloud import host
     from pocketcloud import services
     from pocketcloud import tenant

@@ -14,9 +14,9 @@
 
 
 def test_persistent_server_survives_and_control_does_not(cloud):
-    from demo import client
     from demo import resident
     from demo import timeline
+    from pocketcloud import client
     cut = resident.ResidentPowerCut(5000, timeline.Timeline())
     try:
         cut.run()

@@ -40,8 +40,8 @@ def hold_up(cloud):
 
 
 def test_servers_are_kept_over_a_planned_reboot(servers, flavors, hold_up):
-    from demo import client
-    from demo import guest
+    from pocketcloud import client
+    from pocketcloud import guest
     from pocketcloud import host
     from pocketcloud import tenant
     from tests.cloud import helpers

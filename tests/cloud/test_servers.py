@@ -21,7 +21,7 @@ from nova_temporality import vpm
 
 
 def test_life_of_a_persistent_server(servers):
-    from demo import client
+    from pocketcloud import client
     from pocketcloud import layout
     from pocketcloud import services
     from tests.cloud import helpers
@@ -66,7 +66,7 @@ def test_life_of_a_persistent_server(servers):
 
 
 def test_flavor_and_its_validation(servers, flavors):
-    from demo import client
+    from pocketcloud import client
     from tests.cloud import helpers
     flavors('tp.persistent', '--ram', '128',
             '--property', 'temporality:persistent=true')

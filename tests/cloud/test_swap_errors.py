@@ -32,8 +32,8 @@ def _damage(path):
 
 
 def test_damaged_swap_stops_its_server_alone(servers, flavors):
-    from demo import client
-    from demo import guest
+    from pocketcloud import client
+    from pocketcloud import guest
     from pocketcloud import host
     from pocketcloud import tenant
     from tests.cloud import helpers

@@ -52,7 +52,7 @@ DAMAGES = {'flipped': _flip, 'cut': _cut, 'unmarked': _unmark,
 
 
 def test_damaged_and_old_states(servers, tmp_path):
-    from demo import client
+    from pocketcloud import client
     from pocketcloud import host
     from tests.cloud import helpers
     names = [*DAMAGES, 'sound']

@@ -15,10 +15,10 @@
 import dataclasses
 import time
 
-from demo import client
-from demo import guest
 from demo import scenario
 from demo import timeline
+from pocketcloud import client
+from pocketcloud import guest
 
 FLAVOR = 'tp.paged'
 

@@ -12,9 +12,9 @@
 
 """A persistent server beside a plain one."""
 
-from demo import client
 from demo import disk_check
 from demo import scenario
+from pocketcloud import client
 
 PERSISTENT = 'persistent'
 CONTROL = 'control'

@@ -23,8 +23,8 @@ from pocketcloud import host
 from pocketcloud import services
 from pocketcloud import tenant
 
-from demo import client
-from demo import guest
+from pocketcloud import client
+from pocketcloud import guest
 
 POD_SIGNAL = 44
 

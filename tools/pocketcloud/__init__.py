@@ -22,7 +22,10 @@ service once.  The modules:
 * graph: tasks in parallel, each as soon as what it needs is done
 * database, catalog, tenant: the contents of a usable cloud
 * disk, network, host: a compute host, its power cut and its boot
-* second: another one beside it, for the tests that need two
-* blockstorage, volume_files: Cinder, for those who ask, and its driver
+* second_host, second_host_network: another compute host, for the tests that
+  need two
+* blockstorage, volume_files: Cinder and its driver; started on request
+* client: the openstack client and the operator's command, for users
+* guest, namespace: a server's guest, reached over the network
 * cli: up, down, status
 """

@@ -19,11 +19,11 @@ import re
 import shutil
 import subprocess
 
-from pocketcloud import cables
 from pocketcloud import disk
 from pocketcloud import layout
 from pocketcloud import network
 from pocketcloud import process
+from pocketcloud import second_host_network
 from pocketcloud import service
 from pocketcloud import services
 
@@ -69,7 +69,7 @@ def _remove_network(which):
     if which == layout.FIRST:
         network.remove()
     else:
-        cables.unplug()
+        second_host_network.remove()
 
 
 def power_cut(which=layout.FIRST):
@@ -99,7 +99,7 @@ def tasks(which=layout.FIRST):
     """The boot of a compute host, as tasks for the graph."""
     number = which.number
     # Its daemons see only what was mounted before them.
-    mount_needs = ('cables' + number,)
+    mount_needs = ('host-network' + number,)
     found = {
         'host-disk' + number: (
             mount_needs, functools.partial(disk.mount_host_disk, which)),
@@ -109,7 +109,7 @@ def tasks(which=layout.FIRST):
                           functools.partial(disk.create_pool, which)),
     }
     if which == layout.SECOND:
-        found['cables2'] = (), cables.plug
+        found['host-network2'] = (), second_host_network.create
     for daemon in services.host(which):
         found[daemon.name] = daemon.needs, daemon.start
     return found

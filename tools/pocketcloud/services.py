@@ -17,13 +17,13 @@ import pathlib
 import shutil
 import subprocess
 
-from pocketcloud import cables
 from pocketcloud import catalog
 from pocketcloud import config
 from pocketcloud import database
 from pocketcloud import layout
 from pocketcloud import network
 from pocketcloud import process
+from pocketcloud import second_host_network
 from pocketcloud.service import Service
 
 HERE = pathlib.Path(__file__).parent
@@ -189,17 +189,18 @@ def create_bridges(which):
     if which == layout.SECOND:
         ovs_vsctl(which, '--may-exist', 'add-port', layout.PROVIDER_BRIDGE,
                   'provider')
-    # Either host may have forgotten it, or know the one that was there before.
+    # After a power cut the port may be lost, or may be that of a veth pair
+    # that is gone.
     disconnect_second()
-    if network.link_exists(cables.PROVIDER):
+    if network.link_exists(second_host_network.PROVIDER):
         ovs_vsctl(layout.FIRST, 'add-port', layout.PROVIDER_BRIDGE,
-                  cables.PROVIDER)
+                  second_host_network.PROVIDER)
 
 
 def disconnect_second():
-    """Have the first host forget the second one's cable."""
+    """Remove the second host's port from the first host's bridge."""
     ovs_vsctl(layout.FIRST, '--if-exists', 'del-port',
-              layout.PROVIDER_BRIDGE, cables.PROVIDER)
+              layout.PROVIDER_BRIDGE, second_host_network.PROVIDER)
 
 
 def make_libvirt_directories(which):

@@ -25,8 +25,8 @@ from pocketcloud import layout
 from pocketcloud import services
 from pocketcloud import tenant
 
-from demo import client
 from demo import scenario
+from pocketcloud import client
 
 
 def _last_outage():

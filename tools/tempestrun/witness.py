@@ -21,7 +21,7 @@ import sys
 
 import redis
 
-from demo import guest
+from pocketcloud import guest
 
 TOKEN = 'tempest:token'
 

@@ -19,7 +19,7 @@ import time
 
 import redis
 
-from demo import namespace
+from pocketcloud import namespace
 
 _CHUNK = 1000
 _TIMEOUT = 10

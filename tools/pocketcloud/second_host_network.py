@@ -10,12 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The second host's network namespace, and the cables that lead out of it.
+"""The second host's network namespace, and the veth pairs that lead out of it.
 
-Two hosts need one each, as both have bridges, and taps of one server, of the
-same names. All daemons of the second host run in its own. One cable leads to
-the controller: its ports of 127.0.0.1 are the controller's there. The other
-one connects the hosts' provider bridges, for the servers.
+Both hosts have bridges of the same names, and taps too while a server moves.
+So all daemons of the second host run in a network namespace. One veth pair
+leads to the controller: inside of the namespace the controller's ports on
+127.0.0.1 are reached through it. The other one connects the provider bridges
+of the hosts.
 """
 
 import subprocess
@@ -23,8 +24,8 @@ import subprocess
 from pocketcloud import layout
 from pocketcloud import network
 
-# Their ends at the first host and the controller; at the second one they are
-# called what they are for.
+# Their ends at the first host and the controller. At the second host the ends
+# are called "control" and "provider".
 CONTROL = 'tp-control'
 PROVIDER = 'tp-provider'
 
@@ -36,7 +37,8 @@ link set {control} up
 link set {provider} up
 '''
 
-# Local addresses are looked up first of all, unless told otherwise.
+# The kernel looks up local addresses first. The rules are changed here, so
+# that the route to the controller comes before.
 _SECOND = '''
 link set lo up
 address add {address}/30 dev control
@@ -63,37 +65,37 @@ def _ip(script, *options):
 
 
 def _let_loopback_pass(device, enter):
-    """By default 127.0.0.1 is nothing that another machine may speak to."""
+    """Let packets from and to 127.0.0.1 pass, which Linux drops by default."""
     subprocess.run(
         [*enter, 'sysctl', '-q', '-w'] + [
             'net.ipv4.conf.%s.%s=1' % (device, name)
             for name in ('route_localnet', 'accept_local')], check=True)
 
 
-def _are_plugged():
+def _exists():
     found = subprocess.run(
         ['ip', '-n', layout.SECOND.netns, 'rule', 'show', 'preference', '0'],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    # It is what goes last.
+    # The removal of this rule is the last step of create().
     return found.returncode == 0 and not found.stdout
 
 
-def plug():
-    """Make the namespace and its cables."""
-    if _are_plugged():
-        return 'plugged already'
-    unplug()
+def create():
+    """Create the namespace and its veth pairs."""
+    if _exists():
+        return 'created already'
+    remove()
     subprocess.run(['ip', 'netns', 'add', layout.SECOND.netns], check=True)
     _ip(_FIRST)
     _let_loopback_pass(CONTROL, [])
     _let_loopback_pass('control', ['ip', 'netns', 'exec',
                                    layout.SECOND.netns])
     _ip(_SECOND, '-n', layout.SECOND.netns)
-    return 'plugged'
+    return 'created'
 
 
-def unplug():
-    """Remove the cables and the namespace, with all that is in it."""
+def remove():
+    """Remove the veth pairs and the namespace, with all that is in it."""
     for device in filter(network.link_exists, (CONTROL, PROVIDER)):
         # The kernel removes what is in a namespace later.
         subprocess.run(['ip', 'link', 'delete', device], check=True)
