@@ -2,7 +2,7 @@
 
 export STATE ?= /var/tmp/temporality
 
-CLOUD = PYTHONPATH=tools $(STATE)/venv/bin/python -m pocketcloud
+CLOUD = $(STATE)/venv/bin/python -m pocketcloud
 
 .PHONY: help demo demo-vpm test install native guest kernel cloud-up cloud-down \
 	cloud-status tempest clean crash-explore fuzz bench-fixation \
@@ -27,10 +27,10 @@ help:
 	@echo 'make clean           stop it and remove $(STATE)'
 
 demo: cloud-up
-	@PYTHONPATH=tools $(STATE)/venv/bin/python -m demo
+	@$(STATE)/venv/bin/python -m demo
 
 demo-vpm: cloud-up
-	@PYTHONPATH=tools $(STATE)/venv/bin/python -m demo paged
+	@$(STATE)/venv/bin/python -m demo paged
 
 test: native guest kernel
 	@tools/test.sh
@@ -55,7 +55,7 @@ cloud-status:
 
 # TEMPEST=--plain for ordinary servers, or the beginnings of tests' names
 tempest: cloud-up
-	@PYTHONPATH=tools $(STATE)/venv/bin/python -m tempestrun $(TEMPEST)
+	@$(STATE)/venv/bin/python -m tempestrun $(TEMPEST)
 
 crash-explore: install
 	@$(STATE)/venv/bin/python -m tests.native.explorer

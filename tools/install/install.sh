@@ -166,6 +166,22 @@ install_project() {
     stamp project "$hash"
 }
 
+# Editable: the cloud reads its templates and scripts where they are.
+link_tools() {
+    uv_pip "$VENV" install --no-deps --no-build-isolation \
+        --editable "$TOP/tools"
+}
+
+# What is installed is the path of the sources, so a change of them needs
+# nothing.
+install_tools() {
+    local hash
+    hash=$(content_hash "$TOP/tools/pyproject.toml" "$STAMPS/venv")
+    stamped tools "$hash" && return
+    step tools "making the pocket cloud importable" link_tools
+    stamp tools "$hash"
+}
+
 main() {
     need_root
     state_init
@@ -173,6 +189,7 @@ main() {
     install_backports
     install_venv
     install_project
+    install_tools
     say "everything is installed; the virtual environment is $VENV"
 }
 

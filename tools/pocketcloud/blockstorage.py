@@ -24,8 +24,7 @@ from pocketcloud import services
 from pocketcloud import tenant
 
 CONF = config.FILES['cinder.conf']
-HERE = pathlib.Path(__file__).parent
-DRIVER = HERE / 'volume_files.py'
+DRIVER = pathlib.Path(__file__).with_name('volume_files.py')
 
 TYPE = 'files'
 # Several servers may have a volume of this one at the same time.
@@ -51,8 +50,7 @@ def table():
         service.Service(
             'cinder-volume', 'controller', needs=needs,
             command=services.with_files('cinder-volume', CONF),
-            env={'PYTHONPATH': str(HERE.parent)}, files=(CONF, DRIVER),
-            queue='cinder-volume.%s@%s' % (
+            files=(CONF, DRIVER), queue='cinder-volume.%s@%s' % (
                 layout.FIRST.name, TYPE)),
     ]
 

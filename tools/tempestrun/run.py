@@ -21,7 +21,6 @@ from pocketcloud import layout
 
 from tempestrun import workspace
 
-TOOLS = pathlib.Path(__file__).parents[1]
 EXCLUDE = pathlib.Path(__file__).parent / 'exclude.txt'
 
 OURS = 'nova_temporality.tempest_plugin.'
@@ -45,10 +44,9 @@ def run(prefixes, persistent=True, say=print):
                                    for prefix in prefixes)]
     if persistent:
         command += ['--exclude-list', EXCLUDE]
-    # STATE and the path are for the commands that our tests call. What
-    # tempest asked the cloud is in its log, and need not be printed.
+    # STATE is for the commands that our tests call. What tempest asked the
+    # cloud is in its log, and need not be printed.
     environment = layout.environment(STATE=str(layout.STATE),
-                                     PYTHONPATH=str(TOOLS),
                                      OS_LOG_CAPTURE='0')
     totals = {}
     with subprocess.Popen(command, cwd=workspace.DIRECTORY, env=environment,
