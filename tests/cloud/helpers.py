@@ -13,6 +13,7 @@
 """What the tests in the cloud do again and again."""
 
 import os
+import subprocess
 import time
 
 from pocketcloud import client
@@ -170,3 +171,11 @@ def kill_nova_compute(which=layout.FIRST):
 def boot(which=layout.FIRST):
     """Boot a compute host."""
     graph.run(host.tasks(which), lambda *args: None)
+
+
+def nova_manage(*args):
+    """Run ``nova-manage placement``; return its exit code."""
+    return subprocess.run(
+        [*services.with_files('nova-manage', services.NOVA_CONF,
+                              services.NOVA_DB_CONF), 'placement', *args],
+        env=layout.environment(), check=False).returncode

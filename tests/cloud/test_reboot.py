@@ -14,10 +14,17 @@
 
 import pytest
 
+from pocketcloud import client
+from pocketcloud import config
+from pocketcloud import guest
+from pocketcloud import host
+from pocketcloud import tenant
+
+from tests.cloud import helpers
+
 
 def _inventory():
     """Of the host's NVRAM, in Placement."""
-    from tests.cloud import helpers
     return helpers.placement('/resource_providers/%s/inventories'
                              % helpers.node().id)[
         'inventories']['CUSTOM_NVRAM_MB']
@@ -26,9 +33,6 @@ def _inventory():
 @pytest.fixture
 def hold_up(cloud):
     """Give the host another hold-up time, from its next start on."""
-    from pocketcloud import config
-    from tests.cloud import helpers
-
     def change(milliseconds):
         path = config.FILES['temporality.conf']
         path.write_text(path.read_text().replace(
@@ -40,11 +44,6 @@ def hold_up(cloud):
 
 
 def test_servers_are_kept_over_a_planned_reboot(servers, flavors, hold_up):
-    from pocketcloud import client
-    from pocketcloud import guest
-    from pocketcloud import host
-    from pocketcloud import tenant
-    from tests.cloud import helpers
     flavors('tp.first', '--ram', '256',
             '--property', 'temporality:persistent=true',
             '--property', 'temporality:priority=90')

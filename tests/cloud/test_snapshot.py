@@ -12,17 +12,21 @@
 
 """A server is put back to what it was, by the operator's command."""
 
+import shutil
+import subprocess
+
 import pytest
+
+from demo import disk_check
+from pocketcloud import config
+from pocketcloud import layout
+
+from tests.cloud import actors
 
 
 @pytest.fixture
 def snapshot(cloud):
     """Run ``temporality snapshot``; return what it says."""
-    import shutil
-    import subprocess
-
-    from pocketcloud import config
-    from pocketcloud import layout
     directory = layout.HOST_DISK / 'snapshots'
 
     def run(action, *args, nova=False, ok=True):
@@ -41,9 +45,7 @@ def snapshot(cloud):
 
 
 def test_server_is_what_it_was(servers, snapshot):
-    from demo import disk_check
-    from tests.cloud import test_actions
-    actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
+    actor = actors.Actor(servers, metadata={'persistent': 'true'})
     before = actor.life()
     actor.wait_armed()
 

@@ -16,6 +16,13 @@ import os
 
 import redis
 
+from pocketcloud import client
+from pocketcloud import guest
+from pocketcloud import host
+from pocketcloud import tenant
+
+from tests.cloud import helpers
+
 KEYS = 50000
 LENGTH = 2048
 
@@ -32,11 +39,6 @@ def _damage(path):
 
 
 def test_damaged_swap_stops_its_server_alone(servers, flavors):
-    from pocketcloud import client
-    from pocketcloud import guest
-    from pocketcloud import host
-    from pocketcloud import tenant
-    from tests.cloud import helpers
     flavors('tp.damaged', '--ram', '256', '--property', 'temporality:mrr=30',
             '--property', 'temporality:persistent=true')
     helpers.create(servers, 'damaged', flavor='tp.damaged')

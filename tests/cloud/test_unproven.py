@@ -16,6 +16,11 @@ import os
 import re
 import shutil
 
+from pocketcloud import client
+from pocketcloud import host
+
+from tests.cloud import helpers
+
 REASONS = {
     'flipped': 'checksum',
     'cut': 'bytes',
@@ -52,9 +57,6 @@ DAMAGES = {'flipped': _flip, 'cut': _cut, 'unmarked': _unmark,
 
 
 def test_damaged_and_old_states(servers, tmp_path):
-    from pocketcloud import client
-    from pocketcloud import host
-    from tests.cloud import helpers
     names = [*DAMAGES, 'sound']
     for name in names:
         helpers.create(servers, name, '--property', 'persistent=true')
