@@ -28,16 +28,7 @@ say() {
 
 lint() {
     say "linters"
-    flake8
-    mypy
-    doc8 README.rst pod/README.rst doc/source releasenotes
-    git ls-files '*.sh' .ci/run tools/guest/init \
-        tools/guest/initramfs-init tools/guest/dhcp-event \
-        tools/guest/power-button |
-        xargs shellcheck -x -S warning
-    shellcheck -x -S warning devstack/*
-    bashate devstack/* tests/devstack/harness.sh
-    reno -q lint
+    tools/lint.sh
 }
 
 # The sample must be what the options say.

@@ -18,21 +18,23 @@ set -eu -o pipefail
 # shellcheck source=/dev/null
 . "$(dirname "$0")/../lib.sh"
 
-HERE=$TOP/tools/install
+REQUIREMENTS=$TOP/tools/install/requirements.txt
 PREFERENCES=/etc/apt/preferences.d/temporality-backports
 POLICY=/usr/sbin/policy-rc.d
 APT_GET=(apt-get -y -q --no-install-recommends
          -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
 export DEBIAN_FRONTEND=noninteractive
 
-names_in() {
-    sed -e 's/#.*//' -e '/^\s*$/d' "$1"
+# packages SELECTORS: the names in bindep.txt that have exactly these in
+# brackets.
+packages() {
+    sed -n "s/^\([^# ]*\) \[$1\]\$/\1/p" "$TOP/bindep.txt"
 }
 
-# Print those of the packages in a list file that are not installed.
+# Print those of these packages that are not installed.
 missing() {
     local name
-    names_in "$1" | while read -r name; do
+    packages "$1" | while read -r name; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" \
             = installed ] || echo "$name"
     done
@@ -87,7 +89,7 @@ update_once() {
 
 install_debian_packages() {
     local names
-    mapfile -t names < <(missing "$HERE/packages-debian.txt")
+    mapfile -t names < <(missing platform:dpkg)
     [ ${#names[@]} != 0 ] || return 0
     update_once
     step apt-debian "installing ${#names[@]} Debian packages" \
@@ -109,13 +111,14 @@ EOF
 }
 
 install_backports() {
-    local list=$HERE/packages-backports.txt names hash
-    hash=$(content_hash "$list" "$APT_ENTRY")
-    if stamped backports "$hash" && [ -z "$(missing "$list")" ]; then
+    local names hash
+    hash=$(content_hash "$APT_ENTRY")
+    if stamped backports "$hash" &&
+        [ -z "$(missing 'platform:dpkg backports')" ]; then
         return
     fi
     step backports "enabling backports" enable_backports
-    mapfile -t names < <(names_in "$list")
+    mapfile -t names < <(packages 'platform:dpkg backports')
     step apt-backports "installing QEMU and libvirt from backports" \
         apt_install "${names[@]}"
     stamp backports "$hash"
@@ -130,12 +133,12 @@ make_venv() {
 
 install_requirements() {
     uv_pip "$VENV" install --compile-bytecode -c "$TOP/constraints.txt" \
-        -r "$HERE/requirements.txt" -r "$TOP/test-requirements.txt"
+        -r "$REQUIREMENTS" -r "$TOP/test-requirements.txt"
 }
 
 install_venv() {
     local hash
-    hash=$(content_hash "$TOP/constraints.txt" "$HERE/requirements.txt" \
+    hash=$(content_hash "$TOP/constraints.txt" "$REQUIREMENTS" \
         "$TOP/test-requirements.txt")
     if stamped venv "$hash" && [ -x "$VENV/bin/python" ]; then
         return
