@@ -12,7 +12,9 @@
 
 """What the tests in the cloud do again and again."""
 
+import contextlib
 import os
+import pathlib
 import subprocess
 import time
 
@@ -143,8 +145,10 @@ def qemu_pids(region, which=layout.FIRST):
     """The pids of the QEMUs that have a region for memory."""
     pids = []
     for pid in host.qemus(which):
-        with open('/proc/%d/cmdline' % pid) as command:
-            if region.ram_path in command.read():
+        # It may have ended meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            command = pathlib.Path('/proc/%d/cmdline' % pid).read_text()
+            if region.ram_path in command:
                 pids.append(pid)
     return pids
 

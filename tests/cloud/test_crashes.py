@@ -55,7 +55,7 @@ def test_daemons_and_qemu_die(servers):
     # deleted while nova-compute dies, at whatever moment
     server = actor.compute.get_server(actor.id)
     actor.compute.delete_server(server)
-    helpers.wait(lambda: actor.qemus() == [] if actor.region else True)
+    helpers.wait(lambda: helpers.qemu_pids(region) == [])
     helpers.kill_nova_compute().start()
     actor.compute.wait_for_delete(server)
     helpers.wait(lambda: actor.region is None)
@@ -115,11 +115,11 @@ def test_recovery_is_cut_off_and_waits_for_the_controller(servers):
     [conductor] = [one for one in services.controller()
                    if one.name == 'nova-conductor']
     conductor.stop()
+    log = services.of_host('nova-compute').log
+    logged = log.stat().st_size
     boot = threading.Thread(target=helpers.boot)
     boot.start()
     try:
-        log = services.of_host('nova-compute').log
-        logged = log.stat().st_size
         helpers.wait(lambda: 'nova-conductor' in log.read_text()[logged:])
         # Only Nova knows whether the server is still this host's.
         assert actor.qemus() == []

@@ -66,7 +66,7 @@ def test_servers_are_kept_over_a_planned_reboot(servers, flavors, hold_up):
     assert [(pvm['Result'], pvm['Ended']) for pvm in report] == (
         2 * [('fixated', True)]), report
     # libvirt has nobody to shut down or save, once it has noticed
-    helpers.wait(lambda: not host.domains(), 10)
+    helpers.wait(lambda: not host.domains())
     assert 'guests: 0 turned off' in list(host.shut_down())
     hold_up(1)
     helpers.boot()

@@ -22,6 +22,7 @@ from pocketcloud import config
 from pocketcloud import layout
 
 from tests.cloud import actors
+from tests.cloud import helpers
 
 
 @pytest.fixture
@@ -51,7 +52,10 @@ def test_server_is_what_it_was(servers, snapshot):
 
     snapshot('create', actor.id, '--name', 'one', nova=True)
 
+    made = actor.life()
     actor.wait_armed()
+    # The number is told after it was written, so the disk may be one ahead.
+    helpers.wait(lambda: actor.life().fsync > made.fsync + 1)
     after = actor.life()
     assert after.boot_id == before.boot_id
     assert after.fsync > before.fsync
