@@ -28,9 +28,9 @@ from hypothesis import strategies as st
 import pytest
 
 from nova_temporality import vpm
+from tests.framework import hosts
 from tests.framework import machine
 from tests.framework import upsd
-from tests.functional import conftest
 
 # Short, so that the interesting instants are near to each other.
 GRACE_MS = 20
@@ -154,8 +154,8 @@ def test_every_interleaving_ends_well(nvram_of_module, steps, cut):
     with vpm.Pool.create(os.path.join(directory, 'pool'),
                          total_size=64 << 20, state_size=4 << 20,
                          descriptors=2, uid_base=0) as pool:
-        site = Site(conftest.Host(pool, os.path.join(directory, 'run'),
-                                  pathlib.Path(directory)))
+        site = Site(hosts.Host(pool, os.path.join(directory, 'run'),
+                               pathlib.Path(directory)))
         try:
             for step in steps:
                 site.step(step)
