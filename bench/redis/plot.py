@@ -12,7 +12,7 @@
 
 """Draws the papers' figures 4 and 5 from what was measured.
 
-Run as "python -m bench.redis.picture DIRECTORY", after all parts; the
+Run as "python -m bench.redis.plot DIRECTORY", after all parts; the
 directory is that of --disk.
 """
 
@@ -26,7 +26,7 @@ matplotlib.rcParams['svg.hashsalt'] = 'temporality'
 
 from matplotlib import pyplot  # noqa: E402
 
-from bench.redis import kept  # noqa: E402
+from bench.redis import results  # noqa: E402
 
 _STATIC = pathlib.Path(__file__).parents[2] / 'doc' / 'source' / '_static'
 
@@ -40,9 +40,9 @@ def _mrr(key):
     return int(key.rsplit('mrr', 1)[1])
 
 
-def _of(results, what):
+def _of(measured, what):
     """Return pairs of MRR and what was found, the largest MRR first."""
-    return sorted(((_mrr(key), found) for key, found in results.items()
+    return sorted(((_mrr(key), found) for key, found in measured.items()
                    if key.rsplit('_mrr', 1)[0] == what), reverse=True)
 
 
@@ -92,6 +92,6 @@ def faults(found, path):
 
 
 if __name__ == '__main__':
-    by_key, over_time = kept.read(sys.argv[1])
+    by_key, over_time = results.read(sys.argv[1])
     throughput(by_key, _STATIC / 'redis-throughput.svg')
     faults(over_time, _STATIC / 'redis-faults.svg')

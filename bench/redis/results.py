@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What was measured, kept in a file: figures need several parts."""
+"""The results of all parts, in a file: a figure needs several of them."""
 
 import json
 import pathlib
