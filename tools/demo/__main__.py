@@ -39,18 +39,18 @@ def main():
     layout.require_state()
     print('The NVDIMM is emulated by a tmpfs (%s); all else is real.'
           % layout.NVRAM)
-    story = timeline.Timeline(lambda line: print(line, flush=True))
+    events = timeline.Timeline(lambda line: print(line, flush=True))
     if args.what == 'paged':
-        cut = paged.PagedPowerCut(paged.DEMONSTRATION, story)
+        cut = paged.PagedPowerCut(paged.DEMONSTRATION, events)
         end = 'All servers survived, with more memory than there is NVRAM.'
     else:
-        cut = resident.ResidentPowerCut(args.keys, story)
+        cut = resident.ResidentPowerCut(args.keys, events)
         end = 'The persistent server survived.'
     try:
         cut.run()
     except (scenario.Failed, RuntimeError, OSError, graph.Failed) as exc:
         sys.exit('\nFAILED: %s\nThe logs are in %s.' % (exc, layout.LOG))
-    story.tell()
+    events.print_all()
     print()
     print('\n'.join(timeline.table(
         ['', *[server.name for server in cut.servers]],

@@ -20,7 +20,7 @@ import tempfile
 
 from pocketcloud import layout
 
-# e2fsck(8): 0 is clean, 1 is what replaying the journal counts as
+# e2fsck(8): 0 is clean, 1 is returned when the journal was replayed
 _AFTER_REPLAY = (0, 1)
 
 

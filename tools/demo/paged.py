@@ -27,7 +27,7 @@ MIB = 1 << 20
 _COLUMNS = ('Size', 'NVRAM', 'In Memory', 'In Swap', 'MRR', 'Faults/s',
             'Swap-ins', 'Swap-outs')
 
-# Seconds in which every server has to swap pages in and out.
+# Seconds within which every server must have swapped pages in and out.
 _SWAP_PATIENCE = 60
 
 
@@ -65,11 +65,11 @@ class PagedPowerCut(scenario.Scenario):
     :param sizes: Sizes
     """
 
-    def __init__(self, sizes, story):
+    def __init__(self, sizes, events):
         super().__init__(
             [scenario.Server('paged-%d' % number, flavor=FLAVOR)
              for number in range(1, sizes.servers + 1)],
-            sizes.keys, sizes.length, story)
+            sizes.keys, sizes.length, events)
         self._sizes = sizes
         self.regions_before = None
         self.regions_after = None
@@ -96,9 +96,9 @@ class PagedPowerCut(scenario.Scenario):
         super()._work()
         for server in self.servers:
             guest.Swapper(server.guest, self._keys)
-        self._note('each Redis is read and written all over, for ever')
+        self._note('all keys of each Redis are read and written without end')
 
-    def _look_before(self):
+    def _check_before(self):
         self._check_armed()
         before = self._memory()
         self._wait_swapping(before)
@@ -150,8 +150,8 @@ class PagedPowerCut(scenario.Scenario):
                  for name, row in regions.items()]):
             self._note('  ' + line)
 
-    def _look_after(self):
-        # Before anybody has touched much of it.
+    def _check_after(self):
+        # Before a client has touched much of it.
         found = self._memory()
         self._reconnect()
         for server in self.servers:

@@ -25,18 +25,18 @@ _VALUE_LENGTH = 64
 class ResidentPowerCut(scenario.Scenario):
     """One server survives the power cut, the other one does not."""
 
-    def __init__(self, keys, story):
+    def __init__(self, keys, events):
         self.persistent = scenario.Server(PERSISTENT, '--property',
                                           'persistent=true')
         self.control = scenario.Server(CONTROL, persistent=False)
         super().__init__([self.persistent, self.control], keys,
-                         _VALUE_LENGTH, story)
+                         _VALUE_LENGTH, events)
 
-    def _look_before(self):
+    def _check_before(self):
         self._count_before()
         self._check_armed()
 
-    def _look_after(self):
+    def _check_after(self):
         self._reconnect()
         self._check_survived(self.persistent)
         self._check_control()

@@ -28,7 +28,7 @@ from pocketcloud import guest
 
 POD_SIGNAL = 44
 
-# Seconds; guests are emulated, and slow.
+# Seconds; the guests' CPUs are emulated and slow.
 CREATE_PATIENCE = 120
 BOOT_PATIENCE = 120
 ANSWER_PATIENCE = 30
@@ -78,22 +78,22 @@ class Server:
 
 
 class Scenario:
-    """A power cut and its servers; call run(), then read summary().
+    """A power cut and its servers; call run(), then summary_rows().
 
     Subclasses say which servers, what they do and what has to become of them.
 
     :param servers: list of Server
     :param keys: how many keys each Redis is filled with
     :param length: characters of a value
-    :param story: timeline.Timeline
+    :param events: timeline.Timeline
     """
 
-    def __init__(self, servers, keys, length, story):
+    def __init__(self, servers, keys, length, events):
         self.servers = servers
         self._keys = keys
         self._length = length
-        self._story = story
-        self._note = story.note
+        self._events = events
+        self._note = events.note
         self._outage = None
 
     @property
@@ -101,33 +101,33 @@ class Scenario:
         return [server for server in self.servers if server.persistent]
 
     def run(self):
-        """Do it all; raises Failed at the first claim that does not hold."""
-        self._story.chapter('%d servers' % len(self.servers))
+        """Run the scenario; raises Failed at a claim that does not hold."""
+        self._events.section('%d servers' % len(self.servers))
         self._create()
         self._fill()
         self._work()
-        self._look_before()
-        self._story.chapter('The power fails')
+        self._check_before()
+        self._events.section('The power fails')
         self._fixate()
         self._note(host.power_cut())
-        self._story.chapter('The power is back')
+        self._events.section('The power is back')
         self._boot()
-        self._story.chapter('What is left')
-        self._look_after()
+        self._events.section('What is left')
+        self._check_after()
 
     def _work(self):
-        """Have the servers do what the power cut interrupts."""
+        """Start the work that the power cut interrupts."""
         for server in self.servers:
             server.writer = guest.Writer(server.guest)
         self._note('a steady writer for each has started; the guests write '
                    'files with fsync, too')
         time.sleep(3)
 
-    def _look_before(self):
+    def _check_before(self):
         """Check that all is as it should be when the power fails."""
         raise NotImplementedError
 
-    def _look_after(self):
+    def _check_after(self):
         """Check what has become of the servers."""
         raise NotImplementedError
 
@@ -197,7 +197,7 @@ class Scenario:
         notifier = services.of_host('notifier')
         self._note('power outage detected: real-time signal %d to the '
                    'notifier' % POD_SIGNAL)
-        self._story.power_fails()
+        self._events.power_fails()
         sent = time.time()
         os.kill(notifier.record.read().pid, POD_SIGNAL)
         self._outage = self._acknowledged(sent)
@@ -265,7 +265,7 @@ class Scenario:
               server.keys_after == self._keys, server.keys_after)
         number = server.guest.read(guest.Writer.KEY)
         acknowledged = server.writer.acknowledged
-        # the last one may have been stored without anybody hearing of it
+        # The last one may have been stored, and its reply lost.
         check('the last acknowledged write is there',
               number in (acknowledged, acknowledged + 1),
               (acknowledged, number))
@@ -303,10 +303,10 @@ class Scenario:
         check('nova-compute logged the recovery', lines)
         return _RECOVERED.search(lines[-1])
 
-    # -- what came out -----------------------------------------------------
+    # -- results -----------------------------------------------------------
 
     def summary_rows(self):
-        """What came out: lists of a name and a value for each server."""
+        """Results: lists of a name and a value for each server."""
         def row(name, describe):
             return [name] + [describe(server) for server in self.servers]
 

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The story of a power cut, for people."""
+"""The events of a power cut, with their times."""
 
 import time
 
@@ -18,7 +18,7 @@ WIDTH = 78
 
 
 class Timeline:
-    """Notes what happens, prints it at once, and tells it again at the end.
+    """Notes events, prints them at once, and prints them again at the end.
 
     :param say: prints a line
     """
@@ -29,8 +29,8 @@ class Timeline:
         self._events = []
         self._zero = self._began
 
-    def chapter(self, title):
-        """Begin a new part."""
+    def section(self, title):
+        """Begin a new section."""
         self._heading(title)
         self._events.append((None, title))
 
@@ -39,18 +39,18 @@ class Timeline:
         self._say('== %s %s' % (title, '=' * (WIDTH - 4 - len(title))))
 
     def note(self, text, when=None):
-        """Something happened, now or at a given time.time()."""
+        """Note an event of now, or of a given time.time()."""
         when = when or time.time()
         self._events.append((when, text))
         self._say('   %7.1f s  %s' % (when - self._began, text))
 
     def power_fails(self):
-        """From now on time counts from here."""
+        """Note that all times shall be relative to this moment."""
         self._zero = time.time()
 
-    def tell(self):
-        """Print the whole story, in seconds before and after the cut."""
-        self._heading('The whole story, in seconds from the power failure')
+    def print_all(self):
+        """Print all events, in seconds before and after the cut."""
+        self._heading('All events, in seconds from the power failure')
         for when, text in self._events:
             if when is None:
                 self._say('')

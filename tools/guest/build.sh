@@ -41,7 +41,7 @@ make_root() {
     local release entry
     release=$(codename)
     entry=$(/usr/bin/python3 "$APT_ENTRY" "$release" "$WORK/debian")
-    # A proxy, for instance; not for the image.
+    # The machine's settings, such as a proxy; removed from the image below.
     apt-config dump Acquire >"$WORK/apt.conf"
     mmdebstrap --mode=root --variant=minbase --include="$PACKAGES" \
         --aptopt="$WORK/apt.conf" \

@@ -12,7 +12,7 @@
  * under the License.
  */
 
-/* witness.c -- the guest's witness of what it lived through
+/* witness.c -- proves from outside what the guest has written, and since when
  *
  * Appends a counter to a file, five times a second, with fsync, and reports
  * through the Redis of the guest, once fsync has returned, how far it got

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Cinder, which comes up for those who ask for it, and not with the rest."""
+"""Cinder, which is started on request, and not with the rest."""
 
 import pathlib
 
@@ -56,7 +56,7 @@ def table():
 
 
 def known():
-    """Those of them that were started, and not stopped since."""
+    """The services that were started and not stopped since."""
     return [one for one in table() if one.record.path.exists()]
 
 
@@ -80,7 +80,7 @@ def _create_types():
 
 
 def is_registered():
-    """Was it ever brought up?  From then on Nova asks it for every server."""
+    """Was it ever started?  From then on Nova needs it for every server."""
     return database.stamp('cinder-catalog').exists()
 
 

@@ -41,7 +41,7 @@ def report(name, seconds, result):
 
 
 def tasks():
-    """Everything there is to do, as tasks for the graph."""
+    """All that brings the cloud up, as tasks for the graph."""
     found = {
         'catalog': (('keystone',), database.once('catalog', catalog.create)),
     }
@@ -57,7 +57,7 @@ def up():
     """Bring up or repair the cloud."""
     for path in (layout.LOG, layout.STAMPS, layout.HOST_RUN):
         path.mkdir(exist_ok=True)
-    # Databases, keys and images: nothing for other users of the machine.
+    # Databases, keys and images are not for other users of the machine.
     layout.CONTROLLER.mkdir(0o700, exist_ok=True)
     config.render()
     graph.run(tasks(), report)

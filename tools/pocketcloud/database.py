@@ -121,7 +121,7 @@ def create_cell1():
 
 
 def sync_nova_cells():
-    """The schema once; cell0 gets a copy, which is far quicker."""
+    """Create the schema of cell1, and copy it to cell0, which is faster."""
     nova_manage('nova-db', 'db', 'sync', '--local_cell')
     client = '--no-defaults', '-uroot', '-S', str(SOCKET)
     dump = subprocess.run(['mariadb-dump', *client, 'nova_cell1'],

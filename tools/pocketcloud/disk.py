@@ -60,7 +60,7 @@ def mount_host_disk(host=layout.FIRST):
 
 
 def sync_host_disk(host=layout.FIRST):
-    """Write out everything, as a host does that has been up for a while."""
+    """Write out everything, as happens on a host that has run for a while."""
     descriptor = os.open(host.disk, os.O_RDONLY)
     try:
         os.sync()
@@ -70,7 +70,7 @@ def sync_host_disk(host=layout.FIRST):
 
 
 def cut_host_disk(host=layout.FIRST):
-    """Stop the file system dead: what is not written is lost."""
+    """Shut the file system down: what is not written is lost."""
     descriptor = os.open(host.disk, os.O_RDONLY)
     try:
         # Never that of the machine itself.
@@ -96,7 +96,7 @@ def unmount(path, patience=20):
 
 
 def _unmount_in_namespaces(path):
-    """Unmount it where the other host's daemons have got copies of it."""
+    """Unmount it in the mount namespaces of the other host's daemons."""
     seen = {os.readlink('/proc/self/ns/mnt')}
     for pid in process.all_pids():
         try:

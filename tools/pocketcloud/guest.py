@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What the world outside knows of a guest: its Redis, over the network."""
+"""A guest as its clients see it: its Redis, over the network."""
 
 import dataclasses
 import hashlib
@@ -26,7 +26,7 @@ _TIMEOUT = 10
 
 
 class _Connection(redis.Connection):
-    """A connection from within the network of the servers."""
+    """A connection that is made inside the network of the servers."""
 
     def __init__(self, netns, **kwargs):
         self._netns = netns
@@ -38,7 +38,7 @@ class _Connection(redis.Connection):
 
 @dataclasses.dataclass(frozen=True)
 class Life:
-    """Who a guest says it is.
+    """What a guest says of itself.
 
     :ivar boot_id: of its kernel; a new one with every boot
     :ivar uptime: seconds
@@ -51,7 +51,7 @@ class Life:
 
 
 def value(key, length=64):
-    """The value that belongs to a key; any other one is wrong."""
+    """The value that a key must have."""
     return hashlib.shake_128(key.encode()).hexdigest(length // 2)
 
 
@@ -91,12 +91,12 @@ class Guest:
         return Life(boot_id, float(uptime), int(fsync))
 
     def clock(self):
-        """What the guest takes for the time; seconds since the epoch."""
+        """The guest's clock; seconds since the epoch."""
         seconds, microseconds = self._redis.time()
         return seconds + microseconds / 1e6
 
     def connection(self):
-        """What its Redis calls this connection; no other has that number."""
+        """The id of this connection in Redis; no other one gets the same."""
         return self._redis.client_id()
 
     def fill(self, count):
@@ -131,7 +131,7 @@ def _keys(start, stop):
 
 
 class Writer:
-    """Writes increasing numbers steadily until nobody answers any more."""
+    """Writes increasing numbers steadily until Redis does not answer."""
 
     KEY = 'writer'
 
@@ -157,7 +157,7 @@ class Writer:
 
 
 class Swapper:
-    """Reads and writes all keys until nobody answers any more.
+    """Reads and writes all keys until Redis does not answer.
 
     A value that is wrong at that time is noticed when the keys are counted.
     """

@@ -49,7 +49,10 @@ def qemus(which=layout.FIRST):
 
 
 def kill_everything(which=layout.FIRST):
-    """SIGKILL every process of the host, the watchers before the watched."""
+    """SIGKILL every process of the host.
+
+    Services that watch others come first, so that they do not react.
+    """
     guests = qemus(which)
     victims = []
     for daemon in reversed(services.host(which)):
@@ -98,7 +101,7 @@ def power_cut(which=layout.FIRST):
 def tasks(which=layout.FIRST):
     """The boot of a compute host, as tasks for the graph."""
     number = which.number
-    # Its daemons see only what was mounted before them.
+    # Daemons in a namespace see only what was mounted before they started.
     mount_needs = ('host-network' + number,)
     found = {
         'host-disk' + number: (
@@ -150,7 +153,7 @@ def slow_migrations_down(uuid, which=layout.FIRST):
 
 
 def destroy_domains(which):
-    """Turn off the guests, as a host does that is shut down without care."""
+    """Destroy the guests, as a host does that is shut down without asking."""
     # One whose QEMU has just ended cannot be destroyed any more.
     destroyed = [_virsh(which, 'destroy', name).returncode == 0
                  for name in domains(which)]
@@ -162,7 +165,10 @@ def destroy_domains(which):
 
 
 def stop_observers(which=layout.FIRST):
-    """Stop what would take note of the end of the rest; yield the same."""
+    """Stop what reports to Nova and Neutron; yield what was done.
+
+    They must not see that guests and devices of the host end.
+    """
     yield from service.stop_all(
         [daemon for daemon in services.host(which) if daemon.name in
          [name + which.number for name in

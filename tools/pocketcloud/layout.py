@@ -28,7 +28,7 @@ SECOND_NAMESPACE = pathlib.Path(__file__).parent / 'second-namespace.sh'
 ADDRESS = '127.0.0.1'
 REGION = 'RegionOne'
 
-# Below the ports that the kernel gives to outgoing connections.
+# Smaller numbers than the kernel gives to outgoing connections.
 PORTS = {
     'mariadb': 27306,
     'epmd': 27369,
@@ -52,13 +52,14 @@ CONTROLLER = STATE / 'controller'
 # Entered by the servers' QEMUs, each to its own volumes.
 VOLUMES = STATE / 'volumes'
 
-# Storage that all compute hosts see, and no power cut concerns: where the
-# servers' disks are as long as there are two hosts.
+# Storage that all compute hosts see and that no power cut concerns. The
+# servers' disks are here while there are two hosts.
 SHARED = STATE / 'shared'
 # Where each host has its own disk, by a link: the path of a server's disk must
 # be the same on the host that it is migrated to.
 OWN = STATE / 'own'
-# How one host's libvirt finds that of another: links, by the hosts' addresses.
+# One host's libvirt finds that of another by these links, which are called
+# like the hosts' addresses.
 LIBVIRT_SOCKETS = STATE / 'libvirt-sockets'
 
 
@@ -112,7 +113,7 @@ class Host:
 
     @property
     def nvram(self):
-        """What survives."""
+        """What a power cut does not lose."""
         return STATE / ('nvram' + self.number)
 
     @property
@@ -147,33 +148,33 @@ class Host:
 
     @property
     def environment(self):
-        """By which commands find its Open vSwitch and no other."""
+        """Environment variables by which commands find its Open vSwitch."""
         return {'OVS_RUNDIR': str(self.openvswitch_run),
                 'OVS_LOGDIR': str(LOG),
                 'OVS_DBDIR': str(self.openvswitch_database.parent)}
 
     @property
     def own(self):
-        """What it has at OWN."""
+        """The directory that it has at OWN."""
         return OWN.with_name(OWN.name + self.number)
 
     @property
     def enter(self):
-        """What its daemons' command lines begin with."""
+        """The beginning of its daemons' command lines."""
         return ['sh', SECOND_NAMESPACE, self.netns, self.own,
                 OWN] if self.netns else []
 
 
 FIRST = Host('pocket', '', '12G', os.environ.get('NVRAM_SIZE', '3g'),
              1900000000)
-# For tests of what takes two hosts; not there otherwise.  Link-local
-# addresses, so that nobody routes them.
+# For tests that need two hosts; it does not exist otherwise. The addresses are
+# link-local, so that nobody routes them.
 SECOND = Host('pocket2', '2', '4G', '2g', 1900100000, address='169.254.77.2',
               netns='temporality2', concurrency='eventlet')
 # Where the second host finds the controller.
 CONTROLLER_ADDRESS = '169.254.77.1'
 
-# Those of the first host, which is the one that is meant by default.
+# Those of the first host, which is the default everywhere.
 HOST_DISK = FIRST.disk
 HOST_RUN = FIRST.run
 NVRAM = FIRST.nvram
@@ -188,7 +189,7 @@ COMPUTE_DRIVER = os.environ.get('COMPUTE_DRIVER',
 
 
 def require_state():
-    """Leave with an explanation unless STATE is a state directory of ours."""
+    """Exit with a message unless STATE is a state directory of ours."""
     if not (STATE / MARKER).exists():
         sys.exit('%s is not a state directory of the pocket cloud '
                  '(run make install first)' % STATE)
@@ -200,7 +201,7 @@ def url(service, path=''):
 
 
 def secret():
-    """The password of everything in this cloud, made up once."""
+    """The password of everything in this cloud, generated once."""
     path = STATE / 'secret'
     if not path.exists():
         path.touch(0o600)

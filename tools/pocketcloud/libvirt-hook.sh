@@ -12,11 +12,11 @@
 # under the License.
 
 # libvirt's hook of the pocket cloud: connect a started guest's taps to Open
-# vSwitch, whose user space has two faults that its kernel module has not.
-# A guest without network is better than none: this never fails.
+# vSwitch, whose userspace datapath has two faults that the kernel module does
+# not have.  It never fails: a guest without network is better than no guest.
 
 [ "$2" = started ] || exit 0
-# libvirt hands on little of its environment.
+# libvirt passes little of its environment on.
 OVS_RUNDIR=$(tr '\0' '\n' <"/proc/$PPID/environ" | sed -n 's/^OVS_RUNDIR=//p')
 export OVS_RUNDIR
 
@@ -44,8 +44,8 @@ reopen() {
 sed -n "s/.*<target dev='\(tap[^']*\)'.*/\1/p" | while read -r tap; do
     opened "$tap" || { reopen "$tap" && opened "$tap"; }
     # To make it promiscuous, Open vSwitch reads the flags, adds one and writes
-    # them back.  When libvirt brings the tap up in between, it is down for
-    # good. So have the last word.
+    # them back.  If libvirt brings the tap up in between, it stays down.  So
+    # bring it up once more, after that.
     ip link set "$tap" up
 done >/dev/null 2>&1
 exit 0

@@ -23,6 +23,6 @@ def call(name, function):
         netns.setns(name)
         return function()
 
-    # A thread of its own, because it never comes back from there.
+    # In a thread of its own, because the thread stays in the namespace.
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         return executor.submit(enter_and_call).result()

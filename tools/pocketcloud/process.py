@@ -106,7 +106,7 @@ def kill(pid, number=signal.SIGKILL):
 
 
 def stop(pid, timeout):
-    """End a daemon and its process group: politely, then by force."""
+    """End a daemon and its process group: SIGTERM first, then SIGKILL."""
     group = members(pid)
     for number, patience in (signal.SIGTERM, timeout), (signal.SIGKILL, 10):
         for member in group:

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The second compute host, for what takes two: migrations and evacuations.
+"""The second compute host, for migrations and evacuations.
 
 Its nova-compute runs under eventlet, the first host's in native threads. While
 it is there, the disks of both hosts' servers are on storage that both see,
@@ -35,7 +35,7 @@ HOSTS = layout.FIRST, layout.SECOND
 def tasks():
     """What brings it up beside the first one, as tasks for the graph."""
     found = host.tasks(layout.SECOND)
-    # With another place for the servers' disks.
+    # Restarted with another directory for the servers' disks.
     found['nova-compute'] = (), services.of_host('nova-compute').start
     found['host-mapping2'] = ('nova-compute2',), database.map_host
     for which in HOSTS:
@@ -48,8 +48,8 @@ def tasks():
 def _schedule(enabled):
     """Let Nova choose it for servers, or not.
 
-    Nova never forgets it: a service of the same name would not be told from
-    one that was deleted.
+    Its service is never deleted: Nova could not distinguish a new one of the
+    same name from the deleted one.
     """
     compute = tenant.connect().compute
     change = (compute.enable_service if enabled else compute.disable_service)
@@ -81,7 +81,8 @@ def up(report, shared=True):
     # that again after it was enabled.
     _schedule(True)
     graph.run(tasks(), report)
-    # Nova does not, and a host that has just come up may lose its identity.
+    # Nova does not sync its files. A power cut right after the start would
+    # lose the host's identity.
     for which in HOSTS:
         disk.sync_host_disk(which)
 

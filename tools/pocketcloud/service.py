@@ -88,7 +88,7 @@ class Service:
         return digest.hexdigest()[:16]
 
     def start(self):
-        """Have it run and ready; return what was done about it."""
+        """Start it if need be and wait for it; return what was done."""
         running = self.record.read()
         done = 'started'
         if running and running.fingerprint != self.fingerprint():
@@ -150,7 +150,7 @@ class Service:
         return running is not None
 
     def stop(self):
-        """End it; return what was done about it."""
+        """Stop it; return what was done."""
         running = self.record.read()
         if running:
             process.stop(running.pid, self.patience)

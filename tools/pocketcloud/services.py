@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The services of the cloud, in the order in which people think of them."""
+"""The services of the cloud: how each is started, and what it needs."""
 
 import functools
 import pathlib
@@ -35,7 +35,7 @@ NEUTRON_CONF = config.FILES['neutron.conf']
 ML2_INI = config.FILES['ml2.ini']
 DHCP_INI = config.FILES['dhcp.ini']
 TEMPORALITY_CONF = config.FILES['temporality.conf']
-# Written by the installation; new when the project's code was new.
+# The installation writes it when the project's code has changed.
 PROJECT = layout.STAMPS / 'project'
 
 
@@ -158,7 +158,7 @@ def controller():
 
 
 def create_ovs_database(which):
-    """Open vSwitch's configuration is on the host's disk, its sockets not."""
+    """Create the database, on the host's disk; sockets are in its run."""
     which.openvswitch_run.mkdir(parents=True, exist_ok=True)
     path = which.openvswitch_database
     if not path.exists():
@@ -176,13 +176,13 @@ def ovs_vsctl(which, *arguments):
 
 
 def prepare_network():
-    """Remove what an Open vSwitch that was killed has left behind."""
+    """Remove the devices that an Open vSwitch which was killed has left."""
     network.remove()
     network.claim()
 
 
 def create_bridges(which):
-    """Create what the agent wants to find."""
+    """Create the bridges that Neutron's agent needs."""
     for bridge in layout.INTEGRATION_BRIDGE, layout.PROVIDER_BRIDGE:
         ovs_vsctl(which, '--may-exist', 'add-br', bridge, '--',
                   'set', 'bridge', bridge, 'datapath_type=netdev')
@@ -204,7 +204,7 @@ def disconnect_second():
 
 
 def make_libvirt_directories(which):
-    """The directories that libvirt-namespace.sh puts over libvirt's own."""
+    """Make the directories that libvirt-namespace.sh mounts over libvirt's."""
     run = which.run / 'libvirt'
     for path in (run, which.disk / 'libvirt/lib', which.libvirt_log,
                  which.disk / 'libvirt/cache', layout.LIBVIRT_SOCKETS,
@@ -232,7 +232,7 @@ def make_nova_directories(which):
     for path in (which.disk / 'nova' / 'instances',
                  layout.SHARED / 'instances'):
         path.mkdir(parents=True, exist_ok=True)
-    # Entered by the servers' user ids, each to its own swap file.
+    # The servers' user ids must be able to enter it.
     (which.disk / 'swap').mkdir(0o711, exist_ok=True)
 
 
@@ -268,9 +268,9 @@ def nova_compute(which):
                    prepare=functools.partial(make_nova_directories, which),
                    needs=(libvirtd, 'nova-conductor', 'placement'),
                    command=with_files('nova-compute', *files),
-                   # When libvirtd is new, nova-compute takes half a minute
-                   # to find it and takes no servers meanwhile; a new one
-                   # does not.
+                   # With the record of libvirtd: after a restart of libvirtd
+                   # nova-compute takes no servers for half a minute, unless
+                   # it is restarted too.
                    files=(*files, PROJECT, process.Record(libvirtd).path),
                    queue='compute.' + which.name)
 
@@ -292,7 +292,7 @@ def networking(which):
                     '--pidfile', '--unixctl=%s' % (run / 'ovsdb.ctl')]),
         Service('ovs-vswitchd' + number, which.group,
                 needs=('ovsdb' + number,),
-                # The second one's went with the namespace.
+                # The second host's are gone with its namespace.
                 prepare=None if which.netns else prepare_network,
                 finish=functools.partial(create_bridges, which),
                 socket=run / 'vswitchd.ctl', command=[
@@ -309,7 +309,7 @@ def networking(which):
             Service('dhcp-agent', which.group, needs=needs,
                     command=with_files('neutron-dhcp-agent', NEUTRON_CONF,
                                        agent_ini, DHCP_INI),
-                    # Its devices are gone when Open vSwitch is new.
+                    # A new Open vSwitch has lost its devices.
                     files=(NEUTRON_CONF, agent_ini, DHCP_INI,
                            process.Record('ovs-vswitchd').path),
                     ready_line='DHCP agent started'))

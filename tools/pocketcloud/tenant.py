@@ -66,7 +66,7 @@ def create_image():
     kernel = upload(cloud, IMAGE + '-kernel', GUEST / 'vmlinuz', 'aki')
     initramfs = upload(cloud, IMAGE + '-initramfs', GUEST / 'initramfs',
                        'ari')
-    # Last: its presence says that all of it is there.
+    # Uploaded last: if it is there, the others are too.
     upload(cloud, IMAGE, GUEST / 'root.img', 'bare', kernel_id=kernel.id,
            ramdisk_id=initramfs.id, os_command_line=KERNEL_ARGUMENTS,
            guest_version=version)
@@ -79,7 +79,7 @@ def create_flavor():
 
 
 def create_network():
-    """Create the network and open the servers to their neighbours on it."""
+    """Create the network; let TCP and ICMP through to the servers."""
     cloud = connect()
     network = (cloud.network.find_network(NETWORK) or
                cloud.network.create_network(name=NETWORK))

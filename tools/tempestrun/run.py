@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Run tempest and count what came out."""
+"""Run tempest and count passed, skipped and failed tests."""
 
 import os
 import pathlib

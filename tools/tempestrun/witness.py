@@ -27,7 +27,7 @@ TOKEN = 'tempest:token'
 
 
 def main(netns, address):
-    """Print who it is, or why it does not say so."""
+    """Print boot id, number and uptime, or why the guest does not answer."""
     one = guest.Guest(netns, address)
     try:
         life = one.life()
