@@ -28,9 +28,9 @@ if [ ! -e "$STATE" ]; then
     exit
 fi
 [ -e "$MARKER" ] || die "$STATE is not a state directory of ours"
-# Without this stamp the installation did not finish, and no cloud was started.
-if [ -e "$STAMPS/tools" ]; then
-    "$VENV/bin/python" -m pocketcloud down
+if [ -x "$VENV/bin/python" ]; then
+    # By its path: what STATE was made by may not have installed it.
+    PYTHONPATH=$TOP/tools "$VENV/bin/python" -m pocketcloud down
 fi
 mounts_below | xargs -r -n 1 umount
 # Never across a mount: what is mounted still is not ours to remove.

@@ -125,7 +125,7 @@ install_backports() {
 }
 
 make_venv() {
-    rm -rf "$VENV"
+    rm -rf "$VENV" "$STAMPS/project" "$STAMPS/tools"
     /usr/bin/python3 -m venv "$VENV"
     "$VENV/bin/pip" install --disable-pip-version-check \
         -c "$TOP/constraints.txt" uv
