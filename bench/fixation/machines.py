@@ -221,7 +221,7 @@ class Machine:
 
     @contextlib.contextmanager
     def monitor(self):
-        """A QmpClient that is in nobody's way."""
+        """A QmpClient on the socket that the notifier does not use."""
         monitor = qmp.QmpClient(self._sockets()[-1], PATIENCE)
         try:
             yield monitor

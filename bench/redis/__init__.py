@@ -28,5 +28,5 @@ def _part(*mrrs):
     return run
 
 
-# What has goals is in the first one.
+# The ratios that have goals are in the first part.
 PARTS = {'redis': _part(100, 80, 60), 'redis-more': _part(90, 70, 50)}
