@@ -13,6 +13,7 @@
 
 """A server in the cloud, and what its tenant does with it."""
 
+from pocketcloud import client
 from pocketcloud import host
 from pocketcloud import tenant
 
@@ -37,11 +38,11 @@ class Actor:
     def flavor(self, name):
         return self.compute.find_flavor(name).id
 
-    def wait(self, status, patience=120):
+    def wait(self, status):
         """Wait for a status and the end of the action."""
         return self.compute.wait_for_server(
             self.compute.get_server(self.id), status, failures=['ERROR'],
-            interval=0.5, wait=patience)
+            interval=0.5, wait=client.PATIENCE)
 
     def do(self, action, status, *args, **kwargs):
         """Begin an action and wait for the status that it leads to."""

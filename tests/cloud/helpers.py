@@ -37,13 +37,12 @@ def create(names, name, *options, flavor=tenant.FLAVOR):
                '--image', tenant.IMAGE, '--network', tenant.NETWORK, name)
 
 
-def wait(condition, patience=90):
+def wait(condition):
     """Wait until a condition holds; return what it returned then.
 
     :param condition: called again and again
-    :param patience: seconds
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + client.PATIENCE
     while True:
         held = condition()
         if held:
@@ -52,9 +51,9 @@ def wait(condition, patience=90):
         time.sleep(0.2)
 
 
-def wait_error(name, patience=120):
+def wait_error(name):
     """Wait until a server is in ERROR; return the message of its fault."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + client.PATIENCE
     while True:
         properties = client.show(name)
         if properties['status'] == 'ERROR':
@@ -63,9 +62,9 @@ def wait_error(name, patience=120):
         time.sleep(1)
 
 
-def wait_healed(name, patience=60):
+def wait_healed(name):
     """Wait until a server that was in ERROR is ACTIVE."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + client.PATIENCE
     while client.show(name)['status'] != 'ACTIVE':
         assert time.monotonic() < deadline
         time.sleep(1)
@@ -111,14 +110,14 @@ def guest_of(server):
     return guest.Guest('qdhcp-' + network.id, address['addr'])
 
 
-def life(server, patience=120):
+def life(server):
     """Wait until a server's guest answers; return its guest.Life."""
-    return guest_of(server).wait(patience)
+    return guest_of(server).wait()
 
 
-def wait_pvms(uuids, state, patience=60, which=layout.FIRST):
+def wait_pvms(uuids, state, which=layout.FIRST):
     """Wait until the notifier says of all these pVMs that they are so."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + client.PATIENCE
     while True:
         pvms = {pvm['name']: pvm
                 for pvm in client.temporality(

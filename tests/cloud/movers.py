@@ -16,6 +16,7 @@
 import os
 import signal
 
+from pocketcloud import client
 from pocketcloud import host
 from pocketcloud import layout
 from pocketcloud import tenant
@@ -48,7 +49,7 @@ class Mover:
         """Wait for a status and the end of the action; return the server."""
         return self.compute.wait_for_server(
             self.compute.get_server(self.id), status, failures=['ERROR'],
-            interval=0.5, wait=180)
+            interval=0.5, wait=client.PATIENCE)
 
     def migrate_live(self, which):
         self.compute.live_migrate_server(
@@ -83,7 +84,7 @@ class Mover:
         for one in self.first, self.second:
             regions = [self.id] if one == which else []
             # Nova does not wait for the other host.
-            helpers.wait(lambda: list(helpers.regions(one)) == regions, 60)
+            helpers.wait(lambda: list(helpers.regions(one)) == regions)
             assert len(self.qemus(one)) == len(regions)
             assert vpm.check(str(one.pool)) == []
         assert helpers.nvram_claims() == {
@@ -96,7 +97,7 @@ class Mover:
     def booted(self):
         """Wait until its guest answers; fill it; return its guest.Life."""
         self.guest = helpers.guest_of(self.id)
-        life = self.guest.wait(180)
+        life = self.guest.wait()
         self.guest.fill(_KEYS)
         return life
 
@@ -105,7 +106,7 @@ class Mover:
 
         :param before: guest.Life
         """
-        after = self.guest.wait(60)
+        after = self.guest.wait()
         assert after.boot_id == before.boot_id
         assert after.uptime >= before.uptime
         assert self.guest.count(_KEYS) == _KEYS
@@ -163,7 +164,7 @@ class Mover:
         """
         self.compute.wait_for_server(
             self.compute.get_server(self.id), 'ERROR', failures=[],
-            interval=0.5, wait=120)
+            interval=0.5, wait=client.PATIENCE)
         self.compute.reset_server_state(self.id, 'active')
         # Nova does not know any more that it is paused.
         self.pause()

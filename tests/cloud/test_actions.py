@@ -32,8 +32,8 @@ def actor(cloud):
 def test_image_leaves_the_machine_as_it_was(actor):
     before = actor.life()
     images = actor.cloud.image
-    image = actor.compute.create_server_image(actor.id, 'snapshot',
-                                              wait=True, timeout=120)
+    image = actor.compute.create_server_image(
+        actor.id, 'snapshot', wait=True, timeout=client.PATIENCE)
     assert image.status == 'active'
     assert actor.life().boot_id == before.boot_id
     actor.wait_armed()
@@ -42,7 +42,8 @@ def test_image_leaves_the_machine_as_it_was(actor):
     assert actor.life().boot_id == before.boot_id
     # ... also of one that was recovered
     actor.compute.backup_server(actor.id, 'backup', 'daily', 1)
-    images.wait_for_status(images.find_image('backup'), 'active', wait=120)
+    images.wait_for_status(images.find_image('backup'), 'active',
+                           wait=client.PATIENCE)
     actor.wait('ACTIVE')
     assert actor.life().boot_id == before.boot_id
     actor.do('rebuild', 'ACTIVE', image=image.id)
@@ -155,8 +156,8 @@ def test_suspended_server_stays_so_over_an_outage(actor):
     actor.do('suspend', 'SUSPENDED')
     assert actor.qemus() == []
     assert actor.region == region
-    image = actor.compute.create_server_image(actor.id, 'of-suspended',
-                                              wait=True, timeout=120)
+    image = actor.compute.create_server_image(
+        actor.id, 'of-suspended', wait=True, timeout=client.PATIENCE)
     actor.cloud.image.delete_image(image)
     assert actor.qemus() == []
     assert actor.nvram() == 256

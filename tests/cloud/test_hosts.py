@@ -162,7 +162,7 @@ def test_block_migration_then_power_cut(local_mover):
     mover.moves_live(mover.second, before, connection)
     directories = [one.disk / 'nova/instances' / mover.id
                    for one in (mover.first, mover.second)]
-    helpers.wait(lambda: not directories[0].exists(), 60)
+    helpers.wait(lambda: not directories[0].exists())
     assert (directories[1] / 'disk').exists()
 
     # What Nova made of it there has to be durable now.

@@ -86,4 +86,4 @@ def test_nova_compute_dies_at_the_source(mover):
     # nobody reaches the server as long as it is there.
     [port] = tenant.connect().network.ports(device_id=mover.id)
     services.ovs_vsctl(mover.first, 'del-port', 'tap' + port.id[:11])
-    assert mover.guest.wait(60).boot_id == before.boot_id
+    assert mover.guest.wait().boot_id == before.boot_id

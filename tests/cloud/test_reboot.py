@@ -49,12 +49,12 @@ def test_servers_are_kept_over_a_planned_reboot(servers, flavors, hold_up):
             '--property', 'temporality:priority=90')
     helpers.create(servers, 'kept', flavor='tp.first')
     helpers.create(servers, 'still', '--property', 'persistent=true')
-    kept, still = (client.wait_status(name, 'ACTIVE', 120)
+    kept, still = (client.wait_status(name, 'ACTIVE')
                    for name in ('kept', 'still'))
     client.run('openstack', 'server', 'pause', 'still')
     network = 'qdhcp-' + client.openstack('network', 'show',
                                           tenant.NETWORK)['id']
-    before = guest.Guest(network, client.address(kept)).wait(120)
+    before = guest.Guest(network, client.address(kept)).wait()
     helpers.wait_pvms([kept['id'], still['id']], 'armed')
     assert {pvm['name']: pvm['priority'] for pvm in
             client.temporality('status')['pvms']} == {
@@ -71,8 +71,8 @@ def test_servers_are_kept_over_a_planned_reboot(servers, flavors, hold_up):
     hold_up(1)
     helpers.boot()
 
-    kept = client.wait_status('kept', 'ACTIVE', 60)
-    after = guest.Guest(network, client.address(kept)).wait(60)
+    kept = client.wait_status('kept', 'ACTIVE')
+    after = guest.Guest(network, client.address(kept)).wait()
     assert after.boot_id == before.boot_id
     assert after.uptime >= before.uptime
     assert client.show('still')['status'] == 'PAUSED'

@@ -28,7 +28,7 @@ from tests.cloud import helpers
 
 def test_life_of_a_persistent_server(servers):
     helpers.create(servers, 'pvm', '--property', 'persistent=true')
-    uuid = client.wait_status('pvm', 'ACTIVE', 120)['id']
+    uuid = client.wait_status('pvm', 'ACTIVE')['id']
     assert helpers.allocations(uuid) == {
         'VCPU': 1, 'DISK_GB': 1, 'CUSTOM_NVRAM_MB': 256}
     region = helpers.regions()[uuid]
@@ -57,7 +57,7 @@ def test_life_of_a_persistent_server(servers):
     client.temporality('resume')
 
     client.run('openstack', 'server', 'reboot', '--hard', 'pvm')
-    client.wait_status('pvm', 'ACTIVE', 60)
+    client.wait_status('pvm', 'ACTIVE')
     assert helpers.regions()[uuid].id == region.id
 
     client.delete('pvm')
@@ -71,7 +71,7 @@ def test_flavor_and_its_validation(servers, flavors):
     flavors('tp.persistent', '--ram', '128',
             '--property', 'temporality:persistent=true')
     helpers.create(servers, 'by-flavor', flavor='tp.persistent')
-    uuid = client.wait_status('by-flavor', 'ACTIVE', 120)['id']
+    uuid = client.wait_status('by-flavor', 'ACTIVE')['id']
     assert helpers.allocations(uuid)['CUSTOM_NVRAM_MB'] == 128
     assert helpers.regions()[uuid].size == 128 << 20
     with pytest.raises(RuntimeError, match='maybe'):

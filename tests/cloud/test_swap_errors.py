@@ -43,7 +43,7 @@ def test_damaged_swap_stops_its_server_alone(servers, flavors):
             '--property', 'temporality:persistent=true')
     helpers.create(servers, 'damaged', flavor='tp.damaged')
     helpers.create(servers, 'well', '--property', 'persistent=true')
-    properties = {name: client.wait_status(name, 'ACTIVE', 120)
+    properties = {name: client.wait_status(name, 'ACTIVE')
                   for name in ('damaged', 'well')}
     uuids = {name: found['id'] for name, found in properties.items()}
     network = client.openstack('network', 'show', tenant.NETWORK)['id']
@@ -51,7 +51,7 @@ def test_damaged_swap_stops_its_server_alone(servers, flavors):
         guest.Guest('qdhcp-' + network, client.address(properties[name]),
                     LENGTH) for name in ('damaged', 'well'))
     for one in (damaged, well):
-        one.wait(120)
+        one.wait()
     damaged.fill(KEYS)
     before = well.life()
     helpers.wait_pvms(uuids.values(), 'armed')
@@ -76,12 +76,12 @@ def test_damaged_swap_stops_its_server_alone(servers, flavors):
     helpers.power_fails([uuids['well']])
     host.power_cut()
     helpers.boot()
-    client.wait_status('well', 'ACTIVE', 120)
+    client.wait_status('well', 'ACTIVE')
     assert helpers.wait_error('damaged') == fault
     assert helpers.qemu_pids(region) == []
     well = guest.Guest('qdhcp-' + network, client.address(
         client.show('well')), LENGTH)
-    assert well.wait(120).boot_id == before.boot_id
+    assert well.wait().boot_id == before.boot_id
 
     client.run('openstack', 'server', 'reboot', '--hard', 'damaged')
     helpers.wait_healed('damaged')

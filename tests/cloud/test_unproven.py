@@ -60,7 +60,7 @@ def test_damaged_and_old_states(servers, tmp_path):
     names = [*DAMAGES, 'sound']
     for name in names:
         helpers.create(servers, name, '--property', 'persistent=true')
-    uuids = {name: client.wait_status(name, 'ACTIVE', 120)['id']
+    uuids = {name: client.wait_status(name, 'ACTIVE')['id']
              for name in names}
     helpers.wait_pvms(uuids.values(), 'armed')
 
@@ -79,7 +79,7 @@ def test_damaged_and_old_states(servers, tmp_path):
         damage(helpers.state_file(uuids[name]), old)
     helpers.boot()
 
-    client.wait_status('sound', 'ACTIVE', 60)
+    client.wait_status('sound', 'ACTIVE')
     for name, reason in REASONS.items():
         fault = helpers.wait_error(name)
         assert 'No proven state' in fault, (name, fault)

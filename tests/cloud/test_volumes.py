@@ -13,6 +13,7 @@
 """Volumes of a real Cinder, attached to persistent servers."""
 
 from pocketcloud import blockstorage
+from pocketcloud import client
 from pocketcloud import layout
 from pocketcloud import tenant
 
@@ -32,10 +33,10 @@ def test_volumes_over_a_power_cut(block_storage, servers):
 
     def create(**options):
         volume = volumes.create_volume(size=1, **options)
-        return volumes.wait_for_status(volume, 'available', wait=60)
+        return become(volume, 'available')
 
     def become(volume, status):
-        return volumes.wait_for_status(volume, status, wait=60)
+        return volumes.wait_for_status(volume, status, wait=client.PATIENCE)
 
     data = create(name='data')
     shared = create(name='shared', volume_type=blockstorage.SHARED_TYPE)

@@ -27,9 +27,6 @@ MIB = 1 << 20
 _COLUMNS = ('Size', 'NVRAM', 'In Memory', 'In Swap', 'MRR', 'Faults/s',
             'Swap-ins', 'Swap-outs')
 
-# Seconds within which every server must have swapped pages in and out.
-_SWAP_PATIENCE = 60
-
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
@@ -113,7 +110,7 @@ class PagedPowerCut(scenario.Scenario):
         return {server.name: rows[server.uuid] for server in self.servers}
 
     def _wait_swapping(self, before):
-        deadline = time.monotonic() + _SWAP_PATIENCE
+        deadline = time.monotonic() + client.PATIENCE
         while not all(
                 now[column] > before[name][column]
                 for name, now in self._memory().items()

@@ -57,7 +57,7 @@ class ResidentPowerCut(scenario.Scenario):
     def _check_disk(self):
         server = self.persistent
         client.run('openstack', 'server', 'pause', server.name)
-        client.wait_status(server.name, 'PAUSED', 30)
+        client.wait_status(server.name, 'PAUSED')
         try:
             written = disk_check.copy_and_check(
                 disk_check.disk_of(server.uuid))
@@ -66,8 +66,8 @@ class ResidentPowerCut(scenario.Scenario):
         scenario.check('what it wrote with fsync is on its disk',
                        written >= server.after.fsync,
                        (written, server.after))
-        client.wait_status(server.name, 'ACTIVE', 30)
+        client.wait_status(server.name, 'ACTIVE')
         scenario.check('it runs on after the pause',
-                       server.guest.wait(30).boot_id == server.before.boot_id)
+                       server.guest.wait().boot_id == server.before.boot_id)
         self._note('%s: forced check of a copy of its disk: clean, %d '
                    'records written with fsync' % (server.name, written))

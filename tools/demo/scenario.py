@@ -28,13 +28,6 @@ from pocketcloud import guest
 
 POD_SIGNAL = 44
 
-# Seconds; the guests' CPUs are emulated and slow.
-CREATE_PATIENCE = 120
-BOOT_PATIENCE = 120
-ANSWER_PATIENCE = 30
-ACK_PATIENCE = 10
-RECOVERY_PATIENCE = 120
-
 _RECOVERED = re.compile(
     r'Recovered: fixated in (?P<fixation>[\d.]+) ms \((?P<size>\d+) KiB of '
     r'state\), dark for (?P<dark>[\d.]+) s, recovered in '
@@ -142,15 +135,14 @@ class Scenario:
             self._note('$ ' + ' '.join(command))
             client.run(*command)
         for server in self.servers:
-            server.properties = client.wait_status(server.name, 'ACTIVE',
-                                                   CREATE_PATIENCE)
+            server.properties = client.wait_status(server.name, 'ACTIVE')
             self._note('%s is ACTIVE' % server.name)
         # Nova leaves a plain server's files to the page cache, which writes
         # them back within half a minute. Old enough servers boot again.
         disk.sync_host_disk()
         for server in self.servers:
             self._connect(server)
-            life = server.guest.wait(BOOT_PATIENCE)
+            life = server.guest.wait()
             self._note('%s: Redis answers on %s, %.0f s after the guest '
                        'booted' % (server.name,
                                    client.address(server.properties),
@@ -193,7 +185,7 @@ class Scenario:
 
     def _fixate(self):
         for server in self.servers:
-            server.before = server.guest.wait(ANSWER_PATIENCE)
+            server.before = server.guest.wait()
         notifier = services.of_host('notifier')
         self._note('power outage detected: real-time signal %d to the '
                    'notifier' % POD_SIGNAL)
@@ -221,13 +213,13 @@ class Scenario:
 
     @staticmethod
     def _acknowledged(sent):
-        while time.time() < sent + ACK_PATIENCE:
+        while time.time() < sent + client.PATIENCE:
             outage = client.temporality('status')['last_outage']
             if outage and not outage['called_off']:
                 return outage
             time.sleep(0.05)
         raise Failed('fixation is not acknowledged within %d s'
-                     % ACK_PATIENCE)
+                     % client.PATIENCE)
 
     def _boot(self):
         began = time.monotonic()
@@ -243,10 +235,9 @@ class Scenario:
 
     def _reconnect(self):
         for server in self.servers:
-            server.properties = client.wait_status(server.name, 'ACTIVE',
-                                                   RECOVERY_PATIENCE)
+            server.properties = client.wait_status(server.name, 'ACTIVE')
             self._connect(server)
-            server.after = server.guest.wait(BOOT_PATIENCE)
+            server.after = server.guest.wait()
         counts = self._at_once(lambda server: server.guest.count(self._keys))
         for server, count in zip(self.servers, counts):
             server.keys_after = count

@@ -20,6 +20,10 @@ import time
 from pocketcloud import config
 from pocketcloud import layout
 
+# Seconds; much more than anything takes, even with emulated CPUs on a busy
+# machine. It only decides when a failure is noticed.
+PATIENCE = 300
+
 
 def run(*args):
     """Run a command in a cloud user's shell; return what it prints.
@@ -46,9 +50,12 @@ def show(server):
     return openstack('server', 'show', server)
 
 
-def wait_status(server, wanted, patience):
-    """Wait until a server has a status; return its properties."""
-    deadline = time.monotonic() + patience
+def wait_status(server, wanted):
+    """Wait until a server has a status; return its properties.
+
+    :raises RuntimeError: it is in ERROR, or PATIENCE is at its end
+    """
+    deadline = time.monotonic() + PATIENCE
     while True:
         properties = show(server)
         if properties['status'] == wanted:

@@ -19,6 +19,7 @@ import time
 
 import redis
 
+from pocketcloud import client
 from pocketcloud import namespace
 
 _CHUNK = 1000
@@ -69,19 +70,19 @@ class Guest:
             port=6379, socket_timeout=_TIMEOUT,
             socket_connect_timeout=2, decode_responses=True))
 
-    def wait(self, patience):
+    def wait(self):
         """Wait until its Redis answers and its witness has reported.
 
-        :param patience: seconds
+        :raises TimeoutError: client.PATIENCE is at its end
         """
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + client.PATIENCE
         while True:
             try:
                 return self.life()
             except (redis.RedisError, TypeError):
                 if time.monotonic() > deadline:
                     raise TimeoutError('no answer from the guest within %d s'
-                                       % patience)
+                                       % client.PATIENCE)
             time.sleep(0.2)
 
     def life(self):

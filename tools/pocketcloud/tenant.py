@@ -16,6 +16,7 @@ import time
 
 import openstack
 
+from pocketcloud import client
 from pocketcloud import layout
 
 IMAGE = 'temporality-guest'
@@ -25,7 +26,6 @@ CIDR = '10.77.0.0/24'
 # An emulated time stamp counter misleads a kernel that was calibrated in a
 # busy moment: its clock may run at twice the speed.
 KERNEL_ARGUMENTS = 'console=ttyS0 root=/dev/vda tsc=unstable'
-PATIENCE = 60
 GUEST = layout.STATE / 'guest'
 
 
@@ -104,7 +104,7 @@ def wait_compute_service(which=layout.FIRST):
     It may not while the host's last report is old, as it is after a night.
     """
     cloud = connect()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + client.PATIENCE
     while True:
         states = [service.state for service in
                   cloud.compute.services(binary='nova-compute',

@@ -19,32 +19,29 @@ import os
 import sys
 import time
 
+from demo import scenario
+from pocketcloud import client
 from pocketcloud import graph
 from pocketcloud import host
 from pocketcloud import layout
 from pocketcloud import services
 from pocketcloud import tenant
 
-from demo import scenario
-from pocketcloud import client
-
 
 def _last_outage():
     return client.temporality('status')['last_outage']
 
 
-def fixate(patience=scenario.ACK_PATIENCE):
-    """Raise the POD's signal; wait until all is on NVRAM.
-
-    :param patience: seconds
-    """
+def fixate():
+    """Raise the POD's signal; wait until all is on NVRAM."""
     notifier = services.of_host('notifier')
     before = _last_outage()
     os.kill(notifier.record.read().pid, scenario.POD_SIGNAL)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + client.PATIENCE
     while _last_outage() == before:
         if time.monotonic() > deadline:
-            sys.exit('fixation is not acknowledged within %d s' % patience)
+            sys.exit('fixation is not acknowledged within %d s'
+                     % client.PATIENCE)
         time.sleep(0.05)
 
 
