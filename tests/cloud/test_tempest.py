@@ -18,7 +18,7 @@ from tempestrun import run
 
 
 # Two hundred servers, emulated.
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(3600)
 def test_tempest(cloud, capsys):
     totals = run.run([run.OURS, run.NOVA_S])
     with capsys.disabled():
