@@ -12,10 +12,12 @@
 
 """The openstack client, as users have it."""
 
+from collections.abc import Mapping
 import json
 import shlex
 import subprocess
 import time
+from typing import Any
 
 from pocketcloud import config
 from pocketcloud import layout
@@ -25,7 +27,7 @@ from pocketcloud import layout
 PATIENCE = 300
 
 
-def run(*args):
+def run(*args: str) -> str:
     """Run a command in a cloud user's shell; return what it prints.
 
     :raises RuntimeError: with the command's own words
@@ -40,17 +42,17 @@ def run(*args):
     return done.stdout
 
 
-def openstack(*args):
+def openstack(*args: str) -> Any:
     """Run ``openstack ... -f json``; return what it says."""
     return json.loads(run('openstack', *args, '-f', 'json'))
 
 
-def show(server):
+def show(server: str) -> dict[str, Any]:
     """A server's properties."""
     return openstack('server', 'show', server)
 
 
-def wait_status(server, wanted):
+def wait_status(server: str, wanted: str) -> dict[str, Any]:
     """Wait until a server has a status; return its properties.
 
     :raises RuntimeError: it is in ERROR, or PATIENCE is at its end
@@ -67,12 +69,12 @@ def wait_status(server, wanted):
         time.sleep(1)
 
 
-def address(properties):
+def address(properties: Mapping[str, Any]) -> str:
     """A server's first address."""
     return next(iter(properties['addresses'].values()))[0]
 
 
-def delete(*servers):
+def delete(*servers: str) -> None:
     """Delete those of the servers that exist."""
     present = {row['Name'] for row in openstack('server', 'list')}
     gone = [server for server in servers if server in present]
@@ -80,7 +82,7 @@ def delete(*servers):
         run('openstack', 'server', 'delete', '--wait', *gone)
 
 
-def temporality(*args, which=layout.FIRST):
+def temporality(*args: str, which: layout.Host = layout.FIRST) -> Any:
     """Run the operator's command on a compute host, as JSON.
 
     Its exit code is not looked at: it tells of pVMs that are not well.

@@ -12,15 +12,23 @@
 
 """Tasks in parallel, each as soon as what it needs is done."""
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
 import concurrent.futures
 import time
+
+# What a task needs, and what it does; it returns what was done, in words.
+Task = tuple[Iterable[str], Callable[[], str | None]]
 
 
 class Failed(Exception):
     """A task failed; the message says which, why and where to read on."""
 
 
-def run(tasks, report, workers=12):
+def run(tasks: Mapping[str, Task],
+        report: Callable[[str, float, str | None], None],
+        workers: int = 12) -> None:
     """Run a dict of name to (needs, function); raise Failed.
 
     Needs which are not among the tasks count as done.  A task that fails

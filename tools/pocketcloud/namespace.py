@@ -12,14 +12,18 @@
 
 """Connections into a network namespace."""
 
+from collections.abc import Callable
 import concurrent.futures
+from typing import TypeVar
 
 from pyroute2 import netns
 
+T = TypeVar('T')
 
-def call(name, function):
+
+def call(name: str, function: Callable[[], T]) -> T:
     """Call a function in a network namespace; sockets it makes stay there."""
-    def enter_and_call():
+    def enter_and_call() -> T:
         netns.setns(name)
         return function()
 

@@ -19,6 +19,7 @@ leads to the controller: inside of the namespace the controller's ports on
 of the hosts.
 """
 
+from collections.abc import Sequence
 import subprocess
 
 from pocketcloud import layout
@@ -52,7 +53,7 @@ rule delete preference 0
 _TABLE = 77
 
 
-def _ip(script, *options):
+def _ip(script: str, *options: str) -> None:
     names = {
         'address': layout.SECOND.address, 'control': CONTROL,
         'controller': layout.CONTROLLER_ADDRESS, 'loopback': layout.ADDRESS,
@@ -64,7 +65,7 @@ def _ip(script, *options):
                    input=script.format(**names))
 
 
-def _let_loopback_pass(device, enter):
+def _let_loopback_pass(device: str, enter: Sequence[str]) -> None:
     """Let packets from and to 127.0.0.1 pass, which Linux drops by default."""
     subprocess.run(
         [*enter, 'sysctl', '-q', '-w'] + [
@@ -72,7 +73,7 @@ def _let_loopback_pass(device, enter):
             for name in ('route_localnet', 'accept_local')], check=True)
 
 
-def _exists():
+def _exists() -> bool:
     found = subprocess.run(
         ['ip', '-n', layout.SECOND.netns, 'rule', 'show', 'preference', '0'],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -80,7 +81,7 @@ def _exists():
     return found.returncode == 0 and not found.stdout
 
 
-def create():
+def create() -> str:
     """Create the namespace and its veth pairs."""
     if _exists():
         return 'created already'
@@ -94,7 +95,7 @@ def create():
     return 'created'
 
 
-def remove():
+def remove() -> None:
     """Remove the veth pairs and the namespace, with all that is in it."""
     for device in filter(network.link_exists, (CONTROL, PROVIDER)):
         # The kernel removes what is in a namespace later.
