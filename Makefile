@@ -1,85 +1,85 @@
 # The thin front: every target is a script that can be read and run alone.
+# "make help" prints the lines with two hashes, so a target has one.
 
 export STATE ?= /var/tmp/temporality
 
-CLOUD = PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m pocketcloud
+PYTHON = $(STATE)/venv/bin/python
+CLOUD = $(PYTHON) -m pocketcloud
 
-.PHONY: help demo demo-vpm test install native guest kernel cloud-up cloud-down \
-	cloud-status tempest clean crash-explore fuzz bench-fixation \
-	bench-vpm soak-vpm
+.PHONY: help demo demo-vpm install guest kernel native test lint \
+	crash-explore fuzz soak-vpm tempest cloud-up cloud-status cloud-down \
+	bench-fixation bench-vpm clean
 
-help:
-	@echo 'make demo            the power cut in a real cloud, shown (Debian 12, as root)'
-	@echo 'make demo-vpm        the same with more memory than NVRAM'
-	@echo 'make test            linters and all tests'
-	@echo 'make install         install all that is needed (Debian 12, as root)'
-	@echo 'make guest           build the guest image'
-	@echo 'make kernel          fetch the kernel that the POD driver is tested with'
-	@echo 'make cloud-up        bring up the pocket cloud, or repair it'
-	@echo 'make cloud-status    say how every service of it is'
-	@echo 'make cloud-down      stop it'
-	@echo 'make tempest         run tempest in it, brought up if need be'
-	@echo 'make crash-explore   cut the power wherever it hurts, in a model (as root)'
-	@echo 'make fuzz            fuzz what libvpm reads, FUZZ_SECONDS (60) each (as root)'
-	@echo 'make bench-fixation  measure fixation and recovery (as root, 10 minutes)'
-	@echo 'make soak-vpm        heavy swapping under QEMU, VPM_SECONDS (3600) each (as root)'
-	@echo 'make bench-vpm       measure VPM: Linux swap, Redis (as root, 16 minutes)'
-	@echo 'make clean           stop it and remove $(STATE)'
+help: ## say what can be made (most of it as root, on Debian 12)
+	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
+		expand -t 23
 
-demo: cloud-up
-	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m powercut
+## Start
 
-demo-vpm: cloud-up
-	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m powercut paged
+demo: cloud-up ## show a power cut in a real cloud
+	@$(PYTHON) -m demo
 
-test: native guest kernel
-	@tools/test.sh
+demo-vpm: cloud-up ## the same with more memory than NVRAM
+	@$(PYTHON) -m demo paged
 
-install:
-	@tools/cloud/install.sh
+install: ## install all that is needed
+	@tools/install/install.sh
 
-guest: install
-	@tools/cloud/guest/build.sh
+guest: install ## build the guest image
+	@tools/guest/build.sh
 
-kernel: install
+kernel: install ## fetch the kernel that the POD driver is tested with
 	@tests/pod/kernel.sh
 
-cloud-up: install guest
-	@$(CLOUD) up
-
-cloud-down:
-	@$(CLOUD) down
-
-cloud-status:
-	@$(CLOUD) status
-
-# TEMPEST=--plain for ordinary servers, or the beginnings of tests' names
-tempest: cloud-up
-	@PYTHONPATH=tools/cloud $(STATE)/venv/bin/python -m tempestrun $(TEMPEST)
-
-crash-explore: install
-	@$(STATE)/venv/bin/python -m tests.native.explorer
-
-fuzz: install
-	@$(STATE)/venv/bin/python -m tests.fuzz
-
-# What imports the checkout needs the native library in it.
-native: install
+native: install ## build the native library in the checkout
 	@tools/native.sh
 
-# BENCH names pieces and options, see python -m bench.fixation --help.
-bench-fixation: native guest
-	@$(STATE)/venv/bin/python -m bench.fixation $(BENCH)
+## Test
 
-# BENCH names parts and options, see python -m bench --help.
-bench-vpm: native guest
-	@$(STATE)/venv/bin/python -m bench $(BENCH)
+test: native guest kernel ## linters and all tests
+	@tools/test.sh
+
+lint: install ## the linters alone
+	@tools/lint.sh
+
+crash-explore: install ## cut the power at every store to NVRAM, in a model
+	@$(PYTHON) -m tests.native.explorer
+
+fuzz: install ## fuzz what libvpm reads, FUZZ_SECONDS (60) for each
+	@$(PYTHON) -m tests.fuzz
 
 # Each kind of traffic takes so many seconds.
 soak-vpm: export VPM_SECONDS ?= 3600
-soak-vpm: native
-	@$(STATE)/venv/bin/python -m pytest -p no:cacheprovider -v \
+soak-vpm: native ## heavy swapping, VPM_SECONDS (3600) for each kind
+	@$(PYTHON) -m pytest -p no:cacheprovider -v \
 		tests/functional/test_vpm_traffic.py
 
-clean:
-	@tools/cloud/clean.sh
+# TEMPEST=--plain for ordinary servers, or the beginnings of tests' names
+tempest: cloud-up ## run tempest in the pocket cloud
+	@$(PYTHON) -m tempestrun $(TEMPEST)
+
+## Cloud
+
+cloud-up: install guest ## bring up the pocket cloud, or repair it
+	@$(CLOUD) up
+
+cloud-status: ## say how each of its services is
+	@$(CLOUD) status
+
+cloud-down: ## stop it
+	@$(CLOUD) down
+
+## Measure
+
+# BENCH names pieces and options, see python -m bench.fixation --help.
+bench-fixation: native guest ## fixation and recovery (10 minutes)
+	@$(PYTHON) -m bench.fixation $(BENCH)
+
+# BENCH names parts and options, see python -m bench --help.
+bench-vpm: native guest ## VPM against Linux swap, with Redis (16 minutes)
+	@$(PYTHON) -m bench $(BENCH)
+
+## Clean up
+
+clean: ## stop the cloud and remove STATE (/var/tmp/temporality)
+	@tools/install/clean.sh

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Measurements, each against a rival that runs beside it."""
+"""Measurements; most compare two ways that are run beside each other."""
 
 import signal
 import sys

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Runs measurements; the last line says what came out, as JSON.
+"""Runs measurements; the last line of output has the results, as JSON.
 
 Without names of parts all are run. A part may be run alone, for they do not
 depend on each other; what is compared with each other is in one part.

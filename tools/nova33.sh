@@ -15,8 +15,8 @@
 # environment of its own and in eventlet, which that release runs by default.
 
 set -eu -o pipefail
-# shellcheck source=cloud/lib.sh
-. "$(dirname "$0")/cloud/lib.sh"
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
 OLD=$STATE/venv-nova33
 
 install_nova33() {

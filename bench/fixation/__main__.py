@@ -25,10 +25,10 @@ import pathlib
 
 import bench
 from bench.fixation import budget
+from bench.fixation import cold_start
 from bench.fixation import fleet
 from bench.fixation import libvirt_save
-from bench.fixation import picture
-from bench.fixation import redis
+from bench.fixation import plot
 from bench.fixation import scaling
 
 TOP = pathlib.Path(__file__).parents[2]
@@ -48,8 +48,8 @@ def _one(args):
 def _sixteen(args):
     found, taken = fleet.measure(args.image, 16, args.rounds)
     if args.picture:
-        picture.draw([[dataclasses.asdict(one) for one in outcomes]
-                      for outcomes in taken], str(PICTURE))
+        plot.draw([[dataclasses.asdict(one) for one in outcomes]
+                   for outcomes in taken], str(PICTURE))
     return {'sixteen_pvms_ms': found['fixation_ms'],
             'sixteen_pvms': found, 'host_load': found['host_load']}
 
@@ -59,7 +59,7 @@ def _budget(args):
 
 
 def _redis(args):
-    return redis.measure(args.image)
+    return cold_start.measure(args.image)
 
 
 def _save(args):

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Does the energy budget foretell what fixations take?
+"""Does the energy budget predict what fixations take?
 
 A host with few pVMs drills, and says what more of them would take; a host
 with that many measures it.
@@ -29,9 +29,9 @@ DRILLS = 5
 
 
 def measure(image, rounds):
-    """Return for each number of pVMs what was foretold and what was taken.
+    """Return for each number of pVMs what was predicted and what it took.
 
-    Of drills the medians, in milliseconds: what was foretold for the same
+    Of drills the medians, in milliseconds: what was predicted for the same
     pVMs, and for sixteen.
     """
     return {'budget': [_measure(image, count, rounds) for count in COUNTS]}
@@ -63,7 +63,7 @@ def _foretold(drilled, count):
 
 
 def _predict(drilled, count):
-    # As many of those that were drilled as there are, then others.
+    # First those that were drilled, then pVMs that are not known.
     names = [*drilled.costs_ms, *map(str, range(count))][:count]
     return budget.predict(dict.fromkeys(names, priority.DEFAULT), drilled,
                           os.cpu_count())

@@ -45,7 +45,7 @@ _DOMAIN = """
 
 
 class Libvirt:
-    """A libvirtd of its own, for a user that nobody else is."""
+    """A libvirtd of its own, for a user id that is not used otherwise."""
 
     def __init__(self, home):
         self._home = home

@@ -13,7 +13,7 @@
 """QEMUs to be measured, and what is around them.
 
 They are started by hand, without libvirt and Nova, on regions of a pool in
-tmpfs. Two kinds: the Linux guest of tools/cloud under TCG, and an empty
+tmpfs. Two kinds: the Linux guest of tools/guest under TCG, and an empty
 machine under KVM that stays in its firmware.
 """
 
@@ -222,7 +222,7 @@ class Machine:
 
     @contextlib.contextmanager
     def monitor(self):
-        """A QmpClient that is in nobody's way."""
+        """A QmpClient on the socket that the notifier does not use."""
         monitor = qmp.QmpClient(self._sockets()[-1], PATIENCE)
         try:
             yield monitor

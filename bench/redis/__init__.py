@@ -16,17 +16,17 @@ A part has a plain server of its own, which its ratios are to, and takes less
 than four minutes with --seconds 2.
 """
 
-from bench.redis import kept
 from bench.redis import measure
+from bench.redis import results
 
 
 def _part(*mrrs):
     def run(args):
         ratios, faults = measure.measure(mrrs, args)
-        kept.add(args.disk, ratios, faults)
+        results.add(args.disk, ratios, faults)
         return ratios
     return run
 
 
-# What has goals is in the first one.
+# The ratios that have goals are in the first part.
 PARTS = {'redis': _part(100, 80, 60), 'redis-more': _part(90, 70, 50)}

@@ -71,7 +71,7 @@ def zipf(keys, rng):
 
 
 class WrongReply(Exception):
-    """Redis did not say what it has to."""
+    """Redis gave a wrong reply, or none."""
 
 
 class _Connection:
@@ -125,7 +125,7 @@ class Client:
             one.socket.close()
 
     def run(self, commands, seconds=float('inf')):
-        """Send commands until they or the time are at their end.
+        """Send commands until all are sent or the time is over.
 
         :param commands: iterator over pairs of request and reply
         :returns: how many were answered, and the seconds that took

@@ -23,14 +23,14 @@ import statistics
 from bench.redis import client
 from bench.redis import servers
 
-# As many as fill the memory: with a tenth more the guest's kernel has no room
-# for its programs' code any more, and all it does is reading them again.
+# So many fill the memory. With a tenth more the guest's kernel drops the code
+# of its programs all the time, and reads it again.
 KEYS = 38000
-# SET is cut in so many pieces, between which servers take turns.
+# SET is done in so many pieces. The servers take turns, piece by piece.
 SLICES = 20
 # redis-benchmark's own number; it sends one request at a time.
 CONNECTIONS = 50
-# The other extreme: as little work of the guest for a request as can be.
+# The other extreme: the least work of the guest for a request.
 PIPELINE = {'connections': 1, 'batch': 50}
 PATTERNS = {'get': client.uniform, 'get_zipf': client.zipf}
 

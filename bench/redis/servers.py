@@ -12,7 +12,7 @@
 
 """Servers with Redis: a plain one, and pVMs of some residence.
 
-All are the Linux guest of tools/cloud under TCG, with the same disk and
+All are the Linux guest of tools/guest under TCG, with the same disk and
 network; they differ in their memory only. QEMU is started without libvirt.
 """
 
@@ -32,7 +32,7 @@ from bench.vpm import memories
 from nova_temporality.qemu import qmp
 from nova_temporality import vpm
 
-# That of the papers.
+# As in the papers.
 MEMORY = 256 * units.Mi
 PLAIN = 'plain'
 
@@ -129,7 +129,7 @@ class Server:
         self._process.wait()
 
     def wait_serving(self):
-        """Wait until Redis answers, then let it stand still."""
+        """Wait until Redis answers, then stop the guest."""
         machines.wait_for(self._serving, 'Redis of ' + self.name, 0.1)
         self._monitor = qmp.QmpClient(self._monitor_path, machines.PATIENCE)
         self._monitor.command('stop')

@@ -77,7 +77,7 @@ class Cgroup:
         _write(self._file(self._limit), size)
 
     def unlimit(self):
-        """Take the limit away."""
+        """Remove the limit."""
         _write(self._file(self._limit), self._none)
 
     def usage(self):

@@ -13,9 +13,9 @@
 """What a fault without I/O costs, over the least that it can cost.
 
 With FIFO every first touch is a fault; with clusters the neighbours come, too.
-All threads share one processor. On several, what is measured is how long
-another one takes to wake up, which in a virtual machine is 10 µs or 50, for
-both rivals, as chance has it.
+All threads share one processor. On several processors the time that another
+one takes to wake up would be measured. In a virtual machine that is 10 µs or
+50, by chance, for both.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ def _one_processor():
 
 
 def _touch_vpm(args, page_size):
-    # None has to leave for another one.
+    # Large enough that no page is evicted.
     size = PAGES * page_size * 2
     with memories.pool(args, size) as pool, \
             memories.Vpm(pool, args, size, page_size=page_size,

@@ -12,17 +12,20 @@
 
 """What the tests in the cloud do again and again."""
 
+import contextlib
 import os
+import pathlib
+import subprocess
 import time
 
+from pocketcloud import client
 from pocketcloud import graph
+from pocketcloud import guest
 from pocketcloud import host
 from pocketcloud import layout
 from pocketcloud import process
 from pocketcloud import services
 from pocketcloud import tenant
-from powercut import client
-from powercut import guest
 
 from nova_temporality import vpm
 
@@ -34,13 +37,12 @@ def create(names, name, *options, flavor=tenant.FLAVOR):
                '--image', tenant.IMAGE, '--network', tenant.NETWORK, name)
 
 
-def wait(condition, patience=90):
+def wait(condition):
     """Wait until a condition holds; return what it returned then.
 
     :param condition: called again and again
-    :param patience: seconds
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + client.PATIENCE
     while True:
         held = condition()
         if held:
@@ -49,9 +51,9 @@ def wait(condition, patience=90):
         time.sleep(0.2)
 
 
-def wait_error(name, patience=120):
+def wait_error(name):
     """Wait until a server is in ERROR; return the message of its fault."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + client.PATIENCE
     while True:
         properties = client.show(name)
         if properties['status'] == 'ERROR':
@@ -60,9 +62,9 @@ def wait_error(name, patience=120):
         time.sleep(1)
 
 
-def wait_healed(name, patience=60):
+def wait_healed(name):
     """Wait until a server that was in ERROR is ACTIVE."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + client.PATIENCE
     while client.show(name)['status'] != 'ACTIVE':
         assert time.monotonic() < deadline
         time.sleep(1)
@@ -108,14 +110,14 @@ def guest_of(server):
     return guest.Guest('qdhcp-' + network.id, address['addr'])
 
 
-def life(server, patience=120):
+def life(server):
     """Wait until a server's guest answers; return its guest.Life."""
-    return guest_of(server).wait(patience)
+    return guest_of(server).wait()
 
 
-def wait_pvms(uuids, state, patience=60, which=layout.FIRST):
+def wait_pvms(uuids, state, which=layout.FIRST):
     """Wait until the notifier says of all these pVMs that they are so."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + client.PATIENCE
     while True:
         pvms = {pvm['name']: pvm
                 for pvm in client.temporality(
@@ -142,8 +144,10 @@ def qemu_pids(region, which=layout.FIRST):
     """The pids of the QEMUs that have a region for memory."""
     pids = []
     for pid in host.qemus(which):
-        with open('/proc/%d/cmdline' % pid) as command:
-            if region.ram_path in command.read():
+        # It may have ended meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            command = pathlib.Path('/proc/%d/cmdline' % pid).read_text()
+            if region.ram_path in command:
                 pids.append(pid)
     return pids
 
@@ -170,3 +174,11 @@ def kill_nova_compute(which=layout.FIRST):
 def boot(which=layout.FIRST):
     """Boot a compute host."""
     graph.run(host.tasks(which), lambda *args: None)
+
+
+def nova_manage(*args):
+    """Run ``nova-manage placement``; return its exit code."""
+    return subprocess.run(
+        [*services.with_files('nova-manage', services.NOVA_CONF,
+                              services.NOVA_DB_CONF), 'placement', *args],
+        env=layout.environment(), check=False).returncode

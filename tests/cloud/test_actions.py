@@ -12,110 +12,28 @@
 
 """What tenants do with persistent servers, in the real cloud."""
 
-import subprocess
-
 import pytest
+
+from pocketcloud import client
+from pocketcloud import services
+
+from tests.cloud import actors
+from tests.cloud import helpers
 
 
 @pytest.fixture(scope='module')
 def actor(cloud):
     """A persistent server, for one test after the other."""
-    from powercut import client
     names = []
-    yield Actor(names, metadata={'persistent': 'true'})
+    yield actors.Actor(names, metadata={'persistent': 'true'})
     client.delete(*names)
-
-
-class Actor:
-    """One server, and what can be done with it."""
-
-    def __init__(self, names, flavor=None, name='actor', **options):
-        from pocketcloud import tenant
-        self.cloud = tenant.connect()
-        self.compute = self.cloud.compute
-        self.image = self.cloud.image.find_image(tenant.IMAGE)
-        self.network = self.cloud.network.find_network(tenant.NETWORK).id
-        names.append(name)
-        options.setdefault('image_id', self.image.id)
-        self.id = self.compute.create_server(
-            name=name, flavor_id=self.flavor(flavor or tenant.FLAVOR),
-            networks=[{'uuid': self.network}], **options).id
-        self.wait('ACTIVE')
-
-    def flavor(self, name):
-        return self.compute.find_flavor(name).id
-
-    def wait(self, status, patience=120):
-        """Wait for a status and the end of the action."""
-        return self.compute.wait_for_server(
-            self.compute.get_server(self.id), status, failures=['ERROR'],
-            interval=0.5, wait=patience)
-
-    def do(self, action, status, *args, **kwargs):
-        """Begin an action and wait for the status that it leads to."""
-        getattr(self.compute, action + '_server')(self.id, *args, **kwargs)
-        return self.wait(status)
-
-    def life(self):
-        from tests.cloud import helpers
-        return helpers.life(self.id)
-
-    @property
-    def region(self):
-        """Its region, or None."""
-        from tests.cloud import helpers
-        return helpers.regions().get(self.id)
-
-    def nvram(self):
-        """MiB of NVRAM that it holds in Placement."""
-        from tests.cloud import helpers
-        return helpers.allocations(self.id).get('CUSTOM_NVRAM_MB', 0)
-
-    def qemus(self):
-        from tests.cloud import helpers
-        return helpers.qemu_pids(self.region)
-
-    def interfaces(self):
-        """How many network interfaces its machine has."""
-        from pocketcloud import host
-        return host.domain(self.id).count('<interface ')
-
-    def disks(self):
-        """How many disks its machine has."""
-        from pocketcloud import host
-        return host.domain(self.id).count('<disk ')
-
-    def actions(self):
-        """What was done with it, as Nova tells."""
-        return [one.action for one in self.compute.server_actions(self.id)]
-
-    def results(self, action):
-        """What came of an action, each time that it was done."""
-        return [event.result
-                for one in self.compute.server_actions(self.id)
-                if one.action == action
-                for event in self.compute.get_server_action(
-                    one.request_id, self.id).events]
-
-    def wait_armed(self):
-        from tests.cloud import helpers
-        helpers.wait_pvms([self.id], 'armed')
-
-    def power_cut(self, fixated=True):
-        """Cut the power, and boot the host."""
-        from pocketcloud import host
-        from tests.cloud import helpers
-        if fixated:
-            helpers.power_fails([self.id])
-        host.power_cut()
-        helpers.boot()
 
 
 def test_image_leaves_the_machine_as_it_was(actor):
     before = actor.life()
     images = actor.cloud.image
-    image = actor.compute.create_server_image(actor.id, 'snapshot',
-                                              wait=True, timeout=120)
+    image = actor.compute.create_server_image(
+        actor.id, 'snapshot', wait=True, timeout=client.PATIENCE)
     assert image.status == 'active'
     assert actor.life().boot_id == before.boot_id
     actor.wait_armed()
@@ -124,7 +42,8 @@ def test_image_leaves_the_machine_as_it_was(actor):
     assert actor.life().boot_id == before.boot_id
     # ... also of one that was recovered
     actor.compute.backup_server(actor.id, 'backup', 'daily', 1)
-    images.wait_for_status(images.find_image('backup'), 'active', wait=120)
+    images.wait_for_status(images.find_image('backup'), 'active',
+                           wait=client.PATIENCE)
     actor.wait('ACTIVE')
     assert actor.life().boot_id == before.boot_id
     actor.do('rebuild', 'ACTIVE', image=image.id)
@@ -146,7 +65,6 @@ def test_small_ones(actor):
 
 
 def test_soft_reboot(actor):
-    from pocketcloud import services
     before = actor.life()
     region = actor.region
     log = services.of_host('nova-compute').log
@@ -161,11 +79,10 @@ def test_soft_reboot(actor):
 
 def test_interface_and_a_server_that_was_dark_for_too_long(actor, servers,
                                                            flavors):
-    from tests.cloud import helpers
     flavors('tp.brief', '--ram', '128',
             '--property', 'temporality:persistent=true',
             '--property', 'temporality:max_outage=1')
-    brief = Actor(servers, 'tp.brief', 'brief')
+    brief = actors.Actor(servers, 'tp.brief', 'brief')
     of_brief = brief.life()
     before = actor.life()
     port = actor.compute.create_server_interface(
@@ -239,8 +156,8 @@ def test_suspended_server_stays_so_over_an_outage(actor):
     actor.do('suspend', 'SUSPENDED')
     assert actor.qemus() == []
     assert actor.region == region
-    image = actor.compute.create_server_image(actor.id, 'of-suspended',
-                                              wait=True, timeout=120)
+    image = actor.compute.create_server_image(
+        actor.id, 'of-suspended', wait=True, timeout=client.PATIENCE)
     actor.cloud.image.delete_image(image)
     assert actor.qemus() == []
     assert actor.nvram() == 256
@@ -268,23 +185,13 @@ def test_suspended_server_stays_so_over_an_outage(actor):
     assert actor.region is None
 
 
-def nova_manage(*args):
-    """Have Nova's operator look after Placement; returns the exit code."""
-    from pocketcloud import layout
-    from pocketcloud import services
-    return subprocess.run(
-        [*services.with_files('nova-manage', services.NOVA_CONF,
-                              services.NOVA_DB_CONF), 'placement', *args],
-        env=layout.environment(), check=False).returncode
-
-
 def test_resize(servers, flavors):
     flavors('tp.plain', '--ram', '128')
     flavors('tp.persistent', '--ram', '128',
             '--property', 'temporality:persistent=true')
     flavors('tp.larger', '--ram', '192',
             '--property', 'temporality:persistent=true')
-    actor = Actor(servers, flavor='tp.plain')
+    actor = actors.Actor(servers, flavor='tp.plain')
     assert actor.region is None
 
     def resize(flavor, size):
@@ -312,10 +219,10 @@ def test_resize(servers, flavors):
     assert actor.wait('VERIFY_RESIZE').power_state == 1
     assert actor.life().boot_id == before.boot_id
     # Nova's repairs find nothing to be repaired, before confirmation neither.
-    assert nova_manage('audit', '--verbose') == 0
+    assert helpers.nova_manage('audit', '--verbose') == 0
     # 4: nothing was created
-    assert nova_manage('heal_allocations', '--verbose', '--instance',
-                       actor.id) == 4
+    assert helpers.nova_manage('heal_allocations', '--verbose', '--instance',
+                               actor.id) == 4
     check(192)
     actor.compute.revert_server_resize(actor.id)
     actor.wait('ACTIVE')

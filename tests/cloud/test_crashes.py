@@ -16,15 +16,20 @@ import os
 import signal
 import threading
 
+from pocketcloud import client
+from pocketcloud import config
+from pocketcloud import host
+from pocketcloud import layout
+from pocketcloud import services
+
 from nova_temporality import vpm
+
+from tests.cloud import actors
+from tests.cloud import helpers
 
 
 def test_daemons_and_qemu_die(servers):
-    from pocketcloud import layout
-    from pocketcloud import services
-    from tests.cloud import helpers
-    from tests.cloud import test_actions
-    actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
+    actor = actors.Actor(servers, metadata={'persistent': 'true'})
     before = actor.life()
     [pid] = actor.qemus()
 
@@ -50,7 +55,7 @@ def test_daemons_and_qemu_die(servers):
     # deleted while nova-compute dies, at whatever moment
     server = actor.compute.get_server(actor.id)
     actor.compute.delete_server(server)
-    helpers.wait(lambda: actor.qemus() == [] if actor.region else True)
+    helpers.wait(lambda: helpers.qemu_pids(region) == [])
     helpers.kill_nova_compute().start()
     actor.compute.wait_for_delete(server)
     helpers.wait(lambda: actor.region is None)
@@ -59,9 +64,6 @@ def test_daemons_and_qemu_die(servers):
 
 
 def test_spawn_is_cut_off(servers):
-    from pocketcloud import layout
-    from powercut import client
-    from tests.cloud import helpers
     before = set(helpers.regions())
     helpers.create(servers, 'cut-off', '--property', 'persistent=true')
     helpers.wait(lambda: set(helpers.regions()) > before)
@@ -74,13 +76,7 @@ def test_spawn_is_cut_off(servers):
 
 
 def test_deleted_while_the_host_is_dark(servers):
-    from pocketcloud import config
-    from pocketcloud import host
-    from pocketcloud import layout
-    from powercut import client
-    from tests.cloud import helpers
-    from tests.cloud import test_actions
-    actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
+    actor = actors.Actor(servers, metadata={'persistent': 'true'})
     actor.wait_armed()
     helpers.power_fails([actor.id])
     host.power_cut()
@@ -108,12 +104,7 @@ def test_deleted_while_the_host_is_dark(servers):
 
 
 def test_recovery_is_cut_off_and_waits_for_the_controller(servers):
-    from pocketcloud import host
-    from pocketcloud import layout
-    from pocketcloud import services
-    from tests.cloud import helpers
-    from tests.cloud import test_actions
-    actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
+    actor = actors.Actor(servers, metadata={'persistent': 'true'})
     actor.wait_armed()
     before = actor.life()
     # Nobody needs nova-compute for a fixation.
@@ -124,11 +115,11 @@ def test_recovery_is_cut_off_and_waits_for_the_controller(servers):
     [conductor] = [one for one in services.controller()
                    if one.name == 'nova-conductor']
     conductor.stop()
+    log = services.of_host('nova-compute').log
+    logged = log.stat().st_size
     boot = threading.Thread(target=helpers.boot)
     boot.start()
     try:
-        log = services.of_host('nova-compute').log
-        logged = log.stat().st_size
         helpers.wait(lambda: 'nova-conductor' in log.read_text()[logged:])
         # Only Nova knows whether the server is still this host's.
         assert actor.qemus() == []

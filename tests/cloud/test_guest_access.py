@@ -20,17 +20,21 @@ import time
 
 import pytest
 
+from pocketcloud import client
+from pocketcloud import config
+from pocketcloud import host
+from pocketcloud import services
+from pocketcloud import tenant
+
+from tests.cloud import actors
+from tests.cloud import helpers
+
 AGENT = {'hw_qemu_guest_agent': 'yes', 'os_require_quiesce': 'yes'}
 
 
 @pytest.fixture(scope='module')
 def equipped(cloud):
     """A persistent server that has a display, a serial port and an agent."""
-    from pocketcloud import config
-    from pocketcloud import tenant
-    from powercut import client
-    from tests.cloud import helpers
-    from tests.cloud import test_actions
     path = config.FILES['compute.conf']
     path.write_text(path.read_text() +
                     '[vnc]\nenabled = true\n'
@@ -42,8 +46,8 @@ def equipped(cloud):
     images.update_image(image, **AGENT)
     names = []
     try:
-        actor = test_actions.Actor(names, name='equipped',
-                                   metadata={'persistent': 'true'})
+        actor = actors.Actor(names, name='equipped',
+                             metadata={'persistent': 'true'})
     finally:
         images.patch(image.id, json=[{'op': 'remove', 'path': '/' + name}
                                      for name in AGENT], headers={
@@ -79,14 +83,11 @@ def check_consoles(actor):
 
 def wait_agent(actor):
     """Wait until libvirt sees that the guest has opened the channel."""
-    from pocketcloud import host
-    from tests.cloud import helpers
     helpers.wait(lambda: "state='connected'" in host.domain(actor.id))
 
 
 def read_in_guest(actor, path):
     """A file of the guest."""
-    from pocketcloud import host
     handle = host.ask_agent(actor.id, 'guest-file-open', path=path)
     read = host.ask_agent(actor.id, 'guest-file-read', handle=handle)
     host.ask_agent(actor.id, 'guest-file-close', handle=handle)
@@ -105,11 +106,10 @@ def check_password(actor, password):
 
 def check_image(actor):
     """An image is made of a frozen file system, and all runs on."""
-    from pocketcloud import services
     log = services.of_host('nova-compute').log
     logged = log.stat().st_size
-    image = actor.compute.create_server_image(actor.id, 'quiesced',
-                                              wait=True, timeout=180)
+    image = actor.compute.create_server_image(
+        actor.id, 'quiesced', wait=True, timeout=client.PATIENCE)
     assert image.status == 'active'
     actor.cloud.image.delete_image(image)
     assert 'Skipping quiescing' not in log.read_text()[logged:]
@@ -119,20 +119,16 @@ def check_image(actor):
 
 def check_writes(actor):
     """The guest writes to its disk."""
-    from tests.cloud import helpers
     before = actor.life().fsync
     helpers.wait(lambda: actor.life().fsync > before + 5)
 
 
 def check_clock(actor):
-    from tests.cloud import helpers
     guest = helpers.guest_of(actor.id)
     helpers.wait(lambda: abs(guest.clock() - time.time()) < 2)
 
 
 def test_before_and_after_a_power_cut(equipped):
-    from pocketcloud import host
-    from pocketcloud import services
     before = equipped.life()
     wait_agent(equipped)
     check_consoles(equipped)

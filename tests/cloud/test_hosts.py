@@ -25,195 +25,29 @@ import signal
 from openstack import exceptions
 import pytest
 
+from pocketcloud import client
+from pocketcloud import host
+from pocketcloud import second_host
+from pocketcloud import services
+from pocketcloud import tenant
+
 from nova_temporality import vpm
 
-_MIB = 256
-_KEYS = 1000
-
-
-@pytest.fixture(scope='module')
-def hosts(cloud):
-    """A second host is there."""
-    from pocketcloud import second
-    second.up(lambda *args: None)
-    yield
-    second.down()
-
-
-@pytest.fixture(scope='module')
-def mover(hosts):
-    """A persistent server on the first host."""
-    from powercut import client
-    mover = Mover('mover')
-    yield mover
-    client.delete('mover')
+from tests.cloud import helpers
+from tests.cloud import movers
 
 
 @pytest.fixture
 def local_mover(hosts, mover):
     """The same with its disk on its host's own; the other server is gone."""
-    from pocketcloud import second
-    from powercut import client
     client.delete('mover')
-    second.up(lambda *args: None, shared=False)
-    local_mover = Mover('local-mover')
+    second_host.up(lambda *args: None, shared=False)
+    local_mover = movers.Mover('local-mover')
     yield local_mover
     client.delete('local-mover')
 
 
-class Mover:
-    """One server, and what can be seen of it on both hosts."""
-
-    def __init__(self, name):
-        from pocketcloud import layout
-        from pocketcloud import tenant
-        cloud = tenant.connect()
-        self.first, self.second = layout.FIRST, layout.SECOND
-        self.compute = cloud.compute
-        self.id = self.compute.create_server(
-            name=name, image_id=cloud.image.find_image(tenant.IMAGE).id,
-            flavor_id=self.compute.find_flavor(tenant.FLAVOR).id,
-            networks=[{'uuid': cloud.network.find_network(
-                tenant.NETWORK).id}],
-            host=self.first.name, metadata={'persistent': 'true'}).id
-        self.wait('ACTIVE')
-        self.guest = None
-
-    def wait(self, status):
-        """Wait for a status and the end of the action; return the server."""
-        return self.compute.wait_for_server(
-            self.compute.get_server(self.id), status, failures=['ERROR'],
-            interval=0.5, wait=180)
-
-    def migrate_live(self, which):
-        self.compute.live_migrate_server(
-            self.id, host=which.name, block_migration='auto')
-
-    def told(self, action):
-        """Why actions of a kind failed, for each event in them, or None."""
-        return [event.details
-                for one in self.compute.server_actions(self.id)
-                if one.action == action
-                for event in self.compute.get_server_action(
-                    one.request_id, self.id).events]
-
-    def migrations(self):
-        """Its live migrations that are under way, {id: status}."""
-        return {one.id: one.status
-                for one in self.compute.server_migrations(self.id)}
-
-    def qemus(self, which):
-        """The pids of its QEMUs on a host."""
-        from tests.cloud import helpers
-        region = helpers.regions(which).get(self.id)
-        return helpers.qemu_pids(region, which) if region else []
-
-    def check(self, which, claimed=(), status='ACTIVE'):
-        """It runs on this host, and there is nothing of it on the other.
-
-        :param claimed: hosts whose NVRAM is claimed besides
-        """
-        from tests.cloud import helpers
-        server = self.wait(status)
-        assert server.compute_host == which.name
-        assert server.power_state == 1
-        for one in self.first, self.second:
-            regions = [self.id] if one == which else []
-            # Nova does not wait for the other host.
-            helpers.wait(lambda: list(helpers.regions(one)) == regions, 60)
-            assert len(self.qemus(one)) == len(regions)
-            assert vpm.check(str(one.pool)) == []
-        assert helpers.nvram_claims() == {
-            one.name: _MIB if one in (which, *claimed) else 0
-            for one in (self.first, self.second)}
-
-    def wait_armed(self, which):
-        from tests.cloud import helpers
-        helpers.wait_pvms([self.id], 'armed', which=which)
-
-    def booted(self):
-        """Wait until its guest answers; fill it; return its guest.Life."""
-        from tests.cloud import helpers
-        self.guest = helpers.guest_of(self.id)
-        life = self.guest.wait(180)
-        self.guest.fill(_KEYS)
-        return life
-
-    def check_ran_on(self, before, connection):
-        """Check that the guest ran on, and that nobody had to connect again.
-
-        :param before: guest.Life
-        """
-        after = self.guest.wait(60)
-        assert after.boot_id == before.boot_id
-        assert after.uptime >= before.uptime
-        assert self.guest.count(_KEYS) == _KEYS
-        assert self.guest.connection() == connection
-
-    def moves_live(self, which, before, connection):
-        """Migrate it to a host, paused; check that it ran on there."""
-        self.pause()
-        self.migrate_live(which)
-        self.wait('PAUSED')
-        self.unpause()
-        self.check(which)
-        self.check_ran_on(before, connection)
-
-    def moves_for_ever(self, target):
-        """Begin a live migration to a host that does not take the memory.
-
-        :returns: the pid of the QEMU there, which goes on after SIGCONT
-        """
-        from tests.cloud import helpers
-        held = []
-
-        def hold():
-            held.extend(self.qemus(target))
-            for pid in held:
-                os.kill(pid, signal.SIGSTOP)
-            return held
-
-        self.pause()
-        self.migrate_live(target)
-        helpers.wait(hold)
-        helpers.wait(lambda: 'running' in self.migrations().values())
-        return held[0]
-
-    def lives_through_a_power_cut(self, which, before, connection):
-        """Cut the power of its host; check that it runs on."""
-        from pocketcloud import host
-        from tests.cloud import helpers
-        helpers.power_fails([self.id], which)
-        host.power_cut(which)
-        helpers.boot(which)
-        self.wait_armed(which)
-        self.check_ran_on(before, connection)
-        self.check(which)
-
-    def pause(self):
-        self.compute.pause_server(self.id)
-        self.wait('PAUSED')
-
-    def unpause(self):
-        self.compute.unpause_server(self.id)
-        self.wait('ACTIVE')
-
-    def unpause_after_failure(self):
-        """Have it run on after a live migration that failed.
-
-        Nova 34 puts ordinary servers into ERROR, too, after it has cleaned up.
-        """
-        self.compute.wait_for_server(
-            self.compute.get_server(self.id), 'ERROR', failures=[],
-            interval=0.5, wait=120)
-        self.compute.reset_server_state(self.id, 'active')
-        # Nova does not know any more that it is paused.
-        self.pause()
-        self.unpause()
-
-
 def test_each_runs_in_its_concurrency_mode(mover):
-    from pocketcloud import services
     for one, eventlet in (mover.first, False), (mover.second, True):
         service = services.of_host('nova-compute', one)
         with service.log.open('rb') as log:
@@ -256,7 +90,6 @@ def test_live_migration_then_power_cut(mover):
 
 
 def test_cold_migration_is_confirmed(mover):
-    from pocketcloud import tenant
     for one in mover.first, mover.second:
         tenant.wait_compute_service(one)
     mover.compute.migrate_server(mover.id)
@@ -267,7 +100,6 @@ def test_cold_migration_is_confirmed(mover):
 
 
 def test_live_migration_is_aborted(mover):
-    from powercut import client
     before, connection = mover.guest.life(), mover.guest.connection()
     mover.wait_armed(mover.first)
     [qemu] = mover.qemus(mover.first)
@@ -292,8 +124,6 @@ def test_live_migration_is_aborted(mover):
 
 
 def test_evacuated_server_runs_once(mover):
-    from pocketcloud import host
-    from tests.cloud import helpers
     mover.wait_armed(mover.first)
     helpers.power_fails([mover.id])
     host.power_cut()
@@ -326,14 +156,13 @@ def test_evacuated_server_runs_once(mover):
 
 
 def test_block_migration_then_power_cut(local_mover):
-    from tests.cloud import helpers
     mover = local_mover
     before, connection = mover.booted(), mover.guest.connection()
     mover.wait_armed(mover.first)
     mover.moves_live(mover.second, before, connection)
     directories = [one.disk / 'nova/instances' / mover.id
                    for one in (mover.first, mover.second)]
-    helpers.wait(lambda: not directories[0].exists(), 60)
+    helpers.wait(lambda: not directories[0].exists())
     assert (directories[1] / 'disk').exists()
 
     # What Nova made of it there has to be durable now.

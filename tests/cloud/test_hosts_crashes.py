@@ -19,16 +19,15 @@ meanwhile, see test_hosts.
 import os
 import signal
 
-from tests.cloud import test_hosts
+from pocketcloud import client
+from pocketcloud import host
+from pocketcloud import services
+from pocketcloud import tenant
 
-hosts = test_hosts.hosts
-mover = test_hosts.mover
+from tests.cloud import helpers
 
 
 def test_power_fails_on_the_target(mover):
-    from pocketcloud import host
-    from pocketcloud import tenant
-    from tests.cloud import helpers
     before, connection = mover.booted(), mover.guest.connection()
     mover.wait_armed(mover.first)
     mover.moves_for_ever(mover.second)
@@ -44,7 +43,6 @@ def test_power_fails_on_the_target(mover):
 
 
 def test_nova_compute_dies_at_the_target(mover):
-    from tests.cloud import helpers
     before, connection = mover.guest.life(), mover.guest.connection()
     mover.wait_armed(mover.first)
     held = mover.moves_for_ever(mover.second)
@@ -62,12 +60,6 @@ def test_nova_compute_dies_at_the_target(mover):
 
 
 def test_nova_compute_dies_at_the_source(mover):
-    from pocketcloud import host
-    from pocketcloud import services
-    from pocketcloud import tenant
-    from powercut import client
-    from tests.cloud import helpers
-    from tests.cloud import test_actions
     before = mover.guest.life()
     [qemu] = mover.qemus(mover.second)
     mover.pause()
@@ -89,9 +81,9 @@ def test_nova_compute_dies_at_the_source(mover):
     helpers.wait(lambda: not mover.qemus(mover.first))
     helpers.kill_nova_compute(mover.first).start()
     mover.check(mover.second, claimed=[mover.first])
-    assert test_actions.nova_manage('audit', '--delete') == 4
+    assert helpers.nova_manage('audit', '--delete') == 4
     # So does Nova, whatever the driver, with the port at the target, where
     # nobody reaches the server as long as it is there.
     [port] = tenant.connect().network.ports(device_id=mover.id)
     services.ovs_vsctl(mover.first, 'del-port', 'tap' + port.id[:11])
-    assert mover.guest.wait(60).boot_id == before.boot_id
+    assert mover.guest.wait().boot_id == before.boot_id

@@ -12,11 +12,12 @@
 
 """The demonstration, with fewer keys."""
 
+from demo import resident
+from demo import timeline
+from pocketcloud import client
+
 
 def test_persistent_server_survives_and_control_does_not(cloud):
-    from powercut import client
-    from powercut import resident
-    from powercut import timeline
     cut = resident.ResidentPowerCut(5000, timeline.Timeline())
     try:
         cut.run()

@@ -14,10 +14,17 @@
 
 import pytest
 
+from pocketcloud import client
+from pocketcloud import config
+from pocketcloud import guest
+from pocketcloud import host
+from pocketcloud import tenant
+
+from tests.cloud import helpers
+
 
 def _inventory():
     """Of the host's NVRAM, in Placement."""
-    from tests.cloud import helpers
     return helpers.placement('/resource_providers/%s/inventories'
                              % helpers.node().id)[
         'inventories']['CUSTOM_NVRAM_MB']
@@ -26,9 +33,6 @@ def _inventory():
 @pytest.fixture
 def hold_up(cloud):
     """Give the host another hold-up time, from its next start on."""
-    from pocketcloud import config
-    from tests.cloud import helpers
-
     def change(milliseconds):
         path = config.FILES['temporality.conf']
         path.write_text(path.read_text().replace(
@@ -40,22 +44,17 @@ def hold_up(cloud):
 
 
 def test_servers_are_kept_over_a_planned_reboot(servers, flavors, hold_up):
-    from pocketcloud import host
-    from pocketcloud import tenant
-    from powercut import client
-    from powercut import guest
-    from tests.cloud import helpers
     flavors('tp.first', '--ram', '256',
             '--property', 'temporality:persistent=true',
             '--property', 'temporality:priority=90')
     helpers.create(servers, 'kept', flavor='tp.first')
     helpers.create(servers, 'still', '--property', 'persistent=true')
-    kept, still = (client.wait_status(name, 'ACTIVE', 120)
+    kept, still = (client.wait_status(name, 'ACTIVE')
                    for name in ('kept', 'still'))
     client.run('openstack', 'server', 'pause', 'still')
     network = 'qdhcp-' + client.openstack('network', 'show',
                                           tenant.NETWORK)['id']
-    before = guest.Guest(network, client.address(kept)).wait(120)
+    before = guest.Guest(network, client.address(kept)).wait()
     helpers.wait_pvms([kept['id'], still['id']], 'armed')
     assert {pvm['name']: pvm['priority'] for pvm in
             client.temporality('status')['pvms']} == {
@@ -67,13 +66,13 @@ def test_servers_are_kept_over_a_planned_reboot(servers, flavors, hold_up):
     assert [(pvm['Result'], pvm['Ended']) for pvm in report] == (
         2 * [('fixated', True)]), report
     # libvirt has nobody to shut down or save, once it has noticed
-    helpers.wait(lambda: not host.domains(), 10)
+    helpers.wait(lambda: not host.domains())
     assert 'guests: 0 turned off' in list(host.shut_down())
     hold_up(1)
     helpers.boot()
 
-    kept = client.wait_status('kept', 'ACTIVE', 60)
-    after = guest.Guest(network, client.address(kept)).wait(60)
+    kept = client.wait_status('kept', 'ACTIVE')
+    after = guest.Guest(network, client.address(kept)).wait()
     assert after.boot_id == before.boot_id
     assert after.uptime >= before.uptime
     assert client.show('still')['status'] == 'PAUSED'

@@ -17,16 +17,18 @@ import stat
 
 import pytest
 
+from pocketcloud import client
+from pocketcloud import layout
+from pocketcloud import services
+
 from nova_temporality import vpm
+
+from tests.cloud import helpers
 
 
 def test_life_of_a_persistent_server(servers):
-    from pocketcloud import layout
-    from pocketcloud import services
-    from powercut import client
-    from tests.cloud import helpers
     helpers.create(servers, 'pvm', '--property', 'persistent=true')
-    uuid = client.wait_status('pvm', 'ACTIVE', 120)['id']
+    uuid = client.wait_status('pvm', 'ACTIVE')['id']
     assert helpers.allocations(uuid) == {
         'VCPU': 1, 'DISK_GB': 1, 'CUSTOM_NVRAM_MB': 256}
     region = helpers.regions()[uuid]
@@ -55,7 +57,7 @@ def test_life_of_a_persistent_server(servers):
     client.temporality('resume')
 
     client.run('openstack', 'server', 'reboot', '--hard', 'pvm')
-    client.wait_status('pvm', 'ACTIVE', 60)
+    client.wait_status('pvm', 'ACTIVE')
     assert helpers.regions()[uuid].id == region.id
 
     client.delete('pvm')
@@ -66,12 +68,10 @@ def test_life_of_a_persistent_server(servers):
 
 
 def test_flavor_and_its_validation(servers, flavors):
-    from powercut import client
-    from tests.cloud import helpers
     flavors('tp.persistent', '--ram', '128',
             '--property', 'temporality:persistent=true')
     helpers.create(servers, 'by-flavor', flavor='tp.persistent')
-    uuid = client.wait_status('by-flavor', 'ACTIVE', 120)['id']
+    uuid = client.wait_status('by-flavor', 'ACTIVE')['id']
     assert helpers.allocations(uuid)['CUSTOM_NVRAM_MB'] == 128
     assert helpers.regions()[uuid].size == 128 << 20
     with pytest.raises(RuntimeError, match='maybe'):
@@ -81,7 +81,6 @@ def test_flavor_and_its_validation(servers, flavors):
 
 
 def test_wrong_value_is_named(servers):
-    from tests.cloud import helpers
     helpers.create(servers, 'doubtful', '--property', 'persistent=maybe')
     fault = helpers.wait_error('doubtful')
     assert "'maybe'" in fault
@@ -89,7 +88,6 @@ def test_wrong_value_is_named(servers):
 
 
 def test_no_host_has_that_much_nvram(servers, flavors):
-    from tests.cloud import helpers
     before = helpers.regions()
     flavors('tp.huge', '--ram', '8192')
     helpers.create(servers, 'huge', '--property', 'persistent=true',
@@ -99,7 +97,6 @@ def test_no_host_has_that_much_nvram(servers, flavors):
 
 
 def test_refused_before_anything_is_allocated(servers, flavors):
-    from tests.cloud import helpers
     before = helpers.regions()
     flavors('tp.numa', '--ram', '128', '--property', 'hw:numa_nodes=1')
     helpers.create(servers, 'numa', '--property', 'persistent=true',

@@ -12,17 +12,22 @@
 
 """A server is put back to what it was, by the operator's command."""
 
+import shutil
+import subprocess
+
 import pytest
+
+from demo import disk_check
+from pocketcloud import config
+from pocketcloud import layout
+
+from tests.cloud import actors
+from tests.cloud import helpers
 
 
 @pytest.fixture
 def snapshot(cloud):
     """Run ``temporality snapshot``; return what it says."""
-    import shutil
-    import subprocess
-
-    from pocketcloud import config
-    from pocketcloud import layout
     directory = layout.HOST_DISK / 'snapshots'
 
     def run(action, *args, nova=False, ok=True):
@@ -41,15 +46,16 @@ def snapshot(cloud):
 
 
 def test_server_is_what_it_was(servers, snapshot):
-    from powercut import disk_check
-    from tests.cloud import test_actions
-    actor = test_actions.Actor(servers, metadata={'persistent': 'true'})
+    actor = actors.Actor(servers, metadata={'persistent': 'true'})
     before = actor.life()
     actor.wait_armed()
 
     snapshot('create', actor.id, '--name', 'one', nova=True)
 
+    made = actor.life()
     actor.wait_armed()
+    # The number is told after it was written, so the disk may be one ahead.
+    helpers.wait(lambda: actor.life().fsync > made.fsync + 1)
     after = actor.life()
     assert after.boot_id == before.boot_id
     assert after.fsync > before.fsync

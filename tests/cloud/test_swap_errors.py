@@ -16,6 +16,13 @@ import os
 
 import redis
 
+from pocketcloud import client
+from pocketcloud import guest
+from pocketcloud import host
+from pocketcloud import tenant
+
+from tests.cloud import helpers
+
 KEYS = 50000
 LENGTH = 2048
 
@@ -32,16 +39,11 @@ def _damage(path):
 
 
 def test_damaged_swap_stops_its_server_alone(servers, flavors):
-    from pocketcloud import host
-    from pocketcloud import tenant
-    from powercut import client
-    from powercut import guest
-    from tests.cloud import helpers
     flavors('tp.damaged', '--ram', '256', '--property', 'temporality:mrr=30',
             '--property', 'temporality:persistent=true')
     helpers.create(servers, 'damaged', flavor='tp.damaged')
     helpers.create(servers, 'well', '--property', 'persistent=true')
-    properties = {name: client.wait_status(name, 'ACTIVE', 120)
+    properties = {name: client.wait_status(name, 'ACTIVE')
                   for name in ('damaged', 'well')}
     uuids = {name: found['id'] for name, found in properties.items()}
     network = client.openstack('network', 'show', tenant.NETWORK)['id']
@@ -49,7 +51,7 @@ def test_damaged_swap_stops_its_server_alone(servers, flavors):
         guest.Guest('qdhcp-' + network, client.address(properties[name]),
                     LENGTH) for name in ('damaged', 'well'))
     for one in (damaged, well):
-        one.wait(120)
+        one.wait()
     damaged.fill(KEYS)
     before = well.life()
     helpers.wait_pvms(uuids.values(), 'armed')
@@ -74,12 +76,12 @@ def test_damaged_swap_stops_its_server_alone(servers, flavors):
     helpers.power_fails([uuids['well']])
     host.power_cut()
     helpers.boot()
-    client.wait_status('well', 'ACTIVE', 120)
+    client.wait_status('well', 'ACTIVE')
     assert helpers.wait_error('damaged') == fault
     assert helpers.qemu_pids(region) == []
     well = guest.Guest('qdhcp-' + network, client.address(
         client.show('well')), LENGTH)
-    assert well.wait(120).boot_id == before.boot_id
+    assert well.wait().boot_id == before.boot_id
 
     client.run('openstack', 'server', 'reboot', '--hard', 'damaged')
     helpers.wait_healed('damaged')

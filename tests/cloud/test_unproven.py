@@ -16,6 +16,11 @@ import os
 import re
 import shutil
 
+from pocketcloud import client
+from pocketcloud import host
+
+from tests.cloud import helpers
+
 REASONS = {
     'flipped': 'checksum',
     'cut': 'bytes',
@@ -52,13 +57,10 @@ DAMAGES = {'flipped': _flip, 'cut': _cut, 'unmarked': _unmark,
 
 
 def test_damaged_and_old_states(servers, tmp_path):
-    from pocketcloud import host
-    from powercut import client
-    from tests.cloud import helpers
     names = [*DAMAGES, 'sound']
     for name in names:
         helpers.create(servers, name, '--property', 'persistent=true')
-    uuids = {name: client.wait_status(name, 'ACTIVE', 120)['id']
+    uuids = {name: client.wait_status(name, 'ACTIVE')['id']
              for name in names}
     helpers.wait_pvms(uuids.values(), 'armed')
 
@@ -77,7 +79,7 @@ def test_damaged_and_old_states(servers, tmp_path):
         damage(helpers.state_file(uuids[name]), old)
     helpers.boot()
 
-    client.wait_status('sound', 'ACTIVE', 60)
+    client.wait_status('sound', 'ACTIVE')
     for name, reason in REASONS.items():
         fault = helpers.wait_error(name)
         assert 'No proven state' in fault, (name, fault)

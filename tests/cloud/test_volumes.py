@@ -12,34 +12,36 @@
 
 """Volumes of a real Cinder, attached to persistent servers."""
 
+from pocketcloud import blockstorage
+from pocketcloud import client
+from pocketcloud import layout
+from pocketcloud import tenant
+
+from tests.cloud import actors
+from tests.cloud import helpers
+
 
 def _on_disk(volume):
     """What the guest's witness has written to a volume, as the disk has it."""
-    from pocketcloud import layout
     path = layout.VOLUMES / ('volume-' + volume.id)
     with path.open('rb') as file:
         return int(file.readline())
 
 
 def test_volumes_over_a_power_cut(block_storage, servers):
-    from pocketcloud import blockstorage
-    from pocketcloud import tenant
-    from tests.cloud import helpers
-    from tests.cloud import test_actions
-
     volumes = tenant.connect().block_storage
 
     def create(**options):
         volume = volumes.create_volume(size=1, **options)
-        return volumes.wait_for_status(volume, 'available', wait=60)
+        return become(volume, 'available')
 
     def become(volume, status):
-        return volumes.wait_for_status(volume, status, wait=60)
+        return volumes.wait_for_status(volume, status, wait=client.PATIENCE)
 
     data = create(name='data')
     shared = create(name='shared', volume_type=blockstorage.SHARED_TYPE)
     image = tenant.connect().image.find_image(tenant.IMAGE)
-    actor = test_actions.Actor(
+    actor = actors.Actor(
         servers, metadata={'persistent': 'true'}, image_id='',
         block_device_mapping=[{
             'boot_index': 0, 'volume_size': 1, 'uuid': image.id,

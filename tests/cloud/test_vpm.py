@@ -12,11 +12,13 @@
 
 """The demonstration of virtual persistent memory, with one small server."""
 
+from demo import paged
+from demo import timeline
+
+from tests.cloud import helpers
+
 
 def test_power_fails_in_the_midst_of_swapping(cloud):
-    from powercut import paged
-    from powercut import timeline
-    from tests.cloud import helpers
     sizes = paged.Sizes(servers=1, memory_mb=320, mrr=30, keys=50000,
                         length=2048)
     cut = paged.PagedPowerCut(sizes, timeline.Timeline())

@@ -85,8 +85,11 @@ def hang(pid):
 
 
 def fail_power(_pool):
-    """Signal 44, and time to take it."""
+    """Signal 44; returns when it was taken, and had time to have an effect."""
     os.kill(os.getpid(), 44)
+    # It is blocked, and pending until a thread takes it.
+    while 44 in signal.sigpending():
+        time.sleep(0.01)
     time.sleep(0.5)
 
 

@@ -21,10 +21,12 @@ class Upsd:
     """Answers every question with the present status.
 
     :ivar status: words of ups.status
+    :ivar answers: how many questions were answered
     """
 
     def __init__(self, status='OL'):
         self.status = status
+        self.answers = 0
         self._listener = socket.create_server(('127.0.0.1', 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -44,6 +46,7 @@ class Upsd:
                 for _line in stream:
                     stream.write(b'VAR rack ups.status "%s"\n'
                                  % self.status.encode())
+                    self.answers += 1
             except OSError:
                 pass  # the notifier was killed
 

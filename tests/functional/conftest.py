@@ -21,8 +21,8 @@ import tempfile
 import pytest
 
 from nova_temporality import vpm
+from tests.framework import hosts
 from tests.framework import machine
-from tests.framework import vpm_machine
 
 
 @pytest.fixture(params=['tcg', 'kvm'])
@@ -50,73 +50,6 @@ def pool(nvram):
         yield pool
 
 
-class Host:
-    """Makes guests and notifiers, and cleans up after them."""
-
-    def __init__(self, pool, run_dir, tmp_path):
-        self.pool = pool
-        self.run_dir = run_dir
-        self._tmp_path = tmp_path
-        self._made = []
-        self.configure()
-
-    def configure(self, timeout_ms=20000, scan_ms=50, hold_up_ms=20000,
-                  **options):
-        """What notifiers that are started from now on go by."""
-        self.config_file = self._tmp_path / 'temporality.conf'
-        self.config_file.write_text(
-            '[temporality]\npool_path = %s\nrun_dir = %s\n'
-            'scan_interval_ms = %d\nfixation_timeout_ms = %d\n'
-            'hold_up_ms = %d\n'
-            % (self.pool.path, self.run_dir, scan_ms, timeout_ms,
-               hold_up_ms) +
-            ''.join('%s = %s\n' % option for option in options.items()))
-
-    def guest(self, *args, **kwargs):
-        guest = machine.Guest(self.pool, self.run_dir, self._tmp_path, *args,
-                              **kwargs)
-        self._made.append(guest)
-        return guest
-
-    def vpm_guest(self, *args, **kwargs):
-        guest = vpm_machine.VpmGuest(self.pool, self.run_dir, self._tmp_path,
-                                     *args, **kwargs)
-        self._made.append(guest)
-        return guest
-
-    def booted(self, accel='tcg', number=None, **kwargs):
-        """Make a guest that counts."""
-        guest = self.guest(accel, number=number)
-        guest.boot(**kwargs)
-        return guest
-
-    def notifier(self, program=None):
-        notifier = machine.Notifier(self.config_file, self.run_dir, program)
-        self._made.append(notifier)
-        return notifier
-
-    def fixated(self):
-        """Make a guest, and cut the power when it is fixated.
-
-        :returns: the guest, and its notifier
-        """
-        guest = self.booted()
-        notifier = self.notifier()
-        notifier.protect(guest)
-        notifier.power_fails()
-        self.power_cut()
-        assert guest.proven()
-        return guest, notifier
-
-    def remove_notes(self):
-        shutil.rmtree(os.path.join(self.run_dir, 'stopped'))
-
-    def power_cut(self):
-        """Nothing of what runs survives."""
-        for one in self._made:
-            one.kill()
-
-
 @pytest.fixture
 def make_host(nvram):
     """Make a Host for a pool."""
@@ -125,8 +58,8 @@ def make_host(nvram):
     def make(pool):
         # Not in tmp_path: QEMUs of other users could not enter it, and
         # paths of unix sockets have to be short.
-        made.append(Host(pool, os.path.join(nvram, 'run'),
-                         pathlib.Path(nvram)))
+        made.append(hosts.Host(pool, os.path.join(nvram, 'run'),
+                               pathlib.Path(nvram)))
         return made[-1]
     yield make
     for host in made:

@@ -48,7 +48,8 @@ def hung(host, spawn):
                       'raw', '--socket', '{socket}', '{image}')
     guest.boot()
     neighbours = host.booted(), host.booted(number=10)
-    host.configure(timeout_ms=2500, hold_up_ms=1000)
+    # Enough for the neighbours on a busy machine.
+    host.configure(timeout_ms=6000, hold_up_ms=1000)
     notifier = host.notifier()
     notifier.protect(guest, *neighbours)
     storage.hang()
@@ -95,7 +96,7 @@ def test_disk_that_comes_back_after_a_call_off(hung):
 def test_slow_disk_delays_nobody(host, spawn):
     slow = host.guest(writing=True)
     Storage(slow, spawn, 'nbdkit', '-f', '-U', '{socket}', '--filter=delay',
-            'file', '{image}', 'delay-write=2')
+            'file', '{image}', 'delay-write=4')
     slow.boot()
     neighbour = host.booted()
     notifier = host.notifier()

@@ -19,8 +19,8 @@ import pytest
 from nova_temporality import privsep
 from nova_temporality.privsep import runs
 from nova_temporality import vpm
+from tests.framework import hosts
 from tests.framework import machine
-from tests.functional import conftest
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def target_host(nvram):
     with vpm.Pool.create(str(directory / 'pool'), total_size=128 << 20,
                          state_size=20 << 20, descriptors=2,
                          uid_base=0) as pool:
-        host = conftest.Host(pool, str(directory / 'run'), directory)
+        host = hosts.Host(pool, str(directory / 'run'), directory)
         yield host
         host.power_cut()
 

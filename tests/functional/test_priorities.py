@@ -50,7 +50,8 @@ def test_next_notifier_knows(host):
 
 
 def test_hung_ones_keep_nobody_from_being_in_time(host):
-    host.configure(timeout_ms=3000, hold_up_ms=1200)
+    # A share of it is enough for one that is well on a busy machine.
+    host.configure(timeout_ms=9000, hold_up_ms=4500)
     hung, second, third = (host.booted(number=number)
                            for number in (100, 60, 20))
     notifier = host.notifier()
@@ -61,7 +62,7 @@ def test_hung_ones_keep_nobody_from_being_in_time(host):
 
     assert machine.outcome(report, hung)['result'] == 'failed'
     # It had its share, a third, before the next one had its turn.
-    assert machine.outcome(report, second)['stopped_ms'] >= 400
+    assert machine.outcome(report, second)['stopped_ms'] >= 1500
     assert ordered(report, second, third)
     host.power_cut()
     assert second.proven()

@@ -290,7 +290,8 @@ class TestPod:
 
     def test_hung_qemu_holds_no_acknowledgement_up(self, host, driver,
                                                    tmp_path):
-        host.configure(timeout_ms=500, pod_sources='pod')
+        # Enough for the other one on a busy machine.
+        host.configure(timeout_ms=5000, pod_sources='pod')
         notifier = host.notifier([pod_stand_in.__file__, str(tmp_path)])
         hung, sound = host.booted(), host.booted()
         notifier.protect(hung, sound)

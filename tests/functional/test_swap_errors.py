@@ -24,6 +24,7 @@ import pytest
 from nova_temporality.qemu import qmp
 from nova_temporality import vpm
 from tests.framework import machine
+from tests.framework import page_table
 
 # EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: from now on EIO.
 _SHUTDOWN = 0x8004587d
@@ -144,10 +145,7 @@ def test_server_whose_pages_cannot_be_written_is_not_armed(host, accel):
     stop_with_frames_free(guest)
     notifier = host.notifier()
     notifier.protect(guest)
-    with open(os.path.join(guest.region.directory, 'ppt'), 'r+b') as ppt:
-        # struct vpm_ppt_status, as the pager would say it.
-        ppt.seek(4096)
-        ppt.write(struct.pack('<IIQQ', errno.EIO, 3, 7, 9))
+    page_table.note_error(guest.region, page_table.SWAP_OUT)
     assert notifier.state(guest) == 'not armed'
     seen = notifier.pvm(guest.name)
     assert seen['reason'] == ('a page could not be written to the swap file: '

@@ -78,7 +78,8 @@ def disk(tmp_path):
 
 def test_swap_disk_that_hangs(host, disk, capfd):
     """It is reported, concerns one server, and that one goes on later."""
-    host.configure(timeout_ms=2000)
+    # Enough for the other one on a busy machine.
+    host.configure(timeout_ms=5000)
     guest = host.vpm_guest('tcg', percent=10, cpus=4, directory=disk)
     guest.boot()
     sound = host.booted()

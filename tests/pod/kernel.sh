@@ -18,7 +18,7 @@
 
 set -eu -o pipefail
 # shellcheck source=/dev/null
-. "$(dirname "$0")/../../tools/cloud/lib.sh"
+. "$(dirname "$0")/../../tools/lib.sh"
 
 OUT=$STATE/kernel
 

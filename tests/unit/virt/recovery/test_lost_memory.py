@@ -12,9 +12,7 @@
 
 """What Nova gets to know of a server whose memory is lost."""
 
-import errno
 import os
-import struct
 from unittest import mock
 
 import fixtures
@@ -25,17 +23,10 @@ from nova.virt import hardware
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import vpm
+from tests.framework import page_table
 from tests.unit.virt import base
 
 MIB = 1 << 20
-SWAP_IN, SWAP_OUT = 1, 3  # vpm_region_error
-
-
-def fail(region, error):
-    """Note an error as the pager of a region does."""
-    with open(os.path.join(region.directory, 'ppt'), 'r+b') as page_table:
-        page_table.seek(4096)
-        page_table.write(struct.pack('<3Q', error << 32 | errno.EIO, 7, 9))
 
 
 class LostMemoryTest(base.DriverTestCase):
@@ -64,7 +55,7 @@ class LostMemoryTest(base.DriverTestCase):
         self.assertFalse(self.saved.called)
 
     def test_error_with_the_reason(self):
-        fail(self.region, SWAP_IN)
+        page_table.note_error(self.region, page_table.SWAP_IN)
         self.ask()
         self.assertEqual(
             ['A part of its memory is lost: a page could not be read from the '
@@ -78,24 +69,24 @@ class LostMemoryTest(base.DriverTestCase):
 
     def test_paused(self):
         self.server.vm_state = vm_states.PAUSED
-        fail(self.region, SWAP_IN)
+        page_table.note_error(self.region, page_table.SWAP_IN)
         self.ask(power_state.CRASHED)
         self.assertEqual(vm_states.ERROR, self.server.vm_state)
 
     def test_an_ordinary_end(self):
         self.ask()
         # that was tried again
-        fail(self.region, SWAP_OUT)
+        page_table.note_error(self.region, page_table.SWAP_OUT)
         self.ask()
         self.assert_untouched()
 
     def test_it_still_runs(self):
-        fail(self.region, SWAP_IN)
+        page_table.note_error(self.region, page_table.SWAP_IN)
         self.ask(power_state.RUNNING)
         self.assert_untouched()
 
     def test_nova_works_on_it(self):
-        fail(self.region, SWAP_IN)
+        page_table.note_error(self.region, page_table.SWAP_IN)
         self.server.task_state = 'powering-off'
         self.ask()
         self.server.task_state = None
@@ -104,7 +95,7 @@ class LostMemoryTest(base.DriverTestCase):
         self.assert_untouched()
 
     def test_other_servers(self):
-        fail(self.region, SWAP_IN)
+        page_table.note_error(self.region, page_table.SWAP_IN)
         self.server = self.make_server(persistent=False)
         self.server.power_state = power_state.RUNNING
         self.ask()
@@ -116,7 +107,7 @@ class LostMemoryTest(base.DriverTestCase):
         self.assert_untouched()
 
     def test_nothing_is_left_of_it_after_a_scrub(self):
-        fail(self.region, SWAP_IN)
+        page_table.note_error(self.region, page_table.SWAP_IN)
         self.pool().scrub(self.region.id)
         self.ask()
         self.assert_untouched()

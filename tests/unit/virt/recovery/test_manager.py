@@ -34,9 +34,9 @@ from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
 from nova_temporality.virt import domain_record
 from nova_temporality.virt.recovery import manager
+from tests.framework import page_table
 from tests.unit.virt import base
 from tests.unit.virt.recovery import recovery_base
-from tests.unit.virt.recovery import test_lost_memory
 
 # as libvirt shows it
 SERIAL = '''<devices>
@@ -68,7 +68,7 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
                                      self.swap_dir)
         pool.begin_epoch(self.region.id)
         self.record()
-        test_lost_memory.fail(self.region, test_lost_memory.SWAP_IN)
+        page_table.note_error(self.region, page_table.SWAP_IN)
 
     def test_memory_that_was_lost_before(self):
         self.lose_memory()
