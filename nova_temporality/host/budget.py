@@ -196,7 +196,7 @@ class HostBudget:
         self._drilled = Drilled(
             {name: cost for name, cost in known_ms.items()
              if name in priorities},
-            total_ms, bound_ms(together, costs_ms, _cpus()), time)
+            total_ms, bound_ms(together, costs_ms, cpus()), time)
         try:
             store(self._pool_path, self._drilled)
         except OSError as e:
@@ -207,7 +207,7 @@ class HostBudget:
 
         :param priorities: priority by name
         """
-        prediction = predict(priorities, self._drilled, _cpus())
+        prediction = predict(priorities, self._drilled, cpus())
         return {
             'hold_up_ms': self._hold_up_ms,
             'predicted_ms': prediction.total_ms,
@@ -219,5 +219,6 @@ class HostBudget:
         }
 
 
-def _cpus() -> int:
+def cpus() -> int:
+    """How many CPUs this host has."""
     return os.cpu_count() or 1

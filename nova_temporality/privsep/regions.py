@@ -18,7 +18,6 @@ that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
 
 import contextlib
 import dataclasses
-import os
 import shutil
 from typing import Any
 
@@ -200,4 +199,4 @@ def _predict(pool_path: str, run_dir: str, name: str,
     priorities = {one: notes.read_priority(run_dir, one) for one in there}
     priorities.setdefault(name, number)
     return name in there, dataclasses.asdict(budget.predict(
-        priorities, budget.load(pool_path), os.cpu_count() or 1))
+        priorities, budget.load(pool_path), budget.cpus()))
