@@ -62,6 +62,11 @@ def set_moving(run_dir: str, name: str, moving: bool) -> None:
     _set(paths.moving_note(run_dir, name), moving)
 
 
+def is_moving(run_dir: str, name: str) -> bool:
+    """Whether it comes or goes, live."""
+    return os.path.exists(paths.moving_note(run_dir, name))
+
+
 def _set(path: str, there: bool) -> None:
     if not there:
         _remove(path)

@@ -20,7 +20,7 @@ import os
 
 from oslo_log import log as logging
 
-from nova_temporality.host import paths
+from nova_temporality.host import notes
 from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import blockers
@@ -63,8 +63,7 @@ class Inspector:
         self._note = note
         self._run_lock = run_lock
         self._platform = platform
-        self._recovering_note = paths.recovering_note(run_dir, region.name)
-        self._moving_note = paths.moving_note(run_dir, region.name)
+        self._run_dir = run_dir
         # One block of a state file is its header.
         self._state_room = pool.info().state_size - 4096
         self._raised_by: tuple[str, ...] = ()
@@ -151,7 +150,8 @@ class Inspector:
         """
         runstate = self._qemu.reach(timeout)
         # Reading the whole state comes last: power may be failing.
-        if (runstate in SAVED and os.path.exists(self._recovering_note) and
+        if (runstate in SAVED and
+                notes.is_recovering(self._run_dir, self._region.name) and
                 not self._note.read(self._qemu.qmp.pid) and
                 self.proven_state()):
             return 'inmigrate'
@@ -159,7 +159,7 @@ class Inspector:
 
     def is_moving(self) -> bool:
         """Whether it is being migrated live, by QEMU's only migration."""
-        return os.path.exists(self._moving_note)
+        return notes.is_moving(self._run_dir, self._region.name)
 
     def refuse_while_moving(self) -> None:
         """Raise conditions.NotArmed if it is being migrated live."""

@@ -59,7 +59,8 @@ def test_recovering(tmp_path):
 def test_moving(tmp_path):
     run_dir = str(tmp_path)
     notes.set_moving(run_dir, 'pvm', True)
-    assert os.path.exists(paths.moving_note(run_dir, 'pvm'))
+    assert notes.is_moving(run_dir, 'pvm')
+    assert not notes.is_moving(run_dir, 'other')
     notes.set_moving(run_dir, 'pvm', False)
     notes.set_moving(run_dir, 'pvm', False)
-    assert not os.path.exists(paths.moving_note(run_dir, 'pvm'))
+    assert not notes.is_moving(run_dir, 'pvm')
