@@ -12,9 +12,14 @@
 
 """Configuration of the documentation's build."""
 
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / '_ext'))
+
 project = 'Temporality'
 extensions = ['openstackdocstheme', 'oslo_config.sphinxext',
-              'reno.sphinxext']
+              'reno.sphinxext', 'source_reference']
 html_theme = 'openstackdocs'
 master_doc = 'index'
 copyright = 'the Temporality developers'
