@@ -24,7 +24,7 @@ CRASHED = 77  # crash.h
 FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-g', '-Wall', '-Wextra', '-Werror',
          '-pthread', '-I%s' % (HERE.parents[1] / 'pod'),
          *['-I%s' % (NATIVE / name)
-           for name in ('include', 'src', 'engine', 'pager')]]
+           for name in ('include', 'media', 'pool', 'pager', 'engine')]]
 
 VARIANTS = {
     # As it is shipped, but for -Werror.
@@ -83,6 +83,12 @@ def directory():
     return tempfile.TemporaryDirectory(prefix='vpm-native-')
 
 
+def sources(*folders):
+    """Return the paths of all C files in these folders of libvpm."""
+    return [source for folder in folders
+            for source in sorted(NATIVE.glob(folder + '/*.c'))]
+
+
 def _object(source, variant):
     target = pathlib.Path(directory().name) / (
         '%s-%s.o' % (source.stem, variant))
@@ -95,14 +101,12 @@ def program(name, variant, helpers):
     """Compile and link a program of this directory with libvpm."""
     target = pathlib.Path(directory().name) / ('%s-%s' % (name, variant))
     if not target.exists():
-        sources = [source for source in sorted(NATIVE.glob('src/*.c'))
-                   if source.name not in WITHOUT.get(name, [])]
-        sources += [source for folder in ('engine', 'pager')
-                    for source in sorted(NATIVE.glob(folder + '/*.c'))
-                    if source.name != 'preload.c']
-        sources += [HERE / helper for helper in (name + '.c', *helpers)]
+        linked = [source
+                  for source in sources('media', 'pool', 'pager', 'engine')
+                  if source.name not in WITHOUT.get(name, [])]
+        linked += [HERE / helper for helper in (name + '.c', *helpers)]
         run(['cc', *FLAGS, *VARIANTS[variant], *LINK_FLAGS.get(name, []),
-             *[_object(source, variant) for source in sources],
+             *[_object(source, variant) for source in linked],
              '-o', target])
     return target
 
@@ -117,7 +121,7 @@ def explorer():
     target = pathlib.Path(directory().name) / 'explorer'
     if not target.exists():
         run(['cc', *FLAGS, *EXPLORER_FLAGS, '-I%s' % HERE,
-             *sorted(NATIVE.glob('src/*.c')),
+             *sources('media', 'pool'),
              NATIVE / 'pager/backing.c', NATIVE / 'pager/move.c',
              *sorted(HERE.glob('explorer/*.c')),
              HERE / 'harness.c', HERE / 'crash.c', '-o', target])
