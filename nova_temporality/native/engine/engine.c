@@ -21,7 +21,7 @@
 #include "pod.h"
 #include "pool.h"
 #include "region.h"
-#include "rights.h"
+#include "realtime.h"
 #include "unit.h"
 
 #define THREADS_MAX 64
@@ -55,7 +55,7 @@ struct vpm_engine {
     uint64_t serial;            /* of the latest arming; atomic */
     int pod_fd;                 /* -1: caches need no writing back; atomic */
     uint32_t next_worker;       /* that a new unit is given to; atomic */
-    struct turns turns;
+    struct vpm_waves waves;
     struct worker workers[];
 };
 
@@ -91,8 +91,8 @@ static void wait_events(struct worker *worker, struct epoll_event *events,
     struct timespec left, *timeout = NULL;
 
     for (struct vpm_unit *unit = worker->busy; unit; unit = unit->next_busy)
-        if (unit_due_ns(unit) < due)
-            due = unit_due_ns(unit);
+        if (vpm_unit_due_ns(unit) < due)
+            due = vpm_unit_due_ns(unit);
     if (due != UINT64_MAX) {
         uint64_t now = vpm_now_ns();
         uint64_t ns = due > now ? due - now : 0;
@@ -129,7 +129,7 @@ static void notice(struct worker *worker, uint64_t data)
     unit = find(worker, data >> 1);
     if (!unit)
         return;
-    if (unit->state == UNIT_ARMED && (stream || !unit_listen(unit))) {
+    if (unit->state == UNIT_ARMED && (stream || !vpm_unit_listen(unit))) {
         /* Nobody writes a state unasked: that QEMU has ended. */
         drop_sockets(unit);
         unit->state = UNIT_IDLE;
@@ -163,7 +163,7 @@ static void start_fired(struct worker *worker, struct vpm_unit *fired)
         struct vpm_unit *unit = fired;
 
         fired = unit->next_busy;
-        unit_start(unit);
+        vpm_unit_start(unit);
         unit->next_busy = worker->busy;
         worker->busy = unit;
     }
@@ -175,7 +175,7 @@ static void step_all(struct worker *worker)
 
     for (struct vpm_unit *unit = worker->busy; unit; unit = unit->next_busy)
         if (unit->phase != PHASE_DONE)
-            unit_step(unit, now);
+            vpm_unit_step(unit, now);
 }
 
 /* Brings servers' memory to where it survives. QEMU has stopped them. */
@@ -204,7 +204,7 @@ static void commit_saved(struct worker *worker)
         not_back = &err;
     for (struct vpm_unit *unit = worker->busy; unit; unit = unit->next_busy)
         if (unit->phase == PHASE_SAVED)
-            unit_commit(unit, not_back);
+            vpm_unit_commit(unit, not_back);
 }
 
 static void wake(struct worker *worker)
@@ -213,11 +213,12 @@ static void wake(struct worker *worker)
 }
 
 /* Others may have waited for that, whoever serves them. */
-static void end_turn(struct vpm_unit *unit)
+static void leave_wave(struct vpm_unit *unit)
 {
     struct vpm_engine *engine = unit->worker->engine;
 
-    if (!unit->has_turn || !turns_done(&engine->turns, unit->arming.priority))
+    if (!unit->in_wave ||
+        !vpm_waves_done(&engine->waves, unit->arming.priority))
         return;
     for (uint32_t i = 0; i < engine->params.threads; i++)
         wake(&engine->workers[i]);
@@ -237,7 +238,7 @@ static void finish(struct worker *worker)
             continue;
         }
         *link = unit->next_busy;
-        end_turn(unit);
+        leave_wave(unit);
         vpm_outcome_record(unit->pool, &unit->outcome, &ignored);
         pthread_mutex_lock(&worker->lock);
         drop_sockets(unit);
@@ -325,20 +326,21 @@ static void ask_for_rights(struct vpm_engine *engine, struct vpm_error *lost)
         pthread_t thread = engine->workers[i].thread;
 
         if (params->priority && !priority)
-            priority = rights_set_priority(thread, params->priority);
+            priority = vpm_realtime_set_priority(thread, params->priority);
         if (params->cpu_count && !cpus)
-            cpus = rights_set_cpus(thread, params->cpus, params->cpu_count);
+            cpus = vpm_realtime_set_cpus(thread, params->cpus,
+                                         params->cpu_count);
     }
     if (priority)
-        rights_lost(lost, "no SCHED_FIFO", priority,
-                    "give it CAP_SYS_NICE (LimitRTPRIO), or set "
-                    "engine_priority to 0");
+        vpm_realtime_lost(lost, "no SCHED_FIFO", priority,
+                          "give it CAP_SYS_NICE (LimitRTPRIO), or set "
+                          "engine_priority to 0");
     if (cpus)
-        rights_lost(lost, "not bound to engine_cpus", cpus,
-                    "name CPUs that there are");
-    if (params->lock_memory && rights_lock_memory() < 0)
-        rights_lost(lost, "memory not locked", errno,
-                    "give it CAP_IPC_LOCK (LimitMEMLOCK)");
+        vpm_realtime_lost(lost, "not bound to engine_cpus", cpus,
+                          "name CPUs that there are");
+    if (params->lock_memory && vpm_realtime_lock_memory() < 0)
+        vpm_realtime_lost(lost, "memory not locked", errno,
+                          "give it CAP_IPC_LOCK (LimitMEMLOCK)");
 }
 
 static int check_params(const struct vpm_engine_params *params,
@@ -451,7 +453,7 @@ struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
     unit->pool = engine->pool;
     unit->pod_fd = &engine->pod_fd;
     unit->note = note;
-    unit->turns = &engine->turns;
+    unit->waves = &engine->waves;
     unit->region = id;
     if (vpm_region_find(engine->pool, id, &slot, err) == VPM_OK)
         unit->fixation = vpm_fixation_open(engine->pool, id, err);
@@ -591,7 +593,7 @@ static bool fire(struct vpm_unit *unit, const struct vpm_event *event)
     if (unit->state != UNIT_ARMED)
         return false;
     unit->event = *event;
-    unit->has_turn = false;
+    unit->in_wave = false;
     unit->qmp_ready = unit->stream_ready = false;
     unit->state = UNIT_FIRED;
     return true;
@@ -609,22 +611,22 @@ static uint32_t fire_all(struct vpm_engine *engine,
             if (!fire(unit, event))
                 continue;
             count++;
-            unit->has_turn = true;
-            turns_add(&engine->turns, unit->arming.priority);
+            unit->in_wave = true;
+            vpm_waves_add(&engine->waves, unit->arming.priority);
         }
     return count;
 }
 
 /* Under all locks, when it is known who was fired. */
-static void give_turns(struct vpm_engine *engine,
+static void set_latest(struct vpm_engine *engine,
                        const struct vpm_event *event)
 {
     for (uint32_t i = 0; i < engine->params.threads; i++)
         for (struct vpm_unit *unit = engine->workers[i].units; unit;
              unit = unit->next)
-            if (unit->state == UNIT_FIRED && unit->has_turn)
-                unit->latest_ns = event->monotonic_ns + turns_latest(
-                    &engine->turns, unit->arming.priority,
+            if (unit->state == UNIT_FIRED && unit->in_wave)
+                unit->latest_ns = event->monotonic_ns + vpm_waves_latest(
+                    &engine->waves, unit->arming.priority,
                     engine->params.hold_up_ns);
 }
 
@@ -637,7 +639,7 @@ uint32_t vpm_engine_fire(struct vpm_engine *engine,
     for (uint32_t i = 0; i < engine->params.threads; i++)
         pthread_mutex_lock(&engine->workers[i].lock);
     count = fire_all(engine, event);
-    give_turns(engine, event);
+    set_latest(engine, event);
     for (uint32_t i = 0; i < engine->params.threads; i++) {
         pthread_mutex_unlock(&engine->workers[i].lock);
         if (count)
@@ -716,7 +718,7 @@ int vpm_engine_wait_signal(struct vpm_engine *engine, int number,
     if (sigaddset(&wanted, number) < 0)
         return vpm_fail_errno(err, "cannot wait for signal %d", number);
     /* What the threads lack was told when they were started. */
-    rights_set_priority(pthread_self(), engine->params.priority);
+    vpm_realtime_set_priority(pthread_self(), engine->params.priority);
     do {
         rc = sigwaitinfo(&wanted, &info);
     } while (rc < 0 && errno == EINTR);
@@ -726,7 +728,7 @@ int vpm_engine_wait_signal(struct vpm_engine *engine, int number,
     if (rc >= 0 && raised_by)
         vpm_engine_fire(engine, &event);
     /* What is left is for Python. */
-    rights_set_priority(pthread_self(), 0);
+    vpm_realtime_set_priority(pthread_self(), 0);
     if (rc < 0)
         return vpm_fail_errno(err, "cannot wait for signal %d", number);
     received->wall_ns = event.wall_ns;

@@ -122,7 +122,7 @@ static void fail_with(struct vpm_unit *unit, int code, const char *format,
 static const char *waits_for(const struct vpm_unit *unit)
 {
     switch (unit->phase) {
-    case PHASE_TURN:
+    case PHASE_WAVE:
         return "others of higher priority took too long";
     case PHASE_LOCK:
         return "its vCPUs were just being started or stopped by somebody "
@@ -217,18 +217,18 @@ static void lock(struct vpm_unit *unit, uint64_t now_ns)
     }
 }
 
-static void take_turn(struct vpm_unit *unit, uint64_t now_ns)
+static void await_wave(struct vpm_unit *unit, uint64_t now_ns)
 {
-    if (!unit->has_turn || now_ns >= unit->latest_ns ||
-        turns_come(unit->turns, unit->arming.priority)) {
+    if (!unit->in_wave || now_ns >= unit->latest_ns ||
+        vpm_waves_reached(unit->waves, unit->arming.priority)) {
         lock(unit, now_ns);
     } else {
-        unit->phase = PHASE_TURN;
+        unit->phase = PHASE_WAVE;
         unit->again_ns = unit->latest_ns;
     }
 }
 
-void unit_start(struct vpm_unit *unit)
+void vpm_unit_start(struct vpm_unit *unit)
 {
     struct vpm_outcome *outcome = &unit->outcome;
 
@@ -243,7 +243,7 @@ void unit_start(struct vpm_unit *unit)
            sizeof(outcome->raised_by));
     unit->proven_before = unit->accepted = unit->ended = false;
     unit->after[0] = '\0';
-    take_turn(unit, vpm_now_ns());
+    await_wave(unit, vpm_now_ns());
 }
 
 /* -- save ---------------------------------------------------------------- */
@@ -299,7 +299,7 @@ static void on_stopped(struct vpm_unit *unit)
     }
 }
 
-void unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
+void vpm_unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
 {
     struct vpm_outcome *outcome = &unit->outcome;
     struct vpm_fixation_meta meta = {
@@ -332,7 +332,7 @@ static void on_saved(struct vpm_unit *unit)
     unit->phase = PHASE_SAVED;
     reached(unit, VPM_STEP_SAVED);
     if (__atomic_load_n(unit->pod_fd, __ATOMIC_ACQUIRE) < 0)
-        unit_commit(unit, NULL);
+        vpm_unit_commit(unit, NULL);
 }
 
 static void ask_whether_saved(struct vpm_unit *unit)
@@ -479,7 +479,7 @@ static bool read_qmp(struct vpm_unit *unit)
     return true;
 }
 
-bool unit_listen(struct vpm_unit *unit)
+bool vpm_unit_listen(struct vpm_unit *unit)
 {
     return read_qmp(unit) && unit->heard < LISTEN_MAX;
 }
@@ -515,7 +515,7 @@ static bool is_due(const struct vpm_unit *unit, uint64_t now_ns)
     return now_ns >= unit->again_ns;
 }
 
-void unit_step(struct vpm_unit *unit, uint64_t now_ns)
+void vpm_unit_step(struct vpm_unit *unit, uint64_t now_ns)
 {
     if (is_cancelled(unit))
         fail_with(unit, VPM_EUNPROVEN, "it was given up");
@@ -529,8 +529,8 @@ void unit_step(struct vpm_unit *unit, uint64_t now_ns)
         read_stream(unit);
     if (unit->phase == PHASE_SAVE && unit->ended && unit->accepted)
         ask_whether_saved(unit);
-    else if (unit->phase == PHASE_TURN)
-        take_turn(unit, now_ns);
+    else if (unit->phase == PHASE_WAVE)
+        await_wave(unit, now_ns);
     else if (unit->phase == PHASE_LOCK && is_due(unit, now_ns))
         lock(unit, now_ns);
     else if (unit->phase == PHASE_RETRY && is_due(unit, now_ns))
@@ -538,10 +538,10 @@ void unit_step(struct vpm_unit *unit, uint64_t now_ns)
     unit->qmp_ready = false;
 }
 
-uint64_t unit_due_ns(const struct vpm_unit *unit)
+uint64_t vpm_unit_due_ns(const struct vpm_unit *unit)
 {
     uint64_t due = unit->event.deadline_ns;
-    bool looks_again = unit->phase == PHASE_TURN ||
+    bool looks_again = unit->phase == PHASE_WAVE ||
         unit->phase == PHASE_LOCK ||
         unit->phase == PHASE_RETRY ||
         (unit->phase == PHASE_SAVE && !unit->ended);

@@ -8,7 +8,7 @@
 #define VPM_UNIT_H
 
 #include "json.h"
-#include "turns.h"
+#include "waves.h"
 #include "vpm.h"
 
 struct worker;
@@ -23,13 +23,13 @@ enum unit_state {
 
 /* Where a fixation is. */
 enum unit_phase {
-    PHASE_TURN,     /* waits for others of higher priority */
+    PHASE_WAVE,     /* pVMs of higher priority are not done */
     PHASE_LOCK,     /* somebody else has the run lock */
     PHASE_STOP,     /* waits until QEMU has stopped */
     PHASE_SAVE,     /* waits for the stream and the answer to "migrate" */
     PHASE_CONFIRM,  /* waits until QEMU says that it is completed */
     PHASE_RETRY,    /* will ask again whether it is */
-    PHASE_SAVED,    /* waits for the CPU caches, then for unit_commit */
+    PHASE_SAVED,    /* waits for the CPU caches, then for vpm_unit_commit */
     PHASE_DONE,
 };
 
@@ -43,7 +43,7 @@ struct vpm_unit {
     struct vpm_fixation *fixation;
     struct vpm_note *note;
     const int *pod_fd;         /* the engine's */
-    struct turns *turns;
+    struct vpm_waves *waves;
     uint64_t region;
     char name[VPM_NAME_MAX + 1];
 
@@ -54,8 +54,8 @@ struct vpm_unit {
     uint64_t serial;           /* changes with every arming */
     struct vpm_arming arming;  /* with our own copies of the sockets */
     struct vpm_event event;
-    bool has_turn;             /* it was fired with others, */
-    uint64_t latest_ns;        /* and has its turn by then */
+    bool in_wave;              /* fired with others; */
+    uint64_t latest_ns;        /* its wave starts by then */
 
     /* The worker's, while BUSY. */
     struct vpm_unit *next_busy;
@@ -79,18 +79,18 @@ struct vpm_unit {
 
 /* Reads what QMP says while the unit is armed.  False when QEMU has closed the
  * connection, or says too much.  Called under the worker's lock. */
-bool unit_listen(struct vpm_unit *unit);
+bool vpm_unit_listen(struct vpm_unit *unit);
 
 /* Begins; goes on with what is ready or due.  Afterwards its phase may be
  * PHASE_DONE, and its outcome is complete. */
-void unit_start(struct vpm_unit *unit);
-void unit_step(struct vpm_unit *unit, uint64_t now_ns);
+void vpm_unit_start(struct vpm_unit *unit);
+void vpm_unit_step(struct vpm_unit *unit, uint64_t now_ns);
 
 /* Sets the marker of a unit in PHASE_SAVED, unless the caches could not be
  * written back after it got there: *not_back* says why, or is NULL. */
-void unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back);
+void vpm_unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back);
 
-/* When unit_step is due, even if nothing becomes ready. */
-uint64_t unit_due_ns(const struct vpm_unit *unit);
+/* When vpm_unit_step is due, even if nothing becomes ready. */
+uint64_t vpm_unit_due_ns(const struct vpm_unit *unit);
 
 #endif

@@ -57,7 +57,7 @@ static inline uint8_t *vpm_frame(const struct vpm_backing *backing,
         (uint64_t)frame * backing->ppt.shape.page_size;
 }
 
-/* -- who owns what: one thread at a time ---------------------------------- */
+/* -- who owns what: one thread at a time ---------------------------------  */
 
 /* Takes a free frame, *wish* if that is free; VPM_NONE if none is.  *zero*
  * (or NULL): whether it is known to be zero. */

@@ -19,7 +19,7 @@
 #include "pause.h"
 #include "ppt.h"
 #include "state.h"
-#include "swap.h"
+#include "swapfile.h"
 
 struct check {
     const char *dir;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "swap.h"
+#include "swapfile.h"
 
 struct vpm_dir_name vpm_dir_name(uint64_t id)
 {

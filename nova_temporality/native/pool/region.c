@@ -16,7 +16,7 @@
 #include "lock.h"
 #include "ppt.h"
 #include "state.h"
-#include "swap.h"
+#include "swapfile.h"
 
 static void file_path(const struct vpm_pool *pool, uint64_t id,
                       const char *name, char *path)

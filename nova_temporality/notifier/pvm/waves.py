@@ -17,7 +17,7 @@ all of higher priority have ended, one way or the other, or at its share of the
 hold-up time, whichever comes first: a pVM that hangs never keeps the others
 from being fixated in time.
 
-The engine does so by itself when it is fired (native/engine/turns.h). This is
+The engine does so by itself when it is fired (native/engine/waves.h). This is
 the same for drills, in which every pVM is fired alone.
 """
 

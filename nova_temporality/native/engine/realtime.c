@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rights.c -- what an engine asks the kernel for, and can do without */
-#include "rights.h"
+/* realtime.c -- scheduling and memory as an engine wants them */
+#include "realtime.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -8,15 +8,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-int rights_lock_memory(void)
+int vpm_realtime_lock_memory(void)
 {
     if (mlockall(MCL_CURRENT) < 0)
         return -1;
-    /* Stacks of threads to come are larger than what is used of them. */
+    /* MCL_ONFAULT: of a later thread's stack only what it uses is locked. */
     return mlockall(MCL_FUTURE | MCL_ONFAULT);
 }
 
-int rights_set_priority(pthread_t thread, uint32_t priority)
+int vpm_realtime_set_priority(pthread_t thread, uint32_t priority)
 {
     const struct sched_param param = {.sched_priority = (int)priority};
 
@@ -24,7 +24,8 @@ int rights_set_priority(pthread_t thread, uint32_t priority)
                                  &param);
 }
 
-int rights_set_cpus(pthread_t thread, const uint32_t *cpus, uint32_t count)
+int vpm_realtime_set_cpus(pthread_t thread, const uint32_t *cpus,
+                          uint32_t count)
 {
     cpu_set_t set;
 
@@ -37,8 +38,8 @@ int rights_set_cpus(pthread_t thread, const uint32_t *cpus, uint32_t count)
     return pthread_setaffinity_np(thread, sizeof(set), &set);
 }
 
-void rights_lost(struct vpm_error *lost, const char *what, int why,
-                 const char *remedy)
+void vpm_realtime_lost(struct vpm_error *lost, const char *what, int why,
+                       const char *remedy)
 {
     size_t used = strlen(lost->message);
 

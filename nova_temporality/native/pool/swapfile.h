@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* swap.h -- the files that only a VPM region has: virtual, page table, swap
+/* swapfile.h -- the files that only a VPM region has: virtual, page table, swap
  *
  * The swap file lies elsewhere, in the directory that nvalloc_vpm was given.
  * A symbolic link in the region's directory, durable before the swap file is
  * made and removed after it, says where; so it is never forgotten. */
-#ifndef VPM_SWAP_H
-#define VPM_SWAP_H
+#ifndef VPM_SWAPFILE_H
+#define VPM_SWAPFILE_H
 
 #include "pool.h"
 

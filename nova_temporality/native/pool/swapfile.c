@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* swap.c -- the files that only a VPM region has */
-#include "swap.h"
+/* swapfile.c -- the files that only a VPM region has */
+#include "swapfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
