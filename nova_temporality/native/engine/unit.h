@@ -11,7 +11,7 @@
 #include "waves.h"
 #include "vpm.h"
 
-struct worker;
+struct vpm_worker;
 
 enum unit_state {
     UNIT_IDLE,
@@ -38,12 +38,13 @@ enum unit_phase {
 #define UNIT_LINE_MAX 16384
 
 struct vpm_unit {
-    struct worker *worker;
+    struct vpm_worker *worker;
     struct vpm_pool *pool;
     struct vpm_fixation *fixation;
     struct vpm_note *note;
     const int *pod_fd;         /* the engine's */
-    struct vpm_waves *waves;
+    struct vpm_waves *waves;   /* the engine's */
+    uint64_t *serials;         /* the engine's latest; atomic */
     uint64_t region;
     char name[VPM_NAME_MAX + 1];
 

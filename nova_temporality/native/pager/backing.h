@@ -72,7 +72,7 @@ uint32_t vpm_slot_take(struct vpm_backing *backing);
 uint32_t vpm_slot_zone(const struct vpm_backing *backing, uint32_t slot);
 void vpm_slot_give(struct vpm_backing *backing, uint32_t slot);
 
-/* -- moving: any thread, on frames and slots that are its own -------------- */
+/* -- moving: any thread, on frames and slots that are its own ------------- */
 
 /* Makes a frame zero, durably. */
 int vpm_move_zero(struct vpm_backing *backing, uint32_t frame);

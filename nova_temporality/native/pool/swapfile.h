@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* swapfile.h -- the files that only a VPM region has: virtual, page table, swap
+/* swapfile.h -- the files that only a VPM region has: virtual, ppt, swap
  *
  * The swap file lies elsewhere, in the directory that nvalloc_vpm was given.
  * A symbolic link in the region's directory, durable before the swap file is
