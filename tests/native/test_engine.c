@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fixation.h"
+#include "clock.h"
 #include "harness.h"
 #include "pod.h"
 
@@ -311,7 +311,7 @@ static void make(struct fake *fake, const char *name, enum manner manner)
 
 static struct vpm_event event(uint64_t patience_ns)
 {
-    uint64_t now = vpm_now_ns();
+    uint64_t now = vpm_now_ns(CLOCK_MONOTONIC);
 
     return (struct vpm_event){.wall_ns = 77, .monotonic_ns = now,
                               .deadline_ns = now + patience_ns,
@@ -562,7 +562,7 @@ static void nobody_is_delayed(void)
     CHECK(vpm_engine_fire(engine, &now) == 0);
     sound = wait_for(&fakes[3]);
     CHECK(sound.result == VPM_RESULT_FIXATED);
-    CHECK(vpm_now_ns() < now.deadline_ns);
+    CHECK(vpm_now_ns(CLOCK_MONOTONIC) < now.deadline_ns);
     for (int i = 0; i < 7; i++) {
         if (i != 3)
             CHECK(wait_for(&fakes[i]).result == VPM_RESULT_FAILED);
@@ -723,7 +723,8 @@ static void fired_is_not_disarmed(void)
     now = event(SECOND / 10);
     CHECK(vpm_unit_fire(fake.unit, &now));
     CHECK(!vpm_unit_disarm(fake.unit));
-    EXPECT(VPM_ETIMEDOUT, vpm_unit_wait(fake.unit, vpm_now_ns(), &outcome,
+    EXPECT(VPM_ETIMEDOUT, vpm_unit_wait(fake.unit, vpm_now_ns(
+        CLOCK_MONOTONIC), &outcome,
                                         &err));
     CHECK(wait_for(&fake).code == VPM_ETIMEDOUT);
     CHECK(vpm_unit_disarm(fake.unit));

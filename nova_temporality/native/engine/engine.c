@@ -8,14 +8,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "error.h"
 #include "fixation.h"
-#include "pool.h"
+#include "handle.h"
+#include "lookup.h"
 #include "realtime.h"
-#include "region.h"
 
 #define THREADS_MAX 64
 
@@ -145,7 +145,7 @@ struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
     unit->waves = &engine->waves;
     unit->serials = &engine->serial;
     unit->region = id;
-    if (vpm_region_find(engine->pool, id, &slot, err) == VPM_OK)
+    if (vpm_lookup_id(engine->pool, id, &slot, err) == VPM_OK)
         unit->fixation = vpm_fixation_open(engine->pool, id, err);
     if (!unit->fixation) {
         free(unit);
@@ -379,14 +379,6 @@ int vpm_unit_wait(struct vpm_unit *unit, uint64_t deadline_ns,
 
 /* -- signals ------------------------------------------------------------- */
 
-static uint64_t wall_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 int vpm_engine_wait_signal(struct vpm_engine *engine, int number,
                            const char *raised_by, uint64_t timeout_ns,
                            struct vpm_signal *received, struct vpm_error *err)
@@ -409,8 +401,8 @@ int vpm_engine_wait_signal(struct vpm_engine *engine, int number,
     do {
         rc = sigwaitinfo(&wanted, &info);
     } while (rc < 0 && errno == EINTR);
-    event.monotonic_ns = vpm_now_ns();
-    event.wall_ns = wall_ns();
+    event.monotonic_ns = vpm_now_ns(CLOCK_MONOTONIC);
+    event.wall_ns = vpm_now_ns(CLOCK_REALTIME);
     event.deadline_ns = event.monotonic_ns + timeout_ns;
     if (rc >= 0 && raised_by)
         vpm_engine_fire(engine, &event);

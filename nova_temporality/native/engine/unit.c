@@ -19,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "error.h"
 #include "fixation.h"
 
@@ -197,7 +198,7 @@ static void stop(struct vpm_unit *unit)
     write_note(unit, before);
     reached(unit, VPM_STEP_NOTED);
     unit->phase = PHASE_STOP;
-    unit->outcome.command_ns = vpm_now_ns();
+    unit->outcome.command_ns = vpm_now_ns(CLOCK_MONOTONIC);
     if (!SEND(unit, stop_commands))
         return;
     reached(unit, VPM_STEP_FIRED);
@@ -243,7 +244,7 @@ void vpm_unit_start(struct vpm_unit *unit)
            sizeof(outcome->raised_by));
     unit->proven_before = unit->accepted = unit->ended = false;
     unit->after[0] = '\0';
-    await_wave(unit, vpm_now_ns());
+    await_wave(unit, vpm_now_ns(CLOCK_MONOTONIC));
 }
 
 /* -- save ---------------------------------------------------------------- */
@@ -264,7 +265,7 @@ static void save(struct vpm_unit *unit)
         strcmp(unit->after, "paused") != 0)
         unit->outcome.route = VPM_ROUTE_MIGRATE;
     unit->phase = PHASE_SAVE;
-    unit->again_ns = vpm_now_ns() + NAP_NS;
+    unit->again_ns = vpm_now_ns(CLOCK_MONOTONIC) + NAP_NS;
     if (unit->outcome.route == VPM_ROUTE_SNAPSHOT
             ? SEND(unit, snapshot_commands) : SEND(unit, migrate_commands))
         reached(unit, VPM_STEP_SAVING);
@@ -314,7 +315,8 @@ void vpm_unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
     memcpy(meta.producer, unit->arming.producer, VPM_RUNSTATE_MAX);
     if (not_back) {
         fail(unit, not_back);
-    } else if (vpm_now_ns() >= unit->event.deadline_ns || is_cancelled(unit)) {
+    } else if (vpm_now_ns(CLOCK_MONOTONIC) >= unit->event.deadline_ns ||
+               is_cancelled(unit)) {
         fail_with(unit, VPM_ETIMEDOUT, "QEMU saved its state too late");
     } else if (vpm_fixation_commit(unit->fixation, &meta,
                                    &outcome->fixated_ns, &err) < 0) {
@@ -328,7 +330,7 @@ void vpm_unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
 /* Memory that is not where it survives comes first. */
 static void on_saved(struct vpm_unit *unit)
 {
-    unit->outcome.saved_ns = vpm_now_ns();
+    unit->outcome.saved_ns = vpm_now_ns(CLOCK_MONOTONIC);
     unit->phase = PHASE_SAVED;
     reached(unit, VPM_STEP_SAVED);
     if (__atomic_load_n(unit->pod_fd, __ATOMIC_ACQUIRE) < 0)
@@ -361,7 +363,7 @@ static void on_save_status(struct vpm_unit *unit, struct vpm_span reply)
                   reason);
     } else {
         unit->phase = PHASE_RETRY;
-        unit->again_ns = vpm_now_ns() + RETRY_NS;
+        unit->again_ns = vpm_now_ns(CLOCK_MONOTONIC) + RETRY_NS;
     }
 }
 
@@ -377,7 +379,7 @@ static void on_return(struct vpm_unit *unit, uint32_t id,
                       sizeof(unit->outcome.runstate));
         break;
     case COMMAND_STOP:
-        unit->outcome.stopped_ns = vpm_now_ns();
+        unit->outcome.stopped_ns = vpm_now_ns(CLOCK_MONOTONIC);
         break;
     case COMMAND_AFTER:
         vpm_json_member(reply, "status", &status);
@@ -500,8 +502,8 @@ static void read_stream(struct vpm_unit *unit)
         length = vpm_fixation_length(unit->fixation);
     } while (rc == VPM_OK && !unit->ended && length > before);
     if (length > 0 && !unit->outcome.stream_ns)
-        unit->outcome.stream_ns = vpm_now_ns();
-    unit->again_ns = vpm_now_ns() +
+        unit->outcome.stream_ns = vpm_now_ns(CLOCK_MONOTONIC);
+    unit->again_ns = vpm_now_ns(CLOCK_MONOTONIC) +
         (length - first > MUCH ? SHORT_NAP_NS : NAP_NS);
     /* Why a stream is empty QEMU tells better. */
     if (rc < 0 && !unit->ended)

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "error.h"
 #include "fixation.h"
 #include "pod.h"
@@ -74,7 +75,7 @@ static void wait_events(struct vpm_worker *worker, struct epoll_event *events,
         if (vpm_unit_due_ns(unit) < due)
             due = vpm_unit_due_ns(unit);
     if (due != UINT64_MAX) {
-        uint64_t now = vpm_now_ns();
+        uint64_t now = vpm_now_ns(CLOCK_MONOTONIC);
         uint64_t ns = due > now ? due - now : 0;
 
         left.tv_sec = (time_t)(ns / 1000000000u);
@@ -151,7 +152,7 @@ static void start_fired(struct vpm_worker *worker, struct vpm_unit *fired)
 
 static void step_all(struct vpm_worker *worker)
 {
-    uint64_t now = vpm_now_ns();
+    uint64_t now = vpm_now_ns(CLOCK_MONOTONIC);
 
     for (struct vpm_unit *unit = worker->busy; unit; unit = unit->next_busy)
         if (unit->phase != PHASE_DONE)

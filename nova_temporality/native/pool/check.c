@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check.c -- examining a pool without changing anything */
+#include "check.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,8 +20,10 @@
 #include "files.h"
 #include "pause.h"
 #include "ppt.h"
+#include "regiondir.h"
 #include "state.h"
 #include "swapfile.h"
+#include "toc.h"
 
 struct check {
     const char *dir;
@@ -155,8 +159,8 @@ static void check_file(struct check *check, const struct vpm_slot *slot,
                        const struct expected *expected)
 {
     check_open_file(check, slot, expected,
-                    vpm_files_open(check->regions_fd, slot->body.id,
-                                   expected->name, O_RDONLY));
+                    vpm_dir_open_file(check->regions_fd, slot->body.id,
+                                      expected->name, O_RDONLY));
 }
 
 static bool has_marker(const struct vpm_map *map)
@@ -209,8 +213,8 @@ static void scan_ppt(struct check *check, const struct vpm_ppt *ppt,
 /* While a pager works on it, the table changes too much to be scanned. */
 static void check_ppt(struct check *check, const struct vpm_slot *slot)
 {
-    int fd = vpm_files_open(check->regions_fd, slot->body.id, VPM_PPT_FILE,
-                            O_RDONLY);
+    int fd = vpm_dir_open_file(check->regions_fd, slot->body.id, VPM_PPT_FILE,
+                               O_RDONLY);
     struct vpm_error why;
     struct vpm_ppt ppt;
     char path[64];
@@ -252,8 +256,8 @@ static void check_vpm(struct check *check, const struct vpm_slot *slot,
 
     check_file(check, slot, &ppt);
     check_file(check, slot, &virtual);
-    if (vpm_swap_path(check->regions_fd, slot->body.id, path,
-                      sizeof(path)) == 0)
+    if (vpm_swapfile_path(check->regions_fd, slot->body.id, path,
+                          sizeof(path)) == 0)
         fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     check_open_file(check, slot, &swap, fd);
     check_ppt(check, slot);

@@ -5,22 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
-#include "swapfile.h"
-
-struct vpm_dir_name vpm_dir_name(uint64_t id)
-{
-    struct vpm_dir_name name;
-
-    snprintf(name.text, sizeof(name.text), "%016" PRIx64, id);
-    return name;
-}
+#include "paged.h"
+#include "regiondir.h"
 
 static int failed(const char *what, const struct vpm_toc_body *body,
                   const char *name, struct vpm_error *err)
@@ -28,39 +19,6 @@ static int failed(const char *what, const struct vpm_toc_body *body,
     return vpm_fail_errno(err, "cannot %s %s/%s/%s of '%s'", what,
                           VPM_REGIONS_DIR, vpm_dir_name(body->id).text, name,
                           body->name);
-}
-
-int vpm_files_open_dir(int regions_fd, uint64_t id)
-{
-    return openat(regions_fd, vpm_dir_name(id).text,
-                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
-int vpm_files_open(int regions_fd, uint64_t id, const char *name, int flags)
-{
-    int dir = vpm_files_open_dir(regions_fd, id);
-    int fd, saved;
-
-    if (dir < 0)
-        return -1;
-    fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC);
-    saved = errno;
-    close(dir);
-    errno = saved;
-    return fd;
-}
-
-/* tmpfs has its pages then.  Elsewhere reserved extents become written ones,
- * so that a later fault changes no metadata. */
-int vpm_files_reserve(const struct vpm_pool *pool, int fd, uint64_t from,
-                      uint64_t size)
-{
-    if (vpm_persist->allocate(fd, size) < 0)
-        return -1;
-    if (strcmp(pool->medium, "tmpfs") != 0 &&
-        vpm_persist->zero(fd, from, size - from) < 0)
-        return -1;
-    return vpm_persist->sync(fd);
 }
 
 static int create_file(const struct vpm_pool *pool, int dir,
@@ -74,7 +32,7 @@ static int create_file(const struct vpm_pool *pool, int dir,
         return failed("create", body, name, err);
     if (uid && vpm_persist->chown(fd, uid) < 0)
         rc = failed("give its own user id to", body, name, err);
-    else if (vpm_files_reserve(pool, fd, 0, size) < 0)
+    else if (vpm_dir_reserve(pool, fd, 0, size) < 0)
         rc = failed("reserve space for", body, name, err);
     close(fd);
     return rc;
@@ -91,7 +49,7 @@ int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
                            0711) < 0 ||
         vpm_persist->sync(pool->regions_fd) < 0)
         return failed("create", body, "", err);
-    dir = vpm_files_open_dir(pool->regions_fd, body->id);
+    dir = vpm_dir_open(pool->regions_fd, body->id);
     if (dir < 0)
         return failed("open", body, "", err);
     rc = create_file(pool, dir, body, VPM_RAM_FILE, body->size, uid, err);
@@ -99,44 +57,24 @@ int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
         rc = create_file(pool, dir, body, VPM_STATE_FILE,
                          pool->file.conf.state_size, 0, err);
     if (rc == VPM_OK && body->virtual_size)
-        rc = vpm_swap_create(pool, dir, body, swap_dir, uid, err);
+        rc = vpm_paged_create(pool, dir, body, swap_dir, uid, err);
     if (rc == VPM_OK && vpm_persist->sync(dir) < 0)
         rc = failed("make durable", body, "", err);
     close(dir);
     return rc;
 }
 
-/* Zeroes what was ever written.  Holes, and extents that were reserved but
- * not written, hold nothing of the region. */
-int vpm_files_zero_data(int fd)
-{
-    off_t start = 0, end;
-
-    for (;;) {
-        start = lseek(fd, start, SEEK_DATA);
-        if (start < 0)
-            return errno == ENXIO ? 0 : -1;
-        end = lseek(fd, start, SEEK_HOLE);
-        if (end < 0)
-            return -1;
-        if (vpm_persist->zero(fd, (uint64_t)start,
-                              (uint64_t)(end - start)) < 0)
-            return -1;
-        start = end;
-    }
-}
-
 static int scrub_file(struct vpm_pool *pool, const struct vpm_toc_body *body,
                       const char *name, struct vpm_error *err)
 {
-    int fd = vpm_files_open(pool->regions_fd, body->id, name, O_RDWR);
+    int fd = vpm_dir_open_file(pool->regions_fd, body->id, name, O_RDWR);
     int rc = VPM_OK;
 
     if (fd < 0 && errno == ENOENT)
         return VPM_OK;
     if (fd < 0)
         return failed("open", body, name, err);
-    if (vpm_files_zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
+    if (vpm_dir_zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
         rc = failed("scrub", body, name, err);
     close(fd);
     return rc;
@@ -150,7 +88,7 @@ int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
     if (rc == VPM_OK)
         rc = scrub_file(pool, body, VPM_RAM_FILE, err);
     if (rc == VPM_OK && body->virtual_size)
-        rc = vpm_swap_scrub(pool->regions_fd, body, err);
+        rc = vpm_paged_scrub(pool->regions_fd, body, err);
     return rc;
 }
 
@@ -158,7 +96,7 @@ static int restore_file(struct vpm_pool *pool,
                         const struct vpm_toc_body *body, const char *name,
                         uint64_t size, struct vpm_error *err)
 {
-    int fd = vpm_files_open(pool->regions_fd, body->id, name, O_RDWR);
+    int fd = vpm_dir_open_file(pool->regions_fd, body->id, name, O_RDWR);
     struct stat st;
     int rc = VPM_OK;
 
@@ -166,7 +104,7 @@ static int restore_file(struct vpm_pool *pool,
         return failed("open", body, name, err);
     if (fstat(fd, &st) < 0 ||
         ((uint64_t)st.st_size < size &&
-         vpm_files_reserve(pool, fd, (uint64_t)st.st_size, size) < 0))
+         vpm_dir_reserve(pool, fd, (uint64_t)st.st_size, size) < 0))
         rc = failed("restore the size of", body, name, err);
     close(fd);
     return rc;
@@ -182,7 +120,7 @@ int vpm_files_restore_size(struct vpm_pool *pool,
     if (rc == VPM_OK)
         rc = restore_file(pool, body, VPM_RAM_FILE, body->size, err);
     if (rc == VPM_OK && body->virtual_size)
-        rc = vpm_swap_reset(pool, body, err);
+        rc = vpm_paged_reset(pool, body, err);
     return rc;
 }
 
@@ -197,7 +135,7 @@ static int unlink_file(int dir, const struct vpm_toc_body *body,
 int vpm_files_remove(struct vpm_pool *pool, const struct vpm_toc_body *body,
                      struct vpm_error *err)
 {
-    int dir = vpm_files_open_dir(pool->regions_fd, body->id);
+    int dir = vpm_dir_open(pool->regions_fd, body->id);
     int rc;
 
     if (dir < 0 && errno == ENOENT)
@@ -206,7 +144,7 @@ int vpm_files_remove(struct vpm_pool *pool, const struct vpm_toc_body *body,
         return failed("open", body, "", err);
     rc = unlink_file(dir, body, VPM_RAM_FILE, err);
     if (rc == VPM_OK && body->virtual_size)
-        rc = vpm_swap_remove(dir, body, err);
+        rc = vpm_paged_remove(dir, body, err);
     if (rc == VPM_OK)
         rc = unlink_file(dir, body, VPM_STATE_FILE, err);
     close(dir);
@@ -236,7 +174,7 @@ int vpm_files_known(int regions_fd, const struct vpm_toc_body *body,
                     struct vpm_error *err)
 {
     uint64_t id = body->id;
-    int fd = vpm_files_open_dir(regions_fd, id);
+    int fd = vpm_dir_open(regions_fd, id);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     struct dirent *entry;
     int rc = VPM_OK;

@@ -5,6 +5,8 @@
  * opened or waited for but the stream itself, and no lock is taken.  A region
  * whose epoch is advanced meanwhile keeps the state stale, because the epoch
  * of the beginning is what the header says. */
+#include "fixation.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,14 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "crc32c.h"
 #include "error.h"
-#include "files.h"
-#include "fixation.h"
-#include "region.h"
+#include "lookup.h"
+#include "regiondir.h"
 #include "state.h"
 
 /* Read at once: a few of these fit in the CPU caches. */
@@ -42,21 +43,13 @@ struct vpm_fixation {
     uint32_t stream_crc;
 };
 
-uint64_t vpm_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* -- opening ------------------------------------------------------------- */
 
 static int map_state(struct vpm_fixation *fixation, struct vpm_error *err)
 {
     const struct vpm_conf *conf = &fixation->pool->file.conf;
-    int fd = vpm_files_open(fixation->pool->regions_fd, fixation->body.id,
-                            VPM_STATE_FILE, O_RDWR);
+    int fd = vpm_dir_open_file(fixation->pool->regions_fd, fixation->body.id,
+                               VPM_STATE_FILE, O_RDWR);
     struct stat st;
     int rc = fd < 0 ? -1 : fstat(fd, &st);
 
@@ -83,7 +76,7 @@ static int open_fixation(struct vpm_fixation *fixation, uint64_t id,
     struct vpm_pool *pool = fixation->pool;
     struct vpm_state_subject subject;
     struct vpm_slot slot;
-    int rc = vpm_region_find(pool, id, &slot, err);
+    int rc = vpm_lookup_id(pool, id, &slot, err);
 
     if (rc == VPM_OK)
         rc = vpm_state_subject(pool->regions_fd, &pool->file.conf, &slot,
@@ -147,7 +140,7 @@ static int begin(struct vpm_fixation *fixation, bool give_up_proven,
     int rc;
 
     fixation->phase = IDLE;
-    rc = vpm_region_again(fixation->pool, &fixation->body, &slot, err);
+    rc = vpm_lookup_again(fixation->pool, &fixation->body, &slot, err);
     if (rc < 0)
         return rc;
     if (!give_up_proven && proven_already(fixation, &slot))
@@ -195,7 +188,7 @@ static int wait_readable(const struct vpm_fixation *fixation, int fd,
 
     do {
         if (deadline_ns) {
-            uint64_t now = vpm_now_ns();
+            uint64_t now = vpm_now_ns(CLOCK_MONOTONIC);
 
             if (now >= deadline_ns)
                 return late(fixation, err);
@@ -330,7 +323,7 @@ static void fill_header(const struct vpm_fixation *fixation,
     header->ram_size = fixation->body.size;
     header->epoch = fixation->epoch;
     header->length = fixation->length;
-    header->persisted_ns = vpm_now_ns();
+    header->persisted_ns = vpm_now_ns(CLOCK_MONOTONIC);
     header->meta.wall_ns = meta->wall_ns;
     header->meta.signal_ns = meta->signal_ns;
     header->meta.stopped_ns = meta->stopped_ns;
@@ -370,7 +363,7 @@ int vpm_fixation_commit(struct vpm_fixation *fixation,
                         "region %016" PRIx64 ": call begin and receive first",
                         fixation->body.id);
     fixation->phase = IDLE;
-    rc = vpm_region_again(fixation->pool, &fixation->body, &slot, err);
+    rc = vpm_lookup_again(fixation->pool, &fixation->body, &slot, err);
     if (rc < 0)
         return rc;
     if (slot.epoch != fixation->epoch)
@@ -382,6 +375,6 @@ int vpm_fixation_commit(struct vpm_fixation *fixation,
     if (persist(fixation, meta) < 0)
         return vpm_fail_errno(err, "cannot write the state of region %016"
                               PRIx64, fixation->body.id);
-    *persisted_ns = vpm_now_ns();
+    *persisted_ns = vpm_now_ns(CLOCK_MONOTONIC);
     return VPM_OK;
 }

@@ -18,7 +18,4 @@ int vpm_fixation_take(struct vpm_fixation *fixation, int fd, bool *ended,
 /* Bytes of the stream that were taken. */
 uint64_t vpm_fixation_length(const struct vpm_fixation *fixation);
 
-/* CLOCK_MONOTONIC. */
-uint64_t vpm_now_ns(void);
-
 #endif

@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool.h -- an open pool; all of it but for ring_sequence stays as it is until
- * vpm_pool_close */
+/* pool.h -- locking a pool, and finishing what a crash interrupted in it */
 #ifndef VPM_POOL_H
 #define VPM_POOL_H
 
-#include "poolfile.h"
+#include "handle.h"
+#include "toc.h"
 
-struct vpm_pool {
-    int dir_fd;
-    int regions_fd;
-    struct vpm_poolfile file;
-    char path[VPM_PATH_MAX + 1];  /* absolute */
-    char medium[16];
-    uint64_t ring_sequence;       /* of the latest entry; atomic */
-};
-
-/* Takes the pool's lock: a file descriptor to close, or a vpm_code. */
+/* Waits for the pool's lock: a file descriptor, whose close gives the lock
+ * back, or a vpm_code. */
 int vpm_pool_lock(struct vpm_pool *pool, struct vpm_error *err);
 
 /* Finishes a freeing region, or rolls back an allocating one: scrubs the
@@ -25,11 +17,11 @@ int vpm_pool_finish(struct vpm_pool *pool, const struct vpm_slot *slot,
                     struct vpm_error *err);
 
 /* Does that with all that a crash interrupted.  While background work is
- * paused, what is freeing waits, but for region *urgent* (0: none).  The pool's
- * lock must be held: no owner of what is unfinished lives.  May itself be
- * interrupted.
- * What cannot be repaired stays as it is (its space stays used) and is the
- * error returned; all else is repaired. */
+ * paused, freeing regions are left for later, except region *urgent* (0:
+ * none).  The pool's lock must be held, which says that nobody is still
+ * working on what is unfinished.  May itself be interrupted.  What cannot be
+ * repaired stays as it is (its space stays used), and its error is returned
+ * when all else is repaired. */
 int vpm_pool_repair(struct vpm_pool *pool, uint64_t urgent,
                     struct vpm_error *err);
 

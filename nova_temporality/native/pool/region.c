@@ -1,164 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* region.c -- allocating, finding and freeing regions */
+/* region.c -- allocating, changing and freeing regions */
 #include "region.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "error.h"
 #include "files.h"
 #include "lock.h"
+#include "lookup.h"
+#include "paged.h"
+#include "pool.h"
 #include "ppt.h"
+#include "regiondir.h"
 #include "state.h"
 #include "swapfile.h"
-
-static void file_path(const struct vpm_pool *pool, uint64_t id,
-                      const char *name, char *path)
-{
-    snprintf(path, VPM_PATH_MAX + 1, "%.*s/%s/%s/%s", VPM_PATH_MAX - 40,
-             pool->path, VPM_REGIONS_DIR, vpm_dir_name(id).text, name);
-}
-
-static void describe(const struct vpm_pool *pool,
-                     const struct vpm_slot *slot,
-                     struct vpm_region_info *info)
-{
-    uint32_t base = pool->file.conf.uid_base;
-    const struct vpm_toc_body *body = &slot->body;
-
-    memset(info, 0, sizeof(*info));
-    info->id = body->id;
-    info->size = body->size;
-    info->epoch = slot->epoch;
-    info->created_ns = body->created_ns;
-    info->sequence = body->sequence;
-    info->descriptor = body->descriptor;
-    info->uid = base ? base + body->descriptor : (uint32_t)geteuid();
-    memcpy(info->name, body->name, sizeof(info->name));
-    file_path(pool, body->id, VPM_RAM_FILE, info->ram_path);
-    info->virtual_size = body->size;
-    if (!body->virtual_size)
-        return;
-    info->virtual_size = body->virtual_size;
-    info->page_size = body->vpm_page_size;
-    info->policy = body->policy;
-    file_path(pool, body->id, VPM_VIRTUAL_FILE, info->virtual_path);
-    vpm_swap_path(pool->regions_fd, body->id, info->swap_path,
-                  sizeof(info->swap_path));
-}
-
-/* -- finding ------------------------------------------------------------- */
-
-/* Any entry but a free one.  Damage elsewhere does not hide it. */
-static int find_entry(struct vpm_pool *pool, uint64_t id,
-                      struct vpm_slot *slot, struct vpm_error *err)
-{
-    int bad = VPM_OK;
-
-    for (uint32_t i = 0; i < pool->file.conf.descriptors; i++) {
-        int rc = vpm_toc_read(&pool->file, i, slot, err);
-
-        if (rc < 0)
-            bad = rc;
-        else if (slot->tag != VPM_TOC_FREE && slot->body.id == id)
-            return VPM_OK;
-    }
-    if (bad < 0)
-        return bad;
-    return vpm_fail(err, VPM_ENOENT, "pool %s has no region %016" PRIx64,
-                    pool->path, id);
-}
-
-static int check_live(const struct vpm_pool *pool,
-                      const struct vpm_slot *slot, struct vpm_error *err)
-{
-    if (slot->tag == VPM_TOC_LIVE)
-        return VPM_OK;
-    return vpm_fail(err, VPM_ENOENT, "region %016" PRIx64 " of '%s' in pool "
-                    "%s is being allocated or freed", slot->body.id,
-                    slot->body.name, pool->path);
-}
-
-int vpm_region_find(struct vpm_pool *pool, uint64_t id,
-                    struct vpm_slot *slot, struct vpm_error *err)
-{
-    int rc = find_entry(pool, id, slot, err);
-
-    return rc < 0 ? rc : check_live(pool, slot, err);
-}
-
-int vpm_region_again(struct vpm_pool *pool, const struct vpm_toc_body *body,
-                     struct vpm_slot *slot, struct vpm_error *err)
-{
-    int rc = vpm_toc_read(&pool->file, body->descriptor, slot, err);
-
-    if (rc < 0)
-        return rc;
-    if (slot->tag != VPM_TOC_LIVE ||
-        memcmp(&slot->body, body, sizeof(*body)) != 0)
-        return vpm_fail(err, VPM_ENOENT, "region %016" PRIx64 " of '%s' was "
-                        "freed meanwhile", body->id, body->name);
-    return VPM_OK;
-}
-
-/* Any entry by name; one with the same id and another name is not found. */
-static int find_name(struct vpm_pool *pool, const char *name,
-                     uint32_t sequence, struct vpm_slot *slot,
-                     struct vpm_error *err)
-{
-    int rc = vpm_name_check(name, err);
-
-    if (rc < 0)
-        return rc;
-    rc = find_entry(pool, vpm_region_id(name, sequence), slot, err);
-    if (rc < 0 && rc != VPM_ENOENT)
-        return rc;
-    if (rc == VPM_OK && slot->body.sequence == sequence &&
-        strcmp(slot->body.name, name) == 0)
-        return VPM_OK;
-    return vpm_fail(err, VPM_ENOENT, "pool %s has no region of '%s', "
-                    "sequence number %" PRIu32, pool->path, name, sequence);
-}
-
-int vpm_region_lookup(struct vpm_pool *pool, const char *name,
-                      uint32_t sequence, struct vpm_region_info *info,
-                      struct vpm_error *err)
-{
-    struct vpm_slot slot;
-    int rc = find_name(pool, name, sequence, &slot, err);
-
-    if (rc == VPM_OK)
-        rc = check_live(pool, &slot, err);
-    if (rc == VPM_OK)
-        describe(pool, &slot, info);
-    return rc;
-}
-
-int vpm_region_list(struct vpm_pool *pool, struct vpm_region_info *infos,
-                    uint32_t max, struct vpm_error *err)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < pool->file.conf.descriptors; i++) {
-        struct vpm_slot slot;
-        int rc = vpm_toc_read(&pool->file, i, &slot, err);
-
-        if (rc < 0)
-            return rc;
-        if (slot.tag != VPM_TOC_LIVE)
-            continue;
-        if (count < max)
-            describe(pool, &slot, &infos[count]);
-        count++;
-    }
-    return (int)count;
-}
 
 /* -- nvalloc ------------------------------------------------------------- */
 
@@ -275,7 +136,7 @@ static int fill_shape(const struct vpm_pool *pool, const char *name,
                       struct vpm_toc_body *body, struct vpm_error *err)
 {
     struct vpm_shape shape;
-    int rc = vpm_swap_dir_check(params->swap_dir, err);
+    int rc = vpm_swapfile_check_dir(params->swap_dir, err);
 
     if (rc == VPM_OK)
         rc = vpm_shape_choose(name, params, pool->file.conf.page_size,
@@ -292,7 +153,6 @@ static int fill_shape(const struct vpm_pool *pool, const char *name,
 static int fill_body(const char *name, uint32_t sequence,
                      struct vpm_toc_body *body, struct vpm_error *err)
 {
-    struct timespec now;
     int rc = vpm_name_check(name, err);
 
     if (rc < 0)
@@ -301,9 +161,7 @@ static int fill_body(const char *name, uint32_t sequence,
     if (getrandom(&body->incarnation, sizeof(body->incarnation), 0) !=
         sizeof(body->incarnation))
         return vpm_fail_errno(err, "cannot make a random number");
-    clock_gettime(CLOCK_REALTIME, &now);
-    body->created_ns = (uint64_t)now.tv_sec * 1000000000u +
-        (uint64_t)now.tv_nsec;
+    body->created_ns = vpm_now_ns(CLOCK_REALTIME);
     body->id = vpm_region_id(name, sequence);
     body->sequence = sequence;
     memcpy(body->name, name, strlen(name));
@@ -357,9 +215,9 @@ static int alloc_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
     body->descriptor = room.free_index;
     rc = make(pool, body, swap_dir, err);
     if (rc == VPM_OK)
-        rc = vpm_region_again(pool, body, &slot, err);
+        rc = vpm_lookup_again(pool, body, &slot, err);
     if (rc == VPM_OK)
-        describe(pool, &slot, info);
+        vpm_lookup_describe(pool, &slot, info);
     return rc;
 }
 
@@ -411,7 +269,7 @@ static int lock_region(struct vpm_pool *pool, struct vpm_slot *slot,
     struct vpm_toc_body body = slot->body;
     int fd = vpm_lock(pool->regions_fd, vpm_dir_name(body.id).text);
     int saved = errno;
-    int rc = vpm_region_again(pool, &body, slot, err);
+    int rc = vpm_lookup_again(pool, &body, slot, err);
 
     if (rc == VPM_OK && fd < 0) {
         errno = saved;
@@ -429,7 +287,7 @@ static int lock_region(struct vpm_pool *pool, struct vpm_slot *slot,
 static int lock_region_id(struct vpm_pool *pool, uint64_t id,
                           struct vpm_slot *slot, struct vpm_error *err)
 {
-    int rc = vpm_region_find(pool, id, slot, err);
+    int rc = vpm_lookup_id(pool, id, slot, err);
 
     return rc < 0 ? rc : lock_region(pool, slot, err);
 }
@@ -470,7 +328,7 @@ int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
         return fd;
     rc = advance_epoch(pool, &slot, err);
     if (rc == VPM_OK && slot.body.virtual_size)
-        rc = vpm_swap_restore(pool->regions_fd, &slot.body, err);
+        rc = vpm_paged_restore(pool->regions_fd, &slot.body, err);
     if (rc == VPM_OK)
         rc = vpm_files_scrub(pool, &slot.body, err);
     if (rc == VPM_OK)
@@ -504,7 +362,7 @@ int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
 {
     struct vpm_ppt_status status;
     struct vpm_slot slot;
-    int rc = vpm_region_find(pool, id, &slot, err);
+    int rc = vpm_lookup_id(pool, id, &slot, err);
 
     if (rc < 0)
         return rc;
@@ -512,7 +370,7 @@ int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
     stats->in_memory = slot.body.size;
     if (!slot.body.virtual_size)
         return VPM_OK;
-    rc = vpm_swap_read_status(pool, &slot.body, &status, err);
+    rc = vpm_paged_read_status(pool, &slot.body, &status, err);
     if (rc == VPM_OK)
         describe_status(&status, slot.body.vpm_page_size, stats);
     return rc;
@@ -556,7 +414,7 @@ static int free_locked(struct vpm_pool *pool, const char *name,
 
     /* What cannot be repaired is no obstacle, unless it is what is meant. */
     vpm_pool_repair(pool, 0, err);
-    rc = find_name(pool, name, sequence, &slot, err);
+    rc = vpm_lookup_name(pool, name, sequence, &slot, err);
     if (rc == VPM_OK && slot.tag == VPM_TOC_LIVE)
         rc = begin_freeing(pool, &slot, err);
     if (rc == VPM_OK && !vpm_pool_is_paused(pool))

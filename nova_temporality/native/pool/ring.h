@@ -3,7 +3,7 @@
 #ifndef VPM_RING_H
 #define VPM_RING_H
 
-#include "pool.h"
+#include "handle.h"
 
 /* Finds the latest entry, after which the next one goes. */
 void vpm_ring_open(struct vpm_pool *pool);

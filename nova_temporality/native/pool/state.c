@@ -13,8 +13,8 @@
 
 #include "crc32c.h"
 #include "error.h"
-#include "files.h"
-#include "region.h"
+#include "lookup.h"
+#include "regiondir.h"
 
 #define UNPROVEN(subject, err, format, ...)                              \
     vpm_fail(err, VPM_EUNPROVEN, "state of region %016" PRIx64 " of '%s' "\
@@ -161,8 +161,8 @@ int vpm_state_subject(int regions_fd, const struct vpm_conf *conf,
                       struct vpm_state_subject *subject,
                       struct vpm_error *err)
 {
-    int fd = vpm_files_open(regions_fd, slot->body.id, VPM_RAM_FILE,
-                            O_RDONLY);
+    int fd = vpm_dir_open_file(regions_fd, slot->body.id, VPM_RAM_FILE,
+                               O_RDONLY);
     struct stat st;
     int rc = fd < 0 ? -1 : fstat(fd, &st);
 
@@ -186,7 +186,7 @@ int vpm_state_subject(int regions_fd, const struct vpm_conf *conf,
 int vpm_state_map(int regions_fd, const struct vpm_toc_body *body,
                   struct vpm_map *map, struct vpm_error *err)
 {
-    int fd = vpm_files_open(regions_fd, body->id, VPM_STATE_FILE, O_RDONLY);
+    int fd = vpm_dir_open_file(regions_fd, body->id, VPM_STATE_FILE, O_RDONLY);
     struct stat st;
     int rc = fd < 0 ? -1 : fstat(fd, &st);
     int saved;
@@ -226,8 +226,8 @@ static int clear_marker(int fd)
 int vpm_state_clear(struct vpm_pool *pool, const struct vpm_toc_body *body,
                     struct vpm_error *err)
 {
-    int fd = vpm_files_open(pool->regions_fd, body->id, VPM_STATE_FILE,
-                            O_RDWR);
+    int fd = vpm_dir_open_file(pool->regions_fd, body->id, VPM_STATE_FILE,
+                               O_RDWR);
     struct stat st;
     int rc = fd < 0 ? -1 : fstat(fd, &st);
 
@@ -262,7 +262,7 @@ static int open_proven(struct vpm_pool *pool, uint64_t id,
                        struct vpm_error *err)
 {
     struct vpm_slot slot;
-    int rc = vpm_region_find(pool, id, &slot, err);
+    int rc = vpm_lookup_id(pool, id, &slot, err);
 
     if (rc == VPM_OK)
         rc = vpm_state_map(pool->regions_fd, &slot.body, map, err);

@@ -3,7 +3,8 @@
 #ifndef VPM_STATE_H
 #define VPM_STATE_H
 
-#include "pool.h"
+#include "handle.h"
+#include "toc.h"
 
 /* All that a state must fit. */
 struct vpm_state_subject {

@@ -1,49 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* swapfile.h -- the files that only a VPM region has: virtual, ppt, swap
+/* swapfile.h -- the swap file of a VPM region
  *
- * The swap file lies elsewhere, in the directory that nvalloc_vpm was given.
- * A symbolic link in the region's directory, durable before the swap file is
- * made and removed after it, says where; so it is never forgotten. */
+ * It lies on a disk, in the directory that nvalloc_vpm was given.  A symbolic
+ * link in the region's directory says where.  The link is durable before the
+ * swap file is made, and removed after it, so no swap file is ever forgotten.
+ * *dir* is a descriptor of the region's directory everywhere. */
 #ifndef VPM_SWAPFILE_H
 #define VPM_SWAPFILE_H
 
-#include "pool.h"
+#include <sys/types.h>
 
-/* VPM_EINVAL unless *dir* may hold swap files: an absolute path of a
+#include "layout.h"
+
+/* VPM_EINVAL unless *path* may hold swap files: an absolute path of a
  * directory in which only its owner can make files. */
-int vpm_swap_dir_check(const char *dir, struct vpm_error *err);
+int vpm_swapfile_check_dir(const char *path, struct vpm_error *err);
 
-/* Makes all three in the region's directory *dir*, whose ram is there.  Not
- * yet durable: sync *dir*. */
-int vpm_swap_create(struct vpm_pool *pool, int dir,
-                    const struct vpm_toc_body *body, const char *swap_dir,
-                    uid_t uid, struct vpm_error *err);
+/* Makes link and file, durably, and tells the file's inode number. */
+int vpm_swapfile_create(int dir, const struct vpm_toc_body *body,
+                        const char *swap_dir, uid_t uid, uint64_t *inode,
+                        struct vpm_error *err);
 
-/* Zeroes the swap file, durably.  One that is not there is none to zero, but
- * its directory must be. */
-int vpm_swap_scrub(int regions_fd, const struct vpm_toc_body *body,
-                   struct vpm_error *err);
+/* Zeroes the file, durably.  One that is not there is none to zero, but its
+ * directory must be there. */
+int vpm_swapfile_scrub(int dir, const struct vpm_toc_body *body,
+                       struct vpm_error *err);
 
-/* Gives the files back their sizes, which a server's user id can change.  Of
- * the swap file not yet durable: scrub it. */
-int vpm_swap_restore(int regions_fd, const struct vpm_toc_body *body,
-                     struct vpm_error *err);
-
-/* Makes the page table of a scrubbed region anew: every page untouched. */
-int vpm_swap_reset(struct vpm_pool *pool, const struct vpm_toc_body *body,
-                   struct vpm_error *err);
-
-/* Unlinks what is there of the three.  Of *dir* not yet durable. */
-int vpm_swap_remove(int dir, const struct vpm_toc_body *body,
-                    struct vpm_error *err);
-
-/* Reads where the swap file is; path[0] is 0 when nothing says so. */
-int vpm_swap_path(int regions_fd, uint64_t id, char *path, size_t size);
-
-/* Reads what the region's pager says, from the page table's file. */
-int vpm_swap_read_status(struct vpm_pool *pool,
-                         const struct vpm_toc_body *body,
-                         struct vpm_ppt_status *status,
+/* Gives the file back its size, which a server's user id can change; not yet
+ * durable: scrub it. */
+int vpm_swapfile_restore(int dir, const struct vpm_toc_body *body,
                          struct vpm_error *err);
+
+/* Unlinks the file, durably.  The link stays. */
+int vpm_swapfile_remove(int dir, const struct vpm_toc_body *body,
+                        struct vpm_error *err);
+
+/* Tells the file's inode number.  0, or -1 with errno. */
+int vpm_swapfile_inode(int dir, uint64_t *inode);
+
+/* Reads where the file is, for the region with this id; path[0] is 0 when
+ * nothing says so.  0, or -1 with errno. */
+int vpm_swapfile_path(int regions_fd, uint64_t id, char *path, size_t size);
 
 #endif

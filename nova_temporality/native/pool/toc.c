@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* toc.c -- the pool file: TOC */
+/* toc.c -- the pool file: TOC, the table of contents */
+#include "toc.h"
+
 #include <inttypes.h>
 #include <string.h>
 
 #include "crc32c.h"
 #include "error.h"
-#include "poolfile.h"
 #include "shape.h"
 
 #define EPOCH_BITS 40
