@@ -5,9 +5,9 @@
  * that is shared with the process that is stopped. */
 #include <sys/mman.h>
 
-#include "backing.h"
 #include "crash.h"
 #include "harness.h"
+#include "move.h"
 #include "reading.h"
 
 #define PAGES 12

@@ -9,8 +9,8 @@
  * holds while moving mappings, doing I/O or making anything durable.
  *
  * When a page that somebody needs cannot be had, the error is recorded durably
- * in the region's status (vpm_region_stats) and told on stderr, and nobody
- * gets to see wrong memory: the process is ended, if vpm_pager_on_fatal says
+ * in the region's status (vpm_region_stats) and printed on stderr.  Nobody
+ * ever sees wrong memory: the process is ended, if vpm_pager_on_fatal says
  * how, else whoever touched the page waits for ever. */
 #ifndef VPM_PAGER_H
 #define VPM_PAGER_H

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backing.h"
 #include "explore.h"
 #include "harness.h"
+#include "move.h"
 #include "reading.h"
 #include "record.h"
 #include "say.h"
