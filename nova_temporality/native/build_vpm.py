@@ -29,7 +29,8 @@ NATIVE = pathlib.Path('nova_temporality/native')
 HEADER = NATIVE / 'include' / 'vpm.h'
 PRELOAD = 'nova_temporality.native.libvpm-preload'
 
-# The folders that each product is made of. The pool is never linked into QEMU.
+FOLDERS = ('include', 'media', 'pool', 'pager', 'preload', 'engine')
+# Those that each product is made of. The pool is never linked into QEMU.
 LIBRARY_FOLDERS = ('media', 'pool', 'engine')
 PRELOAD_FOLDERS = ('media', 'pager', 'preload')
 
@@ -43,9 +44,7 @@ def sources(folders: Sequence[str]) -> list[str]:
 COMMON: dict[str, Any] = {
     'depends': [str(path) for path in sorted(NATIVE.glob('*/*.h'))],
     # pod.h is the kernel driver's.
-    'include_dirs': ['pod', *(
-        str(NATIVE / name)
-        for name in ('include', 'media', 'pool', 'pager', 'engine'))],
+    'include_dirs': ['pod', *(str(NATIVE / name) for name in FOLDERS)],
     'extra_compile_args': ['-std=c11', '-Wall', '-Wextra',
                            '-fvisibility=hidden', '-Wno-unused-parameter'],
     'define_macros': [('_GNU_SOURCE', None)],

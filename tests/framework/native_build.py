@@ -19,12 +19,12 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parents[1] / 'native'
 NATIVE = HERE.parents[1] / 'nova_temporality' / 'native'
+FOLDERS = ('include', 'media', 'pool', 'pager', 'preload', 'engine')
 CRASHED = 77  # crash.h
 
 FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-g', '-Wall', '-Wextra', '-Werror',
          '-pthread', '-I%s' % (HERE.parents[1] / 'pod'),
-         *['-I%s' % (NATIVE / name)
-           for name in ('include', 'media', 'pool', 'pager', 'engine')]]
+         *['-I%s' % (NATIVE / name) for name in FOLDERS]]
 
 VARIANTS = {
     # As it is shipped, but for -Werror.
@@ -89,7 +89,8 @@ def sources(*folders):
             for source in sorted(NATIVE.glob(folder + '/*.c'))]
 
 
-def _object(source, variant):
+def object_file(source, variant):
+    """Compile a C file; return the path of the object file."""
     target = pathlib.Path(directory().name) / (
         '%s-%s.o' % (source.stem, variant))
     if not target.exists():
@@ -106,7 +107,7 @@ def program(name, variant, helpers):
                   if source.name not in WITHOUT.get(name, [])]
         linked += [HERE / helper for helper in (name + '.c', *helpers)]
         run(['cc', *FLAGS, *VARIANTS[variant], *LINK_FLAGS.get(name, []),
-             *[_object(source, variant) for source in linked],
+             *[object_file(source, variant) for source in linked],
              '-o', target])
     return target
 

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* preload.c -- puts the pager into a stock QEMU, by LD_PRELOAD
- *
- * TEMPORALITY_VPM names a region's directory.  When the process maps that
- * region's file "virtual", which QEMU is given as its memory's file
- * (memory-backend-file, share=on), it gets anonymous memory with a pager
- * instead.  Without the variable, and for every other file, nothing happens.
- *
- * QEMU also advises the kernel about its memory, and unmaps it when it ends;
- * both would get in the pager's way.  Advice that only tunes is taken and
- * forgotten; what would give memory away (ballooning, discarding) fails. */
+/* preload.c -- puts the pager into a stock QEMU, by LD_PRELOAD */
+#include "preload.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -67,9 +60,9 @@ static void forget(void)
     vpm_pager_forget(pager);
 }
 
-/* The vCPU that touched the page cannot be stopped, so QMP's "stop" would
- * never return; and the kernel, too, ends a process whose page it cannot read
- * back (SIGBUS).  Memory and swap file stay as they are. */
+/* Ends QEMU, because the vCPU that touched the page cannot be stopped: QMP's
+ * "stop" would never return.  The kernel does the same to a process whose page
+ * it cannot read back (SIGBUS).  Memory and swap file stay as they are. */
 static void end(void)
 {
     say("vpm: QEMU is ended: a page of its memory cannot be had\n");
@@ -79,7 +72,7 @@ static void end(void)
 static void *refuse(const char *why)
 {
     say("vpm: the memory of %s cannot be used: %s\n",
-        getenv("TEMPORALITY_VPM"), why);
+        getenv(VPM_PRELOAD_REGION), why);
     errno = EIO;
     return MAP_FAILED;
 }
@@ -114,7 +107,7 @@ static void *map_region(const char *dir, void *addr, size_t length,
 PUBLIC void *mmap(void *addr, size_t length, int prot, int flags, int fd,
                   off_t offset)
 {
-    const char *dir = fd < 0 ? NULL : getenv("TEMPORALITY_VPM");
+    const char *dir = fd < 0 ? NULL : getenv(VPM_PRELOAD_REGION);
 
     if (dir && is_ours(dir, fd))
         return map_region(dir, addr, length, flags, offset);
