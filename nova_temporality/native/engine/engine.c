@@ -131,7 +131,7 @@ struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
                                struct vpm_note *note, struct vpm_error *err)
 {
     struct vpm_unit *unit = calloc(1, sizeof(*unit));
-    struct vpm_slot slot;
+    struct vpm_entry entry;
 
     if (!unit) {
         vpm_fail_errno(err, "cannot prepare region %016" PRIx64, id);
@@ -145,13 +145,13 @@ struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
     unit->waves = &engine->waves;
     unit->serials = &engine->serial;
     unit->region = id;
-    if (vpm_lookup_id(engine->pool, id, &slot, err) == VPM_OK)
+    if (vpm_lookup_id(engine->pool, id, &entry, err) == VPM_OK)
         unit->fixation = vpm_fixation_open(engine->pool, id, err);
     if (!unit->fixation) {
         free(unit);
         return NULL;
     }
-    memcpy(unit->name, slot.body.name, sizeof(unit->name));
+    memcpy(unit->name, entry.body.name, sizeof(unit->name));
     unit->worker = choose_worker(engine);
     pthread_mutex_lock(&unit->worker->lock);
     unit->next = unit->worker->units;

@@ -31,8 +31,8 @@ struct check {
     int regions_fd;             /* -1 when it cannot be opened */
     uid_t owner;                /* of the pool file */
     struct vpm_poolfile file;
-    struct vpm_slot *slots;     /* those that are sound and not free */
-    uint32_t slot_count;
+    struct vpm_entry *entries;  /* those that are sound and not free */
+    uint32_t entry_count;
     uint32_t unsound_count;
     void (*report)(const char *finding, void *opaque);
     void *opaque;
@@ -54,22 +54,23 @@ static void find(struct check *check, const char *format, ...)
 
 /* -- TOC ----------------------------------------------------------------- */
 
-static void check_twice(struct check *check, const struct vpm_slot *slot)
+static void check_twice(struct check *check, const struct vpm_entry *entry)
 {
-    for (uint32_t i = 0; i < check->slot_count; i++)
-        if (check->slots[i].body.id == slot->body.id)
+    for (uint32_t i = 0; i < check->entry_count; i++)
+        if (check->entries[i].body.id == entry->body.id)
             find(check, "TOC entries %" PRIu32 " and %" PRIu32 " both have "
-                 "region id %016" PRIx64, check->slots[i].index, slot->index,
-                 slot->body.id);
+                 "region id %016" PRIx64, check->entries[i].index,
+                 entry->index, entry->body.id);
 }
 
-/* What was freed during a pause waits for its end. */
+/* Whether a crash interrupted it.  A region that was freed during a pause
+ * waits for the end of the pause. */
 static bool is_unfinished(const struct check *check,
-                          const struct vpm_slot *slot)
+                          const struct vpm_entry *entry)
 {
-    if (slot->tag == VPM_TOC_FREEING)
+    if (entry->tag == VPM_TOC_FREEING)
         return !vpm_pause_holds(vpm_pause_read(check->dir_fd));
-    return slot->tag == VPM_TOC_ALLOCATING;
+    return entry->tag == VPM_TOC_ALLOCATING;
 }
 
 static void check_toc(struct check *check)
@@ -78,27 +79,27 @@ static void check_toc(struct check *check)
     uint64_t used = 0;
 
     for (uint32_t i = 0; i < conf->descriptors; i++) {
-        struct vpm_slot *slot = &check->slots[check->slot_count];
+        struct vpm_entry *entry = &check->entries[check->entry_count];
         struct vpm_error why;
 
-        if (vpm_toc_read(&check->file, i, slot, &why) < 0) {
+        if (vpm_toc_read(&check->file, i, entry, &why) < 0) {
             check->unsound_count++;
             find(check, "%s", why.message);
             continue;
         }
-        if (slot->tag == VPM_TOC_FREE)
+        if (entry->tag == VPM_TOC_FREE)
             continue;
-        if (is_unfinished(check, slot))
+        if (is_unfinished(check, entry))
             find(check, "TOC entry %" PRIu32 ": %s region %016" PRIx64 " of "
                  "'%s' was interrupted; the next nvalloc, nvfree or opening "
                  "of the pool %s", i,
-                 slot->tag == VPM_TOC_FREEING ? "freeing" : "allocating",
-                 slot->body.id, slot->body.name,
-                 slot->tag == VPM_TOC_FREEING ? "finishes it" :
+                 entry->tag == VPM_TOC_FREEING ? "freeing" : "allocating",
+                 entry->body.id, entry->body.name,
+                 entry->tag == VPM_TOC_FREEING ? "finishes it" :
                  "rolls it back");
-        check_twice(check, slot);
-        used += slot->body.size;
-        check->slot_count++;
+        check_twice(check, entry);
+        used += entry->body.size;
+        check->entry_count++;
     }
     if (used > conf->total_size)
         find(check, "regions have %" PRIu64 " bytes altogether, more than "
@@ -114,52 +115,52 @@ struct expected {
     bool sparse;
 };
 
-static void check_stat(struct check *check, const struct vpm_slot *slot,
+static void check_stat(struct check *check, const struct vpm_entry *entry,
                        const struct expected *expected,
                        const struct stat *st)
 {
-    struct vpm_dir_name dir = vpm_dir_name(slot->body.id);
+    struct vpm_dir_name dir = vpm_dir_name(entry->body.id);
 
     if (!S_ISREG(st->st_mode) || (st->st_mode & 07777) != 0600)
         find(check, "%s/%s/%s of '%s' has mode 0%o instead of 0%o",
-             VPM_REGIONS_DIR, dir.text, expected->name, slot->body.name,
+             VPM_REGIONS_DIR, dir.text, expected->name, entry->body.name,
              st->st_mode, S_IFREG | 0600);
     if (st->st_uid != expected->uid)
         find(check, "%s/%s/%s of '%s' belongs to user %u instead of %u",
-             VPM_REGIONS_DIR, dir.text, expected->name, slot->body.name,
+             VPM_REGIONS_DIR, dir.text, expected->name, entry->body.name,
              st->st_uid, expected->uid);
     if ((uint64_t)st->st_size != expected->size)
         find(check, "%s/%s/%s of '%s' has %lld bytes instead of %" PRIu64,
-             VPM_REGIONS_DIR, dir.text, expected->name, slot->body.name,
+             VPM_REGIONS_DIR, dir.text, expected->name, entry->body.name,
              (long long)st->st_size, expected->size);
     else if (!expected->sparse &&
              (uint64_t)st->st_blocks * 512 < expected->size)
         find(check, "%s/%s/%s of '%s' has holes: only %" PRIu64 " of its %"
              PRIu64 " bytes are reserved", VPM_REGIONS_DIR, dir.text,
-             expected->name, slot->body.name, (uint64_t)st->st_blocks * 512,
+             expected->name, entry->body.name, (uint64_t)st->st_blocks * 512,
              expected->size);
 }
 
-static void check_open_file(struct check *check, const struct vpm_slot *slot,
+static void check_open_file(struct check *check, const struct vpm_entry *entry,
                             const struct expected *expected, int fd)
 {
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0)
         find(check, "%s/%s/%s of '%s' cannot be examined: %m",
-             VPM_REGIONS_DIR, vpm_dir_name(slot->body.id).text,
-             expected->name, slot->body.name);
+             VPM_REGIONS_DIR, vpm_dir_name(entry->body.id).text,
+             expected->name, entry->body.name);
     else
-        check_stat(check, slot, expected, &st);
+        check_stat(check, entry, expected, &st);
     if (fd >= 0)
         close(fd);
 }
 
-static void check_file(struct check *check, const struct vpm_slot *slot,
+static void check_file(struct check *check, const struct vpm_entry *entry,
                        const struct expected *expected)
 {
-    check_open_file(check, slot, expected,
-                    vpm_dir_open_file(check->regions_fd, slot->body.id,
+    check_open_file(check, entry, expected,
+                    vpm_dir_open_file(check->regions_fd, entry->body.id,
                                       expected->name, O_RDONLY));
 }
 
@@ -172,8 +173,9 @@ static bool has_marker(const struct vpm_map *map)
     return marker != 0;
 }
 
-/* Not to be fixated is no finding; to claim it wrongly is one. */
-static void check_state(struct check *check, const struct vpm_slot *slot)
+/* A region that is not fixated is no finding.  A marker that proves nothing is
+ * one. */
+static void check_state(struct check *check, const struct vpm_entry *entry)
 {
     struct vpm_state_subject subject;
     struct vpm_state_info info;
@@ -181,10 +183,10 @@ static void check_state(struct check *check, const struct vpm_slot *slot)
     struct vpm_map map;
     int rc;
 
-    if (vpm_state_map(check->regions_fd, &slot->body, &map, &why) < 0)
-        return;  /* check_file told of it */
-    if (has_marker(&map) && !vpm_state_is_stale(slot, map.addr)) {
-        rc = vpm_state_subject(check->regions_fd, &check->file.conf, slot,
+    if (vpm_state_map(check->regions_fd, &entry->body, &map, &why) < 0)
+        return;  /* check_file reported it */
+    if (has_marker(&map) && !vpm_state_is_stale(entry, map.addr)) {
+        rc = vpm_state_subject(check->regions_fd, &check->file.conf, entry,
                                &subject, &why);
         if (rc == VPM_OK)
             rc = vpm_state_prove(&subject, map.addr, map.length, &info,
@@ -211,22 +213,22 @@ static void scan_ppt(struct check *check, const struct vpm_ppt *ppt,
 }
 
 /* While a pager works on it, the table changes too much to be scanned. */
-static void check_ppt(struct check *check, const struct vpm_slot *slot)
+static void check_ppt(struct check *check, const struct vpm_entry *entry)
 {
-    int fd = vpm_dir_open_file(check->regions_fd, slot->body.id, VPM_PPT_FILE,
+    int fd = vpm_dir_open_file(check->regions_fd, entry->body.id, VPM_PPT_FILE,
                                O_RDONLY);
     struct vpm_error why;
     struct vpm_ppt ppt;
     char path[64];
 
     if (fd < 0)
-        return;  /* check_file told of it */
+        return;  /* check_file reported it */
     snprintf(path, sizeof(path), "%s/%s/%s", VPM_REGIONS_DIR,
-             vpm_dir_name(slot->body.id).text, VPM_PPT_FILE);
+             vpm_dir_name(entry->body.id).text, VPM_PPT_FILE);
     if (vpm_ppt_open(&ppt, fd, path, false, &why) < 0) {
         find(check, "%s", why.message);
     } else {
-        if (vpm_ppt_belongs(&ppt, &check->file.conf, &slot->body, path,
+        if (vpm_ppt_belongs(&ppt, &check->file.conf, &entry->body, path,
                             &why) < 0)
             find(check, "%s", why.message);
         else if (flock(fd, LOCK_SH | LOCK_NB) == 0)
@@ -236,10 +238,10 @@ static void check_ppt(struct check *check, const struct vpm_slot *slot)
     close(fd);
 }
 
-static void check_vpm(struct check *check, const struct vpm_slot *slot,
+static void check_vpm(struct check *check, const struct vpm_entry *entry,
                       uid_t uid)
 {
-    struct vpm_shape shape = vpm_body_shape(&slot->body);
+    struct vpm_shape shape = vpm_body_shape(&entry->body);
     const struct expected ppt = {
         .name = VPM_PPT_FILE, .size = shape.length, .uid = uid,
     };
@@ -254,22 +256,22 @@ static void check_vpm(struct check *check, const struct vpm_slot *slot,
     char path[VPM_PATH_MAX + 1];
     int fd = -1;
 
-    check_file(check, slot, &ppt);
-    check_file(check, slot, &virtual);
-    if (vpm_swapfile_path(check->regions_fd, slot->body.id, path,
+    check_file(check, entry, &ppt);
+    check_file(check, entry, &virtual);
+    if (vpm_swapfile_path(check->regions_fd, entry->body.id, path,
                           sizeof(path)) == 0)
         fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    check_open_file(check, slot, &swap, fd);
-    check_ppt(check, slot);
+    check_open_file(check, entry, &swap, fd);
+    check_ppt(check, entry);
 }
 
-static void check_region(struct check *check, const struct vpm_slot *slot)
+static void check_region(struct check *check, const struct vpm_entry *entry)
 {
     const struct vpm_conf *conf = &check->file.conf;
     const struct expected ram = {
         .name = VPM_RAM_FILE,
-        .size = slot->body.size,
-        .uid = conf->uid_base ? conf->uid_base + slot->index : check->owner,
+        .size = entry->body.size,
+        .uid = conf->uid_base ? conf->uid_base + entry->index : check->owner,
     };
     const struct expected state = {
         .name = VPM_STATE_FILE,
@@ -278,26 +280,27 @@ static void check_region(struct check *check, const struct vpm_slot *slot)
     };
     struct vpm_error why;
 
-    if (vpm_files_known(check->regions_fd, &slot->body, &why) < 0)
-        find(check, "region of '%s': %s", slot->body.name, why.message);
-    check_file(check, slot, &ram);
-    check_file(check, slot, &state);
-    if (slot->body.virtual_size)
-        check_vpm(check, slot, ram.uid);
-    check_state(check, slot);
+    if (vpm_files_known(check->regions_fd, &entry->body, &why) < 0)
+        find(check, "region of '%s': %s", entry->body.name, why.message);
+    check_file(check, entry, &ram);
+    check_file(check, entry, &state);
+    if (entry->body.virtual_size)
+        check_vpm(check, entry, ram.uid);
+    check_state(check, entry);
 }
 
 static bool is_known(const struct check *check, const char *name)
 {
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return true;
-    for (uint32_t i = 0; i < check->slot_count; i++)
-        if (strcmp(vpm_dir_name(check->slots[i].body.id).text, name) == 0)
+    for (uint32_t i = 0; i < check->entry_count; i++)
+        if (strcmp(vpm_dir_name(check->entries[i].body.id).text, name) == 0)
             return true;
     return false;
 }
 
-/* A directory that no entry knows may be data: libvpm never removes it. */
+/* A directory that no entry names may be somebody's data: libvpm never removes
+ * it. */
 static void check_unknown(struct check *check)
 {
     int fd = dup(check->regions_fd);
@@ -322,9 +325,9 @@ static void check_unknown(struct check *check)
 
 static void check_regions(struct check *check)
 {
-    for (uint32_t i = 0; i < check->slot_count; i++)
-        if (check->slots[i].tag == VPM_TOC_LIVE)
-            check_region(check, &check->slots[i]);
+    for (uint32_t i = 0; i < check->entry_count; i++)
+        if (check->entries[i].tag == VPM_TOC_LIVE)
+            check_region(check, &check->entries[i]);
     check_unknown(check);
 }
 
@@ -364,19 +367,19 @@ static int check_pool(struct check *check, struct vpm_error *err)
         find(check, "%s", why.message);
         return VPM_OK;
     }
-    check->slots = calloc((size_t)check->file.conf.descriptors + 1,
-                          sizeof(*check->slots));
-    if (!check->slots)
+    check->entries = calloc((size_t)check->file.conf.descriptors + 1,
+                            sizeof(*check->entries));
+    if (!check->entries)
         rc = vpm_fail_errno(err, "cannot check %s", check->dir);
     else
         check_contents(check);
-    free(check->slots);
+    free(check->entries);
     vpm_poolfile_close(&check->file);
     return rc;
 }
 
-/* What is in the making when nobody holds the lock was interrupted; so keep
- * others from it.  Readable is enough for the lock. */
+/* Keeps others from changing the TOC: whatever is unfinished then was
+ * interrupted.  To take the lock it is enough to be able to read the file. */
 static int lock_shared(struct check *check)
 {
     int fd = openat(check->dir_fd, VPM_LOCK_FILE, O_RDONLY | O_CLOEXEC |

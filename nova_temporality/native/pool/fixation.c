@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fixation.c -- writing the virtual environment to NVRAM
  *
- * Runs on residual energy: from vpm_fixation_begin on nothing is allocated,
- * opened or waited for but the stream itself, and no lock is taken.  A region
- * whose epoch is advanced meanwhile keeps the state stale, because the epoch
- * of the beginning is what the header says. */
+ * Runs on residual energy: from vpm_fixation_begin on nothing is allocated or
+ * opened, nothing but the stream is waited for, and no lock is taken.  If the
+ * region's epoch is advanced meanwhile, the state is stale, because its header
+ * names the epoch at the beginning. */
 #include "fixation.h"
 
 #include <errno.h>
@@ -75,15 +75,15 @@ static int open_fixation(struct vpm_fixation *fixation, uint64_t id,
 {
     struct vpm_pool *pool = fixation->pool;
     struct vpm_state_subject subject;
-    struct vpm_slot slot;
-    int rc = vpm_lookup_id(pool, id, &slot, err);
+    struct vpm_entry entry;
+    int rc = vpm_lookup_id(pool, id, &entry, err);
 
     if (rc == VPM_OK)
-        rc = vpm_state_subject(pool->regions_fd, &pool->file.conf, &slot,
+        rc = vpm_state_subject(pool->regions_fd, &pool->file.conf, &entry,
                                &subject, err);
     if (rc < 0)
         return rc;
-    fixation->body = slot.body;
+    fixation->body = entry.body;
     fixation->ram_inode = subject.ram_inode;
     return map_state(fixation, err);
 }
@@ -116,13 +116,13 @@ void vpm_fixation_close(struct vpm_fixation *fixation)
 
 /* -- the event ----------------------------------------------------------- */
 
-/* Another's handle, or one of an earlier run, may have fixated already. */
+/* Another handle, or one of an earlier run, may have fixated already. */
 static bool proven_already(const struct vpm_fixation *fixation,
-                           const struct vpm_slot *slot)
+                           const struct vpm_entry *entry)
 {
     const struct vpm_state_subject subject = {
         .conf = &fixation->pool->file.conf,
-        .slot = slot,
+        .entry = entry,
         .ram_inode = fixation->ram_inode,
         .ram_size = fixation->body.size,
     };
@@ -133,26 +133,26 @@ static bool proven_already(const struct vpm_fixation *fixation,
                            fixation->map.length, &info, &ignored) == VPM_OK;
 }
 
-static int begin(struct vpm_fixation *fixation, bool give_up_proven,
+static int begin(struct vpm_fixation *fixation, bool discard_proven,
                  struct vpm_error *err)
 {
-    struct vpm_slot slot;
+    struct vpm_entry entry;
     int rc;
 
     fixation->phase = IDLE;
-    rc = vpm_lookup_again(fixation->pool, &fixation->body, &slot, err);
+    rc = vpm_lookup_again(fixation->pool, &fixation->body, &entry, err);
     if (rc < 0)
         return rc;
-    if (!give_up_proven && proven_already(fixation, &slot))
+    if (!discard_proven && proven_already(fixation, &entry))
         return vpm_fail(err, VPM_EFIXATED, "region %016" PRIx64 " of '%s' is "
                         "fixated already, in epoch %" PRIu64 ": begin a new "
                         "epoch before its vCPUs run", fixation->body.id,
-                        fixation->body.name, slot.epoch);
+                        fixation->body.name, entry.epoch);
     if (vpm_persist_word(&fixation->map,
                          offsetof(struct vpm_state_header, marker), 0) < 0)
         return vpm_fail_errno(err, "cannot clear the marker of region %016"
                               PRIx64, fixation->body.id);
-    fixation->epoch = slot.epoch;
+    fixation->epoch = entry.epoch;
     fixation->length = 0;
     fixation->stream_crc = 0;
     fixation->phase = BEGUN;
@@ -209,8 +209,8 @@ static bool again(void)
     return errno == EINTR || errno == EAGAIN;
 }
 
-/* The file is full: the stream must be at its end.  1 then, 0 if it is not
- * known yet. */
+/* Called when the file is full: the stream must be at its end.  1 then, 0 if
+ * that is not known yet. */
 static int expect_end(const struct vpm_fixation *fixation, int fd,
                       struct vpm_error *err)
 {
@@ -231,7 +231,7 @@ static int expect_end(const struct vpm_fixation *fixation, int fd,
                     fixation->length);
 }
 
-/* Takes what is there.  1 at the end of the stream, 0 before. */
+/* Reads what is there.  1 at the end of the stream, 0 before. */
 static int take(struct vpm_fixation *fixation, int fd, struct vpm_error *err)
 {
     uint64_t at = sizeof(struct vpm_state_header) + fixation->length;
@@ -355,7 +355,7 @@ int vpm_fixation_commit(struct vpm_fixation *fixation,
                         const struct vpm_fixation_meta *meta,
                         uint64_t *persisted_ns, struct vpm_error *err)
 {
-    struct vpm_slot slot;
+    struct vpm_entry entry;
     int rc;
 
     if (fixation->phase != RECEIVED)
@@ -363,14 +363,14 @@ int vpm_fixation_commit(struct vpm_fixation *fixation,
                         "region %016" PRIx64 ": call begin and receive first",
                         fixation->body.id);
     fixation->phase = IDLE;
-    rc = vpm_lookup_again(fixation->pool, &fixation->body, &slot, err);
+    rc = vpm_lookup_again(fixation->pool, &fixation->body, &entry, err);
     if (rc < 0)
         return rc;
-    if (slot.epoch != fixation->epoch)
+    if (entry.epoch != fixation->epoch)
         return vpm_fail(err, VPM_EUNPROVEN, "the fixation of region %016"
                         PRIx64 " of '%s' was called off: epoch %" PRIu64
                         " began during that of epoch %" PRIu64,
-                        fixation->body.id, fixation->body.name, slot.epoch,
+                        fixation->body.id, fixation->body.name, entry.epoch,
                         fixation->epoch);
     if (persist(fixation, meta) < 0)
         return vpm_fail_errno(err, "cannot write the state of region %016"

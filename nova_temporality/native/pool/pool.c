@@ -82,7 +82,7 @@ static int check_empty(int dir_fd, const char *path, struct vpm_error *err)
     return rc;
 }
 
-/* No promise that it will fit, but a wrong number is found at once. */
+/* Finds a wrong number at once.  No promise that the pool will fit. */
 static int check_capacity(int dir_fd, const struct vpm_pool_params *params,
                           const char *path, struct vpm_error *err)
 {
@@ -136,7 +136,8 @@ static int create_locked(int dir_fd, const char *path,
     return rc;
 }
 
-/* It has no contents; its name becomes durable with that of the pool file. */
+/* Not synced: it has no contents, and its name becomes durable with that of
+ * the pool file. */
 static int make_lock_file(int dir_fd)
 {
     int fd = vpm_persist->create(dir_fd, VPM_LOCK_FILE, 0600);
@@ -200,29 +201,29 @@ int vpm_pool_lock(struct vpm_pool *pool, struct vpm_error *err)
     return fd;
 }
 
-/* Nobody was ever given a region that is still allocating, so there is
- * nothing to scrub; a region that is freeing was used. */
-int vpm_pool_finish(struct vpm_pool *pool, const struct vpm_slot *slot,
+/* A region that is still allocating was never given to anybody, so there is
+ * nothing to scrub.  A region that is freeing was used. */
+int vpm_pool_finish(struct vpm_pool *pool, const struct vpm_entry *entry,
                     struct vpm_error *err)
 {
     int rc = VPM_OK;
 
-    if (slot->tag == VPM_TOC_FREEING)
-        rc = vpm_files_scrub(pool, &slot->body, err);
+    if (entry->tag == VPM_TOC_FREEING)
+        rc = vpm_files_scrub(pool, &entry->body, err);
     if (rc == VPM_OK)
-        rc = vpm_files_remove(pool, &slot->body, err);
+        rc = vpm_files_remove(pool, &entry->body, err);
     if (rc == VPM_OK)
-        rc = vpm_toc_commit(&pool->file, &slot->body, VPM_TOC_FREE, err);
+        rc = vpm_toc_commit(&pool->file, &entry->body, VPM_TOC_FREE, err);
     return rc;
 }
 
-/* To undo an allocation is no work. */
-static bool is_due(struct vpm_pool *pool, const struct vpm_slot *slot,
+/* Undoing an allocation is never put off: it is little work. */
+static bool is_due(struct vpm_pool *pool, const struct vpm_entry *entry,
                    uint64_t urgent)
 {
-    return slot->tag == VPM_TOC_ALLOCATING ||
-        (slot->tag == VPM_TOC_FREEING &&
-         (slot->body.id == urgent || !vpm_pool_is_paused(pool)));
+    return entry->tag == VPM_TOC_ALLOCATING ||
+        (entry->tag == VPM_TOC_FREEING &&
+         (entry->body.id == urgent || !vpm_pool_is_paused(pool)));
 }
 
 int vpm_pool_repair(struct vpm_pool *pool, uint64_t urgent,
@@ -232,11 +233,11 @@ int vpm_pool_repair(struct vpm_pool *pool, uint64_t urgent,
 
     for (uint32_t i = 0; i < pool->file.conf.descriptors; i++) {
         struct vpm_error failure;
-        struct vpm_slot slot;
-        int rc = vpm_toc_read(&pool->file, i, &slot, &failure);
+        struct vpm_entry entry;
+        int rc = vpm_toc_read(&pool->file, i, &entry, &failure);
 
-        if (rc == VPM_OK && is_due(pool, &slot, urgent))
-            rc = vpm_pool_finish(pool, &slot, &failure);
+        if (rc == VPM_OK && is_due(pool, &entry, urgent))
+            rc = vpm_pool_finish(pool, &entry, &failure);
         if (rc < 0 && first == VPM_OK) {
             first = rc;
             *err = failure;
@@ -262,8 +263,8 @@ int vpm_pool_finish_freed(struct vpm_pool *pool, struct vpm_error *err)
 static int check_toc(struct vpm_pool *pool, struct vpm_error *err)
 {
     for (uint32_t i = 0; i < pool->file.conf.descriptors; i++) {
-        struct vpm_slot slot;
-        int rc = vpm_toc_read(&pool->file, i, &slot, err);
+        struct vpm_entry entry;
+        int rc = vpm_toc_read(&pool->file, i, &entry, err);
 
         if (rc < 0)
             return rc;
@@ -272,8 +273,8 @@ static int check_toc(struct vpm_pool *pool, struct vpm_error *err)
 }
 
 /* Does not wait: whoever owns the lock has repaired the pool before its own
- * work.  What cannot be repaired must not keep the other regions from their
- * servers; vpm_pool_check tells of it. */
+ * work.  What cannot be repaired must not keep servers from the other regions;
+ * vpm_pool_check reports it. */
 static int repair_if_idle(struct vpm_pool *pool, struct vpm_error *err)
 {
     struct vpm_error ignored;
@@ -391,16 +392,16 @@ int vpm_pool_info(struct vpm_pool *pool, struct vpm_pool_info *info,
     snprintf(info->flush, sizeof(info->flush), "%s",
              pool->file.map.memory ? vpm_cpu_flush_name() : "msync");
     for (uint32_t i = 0; i < conf->descriptors; i++) {
-        struct vpm_slot slot;
-        int rc = vpm_toc_read(&pool->file, i, &slot, err);
+        struct vpm_entry entry;
+        int rc = vpm_toc_read(&pool->file, i, &entry, err);
 
         if (rc < 0)
             return rc;
-        if (slot.tag == VPM_TOC_FREE)
+        if (entry.tag == VPM_TOC_FREE)
             continue;
-        info->used_size += slot.body.size;
-        if (slot.tag == VPM_TOC_FREEING)
-            info->freed_size += slot.body.size;
+        info->used_size += entry.body.size;
+        if (entry.tag == VPM_TOC_FREEING)
+            info->freed_size += entry.body.size;
         info->used_descriptors++;
     }
     return VPM_OK;

@@ -13,7 +13,7 @@ int vpm_pool_lock(struct vpm_pool *pool, struct vpm_error *err);
 /* Finishes a freeing region, or rolls back an allocating one: scrubs the
  * former, removes the files and frees the entry.  The pool's lock must be
  * held. */
-int vpm_pool_finish(struct vpm_pool *pool, const struct vpm_slot *slot,
+int vpm_pool_finish(struct vpm_pool *pool, const struct vpm_entry *entry,
                     struct vpm_error *err);
 
 /* Does that with all that a crash interrupted.  While background work is

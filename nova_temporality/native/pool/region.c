@@ -23,29 +23,31 @@
 
 /* -- nvalloc ------------------------------------------------------------- */
 
-/* What the TOC says about a wish. */
+/* What the TOC says about the room for another region. */
 struct room {
     uint64_t used;
     uint64_t freed;       /* of that, not scrubbed yet */
     uint32_t free_index;  /* number of descriptors when there is none */
 };
 
-static int same_id(const struct vpm_pool *pool, const struct vpm_toc_body *is,
-                   const struct vpm_toc_body *wish, struct vpm_error *err)
+static int same_id(const struct vpm_pool *pool,
+                   const struct vpm_toc_body *there,
+                   const struct vpm_toc_body *wanted, struct vpm_error *err)
 {
-    if (is->sequence == wish->sequence && strcmp(is->name, wish->name) == 0)
+    if (there->sequence == wanted->sequence &&
+        strcmp(there->name, wanted->name) == 0)
         return vpm_fail(err, VPM_EEXIST, "pool %s has a region of '%s', "
                         "sequence number %" PRIu32 ", already", pool->path,
-                        is->name, is->sequence);
+                        there->name, there->sequence);
     return vpm_fail(err, VPM_ECOLLISION, "'%s', sequence number %" PRIu32
                     ", and '%s', sequence number %" PRIu32 ", which pool %s "
                     "has already, both have region id %016" PRIx64
-                    ": use another sequence number", wish->name,
-                    wish->sequence, is->name, is->sequence, pool->path,
-                    is->id);
+                    ": use another sequence number", wanted->name,
+                    wanted->sequence, there->name, there->sequence, pool->path,
+                    there->id);
 }
 
-static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wish,
+static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wanted,
                      struct room *room, struct vpm_error *err)
 {
     uint32_t count = pool->file.conf.descriptors;
@@ -53,21 +55,21 @@ static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wish,
     room->used = room->freed = 0;
     room->free_index = count;
     for (uint32_t i = 0; i < count; i++) {
-        struct vpm_slot slot;
-        int rc = vpm_toc_read(&pool->file, i, &slot, err);
+        struct vpm_entry entry;
+        int rc = vpm_toc_read(&pool->file, i, &entry, err);
 
         if (rc < 0)
             return rc;
-        if (slot.tag == VPM_TOC_FREE) {
+        if (entry.tag == VPM_TOC_FREE) {
             if (room->free_index == count)
                 room->free_index = i;
             continue;
         }
-        if (slot.body.id == wish->id)
-            return same_id(pool, &slot.body, wish, err);
-        room->used += slot.body.size;
-        if (slot.tag == VPM_TOC_FREEING)
-            room->freed += slot.body.size;
+        if (entry.body.id == wanted->id)
+            return same_id(pool, &entry.body, wanted, err);
+        room->used += entry.body.size;
+        if (entry.tag == VPM_TOC_FREEING)
+            room->freed += entry.body.size;
     }
     return VPM_OK;
 }
@@ -101,7 +103,7 @@ static int check_room(const struct vpm_pool *pool, const struct room *room,
     return VPM_OK;
 }
 
-/* A directory that the TOC does not know may be somebody's data. */
+/* A directory that the TOC does not name may be somebody's data. */
 static int check_unused(const struct vpm_pool *pool, uint64_t id,
                         struct vpm_error *err)
 {
@@ -168,11 +170,11 @@ static int fill_body(const char *name, uint32_t sequence,
     return VPM_OK;
 }
 
-/* The error that is returned is the first, not one of the rollback. */
+/* Returns the first error, not one of the rollback. */
 static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
                 const char *swap_dir, struct vpm_error *err)
 {
-    const struct vpm_slot slot = {
+    const struct vpm_entry entry = {
         .index = body->descriptor,
         .tag = VPM_TOC_ALLOCATING,
         .body = *body,
@@ -182,7 +184,7 @@ static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
 
     if (rc < 0)
         return rc;
-    rc = vpm_toc_commit(&pool->file, body, slot.tag, err);
+    rc = vpm_toc_commit(&pool->file, body, entry.tag, err);
     if (rc == VPM_OK)
         rc = vpm_files_create(pool, body, swap_dir, err);
     if (rc == VPM_OK)
@@ -190,8 +192,8 @@ static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
     if (rc == VPM_OK)
         return VPM_OK;
     /* The last commit may have failed half way. */
-    if (vpm_toc_commit(&pool->file, body, slot.tag, &ignored) == VPM_OK)
-        vpm_pool_finish(pool, &slot, &ignored);
+    if (vpm_toc_commit(&pool->file, body, entry.tag, &ignored) == VPM_OK)
+        vpm_pool_finish(pool, &entry, &ignored);
     return rc;
 }
 
@@ -199,11 +201,11 @@ static int alloc_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
                         const char *swap_dir, struct vpm_region_info *info,
                         struct vpm_error *err)
 {
-    struct vpm_slot slot;
+    struct vpm_entry entry;
     struct room room;
     int rc;
 
-    /* What cannot be repaired takes room, but does not stop others. */
+    /* What cannot be repaired takes room, but does not prevent this. */
     vpm_pool_repair(pool, body->id, err);
     rc = find_room(pool, body, &room, err);
     if (rc == VPM_OK)
@@ -215,9 +217,9 @@ static int alloc_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
     body->descriptor = room.free_index;
     rc = make(pool, body, swap_dir, err);
     if (rc == VPM_OK)
-        rc = vpm_lookup_again(pool, body, &slot, err);
+        rc = vpm_lookup_again(pool, body, &entry, err);
     if (rc == VPM_OK)
-        vpm_lookup_describe(pool, &slot, info);
+        vpm_lookup_describe(pool, &entry, info);
     return rc;
 }
 
@@ -259,17 +261,17 @@ int nvalloc_vpm(struct vpm_pool *pool, const char *name, uint32_t sequence,
     return rc < 0 ? rc : alloc(pool, &body, params->swap_dir, info, err);
 }
 
-/* -- what changes one region --------------------------------------------- */
+/* -- changing one region ------------------------------------------------- */
 
 /* Takes a region's lock and reads its entry again: a file descriptor to
  * close, or a vpm_code. */
-static int lock_region(struct vpm_pool *pool, struct vpm_slot *slot,
+static int lock_region(struct vpm_pool *pool, struct vpm_entry *entry,
                        struct vpm_error *err)
 {
-    struct vpm_toc_body body = slot->body;
+    struct vpm_toc_body body = entry->body;
     int fd = vpm_lock(pool->regions_fd, vpm_dir_name(body.id).text);
     int saved = errno;
-    int rc = vpm_lookup_again(pool, &body, slot, err);
+    int rc = vpm_lookup_again(pool, &body, entry, err);
 
     if (rc == VPM_OK && fd < 0) {
         errno = saved;
@@ -285,34 +287,34 @@ static int lock_region(struct vpm_pool *pool, struct vpm_slot *slot,
 }
 
 static int lock_region_id(struct vpm_pool *pool, uint64_t id,
-                          struct vpm_slot *slot, struct vpm_error *err)
+                          struct vpm_entry *entry, struct vpm_error *err)
 {
-    int rc = vpm_lookup_id(pool, id, slot, err);
+    int rc = vpm_lookup_id(pool, id, entry, err);
 
-    return rc < 0 ? rc : lock_region(pool, slot, err);
+    return rc < 0 ? rc : lock_region(pool, entry, err);
 }
 
 /* The epoch first: from then on no state is proven, whatever the state file
  * says. */
-static int advance_epoch(struct vpm_pool *pool, const struct vpm_slot *slot,
+static int advance_epoch(struct vpm_pool *pool, const struct vpm_entry *entry,
                          struct vpm_error *err)
 {
-    int rc = vpm_toc_set_epoch(&pool->file, &slot->body, slot->epoch + 1,
+    int rc = vpm_toc_set_epoch(&pool->file, &entry->body, entry->epoch + 1,
                                err);
 
-    return rc < 0 ? rc : vpm_state_clear(pool, &slot->body, err);
+    return rc < 0 ? rc : vpm_state_clear(pool, &entry->body, err);
 }
 
 int vpm_region_begin_epoch(struct vpm_pool *pool, uint64_t id,
                            struct vpm_error *err)
 {
-    struct vpm_slot slot;
-    int fd = lock_region_id(pool, id, &slot, err);
+    struct vpm_entry entry;
+    int fd = lock_region_id(pool, id, &entry, err);
     int rc;
 
     if (fd < 0)
         return fd;
-    rc = advance_epoch(pool, &slot, err);
+    rc = advance_epoch(pool, &entry, err);
     close(fd);
     return rc;
 }
@@ -320,24 +322,24 @@ int vpm_region_begin_epoch(struct vpm_pool *pool, uint64_t id,
 int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
                      struct vpm_error *err)
 {
-    struct vpm_slot slot;
-    int fd = lock_region_id(pool, id, &slot, err);
+    struct vpm_entry entry;
+    int fd = lock_region_id(pool, id, &entry, err);
     int rc;
 
     if (fd < 0)
         return fd;
-    rc = advance_epoch(pool, &slot, err);
-    if (rc == VPM_OK && slot.body.virtual_size)
-        rc = vpm_paged_restore(pool->regions_fd, &slot.body, err);
+    rc = advance_epoch(pool, &entry, err);
+    if (rc == VPM_OK && entry.body.virtual_size)
+        rc = vpm_paged_restore(pool->regions_fd, &entry.body, err);
     if (rc == VPM_OK)
-        rc = vpm_files_scrub(pool, &slot.body, err);
+        rc = vpm_files_scrub(pool, &entry.body, err);
     if (rc == VPM_OK)
-        rc = vpm_files_restore_size(pool, &slot.body, err);
+        rc = vpm_files_restore_size(pool, &entry.body, err);
     close(fd);
     return rc;
 }
 
-/* -- what a pager says ---------------------------------------------------- */
+/* -- what a pager reports ------------------------------------------------ */
 
 static void describe_status(const struct vpm_ppt_status *status,
                             uint32_t page_size,
@@ -361,64 +363,65 @@ int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
                      struct vpm_region_stats *stats, struct vpm_error *err)
 {
     struct vpm_ppt_status status;
-    struct vpm_slot slot;
-    int rc = vpm_lookup_id(pool, id, &slot, err);
+    struct vpm_entry entry;
+    int rc = vpm_lookup_id(pool, id, &entry, err);
 
     if (rc < 0)
         return rc;
     memset(stats, 0, sizeof(*stats));
-    stats->in_memory = slot.body.size;
-    if (!slot.body.virtual_size)
+    stats->in_memory = entry.body.size;
+    if (!entry.body.virtual_size)
         return VPM_OK;
-    rc = vpm_paged_read_status(pool, &slot.body, &status, err);
+    rc = vpm_paged_read_status(pool, &entry.body, &status, err);
     if (rc == VPM_OK)
-        describe_status(&status, slot.body.vpm_page_size, stats);
+        describe_status(&status, entry.body.vpm_page_size, stats);
     return rc;
 }
 
 /* -- nvfree -------------------------------------------------------------- */
 
-static int mark_freeing(struct vpm_pool *pool, struct vpm_slot *slot,
+static int mark_freeing(struct vpm_pool *pool, struct vpm_entry *entry,
                         struct vpm_error *err)
 {
-    slot->tag = VPM_TOC_FREEING;
-    return vpm_toc_commit(&pool->file, &slot->body, slot->tag, err);
+    entry->tag = VPM_TOC_FREEING;
+    return vpm_toc_commit(&pool->file, &entry->body, entry->tag, err);
 }
 
 /* A region whose directory somebody removed can be freed, too. */
-static int begin_freeing(struct vpm_pool *pool, struct vpm_slot *slot,
+static int begin_freeing(struct vpm_pool *pool, struct vpm_entry *entry,
                          struct vpm_error *err)
 {
     int fd, rc;
 
-    if (faccessat(pool->regions_fd, vpm_dir_name(slot->body.id).text, F_OK,
+    if (faccessat(pool->regions_fd, vpm_dir_name(entry->body.id).text, F_OK,
                   AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-        return mark_freeing(pool, slot, err);
-    fd = lock_region(pool, slot, err);
+        return mark_freeing(pool, entry, err);
+    fd = lock_region(pool, entry, err);
     if (fd < 0)
         return fd;
-    rc = vpm_files_known(pool->regions_fd, &slot->body, err);
+    rc = vpm_files_known(pool->regions_fd, &entry->body, err);
     if (rc == VPM_OK)
-        rc = mark_freeing(pool, slot, err);
+        rc = mark_freeing(pool, entry, err);
     close(fd);
     return rc;
 }
 
-/* Once the entry is freeing there is no way back: a failure leaves the rest
- * to the next repair, or to another nvfree. */
+/* Once the entry is freeing, the region will be freed: after a failure the
+ * next repair, or another nvfree, does the rest. */
 static int free_locked(struct vpm_pool *pool, const char *name,
                        uint32_t sequence, struct vpm_error *err)
 {
-    struct vpm_slot slot;
+    struct vpm_entry entry;
     int rc;
 
-    /* What cannot be repaired is no obstacle, unless it is what is meant. */
+    /* What cannot be repaired does not prevent this, unless it is the very
+     * region. */
     vpm_pool_repair(pool, 0, err);
-    rc = vpm_lookup_name(pool, name, sequence, &slot, err);
-    if (rc == VPM_OK && slot.tag == VPM_TOC_LIVE)
-        rc = begin_freeing(pool, &slot, err);
+    rc = vpm_lookup_name(pool, name, sequence, &entry, err);
+    if (rc == VPM_OK && entry.tag == VPM_TOC_LIVE)
+        rc = begin_freeing(pool, &entry, err);
     if (rc == VPM_OK && !vpm_pool_is_paused(pool))
-        rc = vpm_pool_finish(pool, &slot, err);
+        rc = vpm_pool_finish(pool, &entry, err);
     return rc;
 }
 

@@ -18,8 +18,8 @@
 
 #define UNPROVEN(subject, err, format, ...)                              \
     vpm_fail(err, VPM_EUNPROVEN, "state of region %016" PRIx64 " of '%s' "\
-             "is unproven: " format, (subject)->slot->body.id,           \
-             (subject)->slot->body.name, __VA_ARGS__)
+             "is unproven: " format, (subject)->entry->body.id,           \
+             (subject)->entry->body.name, __VA_ARGS__)
 
 /* -- proving ------------------------------------------------------------- */
 
@@ -60,22 +60,22 @@ static int prove_identity(const struct vpm_state_subject *subject,
                           const struct vpm_state_header *header,
                           struct vpm_error *err)
 {
-    const struct vpm_slot *slot = subject->slot;
+    const struct vpm_entry *entry = subject->entry;
 
     if (memcmp(header->pool_uuid, subject->conf->uuid,
                sizeof(header->pool_uuid)))
         return UNPROVEN(subject, err, "%s", "it belongs to another pool");
-    if (header->region_id != slot->body.id)
+    if (header->region_id != entry->body.id)
         return UNPROVEN(subject, err, "it belongs to another region, %016"
                         PRIx64, header->region_id);
-    if (header->incarnation != slot->body.incarnation)
+    if (header->incarnation != entry->body.incarnation)
         return UNPROVEN(subject, err, "%s", "it belongs to an earlier region "
                         "of the same name, which was freed");
-    if (header->epoch != slot->epoch)
+    if (header->epoch != entry->epoch)
         return UNPROVEN(subject, err, "it is stale: it is of epoch %" PRIu64
                         ", and the region is in epoch %" PRIu64
                         ", so its vCPUs may have run since", header->epoch,
-                        slot->epoch);
+                        entry->epoch);
     if (header->ram_inode != subject->ram_inode)
         return UNPROVEN(subject, err, "it belongs to another ram file: inode "
                         "%" PRIu64 ", not %" PRIu64 ", which may be a copy",
@@ -145,29 +145,29 @@ int vpm_state_prove(const struct vpm_state_subject *subject,
     return rc;
 }
 
-bool vpm_state_is_stale(const struct vpm_slot *slot, const uint8_t *file)
+bool vpm_state_is_stale(const struct vpm_entry *entry, const uint8_t *file)
 {
     struct vpm_state_header header;
 
     memcpy(&header, file, sizeof(header));
     return header.crc == header_crc(&header) &&
-           header.epoch < slot->epoch;
+           header.epoch < entry->epoch;
 }
 
 /* -- files --------------------------------------------------------------- */
 
 int vpm_state_subject(int regions_fd, const struct vpm_conf *conf,
-                      const struct vpm_slot *slot,
+                      const struct vpm_entry *entry,
                       struct vpm_state_subject *subject,
                       struct vpm_error *err)
 {
-    int fd = vpm_dir_open_file(regions_fd, slot->body.id, VPM_RAM_FILE,
+    int fd = vpm_dir_open_file(regions_fd, entry->body.id, VPM_RAM_FILE,
                                O_RDONLY);
     struct stat st;
     int rc = fd < 0 ? -1 : fstat(fd, &st);
 
     subject->conf = conf;
-    subject->slot = slot;
+    subject->entry = entry;
     if (rc < 0) {
         int saved = errno;
 
@@ -244,12 +244,12 @@ int vpm_state_clear(struct vpm_pool *pool, const struct vpm_toc_body *body,
 
 /* -- recovery ------------------------------------------------------------ */
 
-static int prove_mapped(struct vpm_pool *pool, const struct vpm_slot *slot,
+static int prove_mapped(struct vpm_pool *pool, const struct vpm_entry *entry,
                         const struct vpm_map *map,
                         struct vpm_state_info *info, struct vpm_error *err)
 {
     struct vpm_state_subject subject;
-    int rc = vpm_state_subject(pool->regions_fd, &pool->file.conf, slot,
+    int rc = vpm_state_subject(pool->regions_fd, &pool->file.conf, entry,
                                &subject, err);
 
     return rc < 0 ? rc :
@@ -261,14 +261,14 @@ static int open_proven(struct vpm_pool *pool, uint64_t id,
                        struct vpm_map *map, struct vpm_state_info *info,
                        struct vpm_error *err)
 {
-    struct vpm_slot slot;
-    int rc = vpm_lookup_id(pool, id, &slot, err);
+    struct vpm_entry entry;
+    int rc = vpm_lookup_id(pool, id, &entry, err);
 
     if (rc == VPM_OK)
-        rc = vpm_state_map(pool->regions_fd, &slot.body, map, err);
+        rc = vpm_state_map(pool->regions_fd, &entry.body, map, err);
     if (rc < 0)
         return rc;
-    rc = prove_mapped(pool, &slot, map, info, err);
+    rc = prove_mapped(pool, &entry, map, info, err);
     if (rc < 0)
         vpm_map_close(map);
     return rc;

@@ -9,7 +9,7 @@
 /* All that a state must fit. */
 struct vpm_state_subject {
     const struct vpm_conf *conf;
-    const struct vpm_slot *slot;
+    const struct vpm_entry *entry;
     uint64_t ram_inode;
     uint64_t ram_size;
 };
@@ -17,7 +17,7 @@ struct vpm_state_subject {
 /* Fills in a subject from the region's ram file.  VPM_EUNPROVEN when that
  * cannot be examined. */
 int vpm_state_subject(int regions_fd, const struct vpm_conf *conf,
-                      const struct vpm_slot *slot,
+                      const struct vpm_entry *entry,
                       struct vpm_state_subject *subject,
                       struct vpm_error *err);
 
@@ -29,7 +29,7 @@ int vpm_state_prove(const struct vpm_state_subject *subject,
 
 /* Whether a state file's header is sound and of an earlier epoch: what a crash
  * between a new epoch and the clearing of the marker leaves. */
-bool vpm_state_is_stale(const struct vpm_slot *slot, const uint8_t *file);
+bool vpm_state_is_stale(const struct vpm_entry *entry, const uint8_t *file);
 
 /* Opens and maps a state file for reading.  VPM_EUNPROVEN when that is not
  * possible. */

@@ -12,8 +12,8 @@
 #define EPOCH_BITS 40
 #define EPOCH_MASK (((uint64_t)1 << EPOCH_BITS) - 1)
 
-/* A reader that meets a writer sees an entry torn at most once per change;
- * what stays torn is damaged. */
+/* A reader sees an entry torn at most once per change that somebody makes.  An
+ * entry that stays torn is damaged. */
 #define READ_ATTEMPTS 100
 
 static uint64_t entry_offset(uint32_t index)
@@ -67,7 +67,7 @@ int vpm_name_check(const char *name, struct vpm_error *err)
     return VPM_OK;
 }
 
-/* What a matching checksum does not say. */
+/* What can be wrong although the checksum matches, or NULL. */
 static const char *body_fault(const struct vpm_poolfile *file,
                               uint32_t index,
                               const struct vpm_toc_body *body)
@@ -110,16 +110,17 @@ static int corrupt_words(const struct vpm_poolfile *file, uint32_t index,
                     entry_offset(index), fault, expected, found);
 }
 
-/* Judges one snapshot of an entry. */
-static int judge(const struct vpm_poolfile *file, struct vpm_slot *slot,
-                 uint64_t commit, uint64_t epoch, struct vpm_error *err)
+/* Checks one snapshot of an entry. */
+static int check_entry(const struct vpm_poolfile *file,
+                       struct vpm_entry *entry, uint64_t commit,
+                       uint64_t epoch, struct vpm_error *err)
 {
-    uint32_t index = slot->index;
+    uint32_t index = entry->index;
     const char *fault;
 
-    slot->tag = (enum vpm_toc_tag)(commit >> 32);
-    slot->epoch = epoch & EPOCH_MASK;
-    switch (slot->tag) {
+    entry->tag = (enum vpm_toc_tag)(commit >> 32);
+    entry->epoch = epoch & EPOCH_MASK;
+    switch (entry->tag) {
     case VPM_TOC_FREE:
     case VPM_TOC_ALLOCATING:
     case VPM_TOC_LIVE:
@@ -129,40 +130,40 @@ static int judge(const struct vpm_poolfile *file, struct vpm_slot *slot,
         return corrupt_words(file, index, err, "unknown commit word",
                              (uint64_t)VPM_TOC_FREE << 32, commit);
     }
-    if (commit != commit_word(&slot->body, slot->tag))
+    if (commit != commit_word(&entry->body, entry->tag))
         return corrupt_words(file, index, err, "wrong checksum",
-                             commit_word(&slot->body, slot->tag), commit);
-    if (slot->tag == VPM_TOC_FREE)
+                             commit_word(&entry->body, entry->tag), commit);
+    if (entry->tag == VPM_TOC_FREE)
         return VPM_OK;
-    fault = body_fault(file, index, &slot->body);
+    fault = body_fault(file, index, &entry->body);
     if (fault)
         return corrupt(file, index, err, fault);
-    if (slot->tag == VPM_TOC_LIVE &&
-        epoch != epoch_word(&slot->body, slot->epoch))
+    if (entry->tag == VPM_TOC_LIVE &&
+        epoch != epoch_word(&entry->body, entry->epoch))
         return corrupt_words(file, index, err, "wrong epoch check bits",
-                             epoch_word(&slot->body, slot->epoch), epoch);
+                             epoch_word(&entry->body, entry->epoch), epoch);
     return VPM_OK;
 }
 
 int vpm_toc_read(const struct vpm_poolfile *file, uint32_t index,
-                 struct vpm_slot *slot, struct vpm_error *err)
+                 struct vpm_entry *entry, struct vpm_error *err)
 {
     uint64_t at = entry_offset(index);
     uint64_t before, after, epoch;
     int rc = VPM_OK;
 
-    slot->index = index;
+    entry->index = index;
     for (int i = 0; i < READ_ATTEMPTS; i++) {
         before = load_word(&file->map, at);
         epoch = load_word(&file->map,
                           at + offsetof(struct vpm_toc_entry, epoch));
-        memcpy(&slot->body, file->map.addr + at +
-               offsetof(struct vpm_toc_entry, body), sizeof(slot->body));
+        memcpy(&entry->body, file->map.addr + at +
+               offsetof(struct vpm_toc_entry, body), sizeof(entry->body));
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         after = load_word(&file->map, at);
         if (before != after)
             continue;
-        rc = judge(file, slot, before, epoch, err);
+        rc = check_entry(file, entry, before, epoch, err);
         if (rc == VPM_OK)
             return VPM_OK;
     }

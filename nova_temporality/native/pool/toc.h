@@ -6,7 +6,7 @@
 #include "poolfile.h"
 
 /* One TOC entry, checked. */
-struct vpm_slot {
+struct vpm_entry {
     uint32_t index;
     enum vpm_toc_tag tag;
     uint64_t epoch;                 /* valid when live */
@@ -20,7 +20,7 @@ int vpm_name_check(const char *name, struct vpm_error *err);
 /* Reads an entry, without any lock, while others may change it: VPM_OK, or
  * VPM_ECORRUPT with place and reason. */
 int vpm_toc_read(const struct vpm_poolfile *file, uint32_t index,
-                 struct vpm_slot *slot, struct vpm_error *err);
+                 struct vpm_entry *entry, struct vpm_error *err);
 
 /* Writes the body of a free entry and epoch 0, durably; still free. */
 int vpm_toc_write(const struct vpm_poolfile *file,
