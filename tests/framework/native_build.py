@@ -14,6 +14,7 @@
 
 import functools
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -36,9 +37,6 @@ VARIANTS = {
     'threads': ['-O1', '-fsanitize=thread', '-Wno-tsan'],
 }
 
-# Tests of code that has threads of its own.
-THREADED = ('test_engine', 'test_pager')
-
 # The explorer tells sites in the code apart by the calls that lead to them.
 # Small regions make for small images.
 EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3',
@@ -48,23 +46,43 @@ EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3',
                   '--wrap=vpm_map_medium,--wrap=vpm_pool_is_paused,'
                   '--wrap=getrandom']
 
-# Tests that count or replace what libvpm calls.
-LINK_FLAGS = {
-    'test_fixation': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat,'
-                      '--wrap=mmap,--wrap=flock'],
-    'test_engine': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat,'
-                    '--wrap=ioctl'],
-}
-WITHOUT = {
-    'test_collision': ['hash.c'],
-    'test_cpuflush': ['cpuflush.c'],
-    'test_persist': ['cpuflush.c'],
-}
+# What a test program needs beside that is said in the program itself, by lines
+# such as these (of which all may be missing):
+#
+#   /* build: threads */             also with the variant of that name
+#   /* build: wrap malloc,openat */  the linker's --wrap: calls can be counted
+#   /* build: without hash.c */      a file of libvpm is replaced by the test
+#
+# It is linked with those helpers of this directory whose headers it includes.
+BUILD_LINE = re.compile(r'^/\* build: (\w+) ?(\S*) \*/$', re.MULTILINE)
+INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
 def tests():
     """Return the names of all native test programs."""
     return sorted(path.stem for path in HERE.glob('test_*.c'))
+
+
+def needs(name):
+    """Return what a program says that it needs: a dict of lists of words."""
+    text = (HERE / (name + '.c')).read_text()
+    found = {key: words.split(',') for key, words in BUILD_LINE.findall(text)}
+    assert found.keys() <= {'threads', 'wrap', 'without'}, name
+    return found
+
+
+def helpers(source):
+    """Return the C files whose headers a file includes, also over others."""
+    found = set()
+    todo = [source]
+    while todo:
+        for name in INCLUDE.findall(todo.pop().read_text()):
+            header = HERE / name
+            helper = header.with_suffix('.c')
+            if header.exists() and helper.exists() and helper not in found:
+                found.add(helper)
+                todo += [header, helper]
+    return sorted(found)
 
 
 def run(command):
@@ -98,23 +116,26 @@ def object_file(source, variant):
     return target
 
 
-def program(name, variant, helpers):
+def program(name, variant):
     """Compile and link a program of this directory with libvpm."""
     target = pathlib.Path(directory().name) / ('%s-%s' % (name, variant))
     if not target.exists():
-        linked = [source
-                  for source in sources('media', 'pool', 'pager', 'engine')
-                  if source.name not in WITHOUT.get(name, [])]
-        linked += [HERE / helper for helper in (name + '.c', *helpers)]
-        run(['cc', *FLAGS, *VARIANTS[variant], *LINK_FLAGS.get(name, []),
-             *[object_file(source, variant) for source in linked],
+        wanted = needs(name)
+        source = HERE / (name + '.c')
+        linked = [part
+                  for part in sources('media', 'pool', 'pager', 'engine')
+                  if part.name not in wanted.get('without', [])]
+        linked += [source, *helpers(source)]
+        run(['cc', *FLAGS, *VARIANTS[variant],
+             *['-Wl,--wrap=' + word for word in wanted.get('wrap', [])],
+             *[object_file(part, variant) for part in linked],
              '-o', target])
     return target
 
 
 def crash_program():
     """Return the program that is stopped in the midst (vpm_crash.c)."""
-    return program('vpm_crash', 'plain', ['crash.c'])
+    return program('vpm_crash', 'plain')
 
 
 def explorer():

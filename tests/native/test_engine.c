@@ -3,6 +3,8 @@
  *
  * A thread per pVM plays QEMU.  Linked so that every call of malloc, open and
  * mmap by libvpm can be counted. */
+/* build: threads */
+/* build: wrap malloc,calloc,openat,ioctl */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -2,6 +2,7 @@
 /* test_fixation.c -- receiving and committing a state
  *
  * Linked so that every call of malloc, open and mmap by libvpm is counted. */
+/* build: wrap malloc,calloc,openat,mmap,flock */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -4,6 +4,7 @@
  * The process is a child, its pages are filled with a pattern of page and
  * version, and what versions they must have is kept in memory that the parent
  * shares. */
+/* build: threads */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
