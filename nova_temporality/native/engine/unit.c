@@ -8,8 +8,8 @@
  *   capabilities, parameters, migrate  save it
  *   query-migrate                      after the end of the stream: was it?
  *
- * "migrate" and "background-snapshot" both flush the disks, with their errors
- * heeded, after "stop" has done so and kept them to itself. */
+ * "stop" flushes the disks and ignores errors of that.  "migrate" and
+ * "background-snapshot" flush them again, and fail when that fails. */
 #include "unit.h"
 
 #include <errno.h>
@@ -25,15 +25,15 @@
 
 #define RETRY_NS 500000u
 
-/* Until a stream is read again: when there was little, and when much, to be
- * read.  Much is what a pipe could become full with. */
+/* How long until a stream is read again, after little and after much data.
+ * Much is what may fill the pipe. */
 #define NAP_NS 1000000u
 #define SHORT_NAP_NS 100000u
 #define MUCH ((uint64_t)64 << 10)
 
-/* Of what QEMU says while nothing happens. One that says more than that is
- * let go, and armed again when its turn comes: it must not keep a thread of
- * high priority busy. */
+/* How many bytes QEMU may write to the QMP connection while it is armed.
+ * After more it is disarmed, so that it cannot keep a thread of high priority
+ * busy; the notifier arms it again later. */
 #define LISTEN_MAX ((uint64_t)1 << 20)
 
 /* Ids of commands. */
@@ -58,8 +58,9 @@ static const char stop_commands[] =
     "{\"execute\":\"stop\",\"id\":2}\n"
     "{\"execute\":\"query-status\",\"id\":3}\n";
 
-/* RAM in shared files stays out of the stream; any limit would pace it.  It
- * is set before the snapshot, so that this is checked without RAM. */
+/* RAM in shared files is left out of the stream.  This is set before the
+ * snapshot, so that QEMU takes it into account when it checks whether a
+ * snapshot is possible. */
 #define PREPARE CAPABILITY("x-ignore-shared", "4")
 
 #define MIGRATE                                                           \
@@ -145,7 +146,7 @@ static bool is_cancelled(const struct vpm_unit *unit)
 
 /* -- sending ------------------------------------------------------------- */
 
-/* The little that we send fits into any socket's buffer. */
+/* Commands are so short that they fit into any socket's buffer. */
 static bool send_all(struct vpm_unit *unit, const char *text, size_t length)
 {
     ssize_t sent = send(unit->arming.qmp_fd, text, length,
@@ -177,7 +178,7 @@ static void write_note(struct vpm_unit *unit, const char *runstate)
     vpm_note_write(unit->note, &stopped);
 }
 
-/* Clears the old marker, if the state that it proves is not of this epoch. */
+/* Clears the old marker, unless it proves a state of this epoch. */
 static void begin(struct vpm_unit *unit)
 {
     struct vpm_error err;
@@ -249,7 +250,7 @@ void vpm_unit_start(struct vpm_unit *unit)
 
 /* -- save ---------------------------------------------------------------- */
 
-/* Run states in which there is nothing to save. */
+/* Whether there is nothing to save in a run state. */
 static bool has_nothing(const char *runstate)
 {
     return strcmp(runstate, "inmigrate") == 0 ||
@@ -257,8 +258,8 @@ static bool has_nothing(const char *runstate)
            strcmp(runstate, "shutdown") == 0;
 }
 
-/* QEMU can only take a snapshot of what was stopped, not of what stopped by
- * itself. */
+/* QEMU can take a snapshot only if "stop" has stopped the vCPUs, not if they
+ * had stopped by themselves. */
 static void save(struct vpm_unit *unit)
 {
     if (unit->arming.route == VPM_ROUTE_SNAPSHOT &&
@@ -327,7 +328,8 @@ void vpm_unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
     }
 }
 
-/* Memory that is not where it survives comes first. */
+/* When caches must be written back first, the worker commits (vpm_unit_commit
+ * is called for all that are saved). */
 static void on_saved(struct vpm_unit *unit)
 {
     unit->outcome.saved_ns = vpm_now_ns(CLOCK_MONOTONIC);
@@ -406,7 +408,7 @@ static void on_error(struct vpm_unit *unit, uint32_t id,
     char desc[VPM_REASON_MAX / 2] = "";
 
     if (id == COMMAND_SNAPSHOT) {
-        /* What follows is the other route, whole and proper. */
+        /* The commands after this one are those of the other route. */
         unit->outcome.route = VPM_ROUTE_MIGRATE;
         return;
     }
@@ -443,7 +445,7 @@ static void on_line(struct vpm_unit *unit, struct vpm_span line)
         on_error(unit, vpm_json_number(id), value);
 }
 
-/* Hands on the lines that are complete, and keeps the rest. */
+/* Handles the lines that are complete, and keeps the rest. */
 static void split(struct vpm_unit *unit)
 {
     char *at = unit->line;
@@ -505,7 +507,7 @@ static void read_stream(struct vpm_unit *unit)
         unit->outcome.stream_ns = vpm_now_ns(CLOCK_MONOTONIC);
     unit->again_ns = vpm_now_ns(CLOCK_MONOTONIC) +
         (length - first > MUCH ? SHORT_NAP_NS : NAP_NS);
-    /* Why a stream is empty QEMU tells better. */
+    /* If the stream is empty, QEMU is asked why, which says more. */
     if (rc < 0 && !unit->ended)
         fail(unit, &err);
     else if (unit->ended)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* unit.h -- the fixation of one pVM, a state machine without a thread
  *
- * A unit belongs to one worker of the engine.  Its state changes under that
- * worker's lock; while it is BUSY, the worker alone uses all of it, without
- * the lock.  */
+ * A unit belongs to one worker of the engine.  Its state changes with that
+ * worker's lock held.  While it is BUSY, the worker's thread uses all the rest
+ * of it, without the lock. */
 #ifndef VPM_UNIT_H
 #define VPM_UNIT_H
 
@@ -16,25 +16,25 @@ struct vpm_worker;
 enum unit_state {
     UNIT_IDLE,
     UNIT_ARMED,
-    UNIT_FIRED,    /* its worker has not seen that yet */
+    UNIT_FIRED,    /* and its worker has not noticed yet */
     UNIT_BUSY,
-    UNIT_SETTLED,  /* the outcome was not taken yet */
+    UNIT_SETTLED,  /* ended; nobody has taken the outcome yet */
 };
 
-/* Where a fixation is. */
+/* What a fixation waits for. */
 enum unit_phase {
-    PHASE_WAVE,     /* pVMs of higher priority are not done */
-    PHASE_LOCK,     /* somebody else has the run lock */
-    PHASE_STOP,     /* waits until QEMU has stopped */
-    PHASE_SAVE,     /* waits for the stream and the answer to "migrate" */
-    PHASE_CONFIRM,  /* waits until QEMU says that it is completed */
-    PHASE_RETRY,    /* will ask again whether it is */
-    PHASE_SAVED,    /* waits for the CPU caches, then for vpm_unit_commit */
+    PHASE_WAVE,     /* pVMs of higher priority */
+    PHASE_LOCK,     /* the run lock, which somebody else has */
+    PHASE_STOP,     /* that QEMU has stopped the vCPUs */
+    PHASE_SAVE,     /* the stream and the answer to "migrate" */
+    PHASE_CONFIRM,  /* the answer whether the save is completed */
+    PHASE_RETRY,    /* the time to ask that again */
+    PHASE_SAVED,    /* the CPU caches, then vpm_unit_commit */
     PHASE_DONE,
 };
 
-/* Longest line of QMP that is looked at; what is longer is no answer to what
- * we ask. */
+/* Longest line of QMP that is read.  Answers to the unit's commands are
+ * shorter. */
 #define UNIT_LINE_MAX 16384
 
 struct vpm_unit {
@@ -48,17 +48,17 @@ struct vpm_unit {
     uint64_t region;
     char name[VPM_NAME_MAX + 1];
 
-    /* Under the worker's lock. */
+    /* With the worker's lock held. */
     struct vpm_unit *next;
     enum unit_state state;
-    bool cancelled;            /* give up as soon as possible; atomic */
+    bool cancelled;            /* end as soon as possible; atomic */
     uint64_t serial;           /* changes with every arming */
     struct vpm_arming arming;  /* with our own copies of the sockets */
     struct vpm_event event;
     bool in_wave;              /* fired with others; */
     uint64_t latest_ns;        /* its wave starts by then */
 
-    /* The worker's, while BUSY. */
+    /* The worker's thread's, while BUSY. */
     struct vpm_unit *next_busy;
     enum unit_phase phase;
     bool qmp_ready;            /* can be read */
@@ -78,12 +78,12 @@ struct vpm_unit {
     uint64_t heard;            /* bytes */
 };
 
-/* Reads what QMP says while the unit is armed.  False when QEMU has closed the
- * connection, or says too much.  Called under the worker's lock. */
+/* Reads events from QMP while the unit is armed.  False when QEMU has closed
+ * the connection, or has written too much.  The worker's lock must be held. */
 bool vpm_unit_listen(struct vpm_unit *unit);
 
-/* Begins; goes on with what is ready or due.  Afterwards its phase may be
- * PHASE_DONE, and its outcome is complete. */
+/* Begins a fixation; goes on with what is ready or due.  When the phase is
+ * PHASE_DONE afterwards, the outcome is complete. */
 void vpm_unit_start(struct vpm_unit *unit);
 void vpm_unit_step(struct vpm_unit *unit, uint64_t now_ns);
 

@@ -111,11 +111,11 @@ static void notice(struct vpm_worker *worker, uint64_t data)
     if (!unit)
         return;
     if (unit->state == UNIT_ARMED && (stream || !vpm_unit_listen(unit))) {
-        /* Nobody writes a state unasked: that QEMU has ended. */
+        /* A stream that ends before any save: that QEMU has ended. */
         vpm_worker_drop_sockets(unit);
         unit->state = UNIT_IDLE;
     } else if (unit->state == UNIT_FIRED || unit->state == UNIT_BUSY) {
-        if (stream)  /* would be told again and again */
+        if (stream)  /* its end would be reported again and again */
             unwatch(worker, unit->arming.stream_fd);
         unit->stream_ready |= stream;
         unit->qmp_ready |= !stream;

@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-/* "clwb", "clflushopt", "clflush", the best this CPU has; NULL when libvpm
- * knows none, then files are mapped as if they were no memory (msync). */
+/* "clwb", "clflushopt" or "clflush", the best that this CPU has.  NULL when
+ * libvpm knows none: then msync(2) is used, as for ordinary files. */
 const char *vpm_cpu_flush_name(void);
 
 /* Starts the write-back of all cache lines of a range. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* error.c -- how libvpm says what went wrong */
+/* error.c -- describing errors */
 #include "error.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* error.h -- how libvpm says what went wrong */
+/* error.h -- describing errors */
 #ifndef VPM_ERROR_H
 #define VPM_ERROR_H
 

@@ -21,8 +21,8 @@
  * one word per slot of the swap file; entries and words begin at blocks.
  *
  * State file: header, then the stream.  The marker is stored last.  It is
- * alone in its cache line, so that no write-back of other things takes it
- * along early. */
+ * alone in its cache line, so that it is not written back early with other
+ * data. */
 #ifndef VPM_LAYOUT_H
 #define VPM_LAYOUT_H
 
@@ -91,7 +91,7 @@ static_assert(offsetof(struct vpm_conf, crc) == 4092, "media format");
 
 /* -- TOC ----------------------------------------------------------------- */
 
-/* Far from each other in bits, legible in a hex dump. */
+/* They differ in many bits, and can be read in a hex dump. */
 enum vpm_toc_tag {
     VPM_TOC_FREE = 0x65657266,        /* "free" */
     VPM_TOC_ALLOCATING = 0x6f6c6c41,  /* "Allo" */
@@ -172,8 +172,8 @@ struct vpm_ppt_header {
     uint32_t crc;              /* crc32c of all before it */
 };
 
-/* What the pager tells other processes.  The counters are never flushed; the
- * error is, *error* last. */
+/* What the pager reports to other processes.  The counters are never flushed;
+ * the error is, *error* last. */
 struct vpm_ppt_status {
     uint64_t error;            /* 0, or enum vpm_region_error << 32 | errno */
     uint64_t error_page;

@@ -15,7 +15,7 @@
 #define MADV_POPULATE_WRITE 23  /* Linux 5.14 */
 #endif
 
-/* MAP_SYNC is refused by everything but DAX. */
+/* Only DAX accepts MAP_SYNC. */
 static void *map_sync(int fd, size_t length)
 {
     return mmap(NULL, length, PROT_READ | PROT_WRITE,
@@ -77,7 +77,7 @@ int vpm_map_touch(const struct vpm_map *map)
         return 0;
     if (errno != EINVAL)
         return -1;
-    /* An older kernel: at least what can be read is there. */
+    /* An older kernel: at least have the pages present for reading. */
     for (size_t offset = 0; offset < map->length; offset += page)
         *(volatile const uint8_t *)(map->addr + offset);
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* persist.c -- the only way in which libvpm changes what survives */
+/* persist.c -- the only way in which libvpm changes what survives a crash */
 #include "persist.h"
 
 #include <errno.h>
@@ -142,7 +142,8 @@ static int real_truncate(int fd, uint64_t length)
     return ftruncate(fd, (off_t)length);
 }
 
-/* A short write to a file whose space is reserved is an error of the disk. */
+/* The file's space is reserved, so a short write means that the disk failed.
+ */
 static int real_write(int fd, uint64_t offset, const struct iovec *iov,
                       int count)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* persist.h -- the only way in which libvpm changes what survives
+/* persist.h -- the only way in which libvpm changes what survives a crash
  *
  * Every store into NVRAM, every flush and fence, and every operation on the
  * pool's files goes through *vpm_persist*.  Tests put their own there, to
@@ -22,8 +22,8 @@ struct vpm_map {
 };
 
 struct vpm_persist {
-    /* Stores.  Nothing is durable before flush and then fence returned, but
-     * anything may be durable earlier. */
+    /* Stores.  They are certain to be durable when flush and then fence have
+     * returned, and may be durable earlier. */
     void (*store)(const struct vpm_map *map, uint64_t offset,
                   const void *from, size_t length);
     /* 8 bytes at a multiple of 8, in one piece. */

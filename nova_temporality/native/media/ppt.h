@@ -71,11 +71,10 @@ void vpm_ppt_set_slot(const struct vpm_ppt *ppt, uint32_t slot,
                       uint64_t word);
 int vpm_ppt_fence_slots(const struct vpm_ppt *ppt);
 
-/* Reads every entry and calls *found* (or NULL) for each page that is not
- * untouched:
- * VPM_ECORRUPT when an entry is impossible, or two pages own one frame or
- * slot, with place and reason.  *frames* and *slots* are bitmaps, all clear
- * before, with what is owned set after. */
+/* Reads every entry and calls *found* (or NULL) for each page that was
+ * touched. VPM_ECORRUPT when an entry is impossible, or two pages own one
+ * frame or slot, with place and reason.  *frames* and *slots* are bitmaps, all
+ * clear before, with what is owned set after. */
 int vpm_ppt_scan(const struct vpm_ppt *ppt, const char *path,
                  uint64_t *frames, uint64_t *slots,
                  void (*found)(void *opaque, uint32_t page,
@@ -87,23 +86,23 @@ struct vpm_ppt_status *vpm_ppt_status(const struct vpm_ppt *ppt);
 
 bool vpm_region_error_is_fatal(uint32_t error);
 
-/* Reads what a pager says, without trust in it: its file, which a server's
- * user id can cut off at any time, is not mapped. */
+/* Reads a pager's status without trusting the file: a server's user id can
+ * truncate it at any time, so it is not mapped. */
 int vpm_ppt_read_status(int fd, const struct vpm_conf *conf,
                         const struct vpm_toc_body *body, const char *path,
                         struct vpm_ppt_status *status, struct vpm_error *err);
 
-/* Keeps the first error, durably, and the first fatal one rather.  As with
- * the next two, one thread at a time. */
+/* Records an error durably.  The first error stays, but the first fatal one
+ * replaces it.  One thread at a time may call this and the next two. */
 void vpm_ppt_set_error(const struct vpm_ppt *ppt,
                        enum vpm_region_error reason, int error,
                        uint32_t page, uint32_t slot);
 
-/* Forgets it if it is this one; whether it was. */
+/* Clears the error if it is this one; whether it was. */
 bool vpm_ppt_clear_error(const struct vpm_ppt *ppt,
                          enum vpm_region_error reason);
 
-/* Forgets any, when another pager starts. */
+/* Clears any error, when another pager starts. */
 void vpm_ppt_clear_errors(const struct vpm_ppt *ppt);
 
 #endif

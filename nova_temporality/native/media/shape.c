@@ -10,16 +10,16 @@
 #define PAGE_SIZE_MIN 4096u
 #define PAGE_SIZE_MAX (2u << 20)
 
-/* The crash explorer, which has no instructions to run, makes do with less
- * than the following two. */
+/* The crash explorer sets smaller ones: it has no guest to run. */
 
-/* Fewer could not hold what one instruction and its devices touch. */
+/* Fewer frames may not hold all pages that one instruction, and devices at the
+ * same time, need. */
 #ifndef FRAMES_MIN
 #define FRAMES_MIN 64
 #endif
 
-/* More than a page each, so that some are free in a row, and a batch can be
- * written before what it replaces is free. */
+/* More slots than pages, so that there are free ones in a row, and a batch can
+ * be written before the slots that it replaces are free. */
 #ifndef SPARE_SLOTS
 #define SPARE_SLOTS(pages) ((pages) / 8 + 64)
 #endif
@@ -72,8 +72,8 @@ const char *vpm_shape_fault(uint64_t virtual_size, uint64_t nvram_size,
 
 /* -- mappings ------------------------------------------------------------ */
 
-/* Every page that is in memory may be a mapping of its own, and so may what
- * lies between two of them. */
+/* Every page that is in memory may be a mapping of its own, and so may every
+ * gap between two of them. */
 static uint64_t worst_mappings(const struct vpm_shape *shape)
 {
     uint64_t gaps = shape->pages - shape->frames;

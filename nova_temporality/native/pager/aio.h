@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* aio.h -- reads that nobody waits for (io_submit(2))
+/* aio.h -- asynchronous reads (io_submit(2))
  *
  * io_uring(7) would do as well, and is switched off on many hosts
  * (kernel.io_uring_disabled).  A file that was not opened with O_DIRECT is

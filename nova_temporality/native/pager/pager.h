@@ -6,7 +6,7 @@
  * keeps frames free; the *watchdog* reports faults that wait too long.
  *
  * The reader never waits for the others: it takes one lock, which nobody
- * holds while moving mappings, doing I/O or making anything durable.
+ * holds while changing mappings, doing I/O or making anything durable.
  *
  * When a page that somebody needs cannot be had, the error is recorded durably
  * in the region's status (vpm_region_stats) and printed on stderr.  Nobody

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* device.c -- the identity of the place where a pool lives
+/* device.c -- the identity of the file system and file that a pool is in
  *
  * A file system's own uuid where the kernel tells it (Linux 6.9), else
  * statfs's f_fsid, which ext4 derives from the uuid.  XFS derives f_fsid from

@@ -10,13 +10,13 @@
 int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
                      const char *swap_dir, struct vpm_error *err);
 
-/* Zeroes state, ram and swap durably, the state first.  Files that are not
- * there are none to zero. */
+/* Zeroes state, ram and swap durably, the state first.  Files that are missing
+ * are skipped. */
 int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
                     struct vpm_error *err);
 
-/* Gives files of a live region back what somebody cut off, and makes a page
- * table anew. */
+/* Gives files of a live region back their size if somebody truncated them, and
+ * makes a page table anew. */
 int vpm_files_restore_size(struct vpm_pool *pool,
                            const struct vpm_toc_body *body,
                            struct vpm_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lock.c -- mutual exclusion that a killed owner does not leave behind */
+/* lock.c -- locks that end with the process that owns them */
 #include "lock.h"
 
 #include <errno.h>

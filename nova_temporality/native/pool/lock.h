@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lock.h -- mutual exclusion that a killed owner does not leave behind
+/* lock.h -- locks that end with the process that owns them
  *
  * flock(2) belongs to an open file description, and every acquisition opens
  * its own, so that threads of one process exclude each other as well.

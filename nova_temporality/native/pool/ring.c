@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ring.c -- what became of pVMs in outages, for people
+/* ring.c -- the ring of outcomes in the pool file
  *
- * Nothing is decided by it: states prove themselves.  So an entry that a crash
- * tears is lost, and nothing else is.  Only the notifier writes, from several
- * threads; a slot is theirs by its sequence number. */
+ * Outcomes are read by people; no code decides by them, because states prove
+ * themselves.  So an entry that a crash tears is simply lost.  Only the
+ * notifier writes, from several threads; each sequence number has one writer,
+ * and so has each entry. */
 #include "ring.h"
 
 #include <string.h>

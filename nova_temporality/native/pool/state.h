@@ -6,7 +6,7 @@
 #include "handle.h"
 #include "toc.h"
 
-/* All that a state must fit. */
+/* What a state must belong to. */
 struct vpm_state_subject {
     const struct vpm_conf *conf;
     const struct vpm_entry *entry;

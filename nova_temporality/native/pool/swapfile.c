@@ -141,7 +141,7 @@ static int link_swap(int dir, const struct vpm_toc_body *body,
     return vpm_persist->sync(dir);
 }
 
-/* Reserved, not written: the blocks of a disk are no matter of faults. */
+/* The space is reserved and not written: unlike NVRAM, it is not mapped. */
 static int create_swap(int dir, const struct vpm_toc_body *body, uid_t uid,
                        uint64_t *inode)
 {

@@ -21,7 +21,7 @@ int vpm_swapfile_create(int dir, const struct vpm_toc_body *body,
                         const char *swap_dir, uid_t uid, uint64_t *inode,
                         struct vpm_error *err);
 
-/* Zeroes the file, durably.  One that is not there is none to zero, but its
+/* Zeroes the file, durably.  A file that is missing is skipped, but its
  * directory must be there. */
 int vpm_swapfile_scrub(int dir, const struct vpm_toc_body *body,
                        struct vpm_error *err);
