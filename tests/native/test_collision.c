@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_collision.c -- two names of one region id
  *
- * Built without libvpm's hash.c: with a hash as weak as can be. */
+ * Built without libvpm's hash.c: with a hash that collides easily. */
 /* build: without hash.c */
 #include "harness.h"
 

@@ -22,10 +22,10 @@ struct scenario {
     void (*prepare)(void);
     void (*operate)(void);
     void (*check)(struct vpm_pool *pool);
-    long least_steps;  /* else the scenario tests nothing */
+    long least_steps;  /* with fewer the scenario tests nothing */
 };
 
-static int victim_ram = -1;  /* an open file sees what becomes of space */
+static int victim_ram = -1;  /* an open file shows what becomes of the space */
 
 static uint64_t id_of(const char *name)
 {
@@ -164,7 +164,7 @@ static void check_epoch(struct vpm_pool *pool)
     CHECK(proven(pool, "victim", OLD_STREAM) == (info.epoch == 1));
 }
 
-/* The old state is of an earlier epoch: it may never be found again. */
+/* The old state is of an earlier epoch: it must never be proven again. */
 static void prepare_fixation(void)
 {
     struct vpm_pool *pool;

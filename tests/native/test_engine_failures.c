@@ -4,7 +4,7 @@
 #include "clock.h"
 #include "fake_qemu.h"
 
-/* What each manner ends with, and says. */
+/* Result and reason for each manner. */
 static const struct {
     enum manner manner;
     enum vpm_result result;

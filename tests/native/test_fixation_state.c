@@ -72,7 +72,7 @@ static void a_proven_state_is_not_overwritten(void)
     stop();
 }
 
-/* It cannot be used, so nothing is lost. */
+/* A damaged state cannot be used, so nothing is lost. */
 static void a_damaged_state_is_overwritten(void)
 {
     start();

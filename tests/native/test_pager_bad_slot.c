@@ -24,7 +24,7 @@ static void touch_bad(void)
 
     must_start();
     for (uint32_t i = 0; i < BAD; i++)
-        verify(i);  /* it is read ahead, in vain */
+        verify(i);  /* the bad page is read ahead, and dropped */
     CHECK(pthread_create(&thread, NULL, touch_it, NULL) == 0);
     for (uint32_t i = BAD + 1; i < pages; i++)
         verify(i);
@@ -102,7 +102,7 @@ static void touch_all_but_bad(void)
             verify(i);
 }
 
-/* Its slot is not beside those of its neighbours any more. */
+/* The slot of the bad page is not beside those of its neighbours then. */
 static void change_bad(void)
 {
     must_start();
@@ -117,13 +117,13 @@ static void a_fatal_error_ends_the_process(void)
     CHECK(ended(spawn(change_all)) == 0);
     CHECK(ended(spawn(change_bad)) == 0);
     damage_swap();
-    /* reading ahead is no need */
+    /* a bad page that is only read ahead is no error */
     CHECK(ended(spawn(touch_all_but_bad)) == 0);
     CHECK(stats().error == 0);
     CHECK(ended(spawn(touch_only_bad)) == LOST);
     CHECK(stats().error == VPM_REGION_BAD_SLOT && stats().fatal);
     CHECK(stats().error_page == BAD);
-    /* it is about the latest pager */
+    /* the next pager begins without an error */
     CHECK(ended(spawn(touch_few)) == 0);
     CHECK(stats().error == 0 && !stats().fatal);
     done();

@@ -8,7 +8,7 @@
 #define FRAMES_OF_SMALL 64u
 #define BATCH_MOST 20u  /* a sixteenth of them, and a cluster */
 
-/* Pages up to *flag* are touched; *accesses* says how far it is. */
+/* Touches as many pages as *flag* says; *accesses* says how many it did. */
 static void touch_as_told(void)
 {
     must_start();
@@ -38,7 +38,7 @@ static uint64_t evicted(void)
     return stats().swap_outs + stats().clean_outs;
 }
 
-/* Longer than it takes to evict all. */
+/* Waits longer than it takes to evict all. */
 static void give_evictor_time(void)
 {
     wait_ms(300);
@@ -68,14 +68,14 @@ static void only_needs_evict(uint32_t policy)
     CHECK(before > 0 && before <= BATCH_MOST);
     CHECK(stats().in_memory + 4096 * before == 65 * 4096);
 
-    /* Nobody renews it: as soon as it is over, all is as ever. */
+    /* When the pause is over, frames are kept free as usual. */
     OK(vpm_pool_pause(pool, 1, &err));
     have_touched(FRAMES_OF_SMALL + 20);
     for (int ms = 0; stats().in_memory > 60 * 4096; ms++) {
         CHECK(ms < PATIENCE);
         wait_ms(1);
     }
-    /* What is in swap is needed; guests never stand still. */
+    /* Pages in swap can be had during a pause, too. */
     OK(vpm_pool_pause(pool, VPM_PAUSE_MAX_NS, &err));
     have_touched(pages);
     kill_it(pid);

@@ -29,7 +29,7 @@ static void touch_cut(void)
     _exit(1);
 }
 
-/* Until some frames are free. */
+/* Waits until some frames are free. */
 static void let_evictor_rest(void)
 {
     pid_t pid = spawn(hold);

@@ -16,7 +16,7 @@ static void *storm(void *number)
     uint32_t mine = (uint32_t)(uintptr_t)number;
 
     for (uint32_t step = 0;; step++) {
-        /* In turn random and sequential pages, of its own. */
+        /* Pages of its own, alternately random and sequential ones. */
         uint32_t page = step & 32 ? (uint32_t)rand_r(&seed) : step;
 
         page = page % (pages / THREADS) * THREADS + mine;
@@ -40,7 +40,7 @@ static void storm_guest(void)
     pthread_join(threads[0], NULL);
 }
 
-/* It makes progress, is killed at some moment, and finds all again. */
+/* The guest makes progress, is killed at some moment, and finds all again. */
 static void storms(uint64_t size, uint64_t nvram_size, uint32_t page_size,
                    uint32_t policy)
 {

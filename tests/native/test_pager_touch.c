@@ -38,7 +38,7 @@ static void neighbours_come_with_a_first_touch(void)
     done();
 }
 
-/* The other half gets frames that had other contents. */
+/* Pages of the other half get frames that had other contents. */
 static void change_half(void)
 {
     must_start();

@@ -28,7 +28,7 @@ static void write_with_failures(void)
         verify(i);
 }
 
-/* As long as the parent wants. */
+/* Fails as long as the parent has set the flag. */
 static int fail_while_told(int fd, uint64_t offset, const struct iovec *iov,
                            int count)
 {
@@ -54,7 +54,7 @@ static void what_cannot_be_written_is_kept(void)
     make_small();
     CHECK(ended(spawn(write_with_failures)) == 0);
     CHECK(ended(spawn(verify_all)) == 0);
-    /* It is an error as long as it is one. */
+    /* The error is reported as long as writing fails. */
     shared->flag = 1;
     pid = spawn(write_as_told);
     wait_error(VPM_REGION_SWAP_OUT);

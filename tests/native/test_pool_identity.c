@@ -27,7 +27,7 @@ static void pool_on_another_fs_is_refused(void)
     refused(VPM_EFOREIGN, "of file system");
 }
 
-/* Kernels and file systems differ in what they tell. */
+/* Kernels and file systems differ in what identity they report. */
 static void each_kind_of_identity(void)
 {
     static const uint32_t kinds[] = {

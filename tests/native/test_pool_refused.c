@@ -60,7 +60,7 @@ static void truncated_pool_is_refused(void)
     refused(VPM_EFOREIGN, "it has only 0 bytes");
 }
 
-/* A symbolic link could lead libvpm, which is root, astray. */
+/* libvpm is root: a symbolic link could have it change any file. */
 static void links_are_refused(void)
 {
     vpm_pool_close(new_pool());

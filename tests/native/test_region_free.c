@@ -8,7 +8,7 @@
 
 #define TOC_ENTRY(index) (4096 + 256 * (index))
 
-/* Whoever has the files open still sees what became of the space. */
+/* Open files show what became of the space. */
 static void free_scrubs(void)
 {
     struct vpm_pool *pool = new_pool();
@@ -31,7 +31,7 @@ static void free_scrubs(void)
     vpm_pool_close(pool);
 }
 
-/* It may be data: neither used nor removed, but told of. */
+/* It may be data: it is neither used nor removed, but reported. */
 static void unknown_directories_are_left_alone(void)
 {
     struct vpm_pool *pool = new_pool();
@@ -88,7 +88,7 @@ static void lost_directories_can_be_freed(void)
     vpm_pool_close(pool);
 }
 
-/* What cannot be repaired is no reason to keep other servers down. */
+/* A region that cannot be repaired must not keep other servers down. */
 static void unrepairable_regions_do_not_stop_others(void)
 {
     struct vpm_pool *pool = new_pool();

@@ -28,7 +28,7 @@ static void what_is_freed_in_a_pause_is_scrubbed_later(void)
     OK(nvfree(pool, "a", 0, &err));
     CHECK(file_is(info.ram_path, 0x5a));
 
-    /* Nobody finds it, nobody gets its space, nothing is wrong. */
+    /* Nobody finds it, nobody gets its space, and the check finds nothing. */
     EXPECT(VPM_ENOENT, vpm_region_lookup(pool, "a", 0, &other, &err));
     CHECK(vpm_region_list(pool, NULL, 0, &err) == 0);
     EXPECT(VPM_ENOENT, vpm_region_begin_epoch(pool, info.id, &err));
@@ -88,7 +88,7 @@ static void the_same_id_cannot_wait(void)
     vpm_pool_close(pool);
 }
 
-/* Of an earlier boot of the host, of whoever can write to it: no. */
+/* Neither a pause of an earlier boot of the host nor nonsense in the file. */
 static void what_is_no_pause(void)
 {
     static const uint64_t nonsense[] = {1, UINT64_MAX, UINT64_MAX / 2};

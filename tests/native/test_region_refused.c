@@ -86,7 +86,7 @@ static int names_in(const char *dir)
     return count;
 }
 
-/* The pool promises 64 MiB on a file system that has less left. */
+/* The pool has room, but its file system has less left. */
 static void full_fs_is_rolled_back(void)
 {
     struct vpm_pool_params params = small_params;

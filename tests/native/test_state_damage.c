@@ -6,8 +6,8 @@
 #include "layout.h"
 #include "two_states.h"
 
-/* Each byte of header and stream, one bit of it.  Only the rest of the
- * marker's cache line and the room behind the stream mean nothing. */
+/* One bit of each byte of header and stream.  Only the rest of the marker's
+ * cache line and the room after the stream do not matter. */
 static void any_flipped_byte(void)
 {
     uint8_t file[VPM_BLOCK + STREAM], bad;
@@ -65,7 +65,7 @@ static void without_marker(void)
     stop();
 }
 
-/* Sound checksums do not make sense of what is senseless. */
+/* Impossible values are refused although the checksums match. */
 static void forge(const struct vpm_state_header *header)
 {
     struct vpm_state_header forged = *header;

@@ -20,8 +20,8 @@ static void free_scrubs_and_removes_swap(void)
     vpm_pool_close(pool);
 }
 
-/* A swap directory that is not mounted must not make a tenant's pages
- * forgotten. */
+/* A region is not freed while its swap directory is not mounted: a tenant's
+ * pages would stay there for ever. */
 static void free_needs_the_swap_directory(void)
 {
     struct vpm_pool *pool = new_pool();

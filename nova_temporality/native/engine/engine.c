@@ -143,7 +143,7 @@ struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
     unit->pod_fd = &engine->pod_fd;
     unit->note = note;
     unit->waves = &engine->waves;
-    unit->serials = &engine->serial;
+    unit->last_serial = &engine->serial;
     unit->region = id;
     if (vpm_lookup_id(engine->pool, id, &entry, err) == VPM_OK)
         unit->fixation = vpm_fixation_open(engine->pool, id, err);
@@ -206,7 +206,7 @@ static int arm(struct vpm_unit *unit, const struct vpm_arming *arming,
 {
     struct vpm_worker *worker = unit->worker;
     int qmp = copy_fd(arming->qmp_fd), stream = copy_fd(arming->stream_fd);
-    uint64_t serial = __atomic_add_fetch(unit->serials, 1,
+    uint64_t serial = __atomic_add_fetch(unit->last_serial, 1,
                                          __ATOMIC_RELAXED);
     int flags = fcntl(stream, F_GETFL);
 

@@ -44,7 +44,7 @@ struct vpm_unit {
     struct vpm_note *note;
     const int *pod_fd;         /* the engine's */
     struct vpm_waves *waves;   /* the engine's */
-    uint64_t *serials;         /* the engine's latest; atomic */
+    uint64_t *last_serial;     /* the engine's, of the latest arming; atomic */
     uint64_t region;
     char name[VPM_NAME_MAX + 1];
 

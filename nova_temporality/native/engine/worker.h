@@ -31,11 +31,10 @@ struct vpm_worker {
     struct vpm_unit *busy;      /* the thread's own */
 };
 
-/* Prepares the lock of a worker that is all zero, and marks it as not
- * started. */
+/* Prepares a worker.  What others have not set must be zero. */
 void vpm_worker_init(struct vpm_worker *worker);
 
-/* Starts the thread.  All that others set must be set before. */
+/* Starts the thread.  The engine's members must be set before. */
 int vpm_worker_start(struct vpm_worker *worker, struct vpm_error *err);
 
 /* Ends the thread, if it was started, and frees what it used.  All its units
