@@ -12,13 +12,15 @@
 
 """Builds libvpm into the extension module nova_temporality.native._vpm.
 
-Builds the pager that is preloaded into QEMU, too: it has the name of an
-extension module, because that is what setuptools can build and install, but is
-none. All paths are relative to the directory of setup.py, as setuptools wants
-them.
+Builds the pager that is preloaded into QEMU, too. It has the name of an
+extension module, because that is what setuptools can build and install, but it
+is none. All paths are relative to the directory of setup.py, as setuptools
+wants them.
 """
 
+from collections.abc import Sequence
 import pathlib
+from typing import Any
 
 import cffi
 import setuptools
@@ -27,12 +29,22 @@ NATIVE = pathlib.Path('nova_temporality/native')
 HEADER = NATIVE / 'include' / 'vpm.h'
 PRELOAD = 'nova_temporality.native.libvpm-preload'
 
-COMMON = {
+FOLDERS = ('include', 'media', 'pool', 'pager', 'preload', 'engine')
+# Those that each product is made of. The pool is never linked into QEMU.
+LIBRARY_FOLDERS = ('media', 'pool', 'engine')
+PRELOAD_FOLDERS = ('media', 'pager', 'preload')
+
+
+def sources(folders: Sequence[str]) -> list[str]:
+    """Return the paths of all C files in these folders."""
+    return [str(path) for folder in folders
+            for path in sorted(NATIVE.glob(folder + '/*.c'))]
+
+
+COMMON: dict[str, Any] = {
     'depends': [str(path) for path in sorted(NATIVE.glob('*/*.h'))],
     # pod.h is the kernel driver's.
-    'include_dirs': ['pod', *(
-        str(NATIVE / name)
-        for name in ('include', 'src', 'engine', 'pager'))],
+    'include_dirs': ['pod', *(str(NATIVE / name) for name in FOLDERS)],
     'extra_compile_args': ['-std=c11', '-Wall', '-Wextra',
                            '-fvisibility=hidden', '-Wno-unused-parameter'],
     'define_macros': [('_GNU_SOURCE', None)],
@@ -44,7 +56,7 @@ extern "Python" void vpm_python_report(const char *finding, void *opaque);
 """
 
 
-def declarations():
+def declarations() -> str:
     """What cffi's parser understands of vpm.h: no directives but constants."""
     lines = []
     for line in HEADER.read_text().splitlines():
@@ -63,20 +75,15 @@ ffibuilder.cdef(declarations() + CALLBACK)
 ffibuilder.set_source(
     'nova_temporality.native._vpm',
     '#include "vpm.h"',
-    sources=[str(path) for folder in ('src', 'engine')
-             for path in sorted(NATIVE.glob(folder + '/*.c'))],
+    sources=sources(LIBRARY_FOLDERS),
     extra_link_args=['-pthread'],
     **COMMON,
 )
 
 
-def extensions():
+def extensions() -> list[setuptools.Extension]:
     """Return what setup.py builds."""
-    sources = list(NATIVE.glob('pager/*.c'))
-    sources += [NATIVE / 'src' / (name + '.c') for name in (
-        'cpuflush', 'crc32c', 'error', 'map', 'pause', 'persist', 'ppt',
-        'shape')]
     preload = setuptools.Extension(
-        PRELOAD, [str(path) for path in sorted(sources)],
+        PRELOAD, sources(PRELOAD_FOLDERS),
         extra_link_args=['-pthread', '-Wl,-z,defs'], **COMMON)
     return [ffibuilder.distutils_extension(tmpdir='build'), preload]

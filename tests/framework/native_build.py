@@ -14,17 +14,18 @@
 
 import functools
 import pathlib
+import re
 import subprocess
 import tempfile
 
 HERE = pathlib.Path(__file__).parents[1] / 'native'
 NATIVE = HERE.parents[1] / 'nova_temporality' / 'native'
+FOLDERS = ('include', 'media', 'pool', 'pager', 'preload', 'engine')
 CRASHED = 77  # crash.h
 
 FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-g', '-Wall', '-Wextra', '-Werror',
          '-pthread', '-I%s' % (HERE.parents[1] / 'pod'),
-         *['-I%s' % (NATIVE / name)
-           for name in ('include', 'src', 'engine', 'pager')]]
+         *['-I%s' % (NATIVE / name) for name in FOLDERS]]
 
 VARIANTS = {
     # As it is shipped, but for -Werror.
@@ -36,9 +37,6 @@ VARIANTS = {
     'threads': ['-O1', '-fsanitize=thread', '-Wno-tsan'],
 }
 
-# Tests of code that has threads of its own.
-THREADED = ('test_engine', 'test_pager')
-
 # The explorer tells sites in the code apart by the calls that lead to them.
 # Small regions make for small images.
 EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3',
@@ -48,23 +46,43 @@ EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3',
                   '--wrap=vpm_map_medium,--wrap=vpm_pool_is_paused,'
                   '--wrap=getrandom']
 
-# Tests that count or replace what libvpm calls.
-LINK_FLAGS = {
-    'test_fixation': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat,'
-                      '--wrap=mmap,--wrap=flock'],
-    'test_engine': ['-Wl,--wrap=malloc,--wrap=calloc,--wrap=openat,'
-                    '--wrap=ioctl'],
-}
-WITHOUT = {
-    'test_collision': ['hash.c'],
-    'test_cpuflush': ['cpuflush.c'],
-    'test_persist': ['cpuflush.c'],
-}
+# What a test program needs beside that is said in the program itself, by lines
+# such as these (of which all may be missing):
+#
+#   /* build: threads */             also with the variant of that name
+#   /* build: wrap malloc,openat */  the linker's --wrap: calls can be counted
+#   /* build: without hash.c */      a file of libvpm is replaced by the test
+#
+# It is linked with those helpers of this directory whose headers it includes.
+BUILD_LINE = re.compile(r'^/\* build: (\w+) ?(\S*) \*/$', re.MULTILINE)
+INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
 def tests():
     """Return the names of all native test programs."""
     return sorted(path.stem for path in HERE.glob('test_*.c'))
+
+
+def needs(name):
+    """Return what a program says that it needs: a dict of lists of words."""
+    text = (HERE / (name + '.c')).read_text()
+    found = {key: words.split(',') for key, words in BUILD_LINE.findall(text)}
+    assert found.keys() <= {'threads', 'wrap', 'without'}, name
+    return found
+
+
+def helpers(source):
+    """Return the C files whose headers a file includes, also over others."""
+    found = set()
+    todo = [source]
+    while todo:
+        for name in INCLUDE.findall(todo.pop().read_text()):
+            header = HERE / name
+            helper = header.with_suffix('.c')
+            if header.exists() and helper.exists() and helper not in found:
+                found.add(helper)
+                todo += [header, helper]
+    return sorted(found)
 
 
 def run(command):
@@ -83,7 +101,14 @@ def directory():
     return tempfile.TemporaryDirectory(prefix='vpm-native-')
 
 
-def _object(source, variant):
+def sources(*folders):
+    """Return the paths of all C files in these folders of libvpm."""
+    return [source for folder in folders
+            for source in sorted(NATIVE.glob(folder + '/*.c'))]
+
+
+def object_file(source, variant):
+    """Compile a C file; return the path of the object file."""
     target = pathlib.Path(directory().name) / (
         '%s-%s.o' % (source.stem, variant))
     if not target.exists():
@@ -91,25 +116,26 @@ def _object(source, variant):
     return target
 
 
-def program(name, variant, helpers):
+def program(name, variant):
     """Compile and link a program of this directory with libvpm."""
     target = pathlib.Path(directory().name) / ('%s-%s' % (name, variant))
     if not target.exists():
-        sources = [source for source in sorted(NATIVE.glob('src/*.c'))
-                   if source.name not in WITHOUT.get(name, [])]
-        sources += [source for folder in ('engine', 'pager')
-                    for source in sorted(NATIVE.glob(folder + '/*.c'))
-                    if source.name != 'preload.c']
-        sources += [HERE / helper for helper in (name + '.c', *helpers)]
-        run(['cc', *FLAGS, *VARIANTS[variant], *LINK_FLAGS.get(name, []),
-             *[_object(source, variant) for source in sources],
+        wanted = needs(name)
+        source = HERE / (name + '.c')
+        linked = [part
+                  for part in sources('media', 'pool', 'pager', 'engine')
+                  if part.name not in wanted.get('without', [])]
+        linked += [source, *helpers(source)]
+        run(['cc', *FLAGS, *VARIANTS[variant],
+             *['-Wl,--wrap=' + word for word in wanted.get('wrap', [])],
+             *[object_file(part, variant) for part in linked],
              '-o', target])
     return target
 
 
 def crash_program():
     """Return the program that is stopped in the midst (vpm_crash.c)."""
-    return program('vpm_crash', 'plain', ['crash.c'])
+    return program('vpm_crash', 'plain')
 
 
 def explorer():
@@ -117,7 +143,7 @@ def explorer():
     target = pathlib.Path(directory().name) / 'explorer'
     if not target.exists():
         run(['cc', *FLAGS, *EXPLORER_FLAGS, '-I%s' % HERE,
-             *sorted(NATIVE.glob('src/*.c')),
+             *sources('media', 'pool'),
              NATIVE / 'pager/backing.c', NATIVE / 'pager/move.c',
              *sorted(HERE.glob('explorer/*.c')),
              HERE / 'harness.c', HERE / 'crash.c', '-o', target])

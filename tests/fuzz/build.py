@@ -32,7 +32,7 @@ def _link(name, sources, sanitizers):
     if not program.exists():
         native_build.run(['clang', *native_build.FLAGS, *FLAGS,
                           '-fsanitize=' + sanitizers,
-                          *sorted(native_build.NATIVE.glob('src/*.c')),
+                          *native_build.sources('media', 'pool'),
                           native_build.NATIVE / 'pager/backing.c',
                           native_build.NATIVE / 'pager/move.c', *sources,
                           HERE / 'fuzz.c', native_build.HERE / 'harness.c',

@@ -4,9 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backing.h"
 #include "crc32c.h"
 #include "fuzz.h"
+#include "move.h"
 #include "reading.h"
 
 #define PAGES 65u

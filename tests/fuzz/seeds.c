@@ -4,9 +4,9 @@
  * seeds DIRECTORY: writes DIRECTORY/TARGET/NAME. */
 #include <sys/stat.h>
 
-#include "backing.h"
 #include "crash.h"
 #include "fuzz.h"
+#include "move.h"
 #include "reading.h"
 
 #define ENTRIES 4

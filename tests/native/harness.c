@@ -126,6 +126,11 @@ const char *region_file(uint64_t id, const char *name)
     return path;
 }
 
+const char *ppt_file(const struct vpm_region_info *info)
+{
+    return region_file(info->id, "ppt");
+}
+
 void fill_file(const char *path, int byte)
 {
     int fd = open(path, O_RDWR);

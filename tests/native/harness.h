@@ -91,6 +91,9 @@ struct vpm_region_info alloc_vpm(struct vpm_pool *pool, const char *name);
 /* Path of a region's file. */
 const char *region_file(uint64_t id, const char *name);
 
+/* Path of a VPM region's page table. */
+const char *ppt_file(const struct vpm_region_info *info);
+
 /* Fills a file with a byte; whether it holds nothing else; overwrites bytes
  * at an offset. */
 void fill_file(const char *path, int byte);

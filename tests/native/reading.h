@@ -3,8 +3,8 @@
 #ifndef READING_H
 #define READING_H
 
-#include "backing.h"
 #include "harness.h"
+#include "move.h"
 
 /* Fills the frame of a move from its slot, durably. */
 static inline enum vpm_region_error read_move(struct vpm_backing *backing,

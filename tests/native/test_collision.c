@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_collision.c -- two names of one region id
  *
- * Built without libvpm's hash.c: with a hash as weak as can be. */
+ * Built without libvpm's hash.c: with a hash that collides easily. */
+/* build: without hash.c */
 #include "harness.h"
 
 uint64_t vpm_region_id(const char *name, uint32_t sequence)

@@ -3,6 +3,7 @@
  * CPU has can be used
  *
  * Built without libvpm's own cpuflush.o: its parts are used one by one. */
+/* build: without cpuflush.c */
 #include "harness.h"
 
 #include "cpuflush.c"

@@ -21,11 +21,11 @@ struct scenario {
     const char *name;
     void (*prepare)(void);
     void (*operate)(void);
-    void (*judge)(struct vpm_pool *pool);
-    long least_steps;  /* else the scenario tests nothing */
+    void (*check)(struct vpm_pool *pool);
+    long least_steps;  /* with fewer the scenario tests nothing */
 };
 
-static int victim_ram = -1;  /* an open file sees what becomes of space */
+static int victim_ram = -1;  /* an open file shows what becomes of the space */
 
 static uint64_t id_of(const char *name)
 {
@@ -69,7 +69,7 @@ static void prepare_victim(void)
     vpm_pool_close(pool);
 }
 
-static void judge_other(struct vpm_pool *pool)
+static void check_other(struct vpm_pool *pool)
 {
     CHECK(file_is(region_file(id_of("other"), "ram"), 0xaa));
     CHECK(proven(pool, "other", OLD_STREAM));
@@ -90,7 +90,7 @@ static void operate_alloc(void)
     alloc(pool, "victim", SIZE);
 }
 
-static void judge_alloc(struct vpm_pool *pool)
+static void check_alloc(struct vpm_pool *pool)
 {
     struct vpm_region_info info;
     int rc = vpm_region_lookup(pool, "victim", 0, &info, &err);
@@ -113,7 +113,7 @@ static void operate_free(void)
     OK(nvfree(pool, "victim", 0, &err));
 }
 
-static void judge_free(struct vpm_pool *pool)
+static void check_free(struct vpm_pool *pool)
 {
     struct vpm_region_info info;
     int rc = vpm_region_lookup(pool, "victim", 0, &info, &err);
@@ -135,7 +135,7 @@ static void operate_scrub(void)
     OK(vpm_region_scrub(pool, id_of("victim"), &err));
 }
 
-static void judge_scrub(struct vpm_pool *pool)
+static void check_scrub(struct vpm_pool *pool)
 {
     struct vpm_region_info info;
 
@@ -154,7 +154,7 @@ static void operate_epoch(void)
     OK(vpm_region_begin_epoch(pool, id_of("victim"), &err));
 }
 
-static void judge_epoch(struct vpm_pool *pool)
+static void check_epoch(struct vpm_pool *pool)
 {
     struct vpm_region_info info;
 
@@ -164,7 +164,7 @@ static void judge_epoch(struct vpm_pool *pool)
     CHECK(proven(pool, "victim", OLD_STREAM) == (info.epoch == 1));
 }
 
-/* The old state is of an earlier epoch: it may never be found again. */
+/* The old state is of an earlier epoch: it must never be proven again. */
 static void prepare_fixation(void)
 {
     struct vpm_pool *pool;
@@ -182,7 +182,7 @@ static void operate_fixation(void)
     OK(fixate(pool, id_of("victim"), 0x22, NEW_STREAM));
 }
 
-static void judge_fixation(struct vpm_pool *pool)
+static void check_fixation(struct vpm_pool *pool)
 {
     uint8_t stream[NEW_STREAM];
 
@@ -239,7 +239,7 @@ static void operate_vpm_alloc(void)
     alloc_vpm(pool, "victim");
 }
 
-static void judge_vpm_alloc(struct vpm_pool *pool)
+static void check_vpm_alloc(struct vpm_pool *pool)
 {
     struct vpm_region_info info;
     int rc = vpm_region_lookup(pool, "victim", 0, &info, &err);
@@ -254,7 +254,7 @@ static void judge_vpm_alloc(struct vpm_pool *pool)
     CHECK(file_is(info.ram_path, 0));
 }
 
-static void judge_vpm_free(struct vpm_pool *pool)
+static void check_vpm_free(struct vpm_pool *pool)
 {
     struct vpm_region_info info;
     int rc = vpm_region_lookup(pool, "victim", 0, &info, &err);
@@ -268,7 +268,7 @@ static void judge_vpm_free(struct vpm_pool *pool)
     CHECK(!exists(region_file(id_of("victim"), "")));
 }
 
-static void judge_vpm_scrub(struct vpm_pool *pool)
+static void check_vpm_scrub(struct vpm_pool *pool)
 {
     struct vpm_region_info info;
 
@@ -290,15 +290,15 @@ static void operate_create(void)
 }
 
 static const struct scenario scenarios[] = {
-    {"nvalloc", prepare_other, operate_alloc, judge_alloc, 20},
-    {"nvfree", prepare_victim, operate_free, judge_free, 12},
-    {"scrub", prepare_victim, operate_scrub, judge_scrub, 8},
-    {"begin_epoch", prepare_victim, operate_epoch, judge_epoch, 6},
-    {"nvalloc_vpm", prepare_vpm_alloc, operate_vpm_alloc, judge_vpm_alloc,
+    {"nvalloc", prepare_other, operate_alloc, check_alloc, 20},
+    {"nvfree", prepare_victim, operate_free, check_free, 12},
+    {"scrub", prepare_victim, operate_scrub, check_scrub, 8},
+    {"begin_epoch", prepare_victim, operate_epoch, check_epoch, 6},
+    {"nvalloc_vpm", prepare_vpm_alloc, operate_vpm_alloc, check_vpm_alloc,
      35},
-    {"nvfree of VPM", prepare_vpm, operate_free, judge_vpm_free, 20},
-    {"scrub of VPM", prepare_vpm, operate_scrub, judge_vpm_scrub, 18},
-    {"fixation", prepare_fixation, operate_fixation, judge_fixation, 12},
+    {"nvfree of VPM", prepare_vpm, operate_free, check_vpm_free, 20},
+    {"scrub of VPM", prepare_vpm, operate_scrub, check_vpm_scrub, 18},
+    {"fixation", prepare_fixation, operate_fixation, check_fixation, 12},
 };
 
 /* -- driving ------------------------------------------------------------- */
@@ -331,9 +331,9 @@ static void finish(void)
     struct vpm_pool *pool = open_pool();
 
     CHECK(check_pool(0) == 0);
-    judge_other(pool);
-    current->judge(pool);
-    judge_other(pool);
+    check_other(pool);
+    current->check(pool);
+    check_other(pool);
     CHECK(check_pool(0) == 0);
     vpm_pool_close(pool);
 }

@@ -138,7 +138,7 @@ static void owner_killed_in_nvfree(void)
     vpm_pool_close(pool);
 }
 
-/* What the notifier does must not wait for a nova-compute that allocates. */
+/* The notifier must not wait for a nova-compute that allocates. */
 static void others_go_on_meanwhile(void)
 {
     struct vpm_pool *pool = new_pool(), *second;

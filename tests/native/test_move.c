@@ -5,9 +5,9 @@
  * that is shared with the process that is stopped. */
 #include <sys/mman.h>
 
-#include "backing.h"
 #include "crash.h"
 #include "harness.h"
+#include "move.h"
 #include "reading.h"
 
 #define PAGES 12
@@ -42,7 +42,7 @@ static struct vpm_ppt_entry entry_of(struct vpm_backing *backing,
     return entry;
 }
 
-/* As a guest does, once the page is mapped. */
+/* Writes a page, as a guest does once it is mapped. */
 static void set(struct vpm_backing *backing, uint32_t page, uint8_t value)
 {
     uint32_t frame = entry_of(backing, page).frame;
@@ -66,8 +66,8 @@ static void bring_in(struct vpm_backing *backing, uint32_t page)
     CHECK(vpm_move_in(backing, &move, 1) == 0);
 }
 
-/* Pages from *page* on; frames are filled with rubbish as soon as they are
- * free, as their next owner does. */
+/* Moves pages from *page* on; frames are overwritten as soon as they are free,
+ * as their next owner does. */
 static void move_out(struct vpm_backing *backing, uint32_t page, int count)
 {
     struct vpm_move moves[BATCH];
@@ -94,7 +94,7 @@ static void move_out(struct vpm_backing *backing, uint32_t page, int count)
     }
 }
 
-/* Its slot gets another owner as soon as it is free. */
+/* The slot gets another owner as soon as it is free. */
 static void drop_slot(struct vpm_backing *backing, uint32_t page)
 {
     struct vpm_ppt_entry entry = entry_of(backing, page);

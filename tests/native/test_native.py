@@ -19,10 +19,13 @@ import pytest
 from tests.framework import native_build
 
 
+THREADED = [name for name in native_build.tests()
+            if 'threads' in native_build.needs(name)]
+
+
 def run(name, variant):
     assert os.geteuid() == 0, 'run as root: the tests mount a tmpfs'
-    return native_build.run([native_build.program(name, variant,
-                                                  ['harness.c', 'crash.c'])])
+    return native_build.run([native_build.program(name, variant)])
 
 
 @pytest.mark.parametrize('variant', ['plain', 'sanitized'])
@@ -31,7 +34,7 @@ def test_native(name, variant):
     print(run(name, variant))
 
 
-@pytest.mark.parametrize('name', native_build.THREADED)
+@pytest.mark.parametrize('name', THREADED)
 def test_no_races(name):
     # Processes that are killed have no exit status to tell by.
     assert 'ThreadSanitizer' not in run(name, 'threads')

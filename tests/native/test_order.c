@@ -25,7 +25,7 @@ static int line_count;
 static ino_t inodes[MOST];
 static int inode_count;
 static int commits;
-static int formatting;  /* what commits a new pool is its name */
+static int formatting;  /* a new pool is committed by its name */
 
 static void all_durable(const char *before)
 {
@@ -155,7 +155,7 @@ static void watch_flush(const struct vpm_map *map, uint64_t offset,
     vpm_persist_real.flush(map, offset, length);
 }
 
-/* Only the range that was asked for: elsewhere msync is no wider. */
+/* Only the given range, because msync does no more. */
 static int watch_fence(const struct vpm_map *map, uint64_t offset,
                        size_t length)
 {

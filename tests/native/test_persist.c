@@ -3,6 +3,7 @@
  * CPU, and which msync
  *
  * Built with recorders in place of libvpm's cpuflush.c. */
+/* build: without cpuflush.c */
 #include <errno.h>
 #include <sys/mman.h>
 

@@ -169,14 +169,14 @@ def prepare_stale(pool):
     pool.begin_epoch(pool.lookup(VICTIM).id)
 
 
-def judge_alloc(pool, stopped):
+def check_alloc(pool, stopped):
     region = find(pool, VICTIM)
     assert region or stopped
     if region:
         assert holds(region, b'\0')
 
 
-def judge_free(pool, stopped):
+def check_free(pool, stopped):
     region = find(pool, VICTIM)
     assert not region or stopped
     if region:
@@ -184,7 +184,7 @@ def judge_free(pool, stopped):
         assert is_proven(pool, region.id)
 
 
-def judge_scrub(pool, stopped):
+def check_scrub(pool, stopped):
     region = pool.lookup(VICTIM)
     if is_proven(pool, region.id):
         assert stopped
@@ -193,14 +193,14 @@ def judge_scrub(pool, stopped):
         assert holds(region, b'\0')
 
 
-def judge_epoch(pool, stopped):
+def check_epoch(pool, stopped):
     region = pool.lookup(VICTIM)
     assert region.epoch == 2 or stopped
     assert is_proven(pool, region.id) == (region.epoch == 1)
     assert holds(region, b'\xaa')
 
 
-def judge_fixate(pool, stopped):
+def check_fixate(pool, stopped):
     region = pool.lookup(VICTIM)
     proven = is_proven(pool, region.id)
     assert proven or stopped
@@ -209,15 +209,15 @@ def judge_fixate(pool, stopped):
     assert holds(region, b'\xaa')
 
 
-@pytest.mark.parametrize('operation, prepare, judge, number', [
-    ('alloc', prepare_none, judge_alloc, SIZE),
-    ('free', prepare_fixated, judge_free, 0),
-    ('scrub', prepare_fixated, judge_scrub, 0),
-    ('epoch', prepare_fixated, judge_epoch, 0),
-    ('fixate', prepare_stale, judge_fixate, 9000),
+@pytest.mark.parametrize('operation, prepare, check, number', [
+    ('alloc', prepare_none, check_alloc, SIZE),
+    ('free', prepare_fixated, check_free, 0),
+    ('scrub', prepare_fixated, check_scrub, 0),
+    ('epoch', prepare_fixated, check_epoch, 0),
+    ('fixate', prepare_stale, check_fixate, 9000),
 ], ids=lambda value: value if isinstance(value, str) else '')
 @mounted
-def test_power_cut_at_each_step(fs, operation, prepare, judge, number):
+def test_power_cut_at_each_step(fs, operation, prepare, check, number):
     with create(fs) as pool:
         add_fixated(pool, OTHER)
     stopped = True
@@ -229,7 +229,7 @@ def test_power_cut_at_each_step(fs, operation, prepare, judge, number):
         fs.cut_power()
         with vpm.Pool(fs.pool) as pool:
             assert vpm.check(fs.pool) == []
-            judge(pool, stopped)
+            check(pool, stopped)
             other = pool.lookup(OTHER)
             assert holds(other, b'\xaa')
             assert is_proven(pool, other.id)

@@ -62,7 +62,7 @@ static void the_oldest_is_forgotten(void)
     vpm_pool_close(pool);
 }
 
-/* Every byte of an entry counts, and damage to one is none to others. */
+/* Damage to any byte of an entry is found, and harms no other entry. */
 static void a_torn_entry_is_none(void)
 {
     uint64_t offset = vpm_ring_offset(small_params.descriptors) +
@@ -86,7 +86,7 @@ static void a_torn_entry_is_none(void)
     vpm_pool_close(pool);
 }
 
-/* An entry that was moved is not where its number says. */
+/* An entry that was moved is not at the place of its number. */
 static void a_misplaced_entry_is_none(void)
 {
     uint64_t offset = vpm_ring_offset(small_params.descriptors);

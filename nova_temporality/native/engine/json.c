@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.c -- looking into a line of JSON where it lies */
+/* json.c -- finding values in a line of JSON, in place */
 #include "json.h"
 
 #include <string.h>

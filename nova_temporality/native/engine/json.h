@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.h -- looking into a line of JSON (RFC 8259) where it lies
+/* json.h -- finding values in a line of JSON (RFC 8259), in place
  *
- * Nothing is allocated and nothing is copied.  What is not JSON is at worst
- * not found; no byte beyond the span is read. */
+ * Nothing is allocated and nothing is copied.  In text that is no JSON values
+ * are not found, or wrong ones are; no byte beyond the span is read. */
 #ifndef VPM_JSON_H
 #define VPM_JSON_H
 

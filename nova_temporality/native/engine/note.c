@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* note.c -- memory of having stopped a pVM, written without a system call
- *
- * A mapped file below run_dir, as volatile as the QEMU that it is about: it
- * has to survive the notifier, not the host.  Two slots are written in turns,
- * so that a notifier that is killed while it writes leaves the earlier note.
- */
+/* note.c -- memory of having stopped a pVM, written without a system call */
+#include "note.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +11,6 @@
 
 #include "crc32c.h"
 #include "error.h"
-#include "vpm.h"
 
 struct slot {
     uint64_t sequence;  /* the higher one counts */

@@ -8,8 +8,8 @@
  *   capabilities, parameters, migrate  save it
  *   query-migrate                      after the end of the stream: was it?
  *
- * "migrate" and "background-snapshot" both flush the disks, with their errors
- * heeded, after "stop" has done so and kept them to itself. */
+ * "stop" flushes the disks and ignores errors of that.  "migrate" and
+ * "background-snapshot" flush them again, and fail when that fails. */
 #include "unit.h"
 
 #include <errno.h>
@@ -19,20 +19,21 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "error.h"
 #include "fixation.h"
 
 #define RETRY_NS 500000u
 
-/* Until a stream is read again: when there was little, and when much, to be
- * read.  Much is what a pipe could become full with. */
+/* How long until a stream is read again, after little and after much data.
+ * Much is what may fill the pipe. */
 #define NAP_NS 1000000u
 #define SHORT_NAP_NS 100000u
 #define MUCH ((uint64_t)64 << 10)
 
-/* Of what QEMU says while nothing happens. One that says more than that is
- * let go, and armed again when its turn comes: it must not keep a thread of
- * high priority busy. */
+/* How many bytes QEMU may write to the QMP connection while it is armed.
+ * After more it is disarmed, so that it cannot keep a thread of high priority
+ * busy; the notifier arms it again later. */
 #define LISTEN_MAX ((uint64_t)1 << 20)
 
 /* Ids of commands. */
@@ -57,8 +58,9 @@ static const char stop_commands[] =
     "{\"execute\":\"stop\",\"id\":2}\n"
     "{\"execute\":\"query-status\",\"id\":3}\n";
 
-/* RAM in shared files stays out of the stream; any limit would pace it.  It
- * is set before the snapshot, so that this is checked without RAM. */
+/* RAM in shared files is left out of the stream.  This is set before the
+ * snapshot, so that QEMU takes it into account when it checks whether a
+ * snapshot is possible. */
 #define PREPARE CAPABILITY("x-ignore-shared", "4")
 
 #define MIGRATE                                                           \
@@ -122,7 +124,7 @@ static void fail_with(struct vpm_unit *unit, int code, const char *format,
 static const char *waits_for(const struct vpm_unit *unit)
 {
     switch (unit->phase) {
-    case PHASE_TURN:
+    case PHASE_WAVE:
         return "others of higher priority took too long";
     case PHASE_LOCK:
         return "its vCPUs were just being started or stopped by somebody "
@@ -144,7 +146,7 @@ static bool is_cancelled(const struct vpm_unit *unit)
 
 /* -- sending ------------------------------------------------------------- */
 
-/* The little that we send fits into any socket's buffer. */
+/* Commands are so short that they fit into any socket's buffer. */
 static bool send_all(struct vpm_unit *unit, const char *text, size_t length)
 {
     ssize_t sent = send(unit->arming.qmp_fd, text, length,
@@ -176,7 +178,7 @@ static void write_note(struct vpm_unit *unit, const char *runstate)
     vpm_note_write(unit->note, &stopped);
 }
 
-/* Clears the old marker, if the state that it proves is not of this epoch. */
+/* Clears the old marker, unless it proves a state of this epoch. */
 static void begin(struct vpm_unit *unit)
 {
     struct vpm_error err;
@@ -197,7 +199,7 @@ static void stop(struct vpm_unit *unit)
     write_note(unit, before);
     reached(unit, VPM_STEP_NOTED);
     unit->phase = PHASE_STOP;
-    unit->outcome.command_ns = vpm_now_ns();
+    unit->outcome.command_ns = vpm_now_ns(CLOCK_MONOTONIC);
     if (!SEND(unit, stop_commands))
         return;
     reached(unit, VPM_STEP_FIRED);
@@ -217,18 +219,18 @@ static void lock(struct vpm_unit *unit, uint64_t now_ns)
     }
 }
 
-static void take_turn(struct vpm_unit *unit, uint64_t now_ns)
+static void await_wave(struct vpm_unit *unit, uint64_t now_ns)
 {
-    if (!unit->has_turn || now_ns >= unit->latest_ns ||
-        turns_come(unit->turns, unit->arming.priority)) {
+    if (!unit->in_wave || now_ns >= unit->latest_ns ||
+        vpm_waves_reached(unit->waves, unit->arming.priority)) {
         lock(unit, now_ns);
     } else {
-        unit->phase = PHASE_TURN;
+        unit->phase = PHASE_WAVE;
         unit->again_ns = unit->latest_ns;
     }
 }
 
-void unit_start(struct vpm_unit *unit)
+void vpm_unit_start(struct vpm_unit *unit)
 {
     struct vpm_outcome *outcome = &unit->outcome;
 
@@ -243,12 +245,12 @@ void unit_start(struct vpm_unit *unit)
            sizeof(outcome->raised_by));
     unit->proven_before = unit->accepted = unit->ended = false;
     unit->after[0] = '\0';
-    take_turn(unit, vpm_now_ns());
+    await_wave(unit, vpm_now_ns(CLOCK_MONOTONIC));
 }
 
 /* -- save ---------------------------------------------------------------- */
 
-/* Run states in which there is nothing to save. */
+/* Whether there is nothing to save in a run state. */
 static bool has_nothing(const char *runstate)
 {
     return strcmp(runstate, "inmigrate") == 0 ||
@@ -256,15 +258,15 @@ static bool has_nothing(const char *runstate)
            strcmp(runstate, "shutdown") == 0;
 }
 
-/* QEMU can only take a snapshot of what was stopped, not of what stopped by
- * itself. */
+/* QEMU can take a snapshot only if "stop" has stopped the vCPUs, not if they
+ * had stopped by themselves. */
 static void save(struct vpm_unit *unit)
 {
     if (unit->arming.route == VPM_ROUTE_SNAPSHOT &&
         strcmp(unit->after, "paused") != 0)
         unit->outcome.route = VPM_ROUTE_MIGRATE;
     unit->phase = PHASE_SAVE;
-    unit->again_ns = vpm_now_ns() + NAP_NS;
+    unit->again_ns = vpm_now_ns(CLOCK_MONOTONIC) + NAP_NS;
     if (unit->outcome.route == VPM_ROUTE_SNAPSHOT
             ? SEND(unit, snapshot_commands) : SEND(unit, migrate_commands))
         reached(unit, VPM_STEP_SAVING);
@@ -299,7 +301,7 @@ static void on_stopped(struct vpm_unit *unit)
     }
 }
 
-void unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
+void vpm_unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
 {
     struct vpm_outcome *outcome = &unit->outcome;
     struct vpm_fixation_meta meta = {
@@ -314,7 +316,8 @@ void unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
     memcpy(meta.producer, unit->arming.producer, VPM_RUNSTATE_MAX);
     if (not_back) {
         fail(unit, not_back);
-    } else if (vpm_now_ns() >= unit->event.deadline_ns || is_cancelled(unit)) {
+    } else if (vpm_now_ns(CLOCK_MONOTONIC) >= unit->event.deadline_ns ||
+               is_cancelled(unit)) {
         fail_with(unit, VPM_ETIMEDOUT, "QEMU saved its state too late");
     } else if (vpm_fixation_commit(unit->fixation, &meta,
                                    &outcome->fixated_ns, &err) < 0) {
@@ -325,14 +328,15 @@ void unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
     }
 }
 
-/* Memory that is not where it survives comes first. */
+/* When caches must be written back first, the worker commits (vpm_unit_commit
+ * is called for all that are saved). */
 static void on_saved(struct vpm_unit *unit)
 {
-    unit->outcome.saved_ns = vpm_now_ns();
+    unit->outcome.saved_ns = vpm_now_ns(CLOCK_MONOTONIC);
     unit->phase = PHASE_SAVED;
     reached(unit, VPM_STEP_SAVED);
     if (__atomic_load_n(unit->pod_fd, __ATOMIC_ACQUIRE) < 0)
-        unit_commit(unit, NULL);
+        vpm_unit_commit(unit, NULL);
 }
 
 static void ask_whether_saved(struct vpm_unit *unit)
@@ -361,7 +365,7 @@ static void on_save_status(struct vpm_unit *unit, struct vpm_span reply)
                   reason);
     } else {
         unit->phase = PHASE_RETRY;
-        unit->again_ns = vpm_now_ns() + RETRY_NS;
+        unit->again_ns = vpm_now_ns(CLOCK_MONOTONIC) + RETRY_NS;
     }
 }
 
@@ -377,7 +381,7 @@ static void on_return(struct vpm_unit *unit, uint32_t id,
                       sizeof(unit->outcome.runstate));
         break;
     case COMMAND_STOP:
-        unit->outcome.stopped_ns = vpm_now_ns();
+        unit->outcome.stopped_ns = vpm_now_ns(CLOCK_MONOTONIC);
         break;
     case COMMAND_AFTER:
         vpm_json_member(reply, "status", &status);
@@ -404,7 +408,7 @@ static void on_error(struct vpm_unit *unit, uint32_t id,
     char desc[VPM_REASON_MAX / 2] = "";
 
     if (id == COMMAND_SNAPSHOT) {
-        /* What follows is the other route, whole and proper. */
+        /* The commands after this one are those of the other route. */
         unit->outcome.route = VPM_ROUTE_MIGRATE;
         return;
     }
@@ -441,7 +445,7 @@ static void on_line(struct vpm_unit *unit, struct vpm_span line)
         on_error(unit, vpm_json_number(id), value);
 }
 
-/* Hands on the lines that are complete, and keeps the rest. */
+/* Handles the lines that are complete, and keeps the rest. */
 static void split(struct vpm_unit *unit)
 {
     char *at = unit->line;
@@ -479,7 +483,7 @@ static bool read_qmp(struct vpm_unit *unit)
     return true;
 }
 
-bool unit_listen(struct vpm_unit *unit)
+bool vpm_unit_listen(struct vpm_unit *unit)
 {
     return read_qmp(unit) && unit->heard < LISTEN_MAX;
 }
@@ -500,10 +504,10 @@ static void read_stream(struct vpm_unit *unit)
         length = vpm_fixation_length(unit->fixation);
     } while (rc == VPM_OK && !unit->ended && length > before);
     if (length > 0 && !unit->outcome.stream_ns)
-        unit->outcome.stream_ns = vpm_now_ns();
-    unit->again_ns = vpm_now_ns() +
+        unit->outcome.stream_ns = vpm_now_ns(CLOCK_MONOTONIC);
+    unit->again_ns = vpm_now_ns(CLOCK_MONOTONIC) +
         (length - first > MUCH ? SHORT_NAP_NS : NAP_NS);
-    /* Why a stream is empty QEMU tells better. */
+    /* If the stream is empty, QEMU is asked why, which says more. */
     if (rc < 0 && !unit->ended)
         fail(unit, &err);
     else if (unit->ended)
@@ -515,7 +519,7 @@ static bool is_due(const struct vpm_unit *unit, uint64_t now_ns)
     return now_ns >= unit->again_ns;
 }
 
-void unit_step(struct vpm_unit *unit, uint64_t now_ns)
+void vpm_unit_step(struct vpm_unit *unit, uint64_t now_ns)
 {
     if (is_cancelled(unit))
         fail_with(unit, VPM_EUNPROVEN, "it was given up");
@@ -529,8 +533,8 @@ void unit_step(struct vpm_unit *unit, uint64_t now_ns)
         read_stream(unit);
     if (unit->phase == PHASE_SAVE && unit->ended && unit->accepted)
         ask_whether_saved(unit);
-    else if (unit->phase == PHASE_TURN)
-        take_turn(unit, now_ns);
+    else if (unit->phase == PHASE_WAVE)
+        await_wave(unit, now_ns);
     else if (unit->phase == PHASE_LOCK && is_due(unit, now_ns))
         lock(unit, now_ns);
     else if (unit->phase == PHASE_RETRY && is_due(unit, now_ns))
@@ -538,10 +542,10 @@ void unit_step(struct vpm_unit *unit, uint64_t now_ns)
     unit->qmp_ready = false;
 }
 
-uint64_t unit_due_ns(const struct vpm_unit *unit)
+uint64_t vpm_unit_due_ns(const struct vpm_unit *unit)
 {
     uint64_t due = unit->event.deadline_ns;
-    bool looks_again = unit->phase == PHASE_TURN ||
+    bool looks_again = unit->phase == PHASE_WAVE ||
         unit->phase == PHASE_LOCK ||
         unit->phase == PHASE_RETRY ||
         (unit->phase == PHASE_SAVE && !unit->ended);

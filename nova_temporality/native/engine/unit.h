@@ -1,63 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* unit.h -- the fixation of one pVM, a state machine without a thread
  *
- * A unit belongs to one worker of the engine.  Its state changes under that
- * worker's lock; while it is BUSY, the worker alone uses all of it, without
- * the lock.  */
+ * A unit belongs to one worker of the engine.  Its state changes with that
+ * worker's lock held.  While it is BUSY, the worker's thread uses all the rest
+ * of it, without the lock. */
 #ifndef VPM_UNIT_H
 #define VPM_UNIT_H
 
 #include "json.h"
-#include "turns.h"
+#include "waves.h"
 #include "vpm.h"
 
-struct worker;
+struct vpm_worker;
 
 enum unit_state {
     UNIT_IDLE,
     UNIT_ARMED,
-    UNIT_FIRED,    /* its worker has not seen that yet */
+    UNIT_FIRED,    /* and its worker has not noticed yet */
     UNIT_BUSY,
-    UNIT_SETTLED,  /* the outcome was not taken yet */
+    UNIT_SETTLED,  /* ended; nobody has taken the outcome yet */
 };
 
-/* Where a fixation is. */
+/* What a fixation waits for. */
 enum unit_phase {
-    PHASE_TURN,     /* waits for others of higher priority */
-    PHASE_LOCK,     /* somebody else has the run lock */
-    PHASE_STOP,     /* waits until QEMU has stopped */
-    PHASE_SAVE,     /* waits for the stream and the answer to "migrate" */
-    PHASE_CONFIRM,  /* waits until QEMU says that it is completed */
-    PHASE_RETRY,    /* will ask again whether it is */
-    PHASE_SAVED,    /* waits for the CPU caches, then for unit_commit */
+    PHASE_WAVE,     /* pVMs of higher priority */
+    PHASE_LOCK,     /* the run lock, which somebody else has */
+    PHASE_STOP,     /* that QEMU has stopped the vCPUs */
+    PHASE_SAVE,     /* the stream and the answer to "migrate" */
+    PHASE_CONFIRM,  /* the answer whether the save is completed */
+    PHASE_RETRY,    /* the time to ask that again */
+    PHASE_SAVED,    /* the CPU caches, then vpm_unit_commit */
     PHASE_DONE,
 };
 
-/* Longest line of QMP that is looked at; what is longer is no answer to what
- * we ask. */
+/* Longest line of QMP that is read.  Answers to the unit's commands are
+ * shorter. */
 #define UNIT_LINE_MAX 16384
 
 struct vpm_unit {
-    struct worker *worker;
+    struct vpm_worker *worker;
     struct vpm_pool *pool;
     struct vpm_fixation *fixation;
     struct vpm_note *note;
     const int *pod_fd;         /* the engine's */
-    struct turns *turns;
+    struct vpm_waves *waves;   /* the engine's */
+    uint64_t *last_serial;     /* the engine's, of the latest arming; atomic */
     uint64_t region;
     char name[VPM_NAME_MAX + 1];
 
-    /* Under the worker's lock. */
+    /* With the worker's lock held. */
     struct vpm_unit *next;
     enum unit_state state;
-    bool cancelled;            /* give up as soon as possible; atomic */
+    bool cancelled;            /* end as soon as possible; atomic */
     uint64_t serial;           /* changes with every arming */
     struct vpm_arming arming;  /* with our own copies of the sockets */
     struct vpm_event event;
-    bool has_turn;             /* it was fired with others, */
-    uint64_t latest_ns;        /* and has its turn by then */
+    bool in_wave;              /* fired with others; */
+    uint64_t latest_ns;        /* its wave starts by then */
 
-    /* The worker's, while BUSY. */
+    /* The worker's thread's, while BUSY. */
     struct vpm_unit *next_busy;
     enum unit_phase phase;
     bool qmp_ready;            /* can be read */
@@ -77,20 +78,20 @@ struct vpm_unit {
     uint64_t heard;            /* bytes */
 };
 
-/* Reads what QMP says while the unit is armed.  False when QEMU has closed the
- * connection, or says too much.  Called under the worker's lock. */
-bool unit_listen(struct vpm_unit *unit);
+/* Reads events from QMP while the unit is armed.  False when QEMU has closed
+ * the connection, or has written too much.  The worker's lock must be held. */
+bool vpm_unit_listen(struct vpm_unit *unit);
 
-/* Begins; goes on with what is ready or due.  Afterwards its phase may be
- * PHASE_DONE, and its outcome is complete. */
-void unit_start(struct vpm_unit *unit);
-void unit_step(struct vpm_unit *unit, uint64_t now_ns);
+/* Begins a fixation; goes on with what is ready or due.  When the phase is
+ * PHASE_DONE afterwards, the outcome is complete. */
+void vpm_unit_start(struct vpm_unit *unit);
+void vpm_unit_step(struct vpm_unit *unit, uint64_t now_ns);
 
 /* Sets the marker of a unit in PHASE_SAVED, unless the caches could not be
  * written back after it got there: *not_back* says why, or is NULL. */
-void unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back);
+void vpm_unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back);
 
-/* When unit_step is due, even if nothing becomes ready. */
-uint64_t unit_due_ns(const struct vpm_unit *unit);
+/* When vpm_unit_step is due, even if nothing becomes ready. */
+uint64_t vpm_unit_due_ns(const struct vpm_unit *unit);
 
 #endif

@@ -19,10 +19,10 @@
  *
  *     ppt            the persistent page table: where every page is
  *     virtual        an empty file of the memory's size, which QEMU is given
- *                    in ram's place; the pager that is preloaded into QEMU
- *                    knows it again by it (see pager.h)
- *     swap           a symbolic link to the swap file, in a directory on a
- *                    disk; all its space is reserved, too
+ *                    instead of ram; by it the pager that is preloaded into
+ *                    QEMU knows which memory to page (see preload.h)
+ *     swap           a symbolic link to the swap file, which is in a directory
+ *                    on a disk; all its space is reserved, too
  *
  * The words CONF, TOC, PPT, nvalloc, nvfree, region id and fixation are those
  * of Temporality (SRDS 2015, sections 3 and 4).
@@ -33,25 +33,29 @@
  *   - All space that a region needs is reserved when nvalloc returns.
  *   - Space that nvfree gave back was zeroed durably before.
  *   - A state file proves itself: marker, checksums, pool, region, the very
- *     ram file and the epoch must all fit, or it is *unproven* and nothing
- *     may run from it.
+ *     ram file and the epoch must all fit.  Otherwise it is *unproven*, and
+ *     nothing may run from it.
  *   - A page of a VPM region is in one frame of NVRAM, or in one slot of the
  *     swap file, or was never touched.  It is in a slot only once the slot is
  *     durable, and a frame is used again only after that.  No frame and no
  *     slot has two owners.
  *   - A slot proves itself: its checksum covers region, incarnation, page and
- *     data.  What does not fit is never given to a guest.
+ *     data.  A page whose checksum does not fit is never shown to a guest.
  *   - The *epoch* of a region counts the times its vCPUs were allowed to run.
  *     It is advanced durably before they do, so a state of an earlier epoch
  *     (a stale or copied one) never fits again.
  *
- * Locks: nvalloc and nvfree exclude each other (flock(2) of the file lock, all
- * the time that they take).  What changes one region only, begin_epoch and
- * scrub, waits for others that change the same region, by flock(2) of its
+ * Locks: nvalloc and nvfree exclude each other, by flock(2) of the file lock,
+ * for all the time that they take.  Functions that change one region only
+ * (begin_epoch, scrub) exclude each other for that region, by flock(2) of its
  * directory.  Reading and fixating take no lock and never wait.
  *
- * Functions return VPM_OK (0) or a negative enum vpm_code and then describe
- * the failure in *err (never NULL): what was found, where, and the remedy.
+ * Errors: functions return VPM_OK (0), or a negative enum vpm_code.  Those
+ * that return a pointer return NULL on failure.  In either case *err (never
+ * NULL) has the code, and says what was found, where, and the remedy.
+ * Comments name the codes that a caller may want to tell apart; VPM_EINVAL,
+ * VPM_ECORRUPT and VPM_ESYS may come from any function.
+ *
  * Sizes are bytes, times are nanoseconds.  Functions may be called from any
  * thread; one pool handle may be shared by threads.
  */
@@ -65,21 +69,21 @@
 #define VPM_NAME_MAX 63         /* bytes of a pVM name, a server's UUID */
 #define VPM_RUNSTATE_MAX 31     /* bytes of a QEMU run state's name */
 #define VPM_RAISED_BY_MAX 95    /* bytes of names of sources, with commas */
-#define VPM_REASON_MAX 207
-#define VPM_PRIORITY_MAX 100
-#define VPM_MESSAGE_MAX 511
-#define VPM_PATH_MAX 1023
+#define VPM_REASON_MAX 207      /* bytes of an outcome's reason */
+#define VPM_PRIORITY_MAX 100    /* the highest priority; 0 is the lowest */
+#define VPM_MESSAGE_MAX 511     /* bytes of an error's message */
+#define VPM_PATH_MAX 1023       /* bytes of a path */
 
 enum vpm_code {
     VPM_OK = 0,
     VPM_EINVAL = -1,      /* an argument is out of range */
     VPM_ENOENT = -2,      /* no such pool or region */
-    VPM_EEXIST = -3,      /* pool or region is there already */
+    VPM_EEXIST = -3,      /* pool or region exists already */
     VPM_ENOSPC = -4,      /* pool, descriptors or file system full */
     VPM_ECOLLISION = -5,  /* two names hash to one region id */
     VPM_ECORRUPT = -6,    /* a checksum or an invariant does not hold */
     VPM_EFOREIGN = -7,    /* not a pool, or moved from another device */
-    VPM_EVERSION = -8,    /* written by a newer libvpm */
+    VPM_EVERSION = -8,    /* written by another version of libvpm */
     VPM_EUNPROVEN = -9,   /* state is missing, stale, incomplete, damaged */
     VPM_EFIXATED = -10,   /* refused: would overwrite a proven state */
     VPM_ETIMEDOUT = -11,  /* the stream did not end before the deadline */
@@ -120,18 +124,23 @@ struct vpm_pool_info {
     char flush[16];        /* "clwb", "clflushopt", "clflush" or "msync" */
 };
 
-/* Formats directory *dir*, which must be empty or not exist (its parent
- * must).  The pool file is written last and complete or not at all: a crash
- * leaves a directory that can be formatted again. */
+/* Formats directory *dir*, which must be empty or not exist; its parent must
+ * exist.  The pool file is written last, and complete or not at all: a crash
+ * leaves a directory that can be formatted again.  VPM_EEXIST when the
+ * directory holds something, VPM_ENOSPC when the file system is too small. */
 int vpm_pool_create(const char *dir, const struct vpm_pool_params *params,
                     struct vpm_error *err);
 
-/* Opens a pool, having checked magic, version, device identity and all
- * checksums, and finishes or rolls back what a crash interrupted (an
- * allocation, or, unless background work is paused, a scrub); what resists
- * that is left for vpm_pool_check to report, its space stays used.  When
- * another process is allocating or freeing, it has done so before, and is not
- * waited for.  NULL on failure.
+/* Opens a pool, after checking magic, version, device identity and all
+ * checksums.  NULL on failure: VPM_ENOENT when there is no pool, VPM_EFOREIGN
+ * when it is a copy or was moved, VPM_EVERSION, VPM_ECORRUPT.
+ *
+ * Then an allocation that a crash interrupted is rolled back, and, unless
+ * background work is paused, a scrub that was interrupted is finished.  What
+ * cannot be repaired keeps its space and is reported by vpm_pool_check.  A
+ * process that is allocating or freeing has repaired the pool already, and is
+ * not waited for.
+ *
  * The handle is closed by vpm_pool_close. */
 struct vpm_pool *vpm_pool_open(const char *dir, struct vpm_error *err);
 void vpm_pool_close(struct vpm_pool *pool);
@@ -139,9 +148,9 @@ void vpm_pool_close(struct vpm_pool *pool);
 int vpm_pool_info(struct vpm_pool *pool, struct vpm_pool_info *info,
                   struct vpm_error *err);
 
-/* Examines everything without changing anything (not even what a crash
- * interrupted; works on pools that vpm_pool_open refuses) and calls
- * *report* once per finding.  Returns the number of findings, or a negative
+/* Examines everything and calls *report* once per finding.  Nothing is
+ * changed, not even what a crash interrupted, and pools that vpm_pool_open
+ * refuses can be examined, too.  Returns the number of findings, or a negative
  * vpm_code when *dir* cannot be examined at all. */
 int vpm_pool_check(const char *dir,
                    void (*report)(const char *finding, void *opaque),
@@ -151,12 +160,14 @@ int vpm_pool_check(const char *dir,
 
 #define VPM_PAUSE_MAX_NS 10000000000ull
 
-/* Has background work wait from now on, for *for_ns* (at most
- * VPM_PAUSE_MAX_NS: whoever wants more has to ask again, and a pause does not
- * outlive him for long), or no longer if that is 0.  In all processes on this
- * host regions are not scrubbed when they are freed, and pagers that were
- * started after the first call ever write pages only when a fault finds no
- * free frame.  What is under way goes on. */
+/* Pauses background work from now on, for *for_ns* nanoseconds; 0 ends the
+ * pause.  At most VPM_PAUSE_MAX_NS: whoever needs longer calls again, so a
+ * pause ends soon after the process that wants it.
+ *
+ * During a pause no process on this host scrubs regions that are freed, and
+ * pagers write pages only when a fault finds no free frame.  Pagers that were
+ * started before the pool was paused for the first time do not know of
+ * pauses.  Work that has begun goes on. */
 int vpm_pool_pause(struct vpm_pool *pool, uint64_t for_ns,
                    struct vpm_error *err);
 
@@ -169,12 +180,12 @@ int vpm_pool_finish_freed(struct vpm_pool *pool, struct vpm_error *err);
 
 /* -- regions ------------------------------------------------------------ */
 
-/* Which page leaves NVRAM when room is needed. */
+/* Which page leaves NVRAM when frames are needed. */
 enum vpm_policy {
     VPM_POLICY_NONE = 0,    /* none does: a fully resident region */
     VPM_POLICY_FIFO = 1,    /* the one that came first (SRDS 2015) */
     VPM_POLICY_S3FIFO = 2,  /* one that was not used again since it came, if
-                             * there is one (S3-FIFO with faults as signal) */
+                             * there is one (S3-FIFO, faults count as use) */
 };
 
 struct vpm_region_info {
@@ -184,9 +195,9 @@ struct vpm_region_info {
     uint64_t virtual_size; /* of the server's memory; size, or more */
     uint64_t epoch;
     uint64_t created_ns;   /* CLOCK_REALTIME */
-    uint32_t sequence;
-    uint32_t descriptor;
-    uint32_t uid;
+    uint32_t sequence;     /* allocation sequence number */
+    uint32_t descriptor;   /* index in the TOC */
+    uint32_t uid;          /* user id that the memory belongs to */
     uint32_t page_size;    /* of its page table; 0: fully resident */
     uint32_t policy;       /* enum vpm_policy */
     char name[VPM_NAME_MAX + 1];
@@ -198,8 +209,11 @@ struct vpm_region_info {
 /* id = hash(pVM name, allocation sequence number); never 0. */
 uint64_t vpm_region_id(const char *name, uint32_t sequence);
 
-/* Allocates a zeroed region; everything it will ever need is reserved.  A
- * name has 1 to VPM_NAME_MAX printable ASCII characters other than '/'. */
+/* Allocates a region of at least *size* bytes, all zero; everything it will
+ * ever need is reserved.  A name has 1 to VPM_NAME_MAX printable ASCII
+ * characters other than '/'.  VPM_EEXIST when this name has a region of this
+ * sequence number, VPM_ECOLLISION when another region has the same id,
+ * VPM_ENOSPC when pool, descriptors or file system are full. */
 int nvalloc(struct vpm_pool *pool, const char *name, uint32_t sequence,
             uint64_t size, struct vpm_region_info *info,
             struct vpm_error *err);
@@ -214,22 +228,27 @@ struct vpm_vpm_params {
     const char *swap_dir;  /* absolute; writable by its owner only */
 };
 
-/* Allocates a VPM region.  Sizes are rounded up to the page size, the NVRAM's
- * to that of the pool as well; *info* says what was taken.  The swap file has
- * room for more than all pages: VPM_ENOSPC when that does not fit. */
+/* Allocates a VPM region, as nvalloc does.  Sizes are rounded up to the page
+ * size, that of the NVRAM also to the pool's; *info* has the rounded ones.
+ * The swap file has room for more than all pages: VPM_ENOSPC when it does not
+ * fit. */
 int nvalloc_vpm(struct vpm_pool *pool, const char *name, uint32_t sequence,
                 const struct vpm_vpm_params *params,
                 struct vpm_region_info *info, struct vpm_error *err);
 
-/* Scrubs a region durably, then forgets it.  Nothing may have its ram mapped
- * any more.  While background work is paused, the region is only marked,
- * durably: nobody finds it any more, and nobody gets its space.  That, and an
- * interrupted nvfree, is finished by the next vpm_pool_open, nvalloc or
- * nvfree when there is no pause, or by vpm_pool_finish_freed; and by an
- * nvalloc of the same id, which cannot wait. */
+/* Scrubs a region durably, then removes it.  Nothing may have its ram mapped
+ * any more.  VPM_ENOENT when there is no such region.
+ *
+ * While background work is paused, the region is only marked as freeing,
+ * durably: nobody finds it any more, and nobody gets its space.  A region that
+ * is freeing, also after a crash, is scrubbed by the next vpm_pool_open,
+ * nvalloc or nvfree outside of a pause, by vpm_pool_finish_freed, and, even
+ * during a pause, by an nvalloc of the same id. */
 int nvfree(struct vpm_pool *pool, const char *name, uint32_t sequence,
            struct vpm_error *err);
 
+/* Finds a region by its name: VPM_ENOENT when there is none, or when it is
+ * being allocated or freed. */
 int vpm_region_lookup(struct vpm_pool *pool, const char *name,
                       uint32_t sequence, struct vpm_region_info *info,
                       struct vpm_error *err);
@@ -239,55 +258,54 @@ int vpm_region_lookup(struct vpm_pool *pool, const char *name,
 int vpm_region_list(struct vpm_pool *pool, struct vpm_region_info *infos,
                     uint32_t max, struct vpm_error *err);
 
-/* Zeroes a region's ram (and swap file) and drops its state, durably: a cold
+/* Zeroes a region's ram (and swap file) and clears its state, durably: a cold
  * boot must not find the memory of an earlier run.  Begins an epoch first, and
- * gives files that were cut off their size back.  The region stays allocated.
- * Nothing may have its memory mapped.  */
+ * gives files that were truncated their size back.  The region stays
+ * allocated.  Nothing may have its memory mapped. */
 int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
                      struct vpm_error *err);
 
-/* To be called before vCPUs may run (cold boot, recovery, call-off of a
- * fixation): advances the epoch, which makes any fixated state stale, and
- * clears the marker; both are durable on return. */
+/* To be called before vCPUs may run (at a cold boot, at a recovery, when a
+ * fixation is called off): advances the epoch, which makes any fixated state
+ * stale, and clears the marker; both are durable on return. */
 int vpm_region_begin_epoch(struct vpm_pool *pool, uint64_t id,
                            struct vpm_error *err);
 
-/* What a VPM region's pager had trouble with.  A *fatal* error is about a page
- * that was needed and cannot be had: its QEMU has been ended.  All else is
- * tried again, and nothing is lost. */
+/* Errors of a VPM region's pager.  A *fatal* error is about a page that the
+ * guest needs and that cannot be had: its QEMU has been ended.  After any
+ * other error the pager tries again, and nothing is lost. */
 enum vpm_region_error {
     VPM_REGION_SOUND = 0,
-    VPM_REGION_SWAP_IN = 1,    /* fatal: a slot could not be read: errno */
+    VPM_REGION_SWAP_IN = 1,    /* fatal: a slot could not be read (errno) */
     VPM_REGION_BAD_SLOT = 2,   /* fatal: a slot is torn or foreign */
-    VPM_REGION_SWAP_OUT = 3,   /* a page could not be written: errno */
+    VPM_REGION_SWAP_OUT = 3,   /* a page could not be written (errno) */
     VPM_REGION_BAD_ENTRY = 4,  /* fatal: a page table entry is damaged */
-    VPM_REGION_MAPPING = 5,    /* fatal: no more mappings, or no memory:
-                                * errno */
-    VPM_REGION_UNMAPPING = 6,  /* the same for a page that was to leave */
+    VPM_REGION_MAPPING = 5,    /* fatal: a page could not be mapped (errno) */
+    VPM_REGION_UNMAPPING = 6,  /* a page could not be unmapped (errno) */
 };
 
-/* What the pager of a region says about itself; all zero before the first
- * one ran.  Of a fully resident region only the first two are set. */
+/* Figures of a region's pager; all zero before the first pager ran.  Of a
+ * fully resident region only the first two are set. */
 struct vpm_region_stats {
     uint64_t in_memory;        /* bytes in NVRAM */
     uint64_t in_swap;          /* bytes in the swap file alone */
-    uint64_t faults;           /* all of them */
+    uint64_t faults;           /* of all kinds */
     uint64_t refaults;         /* of pages whose frame was still intact */
     uint64_t swap_ins;         /* pages read, those read ahead included */
     uint64_t swap_outs;        /* pages written */
     uint64_t clean_outs;       /* pages that left without being written */
     bool fatal;                /* whether *error* is */
-    uint32_t error;            /* enum vpm_region_error: the first one of the
-                                * latest pager, a fatal one before others;
-                                * one that is not fatal only until what it is
-                                * about has succeeded */
+    uint32_t error;            /* enum vpm_region_error: the first error of the
+                                * latest pager, or its first fatal one; one
+                                * that is not fatal is cleared when the same
+                                * thing succeeds */
     int32_t error_errno;       /* 0: none */
-    uint64_t error_page;       /* number; UINT32_MAX: none in particular */
+    uint64_t error_page;       /* its number; UINT32_MAX: no certain one */
     uint64_t error_slot;       /* likewise */
 };
 
-/* Reads them while the pager works.  MRR = in_memory / (in_memory + in_swap).
- */
+/* Reads the figures, also while the pager works.
+ * MRR = in_memory / (in_memory + in_swap). */
 int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
                      struct vpm_region_stats *stats, struct vpm_error *err);
 
@@ -311,15 +329,16 @@ struct vpm_fixation *vpm_fixation_open(struct vpm_pool *pool, uint64_t id,
                                        struct vpm_error *err);
 void vpm_fixation_close(struct vpm_fixation *fixation);
 
-/* Starts: VPM_EFIXATED when a proven state of this epoch is there already
- * (the vCPUs cannot have run since).  Else any old marker is durably
- * cleared. */
+/* Begins a fixation: clears an old marker durably.  VPM_EFIXATED when there is
+ * a proven state of this epoch already: the vCPUs cannot have run since, so it
+ * is kept. */
 int vpm_fixation_begin(struct vpm_fixation *fixation, struct vpm_error *err);
 
-/* Reads *fd* (socket or pipe) to its end into the state file and checksums
- * what comes.  VPM_ENOSPC when the stream is longer than the state file
- * holds, VPM_EUNPROVEN when it is empty, VPM_ETIMEDOUT at CLOCK_MONOTONIC
- * *deadline_ns* (0: none).  After a failure begin anew. */
+/* Reads *fd* (socket or pipe) to its end into the state file, with a checksum.
+ * VPM_ENOSPC when the stream is longer than the state file holds,
+ * VPM_EUNPROVEN when it is empty, VPM_ETIMEDOUT when it does not end before
+ * *deadline_ns* of CLOCK_MONOTONIC (0: no deadline).  After a failure, start
+ * again with vpm_fixation_begin. */
 int vpm_fixation_receive(struct vpm_fixation *fixation, int fd,
                          uint64_t deadline_ns, struct vpm_error *err);
 
@@ -336,40 +355,43 @@ int vpm_fixation_commit(struct vpm_fixation *fixation,
  * which serves its share of *units*, one unit per pVM.  What a fixation needs
  * is prepared by vpm_unit_arm, while power is good.  From vpm_engine_fire on
  * nothing is allocated or logged, and no lock is taken that anybody holds for
- * more than some microseconds.  No unit waits for another one, but for its
- * turn: units that are fired together start in descending order of priority,
- * equals together.  A unit has its turn when all of higher priority have
- * ended, one way or the other, but at the latest at its share of the hold-up
- * time: of three priorities the second one after a third of it, say.
+ * more than some microseconds.
  *
- * What is done for a unit: take the run lock, note what is going to be
- * stopped, have QEMU stop and then save, receive the stream, and commit once
- * QEMU says that it saved all, having flushed the disks. */
+ * Units that are fired together start in *waves*, in descending order of
+ * priority, those of one priority together.  A wave starts when all units of
+ * higher priority have ended, successfully or not, but at the latest at its
+ * share of the hold-up time: the second of three waves after a third of it.
+ * Apart from that no unit waits for another one.
+ *
+ * For each unit the engine takes the run lock, writes the note, has QEMU stop
+ * the vCPUs and then save, receives the stream, and commits when QEMU reports
+ * that all is saved and the disks are flushed. */
 struct vpm_engine;
 struct vpm_unit;
 struct vpm_note;
 
 struct vpm_engine_params {
     uint32_t threads;      /* 1 to 64 */
-    uint32_t priority;     /* of SCHED_FIFO, 1 to 99; 0: as other threads */
-    const uint32_t *cpus;  /* that the threads may run on */
-    uint32_t cpu_count;    /* 0: on any */
+    uint32_t priority;     /* of SCHED_FIFO, 1 to 99; 0: SCHED_OTHER */
+    const uint32_t *cpus;  /* the threads run on these only */
+    uint32_t cpu_count;    /* 0: they run on any */
     bool lock_memory;      /* keep the process from being paged out */
-    uint64_t hold_up_ns;   /* that power lasts for after an event; 0: nobody
-                            * waits for his turn */
+    uint64_t hold_up_ns;   /* how long power lasts after an event; 0: all
+                            * waves start at once */
 };
 
-/* NULL on failure.  Rights that lack are no failure: *lost* (never NULL) says
- * in words what is done without, and is empty when nothing is. */
+/* Starts the threads.  NULL on failure.  It is no failure when the process may
+ * not have real-time priority, CPUs or locked memory: *lost* (never NULL) says
+ * in words what is missing, and is empty when nothing is. */
 struct vpm_engine *vpm_engine_open(struct vpm_pool *pool,
                                    const struct vpm_engine_params *params,
                                    struct vpm_error *lost,
                                    struct vpm_error *err);
 
-/* From now on the CPU caches are written back before any marker is set, by
- * the POD driver (POD_WRITE_BACK of pod/pod.h); if that fails, there is no
- * marker.  For platforms that lose the caches.  *pod_fd* stays open as long as
- * the engine is. */
+/* For platforms that lose the CPU caches with power: from now on the POD
+ * driver (POD_WRITE_BACK of pod/pod.h) writes them back before any marker is
+ * set; if that fails, the marker is not set.  *pod_fd* must stay open as long
+ * as the engine. */
 void vpm_engine_write_back_by(struct vpm_engine *engine, int pod_fd);
 
 /* Ends the threads.  All units must have been closed. */
@@ -398,8 +420,8 @@ enum vpm_result {
     VPM_RESULT_FAILED = 3,   /* the state is unproven */
 };
 
-/* What became of one pVM.  Instants are CLOCK_MONOTONIC, 0 if they did not
- * come, but for wall_ns. */
+/* What became of one pVM.  Instants are CLOCK_MONOTONIC, except wall_ns; 0: it
+ * did not happen. */
 struct vpm_outcome {
     uint64_t sequence;     /* counts all outcomes of a pool */
     uint64_t wall_ns;      /* of the event, CLOCK_REALTIME */
@@ -426,7 +448,7 @@ struct vpm_outcome {
 struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
                                struct vpm_note *note, struct vpm_error *err);
 
-/* Disarms the unit; a fixation under way is given up.  Note and run lock stay
+/* Disarms the unit; a fixation under way is aborted.  Note and run lock stay
  * as they are. */
 void vpm_unit_close(struct vpm_unit *unit);
 
@@ -438,43 +460,45 @@ struct vpm_arming {
     int stream_fd;         /* a pipe whose other end QEMU was given with
                             * "getfd" under the name VPM_STREAM_NAME */
     int lock_fd;           /* of the run lock (flock(2)), which is taken at
-                            * the event and then is the caller's affair */
+                            * the event, and then is the caller's to give
+                            * back */
     uint32_t pid;          /* of QEMU */
     uint32_t route;        /* enum vpm_route */
-    uint32_t priority;     /* 0 to VPM_PRIORITY_MAX, the first */
+    uint32_t priority;     /* 0 to VPM_PRIORITY_MAX, which comes first */
     char runstate[VPM_RUNSTATE_MAX + 1];  /* of QEMU, as of now */
-    char before[VPM_RUNSTATE_MAX + 1];    /* if it stands still because it
-                            * was stopped for an earlier event: its run state
-                            * before that; else empty */
+    char before[VPM_RUNSTATE_MAX + 1];    /* if it is still stopped for an
+                            * earlier event: its run state before that; else
+                            * empty */
     char producer[VPM_RUNSTATE_MAX + 1];  /* e.g. "qemu 10.0.2" */
 };
 
 #define VPM_STREAM_NAME "temporality-state"
 
-/* Arms a unit that is not; copies of connection and pipe are kept, the run
- * lock's descriptor must stay open. */
+/* Arms a unit: VPM_EINVAL if it is armed or fired.  The unit has copies of
+ * connection and pipe; the run lock's descriptor must stay open. */
 int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                  struct vpm_error *err);
 
-/* Whether it is armed: an armed unit whose QEMU has closed the connection
- * ceases to be. */
+/* Whether the unit is armed.  A unit is disarmed when its QEMU closes the
+ * connection, or writes so much to it that it would keep a thread busy. */
 bool vpm_unit_armed(struct vpm_unit *unit);
 
-/* Takes the arming back.  False when it is fired already. */
+/* Disarms a unit.  False when it is fired already. */
 bool vpm_unit_disarm(struct vpm_unit *unit);
 
-/* Fires all armed units; returns at once, with how many there were.  Those
- * that are not armed (any more) are left alone. */
+/* Fires all armed units; returns at once, with their number.  Others are left
+ * alone. */
 uint32_t vpm_engine_fire(struct vpm_engine *engine,
                          const struct vpm_event *event);
 
-/* The same for one unit, without waiting for a turn; whether it was armed. */
+/* Fires one unit, which belongs to no wave and starts at once; whether it was
+ * armed. */
 bool vpm_unit_fire(struct vpm_unit *unit, const struct vpm_event *event);
 
-/* Waits until a unit that was fired has ended, and forgets that it was fired.
- * VPM_ENOENT when it was not fired, VPM_ETIMEDOUT at CLOCK_MONOTONIC
- * *deadline_ns* (0: none).  A failure of the fixation is in *outcome*, which
- * is in the pool's ring, too. */
+/* Waits until a unit that was fired has ended; then it can be armed again.
+ * VPM_ENOENT when it was not fired, VPM_ETIMEDOUT at *deadline_ns* of
+ * CLOCK_MONOTONIC (0: no deadline).  A failure of the fixation is no error of
+ * this function: it is in *outcome*, which is in the pool's ring, too. */
 int vpm_unit_wait(struct vpm_unit *unit, uint64_t deadline_ns,
                   struct vpm_outcome *outcome, struct vpm_error *err);
 
@@ -507,8 +531,8 @@ enum vpm_step {
 void vpm_engine_set_probe(void (*probe)(uint32_t step, uint64_t region,
                                         uint32_t pid));
 
-/* The note that a pVM was stopped, in a file of its own, which survives a
- * notifier that is killed at any instant, and no host. */
+/* The note that a pVM was stopped, in a file of its own.  It survives when the
+ * notifier is killed, at any instant, but not a reboot of the host. */
 struct vpm_stopped {
     uint32_t pid;          /* of QEMU; 0: there is no note */
     char runstate[VPM_RUNSTATE_MAX + 1];  /* before */
@@ -522,8 +546,8 @@ void vpm_note_close(struct vpm_note *note);
 /* Whether there is a note. */
 bool vpm_note_read(struct vpm_note *note, struct vpm_stopped *stopped);
 
-/* Replaces the note in one piece.  No two threads may do so at a time; a unit
- * does while it is fired. */
+/* Replaces the note in one piece.  No two threads may do so at the same time;
+ * a unit that is fired does so, too. */
 void vpm_note_write(struct vpm_note *note, const struct vpm_stopped *stopped);
 
 /* -- outages ------------------------------------------------------------- */
@@ -536,7 +560,7 @@ int vpm_outcome_record(struct vpm_pool *pool, struct vpm_outcome *outcome,
                        struct vpm_error *err);
 
 /* Copies the latest outcomes, at most *max*, the oldest of them first; returns
- * how many there were. */
+ * their number. */
 uint32_t vpm_outcome_list(struct vpm_pool *pool,
                           struct vpm_outcome *outcomes, uint32_t max);
 
@@ -545,17 +569,19 @@ uint32_t vpm_outcome_list(struct vpm_pool *pool,
 struct vpm_state_info {
     uint64_t epoch;
     uint64_t length;        /* of the stream */
-    uint64_t persisted_ns;  /* stream durable; header, which says this, and
-                             * marker not yet */
+    uint64_t persisted_ns;  /* CLOCK_MONOTONIC: the stream was durable; the
+                             * header, which has this, and the marker were not
+                             * yet */
     struct vpm_fixation_meta meta;
 };
 
-/* Proves a state: VPM_OK, or VPM_EUNPROVEN with the reason in words. */
+/* Proves a state: VPM_OK, or VPM_EUNPROVEN with the reason in words.
+ * VPM_ENOENT when there is no such region. */
 int vpm_state_verify(struct vpm_pool *pool, uint64_t id,
                      struct vpm_state_info *info, struct vpm_error *err);
 
-/* Verifies again and writes the stream to *fd*, a socket or pipe (whose
- * SIGPIPE is the caller's affair). */
+/* Proves a state as vpm_state_verify does, and writes its stream to *fd*, a
+ * socket or pipe.  The caller must be prepared for SIGPIPE of a pipe. */
 int vpm_state_send(struct vpm_pool *pool, uint64_t id, int fd,
                    struct vpm_error *err);
 

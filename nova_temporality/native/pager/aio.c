@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* aio.c -- reads that nobody waits for */
+/* aio.c -- asynchronous reads */
 #include "aio.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* aio.h -- reads that nobody waits for (io_submit(2))
+/* aio.h -- asynchronous reads (io_submit(2))
  *
  * io_uring(7) would do as well, and is switched off on many hosts
  * (kernel.io_uring_disabled).  A file that was not opened with O_DIRECT is
@@ -24,7 +24,7 @@ struct vpm_aio_end {
     ssize_t got;           /* bytes, or -errno */
 };
 
-/* For at most so many reads at once. */
+/* Prepares for at most *most* reads at once. */
 int vpm_aio_open(struct vpm_aio *aio, unsigned most, struct vpm_error *err);
 void vpm_aio_close(struct vpm_aio *aio);
 
@@ -33,7 +33,7 @@ void vpm_aio_close(struct vpm_aio *aio);
 int vpm_aio_read(struct vpm_aio *aio, int fd, const struct iovec *iov,
                  int count, uint64_t offset, void *opaque);
 
-/* Takes reads that ended, at most so many, without waiting: how many. */
+/* Takes at most *most* reads that ended, without waiting; returns how many. */
 int vpm_aio_reap(struct vpm_aio *aio, struct vpm_aio_end *ends, int most);
 
 #endif

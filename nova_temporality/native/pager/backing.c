@@ -33,7 +33,7 @@ static int open_table(struct vpm_backing *backing, int dir,
                         err);
 }
 
-/* That it is the very file, and as long as it has to be. */
+/* Checks that it is the very file, and as long as it has to be. */
 static int check_file(struct vpm_backing *backing, int fd, const char *name,
                       uint64_t inode, uint64_t size, struct vpm_error *err)
 {
@@ -72,8 +72,8 @@ static int open_ram(struct vpm_backing *backing, int dir,
     return rc;
 }
 
-/* Past the page cache: pages that are out must not fill it.  Not every file
- * system can. */
+/* With O_DIRECT: pages that are out must not fill the page cache.  Not every
+ * file system has it. */
 static int open_swap(struct vpm_backing *backing, int dir,
                      struct vpm_error *err)
 {
@@ -196,15 +196,15 @@ static uint32_t next_clear(const uint64_t *bitmap, uint64_t bits,
     }
 }
 
-uint32_t vpm_frame_take(struct vpm_backing *backing, uint32_t wish,
+uint32_t vpm_frame_take(struct vpm_backing *backing, uint32_t preferred,
                         bool *zero)
 {
     uint64_t frames = backing->ppt.shape.frames;
-    uint32_t frame = wish;
+    uint32_t frame = preferred;
 
     if (backing->free_frames == 0)
         return VPM_NONE;
-    if (wish >= frames || vpm_bit_get(backing->used_frames, wish)) {
+    if (preferred >= frames || vpm_bit_get(backing->used_frames, preferred)) {
         frame = next_clear(backing->used_frames, frames,
                            backing->frame_cursor);
         backing->frame_cursor = frame + 1;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core.h -- a pager inside: what its threads share
+/* core.h -- the inside of a pager: what its threads share
  *
- * A page is in one state, and changes it under the lock.  What takes long is
- * done unlocked, by the thread that set a state which says so. */
+ * A page is in one state, which changes only with the lock held.  What takes
+ * long is done without the lock, by the thread that set a state which says
+ * so. */
 #ifndef VPM_PAGER_CORE_H
 #define VPM_PAGER_CORE_H
 
 #include <pthread.h>
-#include <time.h>
 
 #include "aio.h"
-#include "backing.h"
+#include "move.h"
 #include "policy.h"
 #include "uffd.h"
 
@@ -19,8 +19,8 @@
 #define QUEUE_LENGTH 4096
 #define STREAMS 4
 
-/* Of a page.  What is said of mappings holds when nobody works on the page:
- * the states marked with * belong to the thread that set them. */
+/* States of a page.  Those marked with * belong to the thread that set them;
+ * whether the page is mapped is certain only in the others. */
 enum {
     ABSENT,    /* in a slot, or untouched */
     QUEUED,    /* absent, and wanted */
@@ -36,7 +36,8 @@ enum {
 
 struct fault {
     uint32_t page;
-    uint32_t ahead;   /* nobody touched it; so many pages are read ahead */
+    uint32_t ahead;   /* 0: somebody touched it; else nobody did, and so
+                       * many pages are read ahead */
     uint64_t since_ns;
 };
 
@@ -81,14 +82,6 @@ struct vpm_pager {
     uint32_t oldest_stream;
 };
 
-static inline uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static inline void lock(struct vpm_pager *pager)
 {
     pthread_mutex_lock(&pager->lock);
@@ -99,8 +92,8 @@ static inline void unlock(struct vpm_pager *pager)
     pthread_mutex_unlock(&pager->lock);
 }
 
-/* Changes one of the status's counters. */
-static inline void count(uint64_t *counter, int64_t change)
+/* Adds to a counter of the status. */
+static inline void add(uint64_t *counter, int64_t change)
 {
     __atomic_fetch_add(counter, (uint64_t)change, __ATOMIC_RELAXED);
 }
@@ -110,9 +103,10 @@ static inline struct vpm_ppt_status *status(struct vpm_pager *pager)
     return vpm_ppt_status(&pager->backing.ppt);
 }
 
-/* -- core.c -------------------------------------------------------------- */
+/* -- what all parts do --------------------------------------------------- */
 
-/* A line on stderr, in one write, so that lines of threads do not mix. */
+/* Prints a line on stderr, in one write, so that lines of threads do not
+ * mix. */
 __attribute__((format(printf, 2, 3)))
 void vpm_pager_say(struct vpm_pager *pager, const char *format, ...);
 
@@ -121,7 +115,7 @@ void vpm_pager_say(struct vpm_pager *pager, const char *format, ...);
 void vpm_pager_report(struct vpm_pager *pager, enum vpm_region_error reason,
                       int error, uint32_t page, uint32_t slot);
 
-/* What was recorded as an error, and is not fatal, has succeeded now. */
+/* Clears a recorded error that is not fatal: what had failed succeeds now. */
 void vpm_pager_recovered(struct vpm_pager *pager,
                          enum vpm_region_error reason);
 
@@ -131,51 +125,5 @@ void vpm_pager_wake(struct vpm_pager *pager, uint32_t page, uint32_t pages);
 /* Maps frames in a row for pages in a row; 0, or -1 with errno. */
 int vpm_pager_show(struct vpm_pager *pager, uint32_t page, uint32_t frame,
                    uint32_t pages);
-
-/* -- faults.c ------------------------------------------------------------ */
-
-/* Answers a fault, or leaves it to whoever has the page or to the reader's
- * queue.  Any thread but the one that has the page. */
-void vpm_pager_fault(struct vpm_pager *pager, uint32_t page);
-
-/* Locked.  Puts a fault into the queue; false when it is full, and then
- * whoever waits tries again, later.  *ahead* as in struct fault. */
-bool vpm_pager_enqueue(struct vpm_pager *pager, uint32_t page,
-                       uint32_t ahead);
-
-/* Locked.  The frame that a page should have: neighbours in neighbouring
- * frames need one mapping. */
-uint32_t vpm_pager_wished_frame(struct vpm_pager *pager, uint32_t page);
-
-/* Locked.  As vpm_frame_take; wakes the evictor when few are left. */
-uint32_t vpm_pager_take_frame(struct vpm_pager *pager, uint32_t wish,
-                              bool *zero);
-
-/* Names and maps the filled frames of *moves*, pages in a row. */
-void vpm_pager_enter(struct vpm_pager *pager, const struct vpm_move *moves,
-                     int most);
-
-/* Nobody gets the page. */
-void vpm_pager_give_up(struct vpm_pager *pager, const struct vpm_move *move,
-                       enum vpm_region_error reason, int error);
-
-/* -- touch.c ------------------------------------------------------------- */
-
-/* Locked.  Takes frames for a page that was never touched and, while plenty
- * are free, for its neighbours of which the same is true.  Writes at most
- * VPM_CLUSTER_MOST *moves*, pages in a row; returns how many, 0 if no frame
- * is free. */
-int vpm_pager_take_untouched(struct vpm_pager *pager, uint32_t page,
-                             struct vpm_move *moves);
-
-/* Makes their frames zero, names and maps them. */
-void vpm_pager_enter_untouched(struct vpm_pager *pager,
-                               struct vpm_move *moves, int most);
-
-/* -- threads ------------------------------------------------------------- */
-
-void *vpm_pager_reader(void *pager);
-void *vpm_pager_evictor(void *pager);
-void *vpm_pager_watchdog(void *pager);
 
 #endif

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* evictor.c -- the thread that keeps frames free */
-#include "core.h"
+#include "evictor.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
+#include "faults.h"
 #include "pause.h"
 
-/* Before the evictor tries again: what failed; and what all were using. */
+/* Waits before the evictor tries again: after a failure, and when all pages
+ * were in use. */
 #define FAILED_PAUSE_NS 200000000
 #define IDLE_PAUSE_NS 500000
 
-/* Pages that are looked at, and whose slots are freed, at once. */
+/* Pages that are looked at, and slots that are freed, at once. */
 #define SWEPT_AT_ONCE 1024
 #define SPARE_AT_ONCE 64
 
-/* Those that are not written come first, so that slots and pages of the others
- * are in the same order. */
+/* Clean pages, which are not written, come first, so that slots and pages of
+ * the others are in the same order. */
 static int by_page(const void *a, const void *b)
 {
     const struct vpm_move *one = a, *other = b;
@@ -43,13 +45,13 @@ static uint32_t cluster_end(const struct vpm_pager *pager, uint32_t cluster)
     return (uint32_t)(end < pages ? end : pages);
 }
 
-/* Locked.  Takes the pages of a cluster that are mapped, and those between
- * them as far as one unmapping can go over them without harm. */
+/* Takes the pages of a cluster that are mapped, and the unmapped ones between
+ * them, so that one unmapping does for all.  The lock must be held. */
 static int take_cluster(struct vpm_pager *pager, uint32_t cluster,
                         struct vpm_move *moves)
 {
     uint32_t end = cluster_end(pager, cluster);
-    int used = 0, most = 0, run = 0;
+    int used = 0, count = 0, run = 0;
 
     for (uint32_t page = cluster * pager->policy.span; page < end; page++) {
         uint8_t state = pager->states[page];
@@ -58,38 +60,38 @@ static int take_cluster(struct vpm_pager *pager, uint32_t cluster,
         if (state == MAPPED || between)
             moves[used++] = (struct vpm_move){.page = page, .was = state};
         else
-            used = run = most;
+            used = run = count;
         if (state == MAPPED)
-            most = used;
+            count = used;
     }
-    for (int i = 0; i < most; i++)
+    for (int i = 0; i < count; i++)
         pager->states[moves[i].page] = HIDING;
-    return most;
+    return count;
 }
 
-/* Locked.  Takes what shall cool. */
+/* Takes pages that shall cool.  The lock must be held. */
 static int take_victims(struct vpm_pager *pager, struct vpm_move *moves)
 {
-    int most = 0;
+    int count = 0;
 
-    while (most < (int)pager->batch && pager->policy.cooling.count <
+    while (count < (int)pager->batch && pager->policy.cooling.count <
            vpm_policy_cooling_target(&pager->policy) + pager->batch) {
         uint32_t cluster = vpm_policy_victim(&pager->policy);
 
         if (cluster == VPM_NONE)
             break;
-        most += take_cluster(pager, cluster, moves + most);
+        count += take_cluster(pager, cluster, moves + count);
     }
-    return most;
+    return count;
 }
 
 /* Unmaps pages in a row; returns how many. */
 static int hide_run(struct vpm_pager *pager, const struct vpm_move *moves,
-                    int most)
+                    int count)
 {
     int run = 1;
 
-    while (run < most && moves[run].page == moves[run - 1].page + 1 &&
+    while (run < count && moves[run].page == moves[run - 1].page + 1 &&
            (uint64_t)(run + 1) * pager->page_size <=
            pager->uffd.staging_length)
         run++;
@@ -99,57 +101,59 @@ static int hide_run(struct vpm_pager *pager, const struct vpm_move *moves,
     return run;
 }
 
-/* Somebody touched the page, and was not answered then. */
+/* Answers a fault that came while the page was being worked on. */
 static void handle_wanted(struct vpm_pager *pager, uint32_t page)
 {
-    vpm_pager_fault(pager, page);
+    vpm_faults_answer(pager, page);
     eventfd_write(pager->aio.bell, 1);
 }
 
-/* What was in memory is cool now, if it was *done*. */
-static void hidden(struct vpm_pager *pager, struct vpm_move *moves, int most,
+/* The pages that were mapped are cool now, if *done*; else all are as they
+ * were. */
+static void hidden(struct vpm_pager *pager, struct vpm_move *moves, int count,
                    bool done)
 {
     lock(pager);
-    for (int i = 0; i < most; i++) {
+    for (int i = 0; i < count; i++) {
         uint8_t *state = &pager->states[moves[i].page];
 
         moves[i].wanted = *state & WANTED;
         *state = done && moves[i].was == MAPPED ? COOL : moves[i].was;
     }
     unlock(pager);
-    for (int i = 0; i < most; i++)
+    for (int i = 0; i < count; i++)
         if (moves[i].wanted)
             handle_wanted(pager, moves[i].page);
 }
 
-/* Unmaps what shall cool; returns how many, or -1. */
+/* Unmaps pages that shall cool; returns how many, or -1. */
 static int cool_down(struct vpm_pager *pager)
 {
     struct vpm_move *moves = pager->moves;
-    int most, done = 0, run = 0;
+    int count, done = 0, run = 0;
 
     lock(pager);
-    most = take_victims(pager, moves);
+    count = take_victims(pager, moves);
     unlock(pager);
-    qsort(moves, (size_t)most, sizeof(*moves), by_page);
-    for (; done < most; done += run) {
-        run = hide_run(pager, moves + done, most - done);
+    qsort(moves, (size_t)count, sizeof(*moves), by_page);
+    for (; done < count; done += run) {
+        run = hide_run(pager, moves + done, count - done);
         if (run < 0)
             break;
         hidden(pager, moves + done, run, true);
     }
-    if (done == most && most > 0)
+    if (done == count && count > 0)
         vpm_pager_recovered(pager, VPM_REGION_UNMAPPING);
-    if (done == most)
-        return most;
+    if (done == count)
+        return count;
     vpm_pager_report(pager, VPM_REGION_UNMAPPING, errno, moves[done].page,
                      VPM_NONE);
-    hidden(pager, moves + done, most - done, false);
+    hidden(pager, moves + done, count - done, false);
     return -1;
 }
 
-/* Locked.  What is left of a cluster in memory stays for the time being. */
+/* Puts a cluster back into a queue if a page of it is still in memory.  The
+ * lock must be held. */
 static void settle(struct vpm_pager *pager, uint32_t cluster)
 {
     uint32_t end = cluster_end(pager, cluster);
@@ -162,20 +166,21 @@ static void settle(struct vpm_pager *pager, uint32_t cluster)
         }
 }
 
-/* Locked. */
+/* The lock must be held. */
 static void settle_all(struct vpm_pager *pager, const struct vpm_move *moves,
-                       int most)
+                       int count)
 {
-    for (int i = 0; i < most; i++)
+    for (int i = 0; i < count; i++)
         settle(pager, moves[i].page / pager->policy.span);
 }
 
-/* Locked.  Takes the pages of a cluster that were not used again. */
+/* Takes the pages of a cluster that were not used again.  The lock must be
+ * held. */
 static int take_cool_pages(struct vpm_pager *pager, uint32_t cluster,
                            struct vpm_move *moves)
 {
     uint32_t end = cluster_end(pager, cluster);
-    int most = 0;
+    int count = 0;
 
     for (uint32_t page = cluster * pager->policy.span; page < end; page++) {
         struct vpm_ppt_entry entry;
@@ -184,78 +189,80 @@ static int take_cool_pages(struct vpm_pager *pager, uint32_t cluster,
             vpm_ppt_get(&pager->backing.ppt, page, &entry))
             continue;
         pager->states[page] = WRITING;
-        moves[most++] = (struct vpm_move){
+        moves[count++] = (struct vpm_move){
             .page = page, .frame = entry.frame, .old_slot = entry.slot,
         };
     }
-    if (most == 0)
+    if (count == 0)
         settle(pager, cluster);
-    return most;
+    return count;
 }
 
-/* Locked.  Takes what cooled long enough and was not used again. */
+/* Takes pages that cooled long enough and were not used again.  The lock must
+ * be held. */
 static int take_cooled(struct vpm_pager *pager, struct vpm_move *moves)
 {
     uint32_t looked = pager->policy.cooling.count;
-    int most = 0;
+    int count = 0;
 
-    while (most < (int)pager->batch && looked-- > 0 &&
+    while (count < (int)pager->batch && looked-- > 0 &&
            (pager->backing.free_frames == 0 || pager->policy.cooling.count >
             vpm_policy_cooling_target(&pager->policy)))
-        most += take_cool_pages(pager, vpm_policy_cooled(&pager->policy),
-                                moves + most);
-    return most;
+        count += take_cool_pages(pager, vpm_policy_cooled(&pager->policy),
+                                moves + count);
+    return count;
 }
 
-/* Locked.  Takes pages in memory, from *page* on, that have a slot in the
- * zone beside their frame; moves *page* to where it stopped. */
+/* Takes pages in memory, from *page* on, that have a slot in the zone beside
+ * their frame; sets *page* to where it stopped.  The lock must be held. */
 static int take_spare(struct vpm_pager *pager, uint32_t zone, uint32_t *page,
                       struct vpm_move *moves)
 {
     const struct vpm_ppt *ppt = &pager->backing.ppt;
     uint32_t end = *page + SWEPT_AT_ONCE;
-    int most = 0;
+    int count = 0;
 
     if (end > ppt->shape.pages)
         end = (uint32_t)ppt->shape.pages;
-    for (; *page < end && most < SPARE_AT_ONCE; ++*page) {
+    for (; *page < end && count < SPARE_AT_ONCE; ++*page) {
         struct vpm_ppt_entry entry;
 
         if ((pager->states[*page] == MAPPED ||
              pager->states[*page] == COOL) &&
             !vpm_ppt_get(ppt, *page, &entry) && entry.slot != VPM_NONE &&
             vpm_slot_zone(&pager->backing, entry.slot) == zone)
-            moves[most++] = (struct vpm_move){
+            moves[count++] = (struct vpm_move){
                 .page = *page, .frame = entry.frame, .slot = entry.slot,
             };
     }
-    return most;
+    return count;
 }
 
-/* Frees slots of pages that are in memory, too: what is written next shall
- * find slots in a row.  The entry of such a page is the evictor's alone. */
+/* Frees slots of pages that are in memory, too, so that the pages that are
+ * written next find slots in a row.  Only the evictor changes the entry of
+ * such a page. */
 static int sweep(struct vpm_pager *pager, uint32_t zone)
 {
     struct vpm_move moves[SPARE_AT_ONCE];
 
     for (uint32_t page = 0; page < pager->backing.ppt.shape.pages;) {
-        int most;
+        int count;
 
         lock(pager);
-        most = take_spare(pager, zone, &page, moves);
+        count = take_spare(pager, zone, &page, moves);
         unlock(pager);
-        if (most > 0 && vpm_move_drop(&pager->backing, moves, most) < 0)
+        if (count > 0 && vpm_move_drop(&pager->backing, moves, count) < 0)
             return -1;
         lock(pager);
-        for (int i = 0; i < most; i++)
+        for (int i = 0; i < count; i++)
             vpm_slot_give(&pager->backing, moves[i].slot);
         unlock(pager);
     }
     return 0;
 }
 
-/* Before slots are taken from a zone, it is swept.  Slots of one that cannot
- * be are taken as they are. */
+/* Sweeps a zone before slots are taken from it.  If that fails, the slots that
+ * are free are taken all the same. */
 static void sweep_next(struct vpm_pager *pager)
 {
     uint32_t zone = vpm_slot_zone(&pager->backing,
@@ -265,32 +272,33 @@ static void sweep_next(struct vpm_pager *pager)
         pager->zone = zone;
 }
 
-/* A row of slots for a row of pages, so that they can be read ahead. */
+/* Takes a row of slots for a row of pages, so that they can be read ahead. */
 static void take_slots(struct vpm_pager *pager, struct vpm_move *moves,
-                       int most)
+                       int count)
 {
     lock(pager);
-    for (int i = 0; i < most; i++)
+    for (int i = 0; i < count; i++)
         if (!moves[i].clean)
             moves[i].slot = vpm_slot_take(&pager->backing);
     unlock(pager);
 }
 
-/* Locked. */
+/* The lock must be held. */
 static void give_slot(struct vpm_pager *pager, const struct vpm_move *move)
 {
     if (!move->clean)
         vpm_slot_give(&pager->backing, move->slot);
 }
 
-/* Those that were written and not used again leave, and come first. */
+/* Moves those pages to the front that were written and not used again: they
+ * leave.  Returns how many. */
 static int take_leaving(struct vpm_pager *pager, struct vpm_move *moves,
-                        int most)
+                        int count)
 {
     int leaving = 0;
 
     lock(pager);
-    for (int i = 0; i < most; i++) {
+    for (int i = 0; i < count; i++) {
         if (pager->states[moves[i].page] == WRITING) {
             pager->states[moves[i].page] = LEAVING;
             moves[leaving++] = moves[i];
@@ -303,31 +311,31 @@ static int take_leaving(struct vpm_pager *pager, struct vpm_move *moves,
     return leaving;
 }
 
-/* Locked. */
+/* Accounts for a page that left.  The lock must be held. */
 static void left(struct vpm_pager *pager, const struct vpm_move *move)
 {
     vpm_frame_give(&pager->backing, move->frame);
     if (!move->clean && move->old_slot != VPM_NONE)
         vpm_slot_give(&pager->backing, move->old_slot);
     vpm_policy_leave(&pager->policy, move->page);
-    count(move->clean ? &status(pager)->clean_outs :
+    add(move->clean ? &status(pager)->clean_outs :
           &status(pager)->swap_outs, 1);
-    count(&status(pager)->in_memory, -1);
-    count(&status(pager)->in_swap, 1);
+    add(&status(pager)->in_memory, -1);
+    add(&status(pager)->in_swap, 1);
 }
 
-static void leave(struct vpm_pager *pager, struct vpm_move *moves, int most)
+static void leave(struct vpm_pager *pager, struct vpm_move *moves, int count)
 {
-    bool committed = vpm_move_out(&pager->backing, moves, most) == 0;
+    bool committed = vpm_move_out(&pager->backing, moves, count) == 0;
     bool awaited;
 
     if (!committed)
         vpm_pager_report(pager, VPM_REGION_SWAP_OUT, errno, moves[0].page,
                          moves[0].slot);
-    else if (most > 0 && !moves[most - 1].clean)
+    else if (count > 0 && !moves[count - 1].clean)
         vpm_pager_recovered(pager, VPM_REGION_SWAP_OUT);
     lock(pager);
-    for (int i = 0; i < most; i++) {
+    for (int i = 0; i < count; i++) {
         uint8_t *state = &pager->states[moves[i].page];
 
         moves[i].wanted = *state & WANTED;
@@ -335,64 +343,64 @@ static void leave(struct vpm_pager *pager, struct vpm_move *moves, int most)
         if (committed)
             left(pager, &moves[i]);
     }
-    settle_all(pager, moves, most);
+    settle_all(pager, moves, count);
     awaited = pager->queue_count > 0;
     unlock(pager);
     if (awaited)
         eventfd_write(pager->aio.bell, 1);
-    for (int i = 0; i < most; i++)
+    for (int i = 0; i < count; i++)
         if (moves[i].wanted)
             handle_wanted(pager, moves[i].page);
 }
 
-/* The disk refused: all frames are as they were, and are written anew, for
- * nobody knows what became of the rest. */
+/* All frames are intact and are written again later, to other slots: nobody
+ * knows which of them were written. */
 static void write_failed(struct vpm_pager *pager, struct vpm_move *moves,
-                         int most)
+                         int count)
 {
     vpm_pager_report(pager, VPM_REGION_SWAP_OUT, errno, moves[0].page,
                      moves[0].slot);
     lock(pager);
-    for (int i = 0; i < most; i++) {
+    for (int i = 0; i < count; i++) {
         uint8_t *state = &pager->states[moves[i].page];
 
         give_slot(pager, &moves[i]);
         if (*state == WRITING)
             *state = COOL;
     }
-    settle_all(pager, moves, most);
+    settle_all(pager, moves, count);
     unlock(pager);
 }
 
-/* Moves a batch out; returns how many pages were looked at, or -1 when
+/* Moves a batch out; returns how many pages were worked on, or -1 when
  * something failed. */
 static int evict(struct vpm_pager *pager)
 {
     struct vpm_move *moves = pager->moves;
     int cooling = cool_down(pager);
-    int most;
+    int count;
 
     if (cooling < 0)
         return -1;
     lock(pager);
-    most = take_cooled(pager, moves);
+    count = take_cooled(pager, moves);
     unlock(pager);
-    vpm_move_digest(&pager->backing, moves, most);
-    qsort(moves, (size_t)most, sizeof(*moves), by_page);
+    vpm_move_digest(&pager->backing, moves, count);
+    qsort(moves, (size_t)count, sizeof(*moves), by_page);
     /* Clean ones come first. */
-    if (most > 0 && !moves[most - 1].clean)
+    if (count > 0 && !moves[count - 1].clean)
         sweep_next(pager);
-    take_slots(pager, moves, most);
-    if (vpm_move_write(&pager->backing, moves, most) < 0) {
-        write_failed(pager, moves, most);
+    take_slots(pager, moves, count);
+    if (vpm_move_write(&pager->backing, moves, count) < 0) {
+        write_failed(pager, moves, count);
         return -1;
     }
-    leave(pager, moves, take_leaving(pager, moves, most));
-    return cooling + most;
+    leave(pager, moves, take_leaving(pager, moves, count));
+    return cooling + count;
 }
 
-/* Locked.  Whether *wanted* frames are free; while background work is paused,
- * whether faults need no more than are. */
+/* Whether *wanted* frames are free; while background work is paused, whether
+ * faults need no more frames than are free.  The lock must be held. */
 static bool has_room(const struct vpm_pager *pager, uint32_t wanted)
 {
     if (pager->pause && vpm_pause_holds(__atomic_load_n(pager->pause,
@@ -401,7 +409,7 @@ static bool has_room(const struct vpm_pager *pager, uint32_t wanted)
     return pager->backing.free_frames >= wanted;
 }
 
-void *vpm_pager_evictor(void *opaque)
+void *vpm_evictor_run(void *opaque)
 {
     struct vpm_pager *pager = opaque;
 

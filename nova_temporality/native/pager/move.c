@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* move.c -- pages on their way between frames and slots (see ppt.h) */
-#include <string.h>
+/* move.c -- moving pages between frames and slots, in the order of ppt.h */
+#include "move.h"
 
-#include "backing.h"
+#include <string.h>
 
 #define IOV_MOST 64
 

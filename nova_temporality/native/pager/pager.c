@@ -10,7 +10,10 @@
 
 #include "core.h"
 #include "error.h"
+#include "evictor.h"
 #include "pause.h"
+#include "reader.h"
+#include "watchdog.h"
 
 #define STACK_SIZE ((size_t)256 << 10)
 #define BATCH_BYTES (1u << 20)
@@ -47,7 +50,7 @@ static int make_tables(struct vpm_pager *pager, struct vpm_error *err)
     if (vpm_policy_init(&pager->policy, shape) < 0)
         return vpm_fail_errno(err, "cannot start a pager for %s",
                               pager->backing.path);
-    /* The last cluster of a batch may be one too many. */
+    /* A batch may end with a whole cluster. */
     pager->moves = calloc(batch + pager->policy.span,
                           sizeof(*pager->moves));
     pager->states = calloc(shape->pages, sizeof(*pager->states));
@@ -74,7 +77,7 @@ static int start_thread(struct vpm_pager *pager, void *(*run)(void *),
     return rc;
 }
 
-/* Signals are for the process's own threads. */
+/* Signals are left to the process's other threads. */
 static int start_threads(struct vpm_pager *pager, struct vpm_error *err)
 {
     sigset_t all, before;
@@ -82,11 +85,11 @@ static int start_threads(struct vpm_pager *pager, struct vpm_error *err)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = start_thread(pager, vpm_pager_reader, "vpm-reader");
+    rc = start_thread(pager, vpm_reader_run, "vpm-reader");
     if (rc == 0)
-        rc = start_thread(pager, vpm_pager_evictor, "vpm-evictor");
+        rc = start_thread(pager, vpm_evictor_run, "vpm-evictor");
     if (rc == 0)
-        rc = start_thread(pager, vpm_pager_watchdog, "vpm-watchdog");
+        rc = start_thread(pager, vpm_watchdog_run, "vpm-watchdog");
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = rc;
     return rc ? vpm_fail_errno(err, "cannot start the pager's threads") :
@@ -146,7 +149,7 @@ struct vpm_pager *vpm_pager_start(const char *dir, void *base,
         return NULL;
     }
     pager->pause = vpm_pause_map(dir);
-    /* Threads that did start keep what they use. */
+    /* On failure nothing is freed: threads that did start use it. */
     return start_threads(pager, err) < 0 ? NULL : pager;
 }
 

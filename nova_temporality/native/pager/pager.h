@@ -6,11 +6,11 @@
  * keeps frames free; the *watchdog* reports faults that wait too long.
  *
  * The reader never waits for the others: it takes one lock, which nobody
- * holds while moving mappings, doing I/O or making anything durable.
+ * holds while changing mappings, doing I/O or making anything durable.
  *
  * When a page that somebody needs cannot be had, the error is recorded durably
- * in the region's status (vpm_region_stats) and told on stderr, and nobody
- * gets to see wrong memory: the process is ended, if vpm_pager_on_fatal says
+ * in the region's status (vpm_region_stats) and printed on stderr.  Nobody
+ * ever sees wrong memory: the process is ended, if vpm_pager_on_fatal says
  * how, else whoever touched the page waits for ever. */
 #ifndef VPM_PAGER_H
 #define VPM_PAGER_H

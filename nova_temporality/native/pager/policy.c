@@ -10,7 +10,7 @@
 #define SMALL_PART 10
 #define COOLING_PART 10
 
-/* There are not too few of them. */
+/* A cluster is so small that at least this many fit into the frames. */
 #define CLUSTERS_MIN 64
 
 /* A ghost is remembered for as many departures as there are frames, in this

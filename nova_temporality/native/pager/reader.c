@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reader.c -- the thread that waits for faults and for the disk */
-#include "core.h"
+#include "reader.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "enter.h"
+#include "faults.h"
+#include "touch.h"
+
 #define MESSAGES 16
 #define READ_AHEAD_BYTES (1u << 20)
 
 /* -- reading ------------------------------------------------------------- */
 
-/* Locked.  How many pages to bring in for a fault on *page*: more when faults
- * come one after the other, in the window of a stream or right after it. */
+/* How many pages to bring in for a fault on *page*: more when faults come one
+ * after the other, in the window of a stream or right after it.  The lock must
+ * be held. */
 static uint32_t read_ahead(struct vpm_pager *pager, uint32_t page)
 {
     uint32_t most = READ_AHEAD_BYTES / (uint32_t)pager->page_size;
@@ -34,7 +39,8 @@ static uint32_t read_ahead(struct vpm_pager *pager, uint32_t page)
     return stream->window;
 }
 
-/* Locked.  Whether a page can be read ahead, and from which slot. */
+/* Whether a page can be read ahead, and from which slot.  The lock must be
+ * held. */
 static bool can_read_ahead(struct vpm_pager *pager, uint32_t page,
                            uint32_t *slot)
 {
@@ -49,24 +55,25 @@ static bool can_read_ahead(struct vpm_pager *pager, uint32_t page,
     return entry.slot != VPM_NONE;
 }
 
-/* Locked. */
+/* The lock must be held. */
 static void take_move(struct vpm_pager *pager, struct vpm_move *move,
-                      uint32_t wish)
+                      uint32_t preferred)
 {
-    move->frame = vpm_pager_take_frame(pager, wish, NULL);
+    move->frame = vpm_enter_take_frame(pager, preferred, NULL);
     pager->states[move->page] = ENTERING;
 }
 
-/* Locked.  Takes frames for a fault, and for the pages after it as long as
- * they lie in the slots after it.  What of the window lies elsewhere is for
- * another reading.  Returns how many, 0 when the fault's entry is damaged. */
+/* Takes frames for a fault, and for the pages after it as long as they lie in
+ * the slots after it.  Pages of the window that lie elsewhere are left to
+ * another reading.  Returns how many frames, 0 when the fault's entry is
+ * damaged.  The lock must be held. */
 static int take_run(struct vpm_pager *pager, const struct fault *fault,
                     struct vpm_move *moves)
 {
     uint32_t window = fault->ahead;
     uint32_t page = fault->page;
     struct vpm_ppt_entry entry;
-    uint32_t most = 1, slot;
+    uint32_t count = 1, slot;
 
     if (window == 0)
         window = read_ahead(pager, page);
@@ -74,33 +81,33 @@ static int take_run(struct vpm_pager *pager, const struct fault *fault,
     if (vpm_ppt_get(&pager->backing.ppt, page, &entry))
         return 0;
     if (entry.slot == VPM_NONE)
-        return vpm_pager_take_untouched(pager, page, moves);
+        return vpm_touch_take(pager, page, moves);
     moves[0].slot = entry.slot;
-    take_move(pager, &moves[0], vpm_pager_wished_frame(pager, page));
-    while (most < window && can_read_ahead(pager, page + most, &slot) &&
-           slot == entry.slot + most) {
-        moves[most].page = page + most;
-        moves[most].slot = slot;
-        take_move(pager, &moves[most], moves[most - 1].frame + 1);
-        most++;
+    take_move(pager, &moves[0], vpm_enter_preferred_frame(pager, page));
+    while (count < window && can_read_ahead(pager, page + count, &slot) &&
+           slot == entry.slot + count) {
+        moves[count].page = page + count;
+        moves[count].slot = slot;
+        take_move(pager, &moves[count], moves[count - 1].frame + 1);
+        count++;
     }
-    if (most < window && can_read_ahead(pager, page + most, &slot))
-        vpm_pager_enqueue(pager, page + most, window - most);
-    return (int)most;
+    if (count < window && can_read_ahead(pager, page + count, &slot))
+        vpm_faults_enqueue(pager, page + count, window - count);
+    return (int)count;
 }
 
-/* Pages that were only to be read ahead. */
+/* Gives the frames of pages back that were only to be read ahead. */
 static void put_back(struct vpm_pager *pager, const struct vpm_move *moves,
-                     int most)
+                     int count)
 {
     lock(pager);
-    for (int i = 0; i < most; i++) {
+    for (int i = 0; i < count; i++) {
         vpm_frame_give(&pager->backing, moves[i].frame);
         pager->states[moves[i].page] = ABSENT;
     }
     unlock(pager);
-    if (most > 0)
-        vpm_pager_wake(pager, moves[0].page, (uint32_t)most);
+    if (count > 0)
+        vpm_pager_wake(pager, moves[0].page, (uint32_t)count);
 }
 
 static void read_ended(struct vpm_pager *pager, struct reading *reading,
@@ -124,8 +131,8 @@ static void end_reading(struct vpm_pager *pager, struct reading *reading)
     unlock(pager);
 }
 
-/* What was read ahead is forgotten, and who needs it meanwhile tries again;
- * the fault itself is tried again at once. */
+/* Pages that were read ahead become absent; who waits for one of them tries
+ * again.  The fault itself is read once more, alone, at once. */
 static void read_failed(struct vpm_pager *pager, struct reading *reading,
                         enum vpm_region_error reason, int error)
 {
@@ -145,7 +152,7 @@ static void read_failed(struct vpm_pager *pager, struct reading *reading,
     lock(pager);
     vpm_frame_give(&pager->backing, moves[0].frame);
     unlock(pager);
-    vpm_pager_give_up(pager, moves, reason, error);
+    vpm_enter_fail(pager, moves, reason, error);
     end_reading(pager, reading);
 }
 
@@ -166,12 +173,12 @@ static void read_ended(struct vpm_pager *pager, struct reading *reading,
                     reason == VPM_REGION_SWAP_IN ? errno : 0);
         return;
     }
-    vpm_pager_enter(pager, reading->moves, reading->count);
-    count(&status(pager)->swap_ins, reading->count);
+    vpm_enter_map(pager, reading->moves, reading->count);
+    add(&status(pager)->swap_ins, reading->count);
     end_reading(pager, reading);
 }
 
-/* Locked. */
+/* The lock must be held. */
 static struct reading *free_reading(struct vpm_pager *pager)
 {
     for (int i = 0; i < READINGS; i++)
@@ -180,8 +187,8 @@ static struct reading *free_reading(struct vpm_pager *pager)
     return NULL;
 }
 
-/* Begins with the fault that waits longest; false if there is none, or
- * something that it needs is missing. */
+/* Starts to serve the fault that waits longest.  False if there is none, or no
+ * frame, or no reading. */
 static bool serve_fault(struct vpm_pager *pager)
 {
     struct reading *reading;
@@ -202,9 +209,9 @@ static bool serve_fault(struct vpm_pager *pager)
     reading->ahead = fault.ahead > 0;
     unlock(pager);
     if (reading->count == 0) {
-        vpm_pager_give_up(pager, reading->moves, VPM_REGION_BAD_ENTRY, 0);
+        vpm_enter_fail(pager, reading->moves, VPM_REGION_BAD_ENTRY, 0);
     } else if (reading->moves[0].slot == VPM_NONE) {
-        vpm_pager_enter_untouched(pager, reading->moves, reading->count);
+        vpm_touch_enter(pager, reading->moves, reading->count);
         end_reading(pager, reading);
     } else {
         start_read(pager, reading);
@@ -226,9 +233,9 @@ static int read_faults(struct vpm_pager *pager)
     int got = vpm_uffd_read(&pager->uffd, offsets, MESSAGES);
 
     if (got > 0)
-        count(&status(pager)->faults, got);
+        add(&status(pager)->faults, got);
     for (int i = 0; i < got; i++)
-        vpm_pager_fault(pager, (uint32_t)(offsets[i] / pager->page_size));
+        vpm_faults_answer(pager, (uint32_t)(offsets[i] / pager->page_size));
     return got;
 }
 
@@ -246,7 +253,7 @@ static void read_ends(struct vpm_pager *pager)
     } while (got == MESSAGES);
 }
 
-void *vpm_pager_reader(void *opaque)
+void *vpm_reader_run(void *opaque)
 {
     struct vpm_pager *pager = opaque;
     struct pollfd ready[] = {
@@ -261,7 +268,7 @@ void *vpm_pager_reader(void *opaque)
             continue;
         if (ready[0].revents)
             got = read_faults(pager);
-        /* The disk shall have something to do meanwhile. */
+        /* Keep the disk busy while the reads that ended are handled. */
         serve_queue(pager);
         if (ready[1].revents)
             read_ends(pager);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* touch.c -- brings in pages that were never touched */
-#include "core.h"
+#include "touch.h"
 
 #include <errno.h>
 
-/* Locked.  Whether a page has neither frame nor slot, and nobody wants it. */
+#include "enter.h"
+
+/* Whether a page has neither frame nor slot, and nobody wants it.  The lock
+ * must be held. */
 static bool is_untouched(const struct vpm_pager *pager, uint32_t page)
 {
     struct vpm_ppt_entry entry;
@@ -15,16 +18,16 @@ static bool is_untouched(const struct vpm_pager *pager, uint32_t page)
         entry.frame == VPM_NONE && entry.slot == VPM_NONE;
 }
 
-/* A cluster leaves memory as a whole, so it may as well come as one: who
- * touches a page for the first time mostly goes on to its neighbours, and a
- * fault costs more than a few pages of zeros. */
-int vpm_pager_take_untouched(struct vpm_pager *pager, uint32_t page,
-                             struct vpm_move *moves)
+/* Who touches a page for the first time mostly goes on to its neighbours, and
+ * a fault costs more than a few pages of zeros.  So the neighbours come with
+ * it, as far as the cluster that leaves memory as a whole, too. */
+int vpm_touch_take(struct vpm_pager *pager, uint32_t page,
+                   struct vpm_move *moves)
 {
     uint32_t span = pager->policy.span;
     uint32_t first = page, end = page + 1;
-    uint32_t wish;
-    int most = 0;
+    uint32_t preferred;
+    int count = 0;
 
     if (pager->backing.free_frames == 0)
         return 0;
@@ -34,30 +37,30 @@ int vpm_pager_take_untouched(struct vpm_pager *pager, uint32_t page,
         while (end % span && is_untouched(pager, end))
             end++;
     }
-    wish = vpm_pager_wished_frame(pager, first);
+    preferred = vpm_enter_preferred_frame(pager, first);
     for (page = first; page < end; page++) {
-        struct vpm_move *move = &moves[most++];
+        struct vpm_move *move = &moves[count++];
 
         *move = (struct vpm_move){.page = page, .slot = VPM_NONE};
-        move->frame = vpm_pager_take_frame(pager, wish, &move->zero);
-        wish = move->frame + 1;
+        move->frame = vpm_enter_take_frame(pager, preferred, &move->zero);
+        preferred = move->frame + 1;
         pager->states[page] = ENTERING;
     }
-    return most;
+    return count;
 }
 
-void vpm_pager_enter_untouched(struct vpm_pager *pager,
-                               struct vpm_move *moves, int most)
+void vpm_touch_enter(struct vpm_pager *pager,
+                     struct vpm_move *moves, int count)
 {
     int zero = 0;
 
-    while (zero < most && (moves[zero].zero || vpm_move_zero(
+    while (zero < count && (moves[zero].zero || vpm_move_zero(
            &pager->backing, moves[zero].frame) == 0))
         zero++;
-    if (zero == most) {
-        vpm_pager_enter(pager, moves, most);
+    if (zero == count) {
+        vpm_enter_map(pager, moves, count);
         return;
     }
-    for (int i = 0, error = errno; i < most; i++)
-        vpm_pager_give_up(pager, &moves[i], VPM_REGION_MAPPING, error);
+    for (int i = 0, error = errno; i < count; i++)
+        vpm_enter_fail(pager, &moves[i], VPM_REGION_MAPPING, error);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watchdog.c -- the thread that reports faults that wait too long */
-#include "core.h"
+#include "watchdog.h"
 
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "core.h"
+
 #define STUCK_NS ((uint64_t)5 * 1000000000)
 
-/* Locked. */
+/* The lock must be held. */
 static struct fault oldest_fault(const struct vpm_pager *pager)
 {
     struct fault oldest = {VPM_NONE, 0, UINT64_MAX};
@@ -24,7 +27,7 @@ static struct fault oldest_fault(const struct vpm_pager *pager)
     return oldest;
 }
 
-void *vpm_pager_watchdog(void *opaque)
+void *vpm_watchdog_run(void *opaque)
 {
     struct vpm_pager *pager = opaque;
 
@@ -39,7 +42,7 @@ void *vpm_pager_watchdog(void *opaque)
         queued = pager->queue_count;
         room = pager->backing.free_frames;
         unlock(pager);
-        now = now_ns();
+        now = vpm_now_ns(CLOCK_MONOTONIC);
         if (oldest.page != VPM_NONE && now > oldest.since_ns + STUCK_NS)
             vpm_pager_say(pager, "a fault on page %" PRIu32 " at address %p "
                           "waits for %" PRIu64 " s; %" PRIu32 " faults are "

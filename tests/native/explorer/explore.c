@@ -92,7 +92,7 @@ static bool is_new(struct walk *walk, const struct media *image, int done)
     return true;
 }
 
-/* -- judging ------------------------------------------------------------- */
+/* -- checking ------------------------------------------------------------ */
 
 static const char *first_finding;
 
@@ -155,7 +155,7 @@ static const char *examine(struct walk *walk, const struct media *image,
     stage_put(image);
     pool = recover(walk);
     if (!wrong)
-        wrong = pool ? walk->scenario->judge(walk->scenario, pool, done) :
+        wrong = pool ? walk->scenario->check(walk->scenario, pool, done) :
             err.message;
     vpm_pool_close(pool);
     return wrong;

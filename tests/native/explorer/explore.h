@@ -10,9 +10,9 @@
  * alone missing, and *samples* random ones (seeded, so the same every time).
  *
  * A state is an image of the media, distinct within its scenario.  It is
- * recovered by the scenario's code and judged.  If recovery changed something,
- * it is recorded, and cut as well: at all its crash points for the first state
- * of each crash point, at one that is drawn for the others. */
+ * recovered by the scenario's code and checked.  If recovery changed
+ * something, it is recorded, and cut as well: at all its crash points for the
+ * first state of each crash point, at one that is drawn for the others. */
 #ifndef EXPLORE_H
 #define EXPLORE_H
 
@@ -29,7 +29,7 @@ struct limits {
 };
 
 struct tally {
-    uint64_t states;      /* judged; of them */
+    uint64_t states;      /* that were checked; of them */
     uint64_t recoveries;  /* after a crash during recovery */
     uint64_t points;      /* of the recorded sequence */
     uint64_t violations;

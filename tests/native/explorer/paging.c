@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backing.h"
 #include "explore.h"
 #include "harness.h"
+#include "move.h"
 #include "reading.h"
 #include "record.h"
 #include "say.h"
@@ -301,7 +301,7 @@ static const char *read_page(const struct vpm_backing *from, uint32_t page,
     return NULL;
 }
 
-static const char *judge_page(const struct vpm_backing *from, uint32_t page,
+static const char *check_page(const struct vpm_backing *from, uint32_t page,
                               struct vpm_ppt_entry entry, int before,
                               int after)
 {
@@ -315,7 +315,7 @@ static const char *judge_page(const struct vpm_backing *from, uint32_t page,
     return wrong;
 }
 
-static const char *judge_memory(const struct memory *before,
+static const char *check_memory(const struct memory *before,
                                 const struct memory *after)
 {
     struct vpm_ppt_entry entries[PAGING_PAGES_MOST];
@@ -328,13 +328,13 @@ static const char *judge_memory(const struct memory *before,
     if (vpm_backing_scan(&from, learn, entries, &err) < 0)
         wrong = err.message;
     for (uint32_t i = 0; !wrong && i < page_count; i++)
-        wrong = judge_page(&from, i, entries[i], before->bytes[i],
+        wrong = check_page(&from, i, entries[i], before->bytes[i],
                            after->bytes[i]);
     vpm_backing_close(&from);
     return wrong;
 }
 
-static const char *judge_empty(void)
+static const char *check_empty(void)
 {
     static const char *const names[] = {"ram", "swap", "state"};
 
@@ -356,11 +356,11 @@ static bool swap_is_empty(void)
     return count == 2;
 }
 
-/* -- judging ------------------------------------------------------------- */
+/* -- checking ------------------------------------------------------------ */
 
 static const struct memory fresh = {.live = true};
 
-static const char *judge_gone(struct vpm_pool *of)
+static const char *check_gone(struct vpm_pool *of)
 {
     struct vpm_region_info info;
     const char *wrong;
@@ -369,12 +369,12 @@ static const char *judge_gone(struct vpm_pool *of)
         return "a swap file is left";
     if (nvalloc_vpm(of, NAME, 0, &region_params, &info, &err) < 0)
         return say("the space is lost: %s", err.message);
-    wrong = judge_memory(&fresh, &fresh);
+    wrong = check_memory(&fresh, &fresh);
     return wrong ? wrong : explore_unsound();
 }
 
 /* Once its epoch is over, a scrub may have removed what it likes. */
-static const char *judge_live(struct vpm_pool *of,
+static const char *check_live(struct vpm_pool *of,
                               const struct paging_step *next,
                               const struct memory *before,
                               const struct memory *after,
@@ -386,19 +386,19 @@ static const char *judge_live(struct vpm_pool *of,
         return say("it is in epoch %" PRIu64, info->epoch);
     if (!before->ruined && (next->kind != PAGING_SCRUB ||
                             info->epoch == before->epoch))
-        wrong = judge_memory(before, after);
+        wrong = check_memory(before, after);
     if (!wrong && before->empty && after->empty)
-        wrong = judge_empty();
+        wrong = check_empty();
     if (!wrong && vpm_region_scrub(of, info->id, &err) < 0)
         wrong = say("it cannot be scrubbed: %s", err.message);
     if (!wrong)
-        wrong = judge_memory(&fresh, &fresh);
+        wrong = check_memory(&fresh, &fresh);
     if (!wrong && nvfree(of, NAME, 0, &err) < 0)
         wrong = say("it cannot be freed: %s", err.message);
     return wrong;
 }
 
-const char *paging_judge(const struct scenario *self, struct vpm_pool *of,
+const char *paging_check(const struct scenario *self, struct vpm_pool *of,
                          int done)
 {
     const struct paging_plan *plan = self->plan;
@@ -424,6 +424,6 @@ const char *paging_judge(const struct scenario *self, struct vpm_pool *of,
     if ((rc == VPM_OK) != before.live && (rc == VPM_OK) != after.live)
         return say("that the region is live is %d", rc == VPM_OK);
     if (rc == VPM_OK)
-        wrong = judge_live(of, next, &before, &after, &info);
-    return wrong ? wrong : judge_gone(of);
+        wrong = check_live(of, next, &before, &after, &info);
+    return wrong ? wrong : check_gone(of);
 }

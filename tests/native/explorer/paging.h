@@ -42,7 +42,7 @@ struct paging_plan {
 void paging_prepare(const struct scenario *self);
 void paging_operate(const struct scenario *self);
 struct vpm_pool *paging_recover(const struct scenario *self);
-const char *paging_judge(const struct scenario *self, struct vpm_pool *pool,
+const char *paging_check(const struct scenario *self, struct vpm_pool *pool,
                          int done);
 
 #endif

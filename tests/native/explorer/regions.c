@@ -363,7 +363,7 @@ static const char *look(struct vpm_pool *of, const char *name,
     return NULL;
 }
 
-static const char *judge_bystander(struct vpm_pool *of)
+static const char *check_bystander(struct vpm_pool *of)
 {
     static const struct expect unharmed = {
         .live = true, .epoch = 1, .memory = OTHER_MEMORY, .marker = 1,
@@ -380,7 +380,7 @@ static const char *judge_bystander(struct vpm_pool *of)
 }
 
 /* It is there or not, untouched; then it goes. */
-static const char *judge_successor(struct vpm_pool *of, bool before,
+static const char *check_successor(struct vpm_pool *of, bool before,
                                    bool after)
 {
     struct expect seen;
@@ -399,7 +399,7 @@ static const char *judge_successor(struct vpm_pool *of, bool before,
     return NULL;
 }
 
-/* -- recovering and judging ---------------------------------------------- */
+/* -- recovering and checking --------------------------------------------- */
 
 static bool made_again;
 
@@ -421,7 +421,7 @@ struct vpm_pool *regions_recover(const struct scenario *self)
 }
 
 /* All that was allocated can be had again, and is empty. */
-static const char *judge_space(struct vpm_pool *of, bool bystander)
+static const char *check_space(struct vpm_pool *of, bool bystander)
 {
     uint64_t size = TOTAL - (bystander ? SIZE : 0);
     uint8_t bytes[TOTAL];
@@ -439,7 +439,7 @@ static const char *judge_space(struct vpm_pool *of, bool bystander)
 }
 
 /* The server can go on: it can be started, fixated and removed. */
-static const char *judge_use(struct vpm_pool *of, const struct expect *seen)
+static const char *check_use(struct vpm_pool *of, const struct expect *seen)
 {
     struct vpm_state_info state;
     uint64_t id = victim();
@@ -460,7 +460,7 @@ static const char *judge_use(struct vpm_pool *of, const struct expect *seen)
     return NULL;
 }
 
-const char *regions_judge(const struct scenario *self, struct vpm_pool *of,
+const char *regions_check(const struct scenario *self, struct vpm_pool *of,
                           int done)
 {
     struct expect before, after, seen;
@@ -478,14 +478,14 @@ const char *regions_judge(const struct scenario *self, struct vpm_pool *of,
                     done, seen.live, seen.epoch, seen.memory, seen.marker,
                     seen.length, seen.byte);
     if (!wrong && before.bystander)
-        wrong = judge_bystander(of);
+        wrong = check_bystander(of);
     if (!wrong)
-        wrong = judge_successor(of, before.successor, after.successor);
+        wrong = check_successor(of, before.successor, after.successor);
     if (!wrong && seen.live)
-        wrong = judge_use(of, &seen);
+        wrong = check_use(of, &seen);
     if (!wrong)
-        wrong = judge_space(of, before.bystander);
+        wrong = check_space(of, before.bystander);
     if (!wrong && before.bystander)
-        wrong = judge_bystander(of);
+        wrong = check_bystander(of);
     return wrong ? wrong : explore_unsound();
 }

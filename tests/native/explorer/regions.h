@@ -49,7 +49,7 @@ struct plan {
 void regions_prepare(const struct scenario *self);
 void regions_operate(const struct scenario *self);
 struct vpm_pool *regions_recover(const struct scenario *self);
-const char *regions_judge(const struct scenario *self, struct vpm_pool *pool,
+const char *regions_check(const struct scenario *self, struct vpm_pool *pool,
                           int done);
 
 #endif

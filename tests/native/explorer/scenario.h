@@ -25,7 +25,7 @@ struct scenario {
 
     /* What is wrong with what was recovered from a crash after *done*
      * operations had returned, or NULL.  May do what it likes to it. */
-    const char *(*judge)(const struct scenario *self, struct vpm_pool *pool,
+    const char *(*check)(const struct scenario *self, struct vpm_pool *pool,
                          int done);
 };
 

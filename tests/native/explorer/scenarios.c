@@ -14,14 +14,14 @@
     {                                                                    \
         .name = (name_), .plan = &(plan_), .prepare = regions_prepare,   \
         .operate = regions_operate, .recover = regions_recover,          \
-        .judge = regions_judge,                                          \
+        .check = regions_check,                                          \
     }
 
 #define PAGING(name_, plan_)                                             \
     {                                                                    \
         .name = (name_), .plan = &(plan_), .prepare = paging_prepare,    \
         .operate = paging_operate, .recover = paging_recover,            \
-        .judge = paging_judge,                                           \
+        .check = paging_check,                                           \
     }
 
 /* Page, and the byte that is written. */

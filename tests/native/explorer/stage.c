@@ -137,7 +137,7 @@ int stage_inode(int fd)
         return MEDIA_ROOT;
     CHECK(fstat(fd, &st) == 0);
     i = find_actor(st.st_ino);
-    /* A judge may make files that nobody follows. */
+    /* A check may make files that nobody follows. */
     return i < actor_count ? i : -1;
 }
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.h -- a thread of the engine, which serves its share of the units
+ *
+ * A worker waits, by epoll(7), for the sockets of its units and for an eventfd
+ * that says that some were fired.  Its lock inherits priority: whoever arms a
+ * unit holds it for some microseconds, and may be preempted meanwhile. */
+#ifndef VPM_WORKER_H
+#define VPM_WORKER_H
+
+#include <pthread.h>
+
+#include "unit.h"
+#include "waves.h"
+
+struct vpm_worker {
+    const int *pod_fd;          /* the engine's; -1: caches need no writing
+                                 * back; atomic */
+    struct vpm_waves *waves;    /* the engine's */
+    struct vpm_worker *all;     /* the engine's workers, this one included */
+    uint32_t count;             /* of them */
+    pthread_t thread;
+    bool started;
+    int epoll_fd;
+    int wake_fd;
+
+    pthread_mutex_t lock;
+    pthread_cond_t settled;     /* of CLOCK_MONOTONIC */
+    struct vpm_unit *units;     /* under the lock, as is the next */
+    bool ending;
+
+    struct vpm_unit *busy;      /* the thread's own */
+};
+
+/* Prepares a worker.  What others have not set must be zero. */
+void vpm_worker_init(struct vpm_worker *worker);
+
+/* Starts the thread.  The engine's members must be set before. */
+int vpm_worker_start(struct vpm_worker *worker, struct vpm_error *err);
+
+/* Ends the thread, if it was started, and frees what it used.  All its units
+ * must have been closed. */
+void vpm_worker_end(struct vpm_worker *worker);
+
+/* Has the thread look at its units. */
+void vpm_worker_wake(struct vpm_worker *worker);
+
+/* Waits for the sockets of a unit that is being armed under this serial
+ * number.  The worker's lock must be held.  0, or -1 with errno; then it
+ * waits for neither of them. */
+int vpm_worker_watch(struct vpm_worker *worker, int qmp_fd, int stream_fd,
+                     uint64_t serial);
+
+/* Closes a unit's sockets.  The worker's lock must be held. */
+void vpm_worker_drop_sockets(struct vpm_unit *unit);
+
+#endif

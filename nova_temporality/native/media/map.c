@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* map.c -- mapping a pool's files */
+#include "map.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "cpuflush.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  /* Linux 5.14 */
+#endif
+
+/* Only DAX accepts MAP_SYNC. */
+static void *map_sync(int fd, size_t length)
+{
+    return mmap(NULL, length, PROT_READ | PROT_WRITE,
+                MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+}
+
+const char *vpm_map_medium(int fd)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct statfs fs;
+    void *addr;
+
+    if (fstatfs(fd, &fs) < 0)
+        return NULL;
+    if (fs.f_type == TMPFS_MAGIC)
+        return "tmpfs";
+    addr = map_sync(fd, page);
+    if (addr == MAP_FAILED)
+        return "file";
+    munmap(addr, page);
+    return "dax";
+}
+
+int vpm_map_open(struct vpm_map *map, int fd, size_t length, bool writable)
+{
+    struct statfs fs;
+    void *addr = MAP_FAILED;
+
+    if (fstatfs(fd, &fs) < 0)
+        return -1;
+    map->length = length;
+    map->memory = fs.f_type == TMPFS_MAGIC;
+    if (writable) {
+        addr = map_sync(fd, length);
+        map->memory |= addr != MAP_FAILED;
+    }
+    if (addr == MAP_FAILED)
+        addr = mmap(NULL, length, PROT_READ | (writable ? PROT_WRITE : 0),
+                    MAP_SHARED, fd, 0);
+    if (addr == MAP_FAILED)
+        return -1;
+    map->addr = addr;
+    map->memory &= vpm_cpu_flush_name() != NULL;
+    return 0;
+}
+
+void vpm_map_close(struct vpm_map *map)
+{
+    if (map->addr)
+        munmap(map->addr, map->length);
+    memset(map, 0, sizeof(*map));
+}
+
+int vpm_map_touch(const struct vpm_map *map)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    if (madvise(map->addr, map->length, MADV_POPULATE_WRITE) == 0)
+        return 0;
+    if (errno != EINVAL)
+        return -1;
+    /* An older kernel: at least have the pages present for reading. */
+    for (size_t offset = 0; offset < map->length; offset += page)
+        *(volatile const uint8_t *)(map->addr + offset);
+    return 0;
+}

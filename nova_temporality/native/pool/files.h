@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* files.h -- the files of a region */
+#ifndef VPM_FILES_H
+#define VPM_FILES_H
+
+#include "handle.h"
+
+/* Makes directory and files; all space is reserved and zero.  *swap_dir* is
+ * that of a VPM region. */
+int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                     const char *swap_dir, struct vpm_error *err);
+
+/* Zeroes state, ram and swap durably, the state first.  Files that are missing
+ * are skipped. */
+int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                    struct vpm_error *err);
+
+/* Gives files of a live region back their size if somebody truncated them, and
+ * makes a page table anew. */
+int vpm_files_restore_size(struct vpm_pool *pool,
+                           const struct vpm_toc_body *body,
+                           struct vpm_error *err);
+
+/* Unlinks files and directory, as far as they are there, durably. */
+int vpm_files_remove(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                     struct vpm_error *err);
+
+/* VPM_ECORRUPT when the directory has files that libvpm did not make. */
+int vpm_files_known(int regions_fd, const struct vpm_toc_body *body,
+                    struct vpm_error *err);
+
+#endif

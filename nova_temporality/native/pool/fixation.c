@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fixation.c -- writing the virtual environment to NVRAM
+ *
+ * Runs on residual energy: from vpm_fixation_begin on nothing is allocated or
+ * opened, nothing but the stream is waited for, and no lock is taken.  If the
+ * region's epoch is advanced meanwhile, the state is stale, because its header
+ * names the epoch at the beginning. */
+#include "fixation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "crc32c.h"
+#include "error.h"
+#include "lookup.h"
+#include "regiondir.h"
+#include "state.h"
+
+/* Read at once: a few of these fit in the CPU caches. */
+#define CHUNK ((size_t)256 << 10)
+
+enum phase {
+    IDLE,      /* opened, committed or failed */
+    BEGUN,
+    RECEIVED,
+};
+
+struct vpm_fixation {
+    struct vpm_pool *pool;
+    struct vpm_map map;           /* the whole state file */
+    struct vpm_toc_body body;
+    uint64_t ram_inode;
+    enum phase phase;
+    uint64_t epoch;               /* when it began */
+    uint64_t length;              /* of the stream so far */
+    uint32_t stream_crc;
+};
+
+/* -- opening ------------------------------------------------------------- */
+
+static int map_state(struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    const struct vpm_conf *conf = &fixation->pool->file.conf;
+    int fd = vpm_dir_open_file(fixation->pool->regions_fd, fixation->body.id,
+                               VPM_STATE_FILE, O_RDWR);
+    struct stat st;
+    int rc = fd < 0 ? -1 : fstat(fd, &st);
+
+    if (rc == 0 && (uint64_t)st.st_size != conf->state_size)
+        rc = vpm_fail(err, VPM_ECORRUPT, "the state file of region %016"
+                      PRIx64 " of '%s' has %lld bytes instead of %" PRIu64
+                      ": scrub the region", fixation->body.id,
+                      fixation->body.name, (long long)st.st_size,
+                      conf->state_size);
+    else if (rc < 0 ||
+             vpm_map_open(&fixation->map, fd, conf->state_size, true) < 0 ||
+             vpm_map_touch(&fixation->map) < 0)
+        rc = vpm_fail_errno(err, "cannot map the state file of region %016"
+                            PRIx64 " of '%s'", fixation->body.id,
+                            fixation->body.name);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+static int open_fixation(struct vpm_fixation *fixation, uint64_t id,
+                         struct vpm_error *err)
+{
+    struct vpm_pool *pool = fixation->pool;
+    struct vpm_state_subject subject;
+    struct vpm_entry entry;
+    int rc = vpm_lookup_id(pool, id, &entry, err);
+
+    if (rc == VPM_OK)
+        rc = vpm_state_subject(pool->regions_fd, &pool->file.conf, &entry,
+                               &subject, err);
+    if (rc < 0)
+        return rc;
+    fixation->body = entry.body;
+    fixation->ram_inode = subject.ram_inode;
+    return map_state(fixation, err);
+}
+
+struct vpm_fixation *vpm_fixation_open(struct vpm_pool *pool, uint64_t id,
+                                       struct vpm_error *err)
+{
+    struct vpm_fixation *fixation = calloc(1, sizeof(*fixation));
+
+    if (!fixation) {
+        vpm_fail_errno(err, "cannot open a fixation of region %016" PRIx64,
+                       id);
+        return NULL;
+    }
+    fixation->pool = pool;
+    if (open_fixation(fixation, id, err) < 0) {
+        vpm_fixation_close(fixation);
+        return NULL;
+    }
+    return fixation;
+}
+
+void vpm_fixation_close(struct vpm_fixation *fixation)
+{
+    if (!fixation)
+        return;
+    vpm_map_close(&fixation->map);
+    free(fixation);
+}
+
+/* -- the event ----------------------------------------------------------- */
+
+/* Another handle, or one of an earlier run, may have fixated already. */
+static bool proven_already(const struct vpm_fixation *fixation,
+                           const struct vpm_entry *entry)
+{
+    const struct vpm_state_subject subject = {
+        .conf = &fixation->pool->file.conf,
+        .entry = entry,
+        .ram_inode = fixation->ram_inode,
+        .ram_size = fixation->body.size,
+    };
+    struct vpm_state_info info;
+    struct vpm_error ignored;
+
+    return vpm_state_prove(&subject, fixation->map.addr,
+                           fixation->map.length, &info, &ignored) == VPM_OK;
+}
+
+static int begin(struct vpm_fixation *fixation, bool discard_proven,
+                 struct vpm_error *err)
+{
+    struct vpm_entry entry;
+    int rc;
+
+    fixation->phase = IDLE;
+    rc = vpm_lookup_again(fixation->pool, &fixation->body, &entry, err);
+    if (rc < 0)
+        return rc;
+    if (!discard_proven && proven_already(fixation, &entry))
+        return vpm_fail(err, VPM_EFIXATED, "region %016" PRIx64 " of '%s' is "
+                        "fixated already, in epoch %" PRIu64 ": begin a new "
+                        "epoch before its vCPUs run", fixation->body.id,
+                        fixation->body.name, entry.epoch);
+    if (vpm_persist_word(&fixation->map,
+                         offsetof(struct vpm_state_header, marker), 0) < 0)
+        return vpm_fail_errno(err, "cannot clear the marker of region %016"
+                              PRIx64, fixation->body.id);
+    fixation->epoch = entry.epoch;
+    fixation->length = 0;
+    fixation->stream_crc = 0;
+    fixation->phase = BEGUN;
+    return VPM_OK;
+}
+
+int vpm_fixation_begin(struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    return begin(fixation, false, err);
+}
+
+int vpm_fixation_begin_anew(struct vpm_fixation *fixation,
+                            struct vpm_error *err)
+{
+    return begin(fixation, true, err);
+}
+
+static int late(const struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    return vpm_fail(err, VPM_ETIMEDOUT, "the stream of region %016" PRIx64
+                    " of '%s' did not end before the deadline; %" PRIu64
+                    " bytes had come", fixation->body.id,
+                    fixation->body.name, fixation->length);
+}
+
+/* Waits until *fd* can be read or is at its end. */
+static int wait_readable(const struct vpm_fixation *fixation, int fd,
+                         uint64_t deadline_ns, struct vpm_error *err)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    struct timespec left, *timeout = NULL;
+    int rc;
+
+    do {
+        if (deadline_ns) {
+            uint64_t now = vpm_now_ns(CLOCK_MONOTONIC);
+
+            if (now >= deadline_ns)
+                return late(fixation, err);
+            left.tv_sec = (time_t)((deadline_ns - now) / 1000000000u);
+            left.tv_nsec = (long)((deadline_ns - now) % 1000000000u);
+            timeout = &left;
+        }
+        rc = ppoll(&ready, 1, timeout, NULL);
+    } while (rc == 0 || (rc < 0 && errno == EINTR));
+    if (rc < 0)
+        return vpm_fail_errno(err, "cannot wait for the stream of region "
+                              "%016" PRIx64, fixation->body.id);
+    return VPM_OK;
+}
+
+static bool again(void)
+{
+    return errno == EINTR || errno == EAGAIN;
+}
+
+/* Called when the file is full: the stream must be at its end.  1 then, 0 if
+ * that is not known yet. */
+static int expect_end(const struct vpm_fixation *fixation, int fd,
+                      struct vpm_error *err)
+{
+    uint8_t excess;
+    ssize_t got = read(fd, &excess, sizeof(excess));
+
+    if (got == 0)
+        return 1;
+    if (got < 0 && again())
+        return 0;
+    if (got < 0)
+        return vpm_fail_errno(err, "cannot read the stream of region %016"
+                              PRIx64, fixation->body.id);
+    return vpm_fail(err, VPM_ENOSPC, "the state of region %016" PRIx64 " of "
+                    "'%s' is longer than the %" PRIu64 " bytes that its "
+                    "state file holds: format a pool with a larger state "
+                    "size", fixation->body.id, fixation->body.name,
+                    fixation->length);
+}
+
+/* Reads what is there.  1 at the end of the stream, 0 before. */
+static int take(struct vpm_fixation *fixation, int fd, struct vpm_error *err)
+{
+    uint64_t at = sizeof(struct vpm_state_header) + fixation->length;
+    size_t room = fixation->map.length - at;
+    ssize_t got;
+
+    if (room == 0)
+        return expect_end(fixation, fd, err);
+    got = vpm_persist->read(&fixation->map, at, fd,
+                            room < CHUNK ? room : CHUNK);
+    if (got == 0)
+        return 1;
+    if (got < 0 && again())
+        return 0;
+    if (got < 0)
+        return vpm_fail_errno(err, "cannot read the stream of region %016"
+                              PRIx64, fixation->body.id);
+    fixation->stream_crc = vpm_crc32c(fixation->stream_crc,
+                                      fixation->map.addr + at, (size_t)got);
+    vpm_persist->flush(&fixation->map, at, (size_t)got);
+    fixation->length += (uint64_t)got;
+    return 0;
+}
+
+static int end_of_stream(struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    if (fixation->length == 0)
+        return vpm_fail(err, VPM_EUNPROVEN, "the stream of region %016"
+                        PRIx64 " of '%s' was empty: nothing was saved",
+                        fixation->body.id, fixation->body.name);
+    fixation->phase = RECEIVED;
+    return VPM_OK;
+}
+
+int vpm_fixation_take(struct vpm_fixation *fixation, int fd, bool *ended,
+                      struct vpm_error *err)
+{
+    int rc;
+
+    if (fixation->phase != BEGUN)
+        return vpm_fail(err, VPM_EINVAL, "the fixation of region %016" PRIx64
+                        " has not begun: call begin first",
+                        fixation->body.id);
+    rc = take(fixation, fd, err);
+    *ended = rc == 1;
+    if (rc < 0)
+        fixation->phase = IDLE;
+    return rc == 1 ? end_of_stream(fixation, err) : rc;
+}
+
+int vpm_fixation_receive(struct vpm_fixation *fixation, int fd,
+                         uint64_t deadline_ns, struct vpm_error *err)
+{
+    bool ended = false;
+    int rc = VPM_OK;
+
+    if (fixation->phase == BEGUN)
+        rc = wait_readable(fixation, fd, deadline_ns, err);
+    while (rc == VPM_OK) {
+        rc = vpm_fixation_take(fixation, fd, &ended, err);
+        if (rc < 0 || ended)
+            break;
+        rc = wait_readable(fixation, fd, deadline_ns, err);
+    }
+    if (rc < 0)
+        fixation->phase = IDLE;
+    return rc;
+}
+
+uint64_t vpm_fixation_length(const struct vpm_fixation *fixation)
+{
+    return fixation->length;
+}
+
+static void fill_header(const struct vpm_fixation *fixation,
+                        const struct vpm_fixation_meta *meta,
+                        struct vpm_state_header *header)
+{
+    const struct vpm_conf *conf = &fixation->pool->file.conf;
+
+    memset(header, 0, sizeof(*header));
+    memcpy(header->magic, VPM_STATE_MAGIC, sizeof(header->magic));
+    header->version = VPM_FORMAT_VERSION;
+    header->stream_crc = fixation->stream_crc;
+    memcpy(header->pool_uuid, conf->uuid, sizeof(header->pool_uuid));
+    header->region_id = fixation->body.id;
+    header->incarnation = fixation->body.incarnation;
+    header->ram_inode = fixation->ram_inode;
+    header->ram_size = fixation->body.size;
+    header->epoch = fixation->epoch;
+    header->length = fixation->length;
+    header->persisted_ns = vpm_now_ns(CLOCK_MONOTONIC);
+    header->meta.wall_ns = meta->wall_ns;
+    header->meta.signal_ns = meta->signal_ns;
+    header->meta.stopped_ns = meta->stopped_ns;
+    header->meta.saved_ns = meta->saved_ns;
+    memcpy(header->meta.runstate, meta->runstate, VPM_RUNSTATE_MAX);
+    memcpy(header->meta.producer, meta->producer, VPM_RUNSTATE_MAX);
+    header->crc = vpm_crc32c(0, header,
+                             offsetof(struct vpm_state_header, crc));
+}
+
+/* Stream, then header, then marker; each durable before the next. */
+static int persist(struct vpm_fixation *fixation,
+                   const struct vpm_fixation_meta *meta)
+{
+    const struct vpm_map *map = &fixation->map;
+    struct vpm_state_header header;
+
+    if (vpm_persist->fence(map, sizeof(header), fixation->length) < 0)
+        return -1;
+    fill_header(fixation, meta, &header);
+    vpm_persist->store(map, 0, &header, sizeof(header));
+    if (vpm_persist_range(map, 0, sizeof(header)) < 0)
+        return -1;
+    return vpm_persist_word(map, offsetof(struct vpm_state_header, marker),
+                            (uint64_t)VPM_MARKER_MAGIC << 32 | header.crc);
+}
+
+int vpm_fixation_commit(struct vpm_fixation *fixation,
+                        const struct vpm_fixation_meta *meta,
+                        uint64_t *persisted_ns, struct vpm_error *err)
+{
+    struct vpm_entry entry;
+    int rc;
+
+    if (fixation->phase != RECEIVED)
+        return vpm_fail(err, VPM_EINVAL, "there is no complete stream of "
+                        "region %016" PRIx64 ": call begin and receive first",
+                        fixation->body.id);
+    fixation->phase = IDLE;
+    rc = vpm_lookup_again(fixation->pool, &fixation->body, &entry, err);
+    if (rc < 0)
+        return rc;
+    if (entry.epoch != fixation->epoch)
+        return vpm_fail(err, VPM_EUNPROVEN, "the fixation of region %016"
+                        PRIx64 " of '%s' was called off: epoch %" PRIu64
+                        " began during that of epoch %" PRIu64,
+                        fixation->body.id, fixation->body.name, entry.epoch,
+                        fixation->epoch);
+    if (persist(fixation, meta) < 0)
+        return vpm_fail_errno(err, "cannot write the state of region %016"
+                              PRIx64, fixation->body.id);
+    *persisted_ns = vpm_now_ns(CLOCK_MONOTONIC);
+    return VPM_OK;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fixation.h -- what only the engine needs of a fixation */
+#ifndef VPM_FIXATION_H
+#define VPM_FIXATION_H
+
+#include "vpm.h"
+
+/* As vpm_fixation_begin, but discards a proven state of this epoch: the vCPUs
+ * were found running, so the memory is newer. */
+int vpm_fixation_begin_anew(struct vpm_fixation *fixation,
+                            struct vpm_error *err);
+
+/* As vpm_fixation_receive, but reads only what is there; *ended* says whether
+ * the stream is at its end.  *fd* is non-blocking, or can be read. */
+int vpm_fixation_take(struct vpm_fixation *fixation, int fd, bool *ended,
+                      struct vpm_error *err);
+
+/* Bytes of the stream that were read. */
+uint64_t vpm_fixation_length(const struct vpm_fixation *fixation);
+
+#endif

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* region.c -- allocating, changing and freeing regions */
+#include "region.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+#include "files.h"
+#include "lock.h"
+#include "lookup.h"
+#include "paged.h"
+#include "pool.h"
+#include "ppt.h"
+#include "regiondir.h"
+#include "state.h"
+#include "swapfile.h"
+
+/* -- nvalloc ------------------------------------------------------------- */
+
+/* What the TOC says about the room for another region. */
+struct room {
+    uint64_t used;
+    uint64_t freed;       /* of that, not scrubbed yet */
+    uint32_t free_index;  /* number of descriptors when there is none */
+};
+
+static int same_id(const struct vpm_pool *pool,
+                   const struct vpm_toc_body *there,
+                   const struct vpm_toc_body *wanted, struct vpm_error *err)
+{
+    if (there->sequence == wanted->sequence &&
+        strcmp(there->name, wanted->name) == 0)
+        return vpm_fail(err, VPM_EEXIST, "pool %s has a region of '%s', "
+                        "sequence number %" PRIu32 ", already", pool->path,
+                        there->name, there->sequence);
+    return vpm_fail(err, VPM_ECOLLISION, "'%s', sequence number %" PRIu32
+                    ", and '%s', sequence number %" PRIu32 ", which pool %s "
+                    "has already, both have region id %016" PRIx64
+                    ": use another sequence number", wanted->name,
+                    wanted->sequence, there->name, there->sequence, pool->path,
+                    there->id);
+}
+
+static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wanted,
+                     struct room *room, struct vpm_error *err)
+{
+    uint32_t count = pool->file.conf.descriptors;
+
+    room->used = room->freed = 0;
+    room->free_index = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct vpm_entry entry;
+        int rc = vpm_toc_read(&pool->file, i, &entry, err);
+
+        if (rc < 0)
+            return rc;
+        if (entry.tag == VPM_TOC_FREE) {
+            if (room->free_index == count)
+                room->free_index = i;
+            continue;
+        }
+        if (entry.body.id == wanted->id)
+            return same_id(pool, &entry.body, wanted, err);
+        room->used += entry.body.size;
+        if (entry.tag == VPM_TOC_FREEING)
+            room->freed += entry.body.size;
+    }
+    return VPM_OK;
+}
+
+static int check_room(const struct vpm_pool *pool, const struct room *room,
+                      uint64_t size, struct vpm_error *err)
+{
+    const struct vpm_conf *conf = &pool->file.conf;
+    uint64_t left = 0;
+
+    if (room->used < conf->total_size)
+        left = conf->total_size - room->used;
+    if (size > left && room->freed)
+        return vpm_fail(err, VPM_ENOSPC, "pool %s has %s of %s free, %s were "
+                        "asked for; %s more were freed, and are scrubbed when "
+                        "power is good: wait for that", pool->path,
+                        vpm_size_text(left).text,
+                        vpm_size_text(conf->total_size).text,
+                        vpm_size_text(size).text,
+                        vpm_size_text(room->freed).text);
+    if (size > left)
+        return vpm_fail(err, VPM_ENOSPC, "pool %s has %s of %s free, %s were "
+                        "asked for: free a region or use a larger pool",
+                        pool->path, vpm_size_text(left).text,
+                        vpm_size_text(conf->total_size).text,
+                        vpm_size_text(size).text);
+    if (room->free_index == conf->descriptors)
+        return vpm_fail(err, VPM_ENOSPC, "all %" PRIu32 " descriptors of "
+                        "pool %s are used: free a region or format a pool "
+                        "with more", conf->descriptors, pool->path);
+    return VPM_OK;
+}
+
+/* A directory that the TOC does not name may be somebody's data. */
+static int check_unused(const struct vpm_pool *pool, uint64_t id,
+                        struct vpm_error *err)
+{
+    struct vpm_dir_name name = vpm_dir_name(id);
+
+    if (faccessat(pool->regions_fd, name.text, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return vpm_fail(err, VPM_ECORRUPT, "%s/%s/%s exists, but the table "
+                        "of contents has no such region: move it away",
+                        pool->path, VPM_REGIONS_DIR, name.text);
+    if (errno != ENOENT)
+        return vpm_fail_errno(err, "cannot examine %s/%s/%s", pool->path,
+                              VPM_REGIONS_DIR, name.text);
+    return VPM_OK;
+}
+
+static int fill_size(const struct vpm_pool *pool, const char *name,
+                     uint64_t size, struct vpm_toc_body *body,
+                     struct vpm_error *err)
+{
+    uint64_t page = pool->file.conf.page_size;
+
+    if (size == 0 || size > (uint64_t)INT64_MAX - page)
+        return vpm_fail(err, VPM_EINVAL, "size of '%s' is %" PRIu64 "; it "
+                        "must be from 1 to %" PRIu64, name, size,
+                        (uint64_t)INT64_MAX - page);
+    body->size = (size + page - 1) / page * page;
+    return VPM_OK;
+}
+
+static int fill_shape(const struct vpm_pool *pool, const char *name,
+                      const struct vpm_vpm_params *params,
+                      struct vpm_toc_body *body, struct vpm_error *err)
+{
+    struct vpm_shape shape;
+    int rc = vpm_swapfile_check_dir(params->swap_dir, err);
+
+    if (rc == VPM_OK)
+        rc = vpm_shape_choose(name, params, pool->file.conf.page_size,
+                              &shape, err);
+    if (rc < 0)
+        return rc;
+    body->size = shape.nvram_size;
+    body->virtual_size = shape.virtual_size;
+    body->vpm_page_size = shape.page_size;
+    body->policy = shape.policy;
+    return VPM_OK;
+}
+
+static int fill_body(const char *name, uint32_t sequence,
+                     struct vpm_toc_body *body, struct vpm_error *err)
+{
+    int rc = vpm_name_check(name, err);
+
+    if (rc < 0)
+        return rc;
+    memset(body, 0, sizeof(*body));
+    if (getrandom(&body->incarnation, sizeof(body->incarnation), 0) !=
+        sizeof(body->incarnation))
+        return vpm_fail_errno(err, "cannot make a random number");
+    body->created_ns = vpm_now_ns(CLOCK_REALTIME);
+    body->id = vpm_region_id(name, sequence);
+    body->sequence = sequence;
+    memcpy(body->name, name, strlen(name));
+    return VPM_OK;
+}
+
+/* Returns the first error, not one of the rollback. */
+static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                const char *swap_dir, struct vpm_error *err)
+{
+    const struct vpm_entry entry = {
+        .index = body->descriptor,
+        .tag = VPM_TOC_ALLOCATING,
+        .body = *body,
+    };
+    struct vpm_error ignored;
+    int rc = vpm_toc_write(&pool->file, body, err);
+
+    if (rc < 0)
+        return rc;
+    rc = vpm_toc_commit(&pool->file, body, entry.tag, err);
+    if (rc == VPM_OK)
+        rc = vpm_files_create(pool, body, swap_dir, err);
+    if (rc == VPM_OK)
+        rc = vpm_toc_commit(&pool->file, body, VPM_TOC_LIVE, err);
+    if (rc == VPM_OK)
+        return VPM_OK;
+    /* The last commit may have failed half way. */
+    if (vpm_toc_commit(&pool->file, body, entry.tag, &ignored) == VPM_OK)
+        vpm_pool_finish(pool, &entry, &ignored);
+    return rc;
+}
+
+static int alloc_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
+                        const char *swap_dir, struct vpm_region_info *info,
+                        struct vpm_error *err)
+{
+    struct vpm_entry entry;
+    struct room room;
+    int rc;
+
+    /* What cannot be repaired takes room, but does not prevent this. */
+    vpm_pool_repair(pool, body->id, err);
+    rc = find_room(pool, body, &room, err);
+    if (rc == VPM_OK)
+        rc = check_room(pool, &room, body->size, err);
+    if (rc == VPM_OK)
+        rc = check_unused(pool, body->id, err);
+    if (rc < 0)
+        return rc;
+    body->descriptor = room.free_index;
+    rc = make(pool, body, swap_dir, err);
+    if (rc == VPM_OK)
+        rc = vpm_lookup_again(pool, body, &entry, err);
+    if (rc == VPM_OK)
+        vpm_lookup_describe(pool, &entry, info);
+    return rc;
+}
+
+static int alloc(struct vpm_pool *pool, struct vpm_toc_body *body,
+                 const char *swap_dir, struct vpm_region_info *info,
+                 struct vpm_error *err)
+{
+    int fd = vpm_pool_lock(pool, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = alloc_locked(pool, body, swap_dir, info, err);
+    close(fd);
+    return rc;
+}
+
+int nvalloc(struct vpm_pool *pool, const char *name, uint32_t sequence,
+            uint64_t size, struct vpm_region_info *info,
+            struct vpm_error *err)
+{
+    struct vpm_toc_body body;
+    int rc = fill_body(name, sequence, &body, err);
+
+    if (rc == VPM_OK)
+        rc = fill_size(pool, name, size, &body, err);
+    return rc < 0 ? rc : alloc(pool, &body, NULL, info, err);
+}
+
+int nvalloc_vpm(struct vpm_pool *pool, const char *name, uint32_t sequence,
+                const struct vpm_vpm_params *params,
+                struct vpm_region_info *info, struct vpm_error *err)
+{
+    struct vpm_toc_body body;
+    int rc = fill_body(name, sequence, &body, err);
+
+    if (rc == VPM_OK)
+        rc = fill_shape(pool, name, params, &body, err);
+    return rc < 0 ? rc : alloc(pool, &body, params->swap_dir, info, err);
+}
+
+/* -- changing one region ------------------------------------------------- */
+
+/* Takes a region's lock and reads its entry again: a file descriptor to
+ * close, or a vpm_code. */
+static int lock_region(struct vpm_pool *pool, struct vpm_entry *entry,
+                       struct vpm_error *err)
+{
+    struct vpm_toc_body body = entry->body;
+    int fd = vpm_lock(pool->regions_fd, vpm_dir_name(body.id).text);
+    int saved = errno;
+    int rc = vpm_lookup_again(pool, &body, entry, err);
+
+    if (rc == VPM_OK && fd < 0) {
+        errno = saved;
+        return vpm_fail_errno(err, "cannot lock %s/%s of '%s'",
+                              VPM_REGIONS_DIR, vpm_dir_name(body.id).text,
+                              body.name);
+    }
+    if (rc == VPM_OK)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+static int lock_region_id(struct vpm_pool *pool, uint64_t id,
+                          struct vpm_entry *entry, struct vpm_error *err)
+{
+    int rc = vpm_lookup_id(pool, id, entry, err);
+
+    return rc < 0 ? rc : lock_region(pool, entry, err);
+}
+
+/* The epoch first: from then on no state is proven, whatever the state file
+ * says. */
+static int advance_epoch(struct vpm_pool *pool, const struct vpm_entry *entry,
+                         struct vpm_error *err)
+{
+    int rc = vpm_toc_set_epoch(&pool->file, &entry->body, entry->epoch + 1,
+                               err);
+
+    return rc < 0 ? rc : vpm_state_clear(pool, &entry->body, err);
+}
+
+int vpm_region_begin_epoch(struct vpm_pool *pool, uint64_t id,
+                           struct vpm_error *err)
+{
+    struct vpm_entry entry;
+    int fd = lock_region_id(pool, id, &entry, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = advance_epoch(pool, &entry, err);
+    close(fd);
+    return rc;
+}
+
+int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
+                     struct vpm_error *err)
+{
+    struct vpm_entry entry;
+    int fd = lock_region_id(pool, id, &entry, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = advance_epoch(pool, &entry, err);
+    if (rc == VPM_OK && entry.body.virtual_size)
+        rc = vpm_paged_restore(pool->regions_fd, &entry.body, err);
+    if (rc == VPM_OK)
+        rc = vpm_files_scrub(pool, &entry.body, err);
+    if (rc == VPM_OK)
+        rc = vpm_files_restore_size(pool, &entry.body, err);
+    close(fd);
+    return rc;
+}
+
+/* -- what a pager reports ------------------------------------------------ */
+
+static void describe_status(const struct vpm_ppt_status *status,
+                            uint32_t page_size,
+                            struct vpm_region_stats *stats)
+{
+    stats->in_memory = status->in_memory * page_size;
+    stats->in_swap = status->in_swap * page_size;
+    stats->faults = status->faults;
+    stats->refaults = status->refaults;
+    stats->swap_ins = status->swap_ins;
+    stats->swap_outs = status->swap_outs;
+    stats->clean_outs = status->clean_outs;
+    stats->error = (uint32_t)(status->error >> 32);
+    stats->fatal = vpm_region_error_is_fatal(stats->error);
+    stats->error_errno = (int32_t)status->error;
+    stats->error_page = status->error_page;
+    stats->error_slot = status->error_slot;
+}
+
+int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
+                     struct vpm_region_stats *stats, struct vpm_error *err)
+{
+    struct vpm_ppt_status status;
+    struct vpm_entry entry;
+    int rc = vpm_lookup_id(pool, id, &entry, err);
+
+    if (rc < 0)
+        return rc;
+    memset(stats, 0, sizeof(*stats));
+    stats->in_memory = entry.body.size;
+    if (!entry.body.virtual_size)
+        return VPM_OK;
+    rc = vpm_paged_read_status(pool, &entry.body, &status, err);
+    if (rc == VPM_OK)
+        describe_status(&status, entry.body.vpm_page_size, stats);
+    return rc;
+}
+
+/* -- nvfree -------------------------------------------------------------- */
+
+static int mark_freeing(struct vpm_pool *pool, struct vpm_entry *entry,
+                        struct vpm_error *err)
+{
+    entry->tag = VPM_TOC_FREEING;
+    return vpm_toc_commit(&pool->file, &entry->body, entry->tag, err);
+}
+
+/* A region whose directory somebody removed can be freed, too. */
+static int begin_freeing(struct vpm_pool *pool, struct vpm_entry *entry,
+                         struct vpm_error *err)
+{
+    int fd, rc;
+
+    if (faccessat(pool->regions_fd, vpm_dir_name(entry->body.id).text, F_OK,
+                  AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+        return mark_freeing(pool, entry, err);
+    fd = lock_region(pool, entry, err);
+    if (fd < 0)
+        return fd;
+    rc = vpm_files_known(pool->regions_fd, &entry->body, err);
+    if (rc == VPM_OK)
+        rc = mark_freeing(pool, entry, err);
+    close(fd);
+    return rc;
+}
+
+/* Once the entry is freeing, the region will be freed: after a failure the
+ * next repair, or another nvfree, does the rest. */
+static int free_locked(struct vpm_pool *pool, const char *name,
+                       uint32_t sequence, struct vpm_error *err)
+{
+    struct vpm_entry entry;
+    int rc;
+
+    /* What cannot be repaired does not prevent this, unless it is the very
+     * region. */
+    vpm_pool_repair(pool, 0, err);
+    rc = vpm_lookup_name(pool, name, sequence, &entry, err);
+    if (rc == VPM_OK && entry.tag == VPM_TOC_LIVE)
+        rc = begin_freeing(pool, &entry, err);
+    if (rc == VPM_OK && !vpm_pool_is_paused(pool))
+        rc = vpm_pool_finish(pool, &entry, err);
+    return rc;
+}
+
+int nvfree(struct vpm_pool *pool, const char *name, uint32_t sequence,
+           struct vpm_error *err)
+{
+    int fd = vpm_pool_lock(pool, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = free_locked(pool, name, sequence, err);
+    close(fd);
+    return rc;
+}

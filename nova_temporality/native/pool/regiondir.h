@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* regiondir.h -- a region's directory, and what all files of regions have in
+ * common */
+#ifndef VPM_REGIONDIR_H
+#define VPM_REGIONDIR_H
+
+#include "handle.h"
+
+/* Room for the name of a region's directory. */
+struct vpm_dir_name {
+    char text[17];
+};
+
+struct vpm_dir_name vpm_dir_name(uint64_t id);
+
+/* Opens a region's directory, or a file in it; no symbolic links.  -1 with
+ * errno. */
+int vpm_dir_open(int regions_fd, uint64_t id);
+int vpm_dir_open_file(int regions_fd, uint64_t id, const char *name,
+                      int flags);
+
+/* Makes an empty file that belongs to a user id (0: to the caller).  A file
+ * descriptor, or -1 with errno; then the file may be there. */
+int vpm_dir_new_file(int dir, const char *name, uid_t uid);
+
+/* Finishes what was begun with a new file: makes it durable unless *rc* is
+ * -1, tells its inode number, and closes it.  0, or -1 with errno. */
+int vpm_dir_finish_file(int fd, int rc, uint64_t *inode);
+
+/* Reserves the bytes of a file from *from* to *size*, durably.  0, or -1 with
+ * errno. */
+int vpm_dir_reserve(const struct vpm_pool *pool, int fd, uint64_t from,
+                    uint64_t size);
+
+/* Zeroes what was ever written to an open file; not yet durable.  0, or -1
+ * with errno. */
+int vpm_dir_zero_data(int fd);
+
+#endif
