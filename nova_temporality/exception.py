@@ -48,10 +48,20 @@ class MemoryLost(exception.NovaException):
     msg_fmt = 'A part of its memory is lost: %(reason)s'
 
 
+class NotOwner(exception.NovaException):
+    """A server may run elsewhere, so it does not run here; for now."""
+    msg_fmt = 'Not resumed: %(reason)s (the state is kept)'
+
+
+class Gone(exception.NovaException):
+    """A server is not this host's any more."""
+    msg_fmt = 'Not resumed: %(reason)s'
+
+
 class RecoveryFailed(exception.NovaException):
     """A proven state could not be brought back; it is kept.
 
-    Restarting nova-compute tries again, a hard reboot gives the state up.
+    nova-compute tries again by itself. A hard reboot gives the state up.
     """
     msg_fmt = 'Fixated, but not recovered: %(reason)s (the state is kept)'
 
@@ -76,8 +86,8 @@ class MovedPerhaps(exception.NovaException):
 
 class StillMoving(exception.NovaException):
     """A server may leave its host at any moment, and is not protected."""
-    msg_fmt = ('libvirt does not end its live migration; restart nova-compute '
-               'when "virsh domjobinfo" shows none any more')
+    msg_fmt = ('libvirt does not end its live migration; end it yourself '
+               '("virsh domjobinfo", "virsh domjobabort")')
 
 
 class OutageTooLong(exception.NovaException):

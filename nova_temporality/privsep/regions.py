@@ -16,7 +16,6 @@ Every function opens the pool anew, so that nova-compute never holds on to a
 pool that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
 """
 
-import contextlib
 import dataclasses
 import os
 import shutil
@@ -171,13 +170,6 @@ def lost_memory(pool_path: str, name: str) -> str | None:
         except vpm.NotFound:
             return None
     return stats.error if stats.fatal else None
-
-
-@privsep.entrypoint
-def discard_state(pool_path: str, name: str) -> None:
-    """Make any state stale, because it shall never be resumed."""
-    with vpm.Pool(pool_path) as pool, contextlib.suppress(vpm.NotFound):
-        pool.begin_epoch(pool.lookup(name).id)
 
 
 def predict(pool_path: str, run_dir: str, name: str,
