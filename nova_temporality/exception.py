@@ -48,11 +48,21 @@ class MemoryLost(exception.NovaException):
     msg_fmt = 'A part of its memory is lost: %(reason)s'
 
 
+class NotOwner(exception.NovaException):
+    """A server may run elsewhere, so it does not run here; for now."""
+    msg_fmt = 'Not resumed: %(reason)s (the state is kept)'
+
+
+class Gone(exception.NovaException):
+    """A server is not this host's any more."""
+    msg_fmt = 'Not resumed: %(reason)s'
+
+
 class RecoveryFailed(exception.NovaException):
     """A server was not recovered, though its state is proven.
 
-    The state is kept. A restart of nova-compute tries again, a hard reboot
-    gives the state up.
+    The state is kept. nova-compute tries again by itself, a hard reboot gives
+    the state up.
     """
     msg_fmt = 'Fixated, but not recovered: %(reason)s (the state is kept)'
 
@@ -78,7 +88,8 @@ class MovedPerhaps(exception.NovaException):
 class StillMoving(exception.NovaException):
     """A live migration goes on, so the server is not protected."""
     msg_fmt = ('libvirt does not end its live migration. Wait until "virsh '
-               'domjobinfo" shows no job any more, then restart nova-compute')
+               'domjobinfo" shows no job any more, or end it with "virsh '
+               'domjobabort"')
 
 
 class OutageTooLong(exception.NovaException):

@@ -25,7 +25,7 @@ lint() {
     case $1 in
         flake8) flake8 ;;
         mypy) mypy ;;
-        doc8) doc8 README.rst pod/README.rst doc/source releasenotes ;;
+        doc8) doc8 ./*.rst pod/README.rst examples doc/source releasenotes ;;
         shellcheck)
             git ls-files '*.sh' .ci/run devstack tools/guest/init \
                 tools/guest/initramfs-init tools/guest/dhcp-event \

@@ -146,8 +146,21 @@ and goes on. With the default, 0, it does not wait.
         help="""
 How long QEMU may take to load a saved state, in seconds.
 
-After that, the recovery of that server is given up. The state is kept, and
-nova-compute tries again at its next start.
+After that, the try is given up. The state is kept, and nova-compute tries
+again, see ``recovery_retry``.
+"""),
+    cfg.IntOpt(
+        'recovery_retry',
+        default=0,
+        min=0,
+        help="""
+For how long nova-compute tries again to recover a server whose recovery
+failed, in seconds.
+
+Storage, network or Nova's other services may come back later than this host.
+The first try is repeated after 5 seconds, later ones after up to 5 minutes.
+The state is kept, whatever happens. With the default, 0, there is no limit.
+``temporality recover`` has a server tried at once, also after the limit.
 """),
 ]
 

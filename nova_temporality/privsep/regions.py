@@ -16,7 +16,6 @@ Every function opens the pool anew, so that nova-compute does not keep a pool
 that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
 """
 
-import contextlib
 import dataclasses
 import shutil
 from typing import Any
@@ -170,13 +169,6 @@ def lost_memory(pool_path: str, name: str) -> str | None:
         except vpm.NotFound:
             return None
     return stats.error if stats.fatal else None
-
-
-@privsep.entrypoint
-def discard_state(pool_path: str, name: str) -> None:
-    """Make any state of a pVM stale, so that it is never resumed."""
-    with vpm.Pool(pool_path) as pool, contextlib.suppress(vpm.NotFound):
-        pool.begin_epoch(pool.lookup(name).id)
 
 
 def predict(pool_path: str, run_dir: str, name: str,

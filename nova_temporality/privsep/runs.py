@@ -161,22 +161,38 @@ def _suspend(run_dir: str, name: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def allowed_to_run(pool_path: str, name: str) -> abc.Iterator[None]:
+def allowed_to_run(
+        pool_path: str, name: str,
+        confirm: abc.Callable[[], object] | None = None) -> abc.Iterator[None]:
     """The context in which a pVM's vCPUs may be started.
 
     On entry any state is durably stale. Until the exit the notifier does not
     fixate the pVM, see :mod:`nova_temporality.vpm.runlock`.
+
+    :param confirm: asked under the run lock, before the state becomes stale;
+                    what it raises leaves the state as it is
     """
-    _begin_run(pool_path, name)
+    taken = _lock_run(pool_path, name)
     try:
+        if confirm:
+            confirm()
+        discard_state(pool_path, name)
         yield
     finally:
-        _end_run(name)
+        if taken:
+            _end_run(name)
 
 
 @privsep.entrypoint
-def _begin_run(pool_path: str, name: str) -> None:
-    _take_run_lock(pool_path, name)
+def _lock_run(pool_path: str, name: str) -> bool:
+    return _take_run_lock(pool_path, name)
+
+
+@privsep.entrypoint
+def discard_state(pool_path: str, name: str) -> None:
+    """Make any state stale, because it shall never be resumed."""
+    with vpm.Pool(pool_path) as pool, contextlib.suppress(vpm.NotFound):
+        pool.begin_epoch(pool.lookup(name).id)
 
 
 @privsep.entrypoint
@@ -196,7 +212,12 @@ def begin_move(pool_path: str, run_dir: str, name: str) -> None:
     :raises runlock.RunLockTimeout: it is fixated
     """
     _take_run_lock(pool_path, name)
-    notes.set_moving(run_dir, name, True)
+    try:
+        discard_state(pool_path, name)
+        notes.set_moving(run_dir, name, True)
+    except BaseException:
+        _drop_run_lock(name)
+        raise
     # The notifier disarms the pVM. If none runs, nothing is armed.
     with contextlib.suppress(client.NotifierError):
         client.call(run_dir, 'refresh')
@@ -209,19 +230,23 @@ def end_move(run_dir: str, name: str) -> None:
     _drop_run_lock(name)
 
 
-def _take_run_lock(pool_path: str, name: str) -> None:
+def _take_run_lock(pool_path: str, name: str) -> bool:
+    """Take a pVM's run lock; whether it was not held for nova-compute yet."""
+    with _held_guard:
+        if name in _held:
+            return False
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
         lock = runlock.RunLock(region)
         lock.acquire(_LOCK_TIMEOUT)
         try:
             _refuse_if_loading(pool_path, name)
-            pool.begin_epoch(region.id)
         except BaseException:
             lock.close()
             raise
     with _held_guard:
         _held[name] = lock
+    return True
 
 
 def _drop_run_lock(name: str) -> None:

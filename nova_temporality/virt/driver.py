@@ -56,6 +56,7 @@ from nova_temporality.virt import disks
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import lost_memory
 from nova_temporality.virt.recovery import manager as recovery
 from nova_temporality.virt import server as pvm_server
@@ -68,8 +69,9 @@ CONF = nova.conf.CONF
 PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
-# In which a server that is fixated ran.
-_RUNNING_VM_STATES = (vm_states.ACTIVE, vm_states.RESCUED, vm_states.RESIZED)
+# In which a server that is fixated ran, or was paused.
+_LIVE_VM_STATES = (vm_states.ACTIVE, vm_states.PAUSED, vm_states.RESCUED,
+                   vm_states.RESIZED)
 
 
 def _signed_as_in_nova(method: Any) -> Any:
@@ -85,6 +87,7 @@ class TemporalityDriver(startup.Startup):
     def __init__(self, virtapi: Any, read_only: bool = False) -> None:
         super().__init__(virtapi, read_only)
         self.servers = servers.Servers(self._host)
+        self.recoveries = keeper.Keeper(self)
         self._admission = admission.Admission(self._cache_mode_of)
 
     def _cache_mode_of(self, source_type: str) -> str | None:
@@ -125,18 +128,35 @@ class TemporalityDriver(startup.Startup):
 
     def get_info(self, instance: objects.Instance,
                  use_cache: bool = True) -> hardware.InstanceInfo:
-        """See ComputeDriver; a server that is fixated counts as running.
+        """See ComputeDriver; a server that is to be recovered counts as on.
 
-        One that is off because its memory is lost gets that as its fault.
+        Nova stops what it finds shut off, and with that would give its
+        memory up. One that is off because its memory is lost gets that as its
+        fault.
         """
-        info = super().get_info(instance, use_cache)
-        lost_memory.notice(instance, info.state)
-        if (info.state == power_state.PAUSED and
-                persistence.is_pvm(instance) and
-                instance.vm_state in _RUNNING_VM_STATES and
-                self.servers.of(instance).is_proven()):
-            info.state = power_state.RUNNING
+        try:
+            info = super().get_info(instance, use_cache)
+        except nova_exception.InstanceNotFound:
+            # libvirt's definition may be lost with the page cache.
+            info = hardware.InstanceInfo(state=power_state.NOSTATE)
+            if not self._is_to_be_recovered(instance, info.state):
+                raise
+        if self._is_to_be_recovered(instance, info.state):
+            info.state = (
+                power_state.PAUSED if instance.vm_state == vm_states.PAUSED
+                else power_state.RUNNING)
+        else:
+            lost_memory.notice(instance, info.state)
         return info
+
+    def _is_to_be_recovered(self, instance: objects.Instance,
+                            state: int) -> bool:
+        """Whether a server that stands still or is off runs on later."""
+        return (state != power_state.RUNNING and
+                persistence.is_pvm(instance) and
+                instance.vm_state in _LIVE_VM_STATES and
+                (self.recoveries.is_pending(instance.uuid) or
+                 self.servers.of(instance).is_proven()))
 
     def rebuild(self, context: nova_context.RequestContext,
                 instance: objects.Instance, image_meta: objects.ImageMeta,
@@ -215,7 +235,11 @@ class TemporalityDriver(startup.Startup):
             super()._hard_reboot(context, instance, network_info, share_info,
                                  block_device_info, accel_info)
             return
-        with self.servers.of(instance).region_kept():
+        server = self.servers.of(instance)
+        with server.region_kept():
+            if server.is_proven():
+                LOG.warning('It is rebooted hard: the state that it could '
+                            'have run on from is given up', instance=instance)
             super()._hard_reboot(context, instance, network_info, share_info,
                                  block_device_info, accel_info)
 
@@ -418,9 +442,13 @@ class TemporalityDriver(startup.Startup):
             self, context: nova_context.RequestContext,
             instance: objects.Instance, network_info: Any, share_info: Any,
             block_device_info: Any = None) -> None:
-        """See ComputeDriver; what is suspended stays so."""
+        """See ComputeDriver; what has a state to run on from is left alone.
+
+        It is suspended, or recovered without Nova's help.
+        """
         if persistence.is_pvm(instance) and (
-                instance.vm_state == vm_states.SUSPENDED):
+                self.recoveries.is_pending(instance.uuid) or
+                self.servers.of(instance).is_proven()):
             return
         super().resume_state_on_host_boot(
             context, instance, network_info, share_info, block_device_info)
@@ -432,6 +460,9 @@ class TemporalityDriver(startup.Startup):
             return super().power_off(instance, timeout, retry_interval)
         server = self.servers.of(instance)
         with server.lock:
+            if server.is_proven():
+                LOG.warning('It is stopped: the state that it could have run '
+                            'on from is given up', instance=instance)
             super().power_off(instance, timeout, retry_interval)
             server.discard_state()
 

@@ -12,6 +12,8 @@
 
 """Letting a pVM's vCPUs run."""
 
+from collections import abc
+
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality import conf
@@ -23,7 +25,13 @@ CONF = conf.CONF
 class RunGuest(libvirt_guest.Guest):
     """A pVM's guest, whose state becomes stale before its vCPUs run."""
 
-    def resume(self) -> None:
-        """Start the vCPUs."""
-        with runs.allowed_to_run(CONF.temporality.pool_path, self.uuid):
+    def resume(
+            self, confirm: abc.Callable[[], object] | None = None) -> None:
+        """Start the vCPUs.
+
+        :param confirm: asked directly before; what it raises stops them from
+                        being started, and leaves the state as it is
+        """
+        with runs.allowed_to_run(CONF.temporality.pool_path, self.uuid,
+                                 confirm):
             super().resume()

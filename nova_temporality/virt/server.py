@@ -199,7 +199,7 @@ class PersistentServer:
 
     def discard_state(self) -> None:
         """Make any state of it stale, because it shall never be resumed."""
-        regions.discard_state(CONF.temporality.pool_path, self.uuid)
+        runs.discard_state(CONF.temporality.pool_path, self.uuid)
 
     def lost_memory(self) -> str | None:
         """Why the pager ended its latest QEMU; None if it did not."""
@@ -307,9 +307,15 @@ class PersistentServer:
         writes it again when it starts.
 
         :raises RunLockTimeout: it is fixated just now; nothing was changed
+        :raises NotPossible: it is still to be recovered
         """
         with self.lock:
             if not self.is_active():
+                if self.is_proven():
+                    raise exception.NotPossible(
+                        reason='The server stands still in a saved state, '
+                               'which only fits its machine as it was; wait '
+                               'until it runs again')
                 yield
                 return
             self.disarm()

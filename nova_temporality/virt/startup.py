@@ -27,7 +27,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality.spec import persistence
 from nova_temporality.virt import orphans
-from nova_temporality.virt.recovery import manager
+from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt import servers as pvm_servers
 
 
@@ -35,6 +35,7 @@ class _WithHook(libvirt_driver.LibvirtDriver):
     """For Nova 34 and later."""
 
     servers: pvm_servers.Servers
+    recoveries: keeper.Keeper
 
     def process_instances_at_startup(
             self, context: nova_context.RequestContext,
@@ -45,8 +46,8 @@ class _WithHook(libvirt_driver.LibvirtDriver):
                 if persistence.is_pvm(instance)]
         for instance in pvms:
             self.servers.add(instance.uuid)
+        self.recoveries.start(pvms)
         orphans.look(instances)
-        manager.recover_all(self, pvms)
         return instances
 
 
@@ -59,6 +60,7 @@ class _WithoutHook(libvirt_driver.LibvirtDriver):
 
     _starting = False
     servers: pvm_servers.Servers
+    recoveries: keeper.Keeper
 
     def init_host(self, host: str) -> None:
         """See ComputeDriver."""
@@ -73,7 +75,7 @@ class _WithoutHook(libvirt_driver.LibvirtDriver):
                 not self.servers.knows(uuid) and
                 not self.servers.of(instance).keeps_region):
             self.servers.add(uuid)
-            manager.recover_all(self, [instance])
+            self.recoveries.start([instance])
         super().plug_vifs(instance, network_info)
 
     def get_available_resource(self, nodename: str) -> Any:

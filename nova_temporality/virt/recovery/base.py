@@ -14,9 +14,7 @@
 
 from __future__ import annotations
 
-from nova.compute import task_states
 from nova.compute import utils as compute_utils
-from nova.compute import vm_states
 import nova.conf
 from nova import context as nova_context
 from nova import objects
@@ -24,6 +22,8 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt.recovery import former
+from nova_temporality.virt.recovery import ownership
 
 CONF = nova.conf.CONF
 
@@ -59,10 +59,20 @@ class Recovery:
         return self.driver._host.get_guest(self.instance).get_power_state(
             self.driver._host)
 
+    def confirm(self) -> None:
+        """Make sure that the server is this host's now.
+
+        :raises NotOwner, Gone: it is not, or nobody can tell
+        """
+        ownership.confirm(self.context, self.instance.uuid)
+
     def is_being_resumed(self) -> bool:
         """Whether its tenant is resuming it from a suspension."""
-        return (self.instance.vm_state == vm_states.SUSPENDED and
-                self.instance.task_state == task_states.RESUMING)
+        return former.is_being_resumed(self.instance)
+
+    def former_vm_state(self) -> str:
+        """What the server was, and is again when it is back."""
+        return former.vm_state(self.instance)
 
     def is_of_here(self, xml: str) -> bool:
         """Whether a recorded domain is that of the region on this host."""

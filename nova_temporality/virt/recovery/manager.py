@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""nova-compute's first work after an outage: pVMs run on.
+"""The recovery of one pVM after an outage: it runs on.
 
 A pVM whose domain is gone and whose state is proven gets an empty QEMU on
 the same memory, which loads the state and runs on. One whose state is not
@@ -19,10 +19,6 @@ nova-compute was restarted. One that is suspended stays so.
 """
 
 from __future__ import annotations
-
-from collections import abc
-from concurrent import futures
-import time
 
 from nova.compute import power_state
 from nova.compute import task_states
@@ -33,44 +29,85 @@ from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
-from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import clock
+from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import moved
+from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt.recovery import refusal
 from nova_temporality.virt.recovery import resume
+from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
-PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
-
-# Recovery is mostly waiting for QEMU processes to start.
-_PARALLEL = 8
 
 # What ran, or stood still in its QEMU, when the power failed.
 _LIVE_VM_STATES = (vm_states.ACTIVE, vm_states.PAUSED, vm_states.ERROR,
                    vm_states.RESCUED, vm_states.RESIZED)
 
 
-def recover_all(driver: libvirt_driver.LibvirtDriver,
-                instances: abc.Sequence[objects.Instance]) -> None:
-    """Recover the pVMs of this host, several at a time.
+def is_live(instance: objects.Instance) -> bool:
+    """Whether a pVM of this host may have to be recovered.
 
-    What goes wrong with one server is its own fault (in Nova's sense too)
-    and leaves the others alone.
+    :param instance: as it was read when nova-compute started
+    """
+    return (instance.host == CONF.host and
+            instance.task_state != task_states.DELETING and
+            (instance.vm_state in _LIVE_VM_STATES or
+             former.is_being_resumed(instance)))
+
+
+def mend_record(driver: libvirt_driver.LibvirtDriver,
+                instance: objects.Instance) -> None:
+    """Protect a pVM again whose machine was perhaps being changed.
+
+    nova-compute may have ended in the midst of that.
 
     :param driver: TemporalityDriver
-    :param instances: pVMs that Nova has on this host
     """
-    if not instances:
-        return
-    clock_deadline = time.monotonic() + PCONF.temporality.clock_wait
-    with futures.ThreadPoolExecutor(_PARALLEL) as executor:
-        list(executor.map(
-            lambda instance: _recover_one(driver, instance, clock_deadline),
-            instances))
+    server = driver.servers.of(instance)
+    with server.lock:
+        if instance.task_state != task_states.MIGRATING and (
+                server.is_active() and not server.is_recovering()):
+            _mend_record(server)
+
+
+def _mend_record(server: pvm_server.PersistentServer) -> None:
+    try:
+        server.mend_record()
+    except OSError as exc:
+        LOG.error('The record of its machine cannot be written: %s. It is not '
+                  'fixated until nova-compute can write it at its next start',
+                  exc, instance=server.instance)
+        server.disarm()
+    else:
+        server.rearm()
+
+
+def recover(driver: libvirt_driver.LibvirtDriver,
+            context: nova_context.RequestContext, uuid: str,
+            clock_deadline: float) -> None:
+    """Recover a pVM if that is still to be done.
+
+    :param driver: TemporalityDriver
+    :param uuid: of the server
+    :param clock_deadline: of time.monotonic(), until which the clock may
+                           become synchronised
+    :raises NotOwner: it may be another host's; to be tried again
+    :raises Gone: it is not this host's any more
+    :raises Exception: it is not brought back; to be tried again
+    """
+    instance = ownership.confirm(context, uuid)
+    recovery = base.Recovery(driver, context, instance)
+    if not recovery.server.is_active() and (
+            not clock.wait_synchronised(clock_deadline)):
+        LOG.warning("The host's clock is not synchronised: the length of "
+                    'the outage may be wrong, and the clock of the guest is '
+                    'not set', instance=instance)
+    with recovery.server.lock:
+        _decide(recovery)
 
 
 def resume_suspended(driver: libvirt_driver.LibvirtDriver,
@@ -96,34 +133,14 @@ def resume_suspended(driver: libvirt_driver.LibvirtDriver,
         recovery.server.finish_recovery()
 
 
-def _recover_one(driver: libvirt_driver.LibvirtDriver,
-                 instance: objects.Instance, clock_deadline: float) -> None:
-    # Contexts are not made to be shared by threads.
-    context = nova_context.get_admin_context()
-    instance._context = context
-    try:
-        recovery = base.Recovery(driver, context, instance)
-        with recovery.server.lock:
-            _decide(recovery, clock_deadline)
-    except Exception as exc:
-        LOG.exception('Recovery failed', instance=instance)
-        refusal.set_error(context, instance, exc)
-
-
-def _decide(recovery: base.Recovery, clock_deadline: float) -> None:
-    """Find out what a server needs, and do it.
-
-    :param clock_deadline: of time.monotonic(), until which the clock may
-                           become synchronised
-    """
+def _decide(recovery: base.Recovery) -> None:
+    """Find out what a server needs, and do it."""
     instance, server = recovery.instance, recovery.server
-    if instance.host != CONF.host or (
-            instance.task_state == task_states.DELETING):
-        return
-    if instance.vm_state not in _LIVE_VM_STATES and not (
-            recovery.is_being_resumed()):
+    if not is_live(instance):
         return
     if instance.task_state == task_states.MIGRATING:
+        moved.end(recovery)
+    if not server.is_active():
         moved.check(recovery)
     if server.is_active() and not _finish_interrupted(recovery):
         return
@@ -136,10 +153,6 @@ def _decide(recovery: base.Recovery, clock_deadline: float) -> None:
         # Whether the tenant or the power came first, it is suspended.
         _set_suspended(instance)
         return
-    if not clock.wait_synchronised(clock_deadline):
-        LOG.warning("The host's clock is not synchronised: the length of "
-                    'the outage, and the time that guests are given, may '
-                    'be wrong', instance=instance)
     too_long = refusal.outage_too_long(recovery, state)
     if too_long:
         refusal.give_up(recovery, too_long, cold_boot=True)
@@ -164,7 +177,7 @@ def _finish_interrupted(recovery: base.Recovery) -> bool:
     instance, server = recovery.instance, recovery.server
     if not server.is_recovering():
         LOG.debug('pVM is there, nothing to recover', instance=instance)
-        _mend_record(recovery)
+        _mend_record(server)
         if instance.task_state in (task_states.SUSPENDING,
                                    task_states.RESUMING):
             # Nova does not take these up again.
@@ -183,16 +196,3 @@ def _finish_interrupted(recovery: base.Recovery) -> bool:
              'ran', instance=instance)
     recovery.guest().poweroff()
     return True
-
-
-def _mend_record(recovery: base.Recovery) -> None:
-    """Protect a server again whose machine was perhaps being changed."""
-    try:
-        recovery.server.mend_record()
-    except OSError as exc:
-        LOG.error('The record of its machine cannot be written: %s. It is not '
-                  'fixated until nova-compute can write it at its next start',
-                  exc, instance=recovery.instance)
-        recovery.server.disarm()
-        return
-    recovery.server.rearm()

@@ -32,11 +32,10 @@ _ABORT_PATIENCE = 10
 _NOT_MOVED_YET = ('accepted', 'queued', 'preparing')
 
 
-def check(recovery: base.Recovery) -> None:
-    """End it, or find out that the server has perhaps moved.
+def end(recovery: base.Recovery) -> None:
+    """End a live migration if libvirt goes on with it.
 
-    :raises MovedPerhaps: it has perhaps moved
-    :raises StillMoving: libvirt goes on with it
+    :raises StillMoving: libvirt does not end it
     """
     server = recovery.server
     if server.is_active():
@@ -48,12 +47,18 @@ def check(recovery: base.Recovery) -> None:
             raise exception.StillMoving()
     if server.is_active():
         binding.forget(recovery.context, server.uuid)
-        return
-    # Nova has it run here until it has heard of the end.
+
+
+def check(recovery: base.Recovery) -> None:
+    """Make sure that a server which is not here has not moved away.
+
+    Nova has it run here until it has heard of the end of a live migration.
+
+    :raises MovedPerhaps: it has perhaps moved
+    """
     for migration in objects.MigrationList.get_in_progress_by_instance(
-            recovery.context, server.uuid, 'live-migration'):
+            recovery.context, recovery.server.uuid, 'live-migration'):
         if migration.status not in _NOT_MOVED_YET:
-            server.discard_state()
             raise exception.MovedPerhaps(host=migration.dest_compute)
 
 

@@ -30,6 +30,7 @@ from oslo_log import log as logging
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.virt.recovery import base
+from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import notifications
 from nova_temporality import vpm
 
@@ -51,15 +52,42 @@ _STOPPED_BY_NOVA = (
 
 def set_error(context: nova_context.RequestContext,
               instance: objects.Instance, exc: Exception) -> None:
-    """Put a server into ERROR, with an exception as its fault."""
+    """Put a server of this host into ERROR, with an exception as its fault.
+
+    One that Nova has on another host by now is left alone.
+    """
     try:
+        if _is_elsewhere(context, instance):
+            LOG.warning('It is not on this host any more; its state in Nova '
+                        'is left as it is', instance=instance)
+            return
         compute_utils.add_instance_fault_from_exc(
-            context, instance, exc, sys.exc_info())
+            context, instance, _with_text(exc), sys.exc_info())
+        former.remember(instance)
         instance.vm_state = vm_states.ERROR
         instance.task_state = None
         instance.save()
     except Exception:
         LOG.exception('Nova did not take the fault', instance=instance)
+
+
+def _is_elsewhere(context: nova_context.RequestContext,
+                  instance: objects.Instance) -> bool:
+    try:
+        fresh = objects.Instance.get_by_uuid(context, instance.uuid,
+                                             expected_attrs=[])
+    except nova_exception.InstanceNotFound:
+        return True
+    return fresh.host != instance.host
+
+
+def _with_text(exc: Exception) -> Exception:
+    # Of exceptions that are not its own, Nova only shows the class's name.
+    if isinstance(exc, nova_exception.NovaException) or (
+            hasattr(exc, 'format_message')):
+        return exc
+    return exception.RecoveryFailed(reason='%s: %s' % (
+        type(exc).__name__, exc))
 
 
 def outage_too_long(recovery: base.Recovery, state: vpm.StateInfo) -> (
@@ -123,6 +151,7 @@ def give_up(recovery: base.Recovery, exc: nova_exception.NovaException,
         if cold_boot:
             compute_utils.add_instance_fault_from_exc(
                 recovery.context, instance, exc, sys.exc_info())
+            recovery.confirm()
             _cold_boot(recovery)
             return
         instance.power_state = power_state.SHUTDOWN
@@ -144,4 +173,5 @@ def _cold_boot(recovery: base.Recovery) -> None:
     instance.power_state = recovery.power_state()
     if instance.vm_state != vm_states.RESIZED:
         instance.vm_state = vm_states.ACTIVE
+    former.forget(instance)
     instance.save()

@@ -18,6 +18,7 @@ import contextlib
 import time
 
 import libvirt
+from nova.compute import power_state
 from nova.compute import task_states
 from nova.compute import vm_states
 from oslo_log import log as logging
@@ -31,6 +32,7 @@ from nova_temporality.virt import domain_record
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import consoles
+from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import volumes
 from nova_temporality import vpm
 
@@ -48,6 +50,7 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
 
     One that stood still when the state was made stays so.
 
+    :raises NotOwner, Gone: it may run elsewhere; the state is kept
     :raises RecoveryFailed: it is not brought back; the state is kept
     """
     server = recovery.server
@@ -67,7 +70,12 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
             reason=server.lost_memory() or str(exc))
     loaded = time.monotonic()
     if _ran_before(recovery, state):
-        let_run(recovery)
+        try:
+            let_run(recovery)
+        except (exception.NotOwner, exception.Gone):
+            guest.poweroff()
+            server.finish_recovery()
+            raise
     LOG.info(
         'Recovered: fixated in %(fixation).1f ms (%(size)d KiB of '
         'state), dark for %(dark).1f s, recovered in %(total).0f ms '
@@ -113,19 +121,23 @@ def _start_empty(recovery: base.Recovery) -> pvm_guest.RunGuest:
 
 
 def _ran_before(recovery: base.Recovery, state: vpm.StateInfo) -> bool:
-    if recovery.instance.vm_state == vm_states.PAUSED:
+    if recovery.former_vm_state() == vm_states.PAUSED:
         return False
     if state.meta.runstate == 'paused':
-        LOG.warning('The server was paused from outside of Nova when '
-                    'power failed and stays so', instance=recovery.instance)
+        LOG.warning('The server was paused from outside of Nova when power '
+                    'failed and stays so; unpause it to let it run',
+                    instance=recovery.instance)
         return False
     return True
 
 
 def let_run(recovery: base.Recovery) -> None:
-    """Start the vCPUs of a server whose state is loaded."""
+    """Start the vCPUs of a server whose state is loaded.
+
+    :raises NotOwner, Gone: it may run elsewhere; the state is kept
+    """
     guest = recovery.guest()
-    guest.resume()
+    guest.resume(confirm=recovery.confirm)
     agent.catch_up(
         guest, frozen=recovery.instance.task_state in _MAKING_AN_IMAGE)
 
@@ -135,8 +147,13 @@ def finish(recovery: base.Recovery) -> None:
     instance = recovery.instance
     recovery.server.finish_recovery()
     instance.power_state = recovery.power_state()
-    if instance.vm_state in (vm_states.ERROR, vm_states.SUSPENDED):
-        instance.vm_state = vm_states.ACTIVE
-    if instance.task_state in (task_states.SUSPENDING, task_states.RESUMING):
+    instance.vm_state = recovery.former_vm_state()
+    if instance.power_state == power_state.PAUSED and (
+            instance.vm_state == vm_states.ACTIVE):
+        # Else nobody could let it run: Nova unpauses what is paused.
+        instance.vm_state = vm_states.PAUSED
+    former.forget(instance)
+    if instance.task_state in (task_states.SUSPENDING, task_states.RESUMING,
+                               task_states.PAUSING, task_states.UNPAUSING):
         instance.task_state = None
     instance.save()

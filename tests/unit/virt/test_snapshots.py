@@ -15,7 +15,6 @@
 import os
 from unittest import mock
 
-import fixtures
 from nova.compute import power_state
 from nova.compute import task_states
 from nova.compute import vm_states
@@ -53,8 +52,7 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
     def setUp(self):
         super().setUp()
         self.flags(host='host')
-        self.find = self.useFixture(fixtures.MockPatchObject(
-            objects.Instance, 'get_by_uuid', return_value=self.server)).mock
+        self.find = objects.Instance.get_by_uuid
         self.volumes = objects.BlockDeviceMappingList.get_by_instance_uuid
         self.disk = os.path.join(self.directory, 'disk')
         self.write(self.disk, 'then')

@@ -18,7 +18,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 import testtools
 
 from nova_temporality.virt import driver
-from nova_temporality.virt.recovery import manager
+from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt import startup
 from tests.unit.virt import base
 
@@ -38,7 +38,7 @@ class StartupTest(base.DriverTestCase):
     def setUp(self):
         super().setUp()
         self.recovered = []
-        self.patch(manager, 'recover_all', lambda _driver, servers:
+        self.patch(keeper.Keeper, 'start', lambda _keeper, servers:
                    self.recovered.extend(one.uuid for one in servers))
         self.pvm = self.make_server(persistent=True)
 

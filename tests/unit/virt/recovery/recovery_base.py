@@ -27,7 +27,7 @@ from nova.virt.libvirt import guest as libvirt_guest
 from nova_temporality import conf
 from nova_temporality.privsep import runs
 from nova_temporality.virt import agent
-from nova_temporality.virt.recovery import manager
+from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import notifications
 from nova_temporality import vpm
 from tests.unit.virt import base
@@ -80,10 +80,37 @@ class RecoveryTestCase(base.DriverTestCase):
         self.domain = None
         self.server = self.make_server(persistent=True)
         self.server.power_state = power_state.RUNNING
+        self.servers = {}
+        self.service = objects.Service(forced_down=False, last_seen_up=None)
+        self.useFixture(fixtures.MockPatchObject(
+            objects.Service, 'get_by_compute_host',
+            side_effect=lambda *_args: self.service))
+        self.useFixture(fixtures.MockPatchObject(
+            objects.Instance, 'get_by_uuid', side_effect=self.get_instance))
+        self.evacuations = []
+        self.useFixture(fixtures.MockPatchObject(
+            objects.MigrationList, 'get_by_filters',
+            side_effect=lambda *_args: list(self.evacuations)))
+        self.live_migrations = []
+        self.useFixture(fixtures.MockPatchObject(
+            objects.MigrationList, 'get_in_progress_by_instance',
+            side_effect=lambda *_args: list(self.live_migrations)))
+        self.real_wait_up = keeper._Service.wait_up
+        self.useFixture(fixtures.MockPatchObject(
+            keeper._Service, 'wait_up'))
         pool = self.pool()
         self.region = pool.alloc(self.server.uuid, 16 << 20)
         pool.begin_epoch(self.region.id)
         self.record()
+
+    def set_option(self, name, value):
+        """Set an option of [temporality] for this test."""
+        conf.CONF.set_override(name, value, group='temporality')
+        self.addCleanup(conf.CONF.clear_override, name, group='temporality')
+
+    def get_instance(self, context, uuid, expected_attrs=None):
+        """A server as Nova has it."""
+        return self.servers.get(uuid, self.server)
 
     def record(self):
         self.directory = os.path.join(
@@ -137,4 +164,16 @@ class RecoveryTestCase(base.DriverTestCase):
         return True
 
     def recover(self):
-        manager.recover_all(self.driver, [self.server])
+        """What nova-compute does at its start; return what is in the way."""
+        return self.recover_all(self.server)[0]
+
+    def recover_all(self, *servers):
+        tries = []
+
+        def add(keeper_, uuid):
+            tries.append(keeper_._try(uuid))
+
+        self.servers.update((server.uuid, server) for server in servers)
+        with mock.patch.object(keeper.Keeper, 'add', add):
+            self.driver.recoveries.start(servers)
+        return tries or [None]

@@ -19,6 +19,7 @@ import fixtures
 from nova.compute import power_state
 from nova.compute import utils as compute_utils
 from nova.compute import vm_states
+from nova import objects
 from nova.virt import hardware
 from nova.virt.libvirt import driver as libvirt_driver
 
@@ -37,6 +38,8 @@ class LostMemoryTest(base.DriverTestCase):
         self.server.power_state = power_state.RUNNING
         self.region = self.pool().alloc_vpm(
             self.server.uuid, 16 * MIB, 8 * MIB, self.swap_dir)
+        self.useFixture(fixtures.MockPatchObject(
+            objects.Instance, 'get_by_uuid', return_value=self.server))
         self.faults = []
         self.useFixture(fixtures.MockPatchObject(
             compute_utils, 'add_instance_fault_from_exc',

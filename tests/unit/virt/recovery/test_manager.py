@@ -33,7 +33,6 @@ from nova_temporality.host import notes
 from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
 from nova_temporality.virt import domain_record
-from nova_temporality.virt.recovery import manager
 from tests.framework import page_table
 from tests.unit.virt import base
 from tests.unit.virt.recovery import recovery_base
@@ -239,7 +238,7 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         other.uuid = '00000000-0000-0000-0000-00000000000a'
         other.power_state = power_state.RUNNING
         self.fixate()
-        manager.recover_all(self.driver, [other, self.server])
+        self.recover_all(other, self.server)
         self.assertEqual(vm_states.ERROR, other.vm_state)
         self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
 
@@ -265,7 +264,7 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
                                  ('task_state', 'deleting')):
             server = self.make_server(persistent=True)
             setattr(server, attribute, value)
-            manager.recover_all(self.driver, [server])
+            self.recover_all(server)
         self.assertFalse(self.connection.createXML.called)
         self.assertTrue(self.proven())
 

@@ -39,11 +39,8 @@ class MovedTest(recovery_base.RecoveryTestCase):
     def setUp(self):
         super().setUp()
         self.server.task_state = task_states.MIGRATING
-        self.status = 'running'
-        self.useFixture(fixtures.MockPatchObject(
-            objects.MigrationList, 'get_in_progress_by_instance',
-            side_effect=lambda *_args: [objects.Migration(
-                status=self.status, dest_compute='there')]))
+        self.live_migrations = [
+            objects.Migration(status='running', dest_compute='there')]
         self.forget = self.useFixture(fixtures.MockPatchObject(
             binding, 'forget')).mock
         self.recorded = self.useFixture(fixtures.MockPatchObject(
@@ -59,7 +56,7 @@ class MovedTest(recovery_base.RecoveryTestCase):
         self.assertIsNone(self.domain)
 
     def test_gone_before_it_began(self):
-        self.status = 'preparing'
+        self.live_migrations[0].status = 'preparing'
         self.fixate()
         self.recover()
         self.assertEqual([], self.faults)
@@ -115,6 +112,7 @@ class MovedTest(recovery_base.RecoveryTestCase):
 
     def test_record_of_another_host_is_not_used(self):
         self.server.task_state = None
+        self.live_migrations = []
         self.fixate()
         with mock.patch.object(domain_record, 'read', return_value=OTHER):
             self.recover()

@@ -1,0 +1,232 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Recovers the pVMs of this host, and does not give up.
+
+After an outage of a whole site, storage, network and control plane come back
+in any order. So each server is recovered by a thread of its own, which tries
+again until it is done. It begins when nova-compute's service counts as up:
+from then on Nova refuses to evacuate servers of this host.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+import threading
+import time
+
+import nova.conf
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
+from nova import servicegroup
+from nova.virt.libvirt import driver as libvirt_driver
+from oslo_log import log as logging
+
+from nova_temporality import conf
+from nova_temporality import exception
+from nova_temporality.virt.recovery import manager
+from nova_temporality.virt.recovery import ownership
+from nova_temporality.virt.recovery import refusal
+
+CONF = nova.conf.CONF
+PCONF = conf.CONF
+LOG = logging.getLogger(__name__)
+
+# Seconds between two looks at whether the service is up.
+_POLL = 1.0
+
+# Seconds that an evacuation needs from the question whether the service is
+# down until Nova has a record of it.
+_SETTLE = 2.0
+
+# Seconds for which evacuations are looked for after a server ran again.
+_SWEEP = 60.0
+
+# Seconds until the next try; they double up to the second number.
+_DELAY_MIN = 5.0
+_DELAY_MAX = 300.0
+
+
+class Keeper:
+    """All recoveries of this host."""
+
+    def __init__(self, driver: libvirt_driver.LibvirtDriver) -> None:
+        """Make ready.
+
+        :param driver: TemporalityDriver
+        """
+        self._driver = driver
+        self._lock = threading.Lock()
+        self._pending: dict[str, threading.Event] = {}
+        self._service = _Service()
+        self._clock_deadline = 0.0
+
+    def start(self, instances: abc.Iterable[objects.Instance]) -> None:
+        """Recover pVMs that nova-compute finds when it starts.
+
+        :param instances: pVMs that Nova has on this host
+        """
+        self._clock_deadline = time.monotonic() + PCONF.temporality.clock_wait
+        live = [instance for instance in instances
+                if manager.is_live(instance)]
+        if not live:
+            return
+        self._service.note_last_report()
+        for instance in live:
+            manager.mend_record(self._driver, instance)
+            self.add(instance.uuid)
+
+    def add(self, uuid: str) -> None:
+        """Recover a pVM, now; harmless if that is under way."""
+        with self._lock:
+            known = self._pending.get(uuid)
+            if known:
+                known.set()
+                return
+            wake = self._pending[uuid] = threading.Event()
+        threading.Thread(target=self._keep, args=(uuid, wake),
+                         name='recover-' + uuid, daemon=True).start()
+
+    def is_pending(self, uuid: str) -> bool:
+        """Whether a pVM is still to be recovered."""
+        with self._lock:
+            return uuid in self._pending
+
+    def _keep(self, uuid: str, wake: threading.Event) -> None:
+        try:
+            self._retry(uuid, wake)
+        finally:
+            with self._lock:
+                del self._pending[uuid]
+        self._sweep(uuid)
+
+    def _retry(self, uuid: str, wake: threading.Event) -> None:
+        delay, said = _DELAY_MIN, ''
+        give_up = PCONF.temporality.recovery_retry
+        deadline = time.monotonic() + give_up if give_up else None
+        while True:
+            reason = self._try(uuid)
+            if reason is None:
+                return
+            if reason != said:
+                said = reason
+                LOG.warning('Server %s is not recovered yet: %s', uuid,
+                            reason)
+            if deadline is not None and time.monotonic() >= deadline:
+                LOG.error('Server %s is not tried again; "temporality recover '
+                          '%s" does', uuid, uuid)
+                return
+            wake.wait(delay)
+            wake.clear()
+            delay = min(2 * delay, _DELAY_MAX)
+
+    def _try(self, uuid: str) -> str | None:
+        """Try once; return why it has to be tried again, or None."""
+        # Contexts are not made to be shared by threads.
+        context = nova_context.get_admin_context()
+        try:
+            self._service.wait_up(context)
+            manager.recover(self._driver, context, uuid,
+                            self._clock_deadline)
+        except exception.Gone as exc:
+            LOG.warning('Server %s: %s', uuid, exc.format_message())
+        except exception.NotOwner as exc:
+            return exc.format_message()
+        except Exception as exc:
+            LOG.exception('Recovery of server %s failed', uuid)
+            return self._failed(context, uuid, exc)
+        return None
+
+    @staticmethod
+    def _failed(context: nova_context.RequestContext, uuid: str,
+                exc: Exception) -> str:
+        try:
+            instance = ownership.confirm(context, uuid)
+        except (exception.Gone, exception.NotOwner):
+            # Not ours to write to, or nobody to take it.
+            pass
+        else:
+            refusal.set_error(context, instance, exc)
+        return str(exc) or type(exc).__name__
+
+    def _sweep(self, uuid: str) -> None:
+        """End a server's QEMU if it turns out to be evacuated all the same.
+
+        The evacuation was asked for when the service was still down.
+        """
+        context = nova_context.get_admin_context()
+        deadline = time.monotonic() + _SWEEP
+        while time.monotonic() < deadline:
+            time.sleep(_POLL)
+            try:
+                instance = objects.Instance.get_by_uuid(
+                    context, uuid, expected_attrs=['system_metadata'])
+                evacuated = ownership.is_evacuated(context, uuid)
+            except nova_exception.InstanceNotFound:
+                return
+            except Exception as exc:
+                LOG.debug('Nova does not say whether server %s is evacuated: '
+                          '%s', uuid, exc)
+                continue
+            server = self._driver.servers.of(instance)
+            if (evacuated or instance.host != CONF.host) and (
+                    server.is_active()):
+                LOG.error('It was evacuated to another host while this one '
+                          'started. Its QEMU here is ended now',
+                          instance=instance)
+                with server.lock:
+                    server.guest().poweroff()
+                return
+
+
+class _Service:
+    """nova-compute's service, as Nova's API sees it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._api = servicegroup.API()
+        self._last_report: object = None
+        self._is_up = False
+
+    def note_last_report(self) -> None:
+        """Remember the last report of nova-compute's run before."""
+        with self._lock:
+            try:
+                self._last_report = self._read(
+                    nova_context.get_admin_context()).last_seen_up
+            except Exception as exc:
+                # Nova itself does not get far without an answer.
+                LOG.debug('Nova does not say when this host was up: %s', exc)
+
+    def wait_up(self, context: nova_context.RequestContext) -> None:
+        """Wait until this run of nova-compute counts as up."""
+        with self._lock:
+            while not self._is_up:
+                try:
+                    service = self._read(context)
+                    # One that is forced down does not count as up, and
+                    # recovers nobody; who asks for its servers says so.
+                    self._is_up = bool(service.forced_down) or (
+                        service.last_seen_up != self._last_report and
+                        self._api.service_is_up(service))
+                except Exception as exc:
+                    LOG.debug('Nova does not say whether this host is up: %s',
+                              exc)
+                if self._is_up:
+                    time.sleep(_SETTLE)
+                else:
+                    time.sleep(_POLL)
+
+    @staticmethod
+    def _read(context: nova_context.RequestContext) -> objects.Service:
+        return objects.Service.get_by_compute_host(context, CONF.host)

@@ -1,0 +1,88 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Who owns a server now: at most one copy of it ever runs.
+
+What nova-compute read when it started does not count. Its service counts as
+down until it reports itself, so that servers may be evacuated meanwhile. They
+may be deleted, and the host may be forced down (fenced).
+"""
+
+from __future__ import annotations
+
+from nova.compute import task_states
+import nova.conf
+from nova import context as nova_context
+from nova import exception as nova_exception
+from nova import objects
+from nova.objects import fields
+import oslo_messaging
+
+from nova_temporality import exception
+
+CONF = nova.conf.CONF
+
+# What recovery reads of a server.
+_ATTRIBUTES = ['flavor', 'info_cache', 'metadata', 'numa_topology',
+               'system_metadata']
+
+# What an evacuation is until Nova has the server on the other host.
+_EVACUATING = ['accepted', 'pre-migrating']
+
+
+def confirm(context: nova_context.RequestContext,
+            uuid: str) -> objects.Instance:
+    """Make sure that a server is this host's, and nobody takes it away.
+
+    :returns: the server, as Nova has it now
+    :raises Gone: it is deleted, or another host's
+    :raises NotOwner: it may be another host's soon, or nobody can tell
+    """
+    try:
+        return _confirm(context, uuid)
+    except oslo_messaging.MessagingException as exc:
+        raise exception.NotOwner(
+            reason='nova-conductor does not say whose it is (%s)' % (
+                exc or type(exc).__name__))
+
+
+def _confirm(context: nova_context.RequestContext,
+             uuid: str) -> objects.Instance:
+    service = objects.Service.get_by_compute_host(context, CONF.host)
+    if service.forced_down:
+        raise exception.NotOwner(
+            reason="this host is forced down; once it is fenced no more, set "
+            "its compute service up ('openstack compute service set --up')")
+    try:
+        instance = objects.Instance.get_by_uuid(
+            context, uuid, expected_attrs=_ATTRIBUTES)
+    except nova_exception.InstanceNotFound:
+        raise exception.Gone(reason='it is deleted')
+    if instance.host != CONF.host:
+        raise exception.Gone(reason='it is on host %s' % instance.host)
+    if instance.task_state == task_states.DELETING:
+        raise exception.Gone(reason='it is being deleted')
+    evacuation = is_evacuated(context, uuid)
+    if evacuation:
+        raise exception.NotOwner(reason='it is evacuated to %s' % (
+            evacuation.dest_compute or 'another host'))
+    return instance
+
+
+def is_evacuated(context: nova_context.RequestContext,
+                 uuid: str) -> objects.Migration | None:
+    """The evacuation of a server from this host, if there is one."""
+    evacuations = objects.MigrationList.get_by_filters(context, {
+        'source_compute': CONF.host, 'instance_uuid': uuid,
+        'status': _EVACUATING,
+        'migration_type': fields.MigrationType.EVACUATION})
+    return evacuations[0] if evacuations else None

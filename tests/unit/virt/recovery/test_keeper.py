@@ -1,0 +1,224 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Recovery is tried again, for each server by itself, and not too early."""
+
+import datetime
+import threading
+import time
+
+import fixtures
+from nova.compute import power_state
+from nova.compute import vm_states
+from nova import objects
+from nova.virt import hardware
+from nova.virt.libvirt import driver as libvirt_driver
+from oslo_utils.fixture import uuidsentinel as uuids
+
+from nova_temporality import exception
+from nova_temporality.virt.recovery import keeper
+from nova_temporality.virt.recovery import manager
+from tests.unit.virt.recovery import recovery_base
+
+# Seconds for what has to happen.
+_PATIENCE = 30
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError('it did not happen')
+        time.sleep(0.01)
+
+
+class KeeperTest(recovery_base.RecoveryTestCase):
+
+    def setUp(self):
+        super().setUp()
+        for name, value in (('_DELAY_MIN', 0.01), ('_SWEEP', 0.0),
+                            ('_POLL', 0.01), ('_SETTLE', 0.0)):
+            self.useFixture(fixtures.MockPatchObject(keeper, name, value))
+        self.keeper = self.driver.recoveries
+        self.tries = []
+        self.outcomes = {}
+        self.useFixture(fixtures.MockPatchObject(
+            manager, 'recover', side_effect=self.recover_one))
+
+    def recover_one(self, driver, context, uuid, clock_deadline):
+        self.tries.append(uuid)
+        outcome = self.outcomes.get(uuid)
+        if isinstance(outcome, threading.Event):
+            outcome.wait(_PATIENCE)
+        elif outcome:
+            raise outcome
+
+    def is_done(self, uuid):
+        return not self.keeper.is_pending(uuid)
+
+    def test_tried_again_until_it_is_back(self):
+        uuid = self.server.uuid
+        self.outcomes[uuid] = exception.RecoveryFailed(reason='no volume')
+        self.keeper.add(uuid)
+        wait_for(lambda: len(self.tries) > 2)
+        self.assertTrue(self.keeper.is_pending(uuid))
+        self.assertEqual(vm_states.ERROR, self.server.vm_state)
+        self.assertIn('no volume', self.faults[0])
+        del self.outcomes[uuid]
+        wait_for(lambda: self.is_done(uuid))
+
+    def test_not_ours_for_now_is_no_fault(self):
+        uuid = self.server.uuid
+        self.outcomes[uuid] = exception.NotOwner(reason='fenced')
+        self.keeper.add(uuid)
+        wait_for(lambda: len(self.tries) > 2)
+        self.assertEqual([], self.faults)
+        del self.outcomes[uuid]
+        wait_for(lambda: self.is_done(uuid))
+
+    def test_gone_is_not_tried_again(self):
+        self.outcomes[self.server.uuid] = exception.Gone(reason='deleted')
+        self.keeper.add(self.server.uuid)
+        wait_for(lambda: self.is_done(self.server.uuid))
+        self.assertEqual(1, len(self.tries))
+
+    def test_no_server_waits_for_another(self):
+        blocked = self.outcomes[uuids.blocked] = threading.Event()
+        self.addCleanup(blocked.set)
+        self.keeper.add(uuids.blocked)
+        others = ['server-%d' % number for number in range(20)]
+        for uuid in others:
+            self.keeper.add(uuid)
+        wait_for(lambda: all(self.is_done(uuid) for uuid in others))
+        self.assertTrue(self.keeper.is_pending(uuids.blocked))
+
+    def test_tried_at_once_when_asked(self):
+        uuid = self.server.uuid
+        self.outcomes[uuid] = exception.NotOwner(reason='fenced')
+        with fixtures.MockPatchObject(keeper, '_DELAY_MIN', 3600.0):
+            self.keeper.add(uuid)
+            wait_for(lambda: self.tries)
+            del self.outcomes[uuid]
+            self.keeper.add(uuid)
+            wait_for(lambda: self.is_done(uuid))
+
+    def test_limit(self):
+        self.set_option('recovery_retry', 1)
+        uuid = self.server.uuid
+        self.outcomes[uuid] = exception.NotOwner(reason='fenced')
+        self.keeper.add(uuid)
+        wait_for(lambda: self.is_done(uuid))
+        self.assertGreater(len(self.tries), 1)
+
+    # -- what Nova is told meanwhile ------------------------------------------
+
+    def power_state(self, state=power_state.SHUTDOWN):
+        with fixtures.MockPatchObject(
+                libvirt_driver.LibvirtDriver, 'get_info',
+                return_value=hardware.InstanceInfo(state=state)):
+            return self.driver.get_info(self.server).state
+
+    def test_pending_server_is_not_off(self):
+        """Else Nova's periodic task stops it, which gives its state up."""
+        uuid = self.server.uuid
+        self.assertEqual(power_state.SHUTDOWN, self.power_state())
+        self.outcomes[uuid] = exception.NotOwner(reason='fenced')
+        self.keeper.add(uuid)
+        self.assertEqual(power_state.RUNNING, self.power_state())
+        del self.outcomes[uuid]
+        wait_for(lambda: self.is_done(uuid))
+        self.assertEqual(power_state.SHUTDOWN, self.power_state())
+
+    def test_proven_server_is_not_off(self):
+        """An operator has reset the state of one in ERROR, say."""
+        self.fixate()
+        self.assertEqual(power_state.RUNNING, self.power_state())
+        self.assertEqual(power_state.RUNNING,
+                         self.power_state(power_state.NOSTATE))
+        self.server.vm_state = vm_states.PAUSED
+        self.assertEqual(power_state.PAUSED, self.power_state())
+        self.server.vm_state = vm_states.STOPPED
+        self.assertEqual(power_state.SHUTDOWN, self.power_state())
+
+    def test_start_of_nova_does_not_reboot_what_is_proven(self):
+        self.fixate()
+        self.driver.resume_state_on_host_boot(self.context, self.server, [],
+                                              None)
+        self.assertFalse(self.reboot.called)
+        self.assertTrue(self.proven())
+
+
+class SweepTest(recovery_base.RecoveryTestCase):
+    """An evacuation that was asked for before the service was up."""
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(fixtures.MockPatchObject(keeper, '_POLL', 0.01))
+        self.make_domain(power_state.RUNNING)
+
+    def sweep(self, seconds):
+        with fixtures.MockPatchObject(keeper, '_SWEEP', seconds):
+            self.driver.recoveries._sweep(self.server.uuid)
+
+    def test_ends_the_copy_here(self):
+        self.evacuations.append(objects.Migration(status='accepted',
+                                                  dest_compute='there'))
+        self.sweep(_PATIENCE)
+        self.assertEqual(power_state.SHUTDOWN, self.domain.state)
+
+    def test_leaves_others(self):
+        self.sweep(0.1)
+        self.assertEqual(power_state.RUNNING, self.domain.state)
+
+
+class ServiceTest(recovery_base.RecoveryTestCase):
+
+    BEFORE = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+
+    def setUp(self):
+        super().setUp()
+        for name, value in (('_POLL', 0.01), ('_SETTLE', 0.0)):
+            self.useFixture(fixtures.MockPatchObject(keeper, name, value))
+        # not the stand-in of the base class
+        self.waits = self.useFixture(fixtures.MockPatchObject(
+            keeper._Service, 'wait_up', self.real_wait_up))
+        self.service = objects.Service(
+            forced_down=False, last_seen_up=self.BEFORE, topic='compute')
+        self.service_api = keeper._Service()
+        self.up = self.useFixture(fixtures.MockPatchObject(
+            self.service_api._api, 'service_is_up', return_value=True)).mock
+
+    def is_up(self):
+        thread = threading.Thread(
+            target=self.service_api.wait_up, args=(self.context,),
+            daemon=True)
+        thread.start()
+        thread.join(0.2)
+        return not thread.is_alive()
+
+    def test_report_of_an_earlier_run_does_not_count(self):
+        """It may run out at any moment, and servers be evacuated."""
+        self.service_api.note_last_report()
+        self.assertFalse(self.is_up())
+        self.service.last_seen_up = self.BEFORE + datetime.timedelta(hours=1)
+        wait_for(self.is_up)
+
+    def test_down(self):
+        self.up.return_value = False
+        self.assertFalse(self.is_up())
+        self.up.return_value = True
+        wait_for(self.is_up)
+
+    def test_fenced_hosts_servers_are_told_so(self):
+        self.up.return_value = False
+        self.service.forced_down = True
+        wait_for(self.is_up)
