@@ -21,6 +21,7 @@ from then on Nova refuses to evacuate servers of this host.
 from __future__ import annotations
 
 from collections import abc
+import datetime
 import threading
 import time
 
@@ -195,38 +196,43 @@ class _Service:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._api = servicegroup.API()
-        self._last_report: object = None
-        self._is_up = False
+        # When an earlier run of nova-compute was seen last.
+        self._before: datetime.datetime | None = None
+        self._is_noted = False
 
     def note_last_report(self) -> None:
         """Remember the last report of nova-compute's run before."""
         with self._lock:
-            try:
-                self._last_report = self._read(
-                    nova_context.get_admin_context()).last_seen_up
-            except Exception as exc:
-                # Nova itself does not get far without an answer.
-                LOG.debug('Nova does not say when this host was up: %s', exc)
+            self._read(nova_context.get_admin_context())
 
     def wait_up(self, context: nova_context.RequestContext) -> None:
         """Wait until this run of nova-compute counts as up."""
         with self._lock:
-            while not self._is_up:
-                try:
-                    service = self._read(context)
-                    # One that is forced down does not count as up, and
-                    # recovers nobody; who asks for its servers says so.
-                    self._is_up = bool(service.forced_down) or (
-                        service.last_seen_up != self._last_report and
-                        self._api.service_is_up(service))
-                except Exception as exc:
-                    LOG.debug('Nova does not say whether this host is up: %s',
-                              exc)
-                if self._is_up:
-                    time.sleep(_SETTLE)
-                else:
-                    time.sleep(_POLL)
+            was_down = False
+            while not self._counts_as_up(context):
+                was_down = True
+                time.sleep(_POLL)
+            if was_down:
+                time.sleep(_SETTLE)
 
-    @staticmethod
-    def _read(context: nova_context.RequestContext) -> objects.Service:
-        return objects.Service.get_by_compute_host(context, CONF.host)
+    def _counts_as_up(self, context: nova_context.RequestContext) -> bool:
+        service = self._read(context)
+        if service is None:
+            return False
+        # One that is forced down never counts as up. Who asks for its
+        # servers is told so.
+        return service.forced_down or (
+            service.last_seen_up != self._before and
+            self._api.service_is_up(service))
+
+    def _read(self, context: nova_context.RequestContext) -> (
+            objects.Service | None):
+        try:
+            service = objects.Service.get_by_compute_host(context, CONF.host)
+        except Exception as exc:
+            LOG.debug('Nova does not say whether this host is up: %s', exc)
+            return None
+        if not self._is_noted:
+            self._is_noted = True
+            self._before = service.last_seen_up
+        return service

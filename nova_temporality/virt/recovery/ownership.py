@@ -25,6 +25,7 @@ from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
 from nova.objects import fields
+from nova import servicegroup
 import oslo_messaging
 
 from nova_temporality import exception
@@ -62,6 +63,10 @@ def _confirm(context: nova_context.RequestContext,
         raise exception.NotOwner(
             reason="this host is forced down; once it is fenced no more, set "
             "its compute service up ('openstack compute service set --up')")
+    if not servicegroup.API().service_is_up(service):
+        raise exception.NotOwner(
+            reason='the compute service of this host counts as down, so that '
+            'it may be evacuated at any moment')
     try:
         instance = objects.Instance.get_by_uuid(
             context, uuid, expected_attrs=_ATTRIBUTES)

@@ -22,6 +22,7 @@ from nova.compute import power_state
 from nova.compute import utils as compute_utils
 from nova import exception as nova_exception
 from nova import objects
+from nova import servicegroup
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality import conf
@@ -87,6 +88,8 @@ class RecoveryTestCase(base.DriverTestCase):
             side_effect=lambda *_args: self.service))
         self.useFixture(fixtures.MockPatchObject(
             objects.Instance, 'get_by_uuid', side_effect=self.get_instance))
+        self.service_is_up = self.useFixture(fixtures.MockPatchObject(
+            servicegroup.API, 'service_is_up', return_value=True)).mock
         self.evacuations = []
         self.useFixture(fixtures.MockPatchObject(
             objects.MigrationList, 'get_by_filters',

@@ -194,8 +194,7 @@ class ServiceTest(recovery_base.RecoveryTestCase):
         self.service = objects.Service(
             forced_down=False, last_seen_up=self.BEFORE, topic='compute')
         self.service_api = keeper._Service()
-        self.up = self.useFixture(fixtures.MockPatchObject(
-            self.service_api._api, 'service_is_up', return_value=True)).mock
+        self.up = self.service_is_up
 
     def is_up(self):
         thread = threading.Thread(
@@ -212,10 +211,32 @@ class ServiceTest(recovery_base.RecoveryTestCase):
         self.service.last_seen_up = self.BEFORE + datetime.timedelta(hours=1)
         wait_for(self.is_up)
 
+    def reported(self):
+        self.service_api.note_last_report()
+        self.service.last_seen_up = self.BEFORE + datetime.timedelta(hours=1)
+
     def test_down(self):
+        self.reported()
         self.up.return_value = False
         self.assertFalse(self.is_up())
         self.up.return_value = True
+        wait_for(self.is_up)
+
+    def test_down_again(self):
+        """Nova's conductor was away for long, say."""
+        self.reported()
+        self.assertTrue(self.is_up())
+        self.up.return_value = False
+        self.assertFalse(self.is_up())
+
+    def test_last_report_that_nobody_told(self):
+        """The first one that is told may be that of an earlier run."""
+        objects.Service.get_by_compute_host.side_effect = OSError
+        self.service_api.note_last_report()
+        objects.Service.get_by_compute_host.side_effect = (
+            lambda *_args: self.service)
+        self.assertFalse(self.is_up())
+        self.service.last_seen_up = self.BEFORE + datetime.timedelta(hours=1)
         wait_for(self.is_up)
 
     def test_fenced_hosts_servers_are_told_so(self):

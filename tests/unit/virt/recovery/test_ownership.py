@@ -97,6 +97,14 @@ class OwnershipTest(recovery_base.RecoveryTestCase):
         self.meanwhile(change)
         self.assert_does_not_run('forced down')
 
+    def test_service_that_does_not_report_any_more(self):
+        """Else it could be evacuated between the question and its run."""
+        def change():
+            self.service_is_up.return_value = False
+
+        self.meanwhile(change)
+        self.assert_does_not_run('counts as down')
+
     def test_nobody_can_tell(self):
         def change():
             objects.Service.get_by_compute_host.side_effect = (
