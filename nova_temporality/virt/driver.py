@@ -152,11 +152,13 @@ class TemporalityDriver(startup.Startup):
     def _is_to_be_recovered(self, instance: objects.Instance,
                             state: int) -> bool:
         """Whether a server that stands still or is off runs on later."""
-        return (state != power_state.RUNNING and
-                persistence.is_pvm(instance) and
-                instance.vm_state in _LIVE_VM_STATES and
-                (self.recoveries.is_pending(instance.uuid) or
-                 self.servers.of(instance).is_proven()))
+        if state == power_state.RUNNING or (
+                not persistence.is_pvm(instance) or
+                instance.vm_state not in _LIVE_VM_STATES):
+            return False
+        server = self.servers.of(instance)
+        return not server.is_ending and (
+            self.recoveries.is_pending(instance.uuid) or server.is_proven())
 
     def rebuild(self, context: nova_context.RequestContext,
                 instance: objects.Instance, image_meta: objects.ImageMeta,
@@ -226,6 +228,13 @@ class TemporalityDriver(startup.Startup):
     def _free(self, server: pvm_server.PersistentServer) -> None:
         server.free_region()
         self.servers.remove(server.uuid)
+
+    def _destroy(self, instance: objects.Instance) -> None:
+        # Called by all that end a domain; waits until it has ended.
+        if not persistence.is_pvm(instance):
+            return super()._destroy(instance)
+        with self.servers.of(instance).is_ended():
+            super()._destroy(instance)
 
     def _hard_reboot(self, context: nova_context.RequestContext,
                      instance: objects.Instance, network_info: Any,

@@ -67,6 +67,7 @@ class Guard:
                 or takes or gives back its region; re-entrant
     :ivar keeps_region: whether the holder of the lock destroys the domain
                         only to make it again
+    :ivar ending: how many calls are ending its QEMU
     :ivar room_is_reserved: whether it is rebuilt here, so that it gives its
                             region back and takes it again
     """
@@ -75,6 +76,7 @@ class Guard:
         self.lock = threading.RLock()
         self.keeps_region = False
         self.room_is_reserved = False
+        self.ending = 0
 
 
 class PersistentServer:
@@ -144,13 +146,31 @@ class PersistentServer:
 
         Other threads that destroy the server wait for the end of it.
         """
-        with self.lock:
+        with self.is_ended():
             before = self._guard.keeps_region
             self._guard.keeps_region = True
             try:
                 yield
             finally:
                 self._guard.keeps_region = before
+
+    @contextlib.contextmanager
+    def is_ended(self) -> abc.Iterator[None]:
+        """The context in which its QEMU is ended, or ended and made again.
+
+        LibvirtDriver then waits for the true power state.
+        """
+        with self.lock:
+            self._guard.ending += 1
+            try:
+                yield
+            finally:
+                self._guard.ending -= 1
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether some call is in that context."""
+        return self._guard.ending > 0
 
     @property
     def keeps_region(self) -> bool:

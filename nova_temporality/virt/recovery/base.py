@@ -64,7 +64,8 @@ class Recovery:
 
         :raises NotOwner, Gone: it is not, or nobody can tell
         """
-        ownership.confirm(self.context, self.instance.uuid)
+        ownership.confirm(self.context, self.instance.uuid,
+                          self.driver.recoveries.service)
 
     def is_being_resumed(self) -> bool:
         """Whether its tenant is resuming it from a suspension."""

@@ -21,7 +21,6 @@ from then on Nova refuses to evacuate servers of this host.
 from __future__ import annotations
 
 from collections import abc
-import datetime
 import threading
 import time
 
@@ -29,7 +28,6 @@ import nova.conf
 from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
-from nova import servicegroup
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
@@ -38,20 +36,16 @@ from nova_temporality import exception
 from nova_temporality.virt.recovery import manager
 from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt.recovery import refusal
+from nova_temporality.virt.recovery import service
 
 CONF = nova.conf.CONF
 PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
-# Seconds between two looks at whether the service is up.
-_POLL = 1.0
-
-# Seconds that an evacuation needs from the question whether the service is
-# down until Nova has a record of it.
-_SETTLE = 2.0
-
-# Seconds for which evacuations are looked for after a server ran again.
+# Seconds for which evacuations are looked for after a server ran again, and
+# between two looks.
 _SWEEP = 60.0
+_SWEEP_INTERVAL = 1.0
 
 # Seconds until the next try; they double up to the second number.
 _DELAY_MIN = 5.0
@@ -59,7 +53,10 @@ _DELAY_MAX = 300.0
 
 
 class Keeper:
-    """All recoveries of this host."""
+    """All recoveries of this host.
+
+    :ivar service: whether nova-compute's service counts as up
+    """
 
     def __init__(self, driver: libvirt_driver.LibvirtDriver) -> None:
         """Make ready.
@@ -69,7 +66,7 @@ class Keeper:
         self._driver = driver
         self._lock = threading.Lock()
         self._pending: dict[str, threading.Event] = {}
-        self._service = _Service()
+        self.service = service.Service()
         self._clock_deadline = 0.0
 
     def start(self, instances: abc.Iterable[objects.Instance]) -> None:
@@ -82,7 +79,7 @@ class Keeper:
                 if manager.is_live(instance)]
         if not live:
             return
-        self._service.note_last_report()
+        self.service.note_last_report()
         for instance in live:
             manager.mend_record(self._driver, instance)
             self.add(instance.uuid)
@@ -136,7 +133,7 @@ class Keeper:
         # Contexts are not made to be shared by threads.
         context = nova_context.get_admin_context()
         try:
-            self._service.wait_up(context)
+            self.service.wait_up(context)
             manager.recover(self._driver, context, uuid,
                             self._clock_deadline)
         except exception.Gone as exc:
@@ -148,11 +145,10 @@ class Keeper:
             return self._failed(context, uuid, exc)
         return None
 
-    @staticmethod
-    def _failed(context: nova_context.RequestContext, uuid: str,
+    def _failed(self, context: nova_context.RequestContext, uuid: str,
                 exc: Exception) -> str:
         try:
-            instance = ownership.confirm(context, uuid)
+            instance = ownership.confirm(context, uuid, self.service)
         except (exception.Gone, exception.NotOwner):
             # Not ours to write to, or nobody to take it.
             pass
@@ -168,7 +164,7 @@ class Keeper:
         context = nova_context.get_admin_context()
         deadline = time.monotonic() + _SWEEP
         while time.monotonic() < deadline:
-            time.sleep(_POLL)
+            time.sleep(_SWEEP_INTERVAL)
             try:
                 instance = objects.Instance.get_by_uuid(
                     context, uuid, expected_attrs=['system_metadata'])
@@ -188,51 +184,3 @@ class Keeper:
                 with server.lock:
                     server.guest().poweroff()
                 return
-
-
-class _Service:
-    """nova-compute's service, as Nova's API sees it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._api = servicegroup.API()
-        # When an earlier run of nova-compute was seen last.
-        self._before: datetime.datetime | None = None
-        self._is_noted = False
-
-    def note_last_report(self) -> None:
-        """Remember the last report of nova-compute's run before."""
-        with self._lock:
-            self._read(nova_context.get_admin_context())
-
-    def wait_up(self, context: nova_context.RequestContext) -> None:
-        """Wait until this run of nova-compute counts as up."""
-        with self._lock:
-            was_down = False
-            while not self._counts_as_up(context):
-                was_down = True
-                time.sleep(_POLL)
-            if was_down:
-                time.sleep(_SETTLE)
-
-    def _counts_as_up(self, context: nova_context.RequestContext) -> bool:
-        service = self._read(context)
-        if service is None:
-            return False
-        # One that is forced down never counts as up. Who asks for its
-        # servers is told so.
-        return service.forced_down or (
-            service.last_seen_up != self._before and
-            self._api.service_is_up(service))
-
-    def _read(self, context: nova_context.RequestContext) -> (
-            objects.Service | None):
-        try:
-            service = objects.Service.get_by_compute_host(context, CONF.host)
-        except Exception as exc:
-            LOG.debug('Nova does not say whether this host is up: %s', exc)
-            return None
-        if not self._is_noted:
-            self._is_noted = True
-            self._before = service.last_seen_up
-        return service

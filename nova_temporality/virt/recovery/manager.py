@@ -99,7 +99,7 @@ def recover(driver: libvirt_driver.LibvirtDriver,
     :raises Gone: it is not this host's any more
     :raises Exception: it is not brought back; to be tried again
     """
-    instance = ownership.confirm(context, uuid)
+    instance = ownership.confirm(context, uuid, driver.recoveries.service)
     recovery = base.Recovery(driver, context, instance)
     if not recovery.server.is_active() and (
             not clock.wait_synchronised(clock_deadline)):

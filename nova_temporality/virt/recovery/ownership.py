@@ -25,10 +25,10 @@ from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
 from nova.objects import fields
-from nova import servicegroup
 import oslo_messaging
 
 from nova_temporality import exception
+from nova_temporality.virt.recovery import service
 
 CONF = nova.conf.CONF
 
@@ -40,8 +40,8 @@ _ATTRIBUTES = ['flavor', 'info_cache', 'metadata', 'numa_topology',
 _EVACUATING = ['accepted', 'pre-migrating']
 
 
-def confirm(context: nova_context.RequestContext,
-            uuid: str) -> objects.Instance:
+def confirm(context: nova_context.RequestContext, uuid: str,
+            host_service: service.Service) -> objects.Instance:
     """Make sure that a server is this host's, and nobody takes it away.
 
     :returns: the server, as Nova has it now
@@ -49,6 +49,7 @@ def confirm(context: nova_context.RequestContext,
     :raises NotOwner: it may be another host's soon, or nobody can tell
     """
     try:
+        host_service.check(context)
         return _confirm(context, uuid)
     except oslo_messaging.MessagingException as exc:
         raise exception.NotOwner(
@@ -58,15 +59,6 @@ def confirm(context: nova_context.RequestContext,
 
 def _confirm(context: nova_context.RequestContext,
              uuid: str) -> objects.Instance:
-    service = objects.Service.get_by_compute_host(context, CONF.host)
-    if service.forced_down:
-        raise exception.NotOwner(
-            reason="this host is forced down; once it is fenced no more, set "
-            "its compute service up ('openstack compute service set --up')")
-    if not servicegroup.API().service_is_up(service):
-        raise exception.NotOwner(
-            reason='the compute service of this host counts as down, so that '
-            'it may be evacuated at any moment')
     try:
         instance = objects.Instance.get_by_uuid(
             context, uuid, expected_attrs=_ATTRIBUTES)

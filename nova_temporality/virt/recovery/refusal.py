@@ -166,6 +166,9 @@ def give_up(recovery: base.Recovery, exc: nova_exception.NovaException,
 
 def _cold_boot(recovery: base.Recovery) -> None:
     instance = recovery.instance
+    # Nova's power sync leaves a server alone that something is done with.
+    instance.task_state = task_states.REBOOT_STARTED_HARD
+    instance.save()
     recovery.driver._hard_reboot(
         recovery.context, instance, instance.get_network_info(),
         objects.ShareMappingList(),
@@ -173,5 +176,6 @@ def _cold_boot(recovery: base.Recovery) -> None:
     instance.power_state = recovery.power_state()
     if instance.vm_state != vm_states.RESIZED:
         instance.vm_state = vm_states.ACTIVE
+    instance.task_state = None
     former.forget(instance)
     instance.save()

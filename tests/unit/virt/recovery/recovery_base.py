@@ -22,7 +22,6 @@ from nova.compute import power_state
 from nova.compute import utils as compute_utils
 from nova import exception as nova_exception
 from nova import objects
-from nova import servicegroup
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality import conf
@@ -30,6 +29,7 @@ from nova_temporality.privsep import runs
 from nova_temporality.virt import agent
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import notifications
+from nova_temporality.virt.recovery import service
 from nova_temporality import vpm
 from tests.unit.virt import base
 
@@ -88,8 +88,6 @@ class RecoveryTestCase(base.DriverTestCase):
             side_effect=lambda *_args: self.service))
         self.useFixture(fixtures.MockPatchObject(
             objects.Instance, 'get_by_uuid', side_effect=self.get_instance))
-        self.service_is_up = self.useFixture(fixtures.MockPatchObject(
-            servicegroup.API, 'service_is_up', return_value=True)).mock
         self.evacuations = []
         self.useFixture(fixtures.MockPatchObject(
             objects.MigrationList, 'get_by_filters',
@@ -98,9 +96,10 @@ class RecoveryTestCase(base.DriverTestCase):
         self.useFixture(fixtures.MockPatchObject(
             objects.MigrationList, 'get_in_progress_by_instance',
             side_effect=lambda *_args: list(self.live_migrations)))
-        self.real_wait_up = keeper._Service.wait_up
         self.useFixture(fixtures.MockPatchObject(
-            keeper._Service, 'wait_up'))
+            service.Service, 'wait_up'))
+        self.is_fresh = self.useFixture(fixtures.MockPatchObject(
+            service.Service, '_is_fresh', return_value=True)).mock
         pool = self.pool()
         self.region = pool.alloc(self.server.uuid, 16 << 20)
         pool.begin_epoch(self.region.id)

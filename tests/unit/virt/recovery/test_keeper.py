@@ -12,7 +12,6 @@
 
 """Recovery is tried again, for each server by itself, and not too early."""
 
-import datetime
 import threading
 import time
 
@@ -45,8 +44,7 @@ class KeeperTest(recovery_base.RecoveryTestCase):
 
     def setUp(self):
         super().setUp()
-        for name, value in (('_DELAY_MIN', 0.01), ('_SWEEP', 0.0),
-                            ('_POLL', 0.01), ('_SETTLE', 0.0)):
+        for name, value in (('_DELAY_MIN', 0.01), ('_SWEEP', 0.0)):
             self.useFixture(fixtures.MockPatchObject(keeper, name, value))
         self.keeper = self.driver.recoveries
         self.tries = []
@@ -149,6 +147,18 @@ class KeeperTest(recovery_base.RecoveryTestCase):
         self.server.vm_state = vm_states.STOPPED
         self.assertEqual(power_state.SHUTDOWN, self.power_state())
 
+    def test_who_ends_its_qemu_sees_that_it_has_ended(self):
+        """LibvirtDriver waits for that, and would wait for ever."""
+        self.fixate()
+        seen = []
+        with fixtures.MockPatchObject(
+                libvirt_driver.LibvirtDriver, '_destroy',
+                side_effect=lambda _instance: seen.append(
+                    self.power_state())):
+            self.driver._destroy(self.server)
+        self.assertEqual([power_state.SHUTDOWN], seen)
+        self.assertEqual(power_state.RUNNING, self.power_state())
+
     def test_start_of_nova_does_not_reboot_what_is_proven(self):
         self.fixate()
         self.driver.resume_state_on_host_boot(self.context, self.server, [],
@@ -162,7 +172,8 @@ class SweepTest(recovery_base.RecoveryTestCase):
 
     def setUp(self):
         super().setUp()
-        self.useFixture(fixtures.MockPatchObject(keeper, '_POLL', 0.01))
+        self.useFixture(fixtures.MockPatchObject(
+            keeper, '_SWEEP_INTERVAL', 0.01))
         self.make_domain(power_state.RUNNING)
 
     def sweep(self, seconds):
@@ -178,68 +189,3 @@ class SweepTest(recovery_base.RecoveryTestCase):
     def test_leaves_others(self):
         self.sweep(0.1)
         self.assertEqual(power_state.RUNNING, self.domain.state)
-
-
-class ServiceTest(recovery_base.RecoveryTestCase):
-
-    BEFORE = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
-
-    def setUp(self):
-        super().setUp()
-        for name, value in (('_POLL', 0.01), ('_SETTLE', 0.0)):
-            self.useFixture(fixtures.MockPatchObject(keeper, name, value))
-        # not the stand-in of the base class
-        self.waits = self.useFixture(fixtures.MockPatchObject(
-            keeper._Service, 'wait_up', self.real_wait_up))
-        self.service = objects.Service(
-            forced_down=False, last_seen_up=self.BEFORE, topic='compute')
-        self.service_api = keeper._Service()
-        self.up = self.service_is_up
-
-    def is_up(self):
-        thread = threading.Thread(
-            target=self.service_api.wait_up, args=(self.context,),
-            daemon=True)
-        thread.start()
-        thread.join(0.2)
-        return not thread.is_alive()
-
-    def test_report_of_an_earlier_run_does_not_count(self):
-        """It may run out at any moment, and servers be evacuated."""
-        self.service_api.note_last_report()
-        self.assertFalse(self.is_up())
-        self.service.last_seen_up = self.BEFORE + datetime.timedelta(hours=1)
-        wait_for(self.is_up)
-
-    def reported(self):
-        self.service_api.note_last_report()
-        self.service.last_seen_up = self.BEFORE + datetime.timedelta(hours=1)
-
-    def test_down(self):
-        self.reported()
-        self.up.return_value = False
-        self.assertFalse(self.is_up())
-        self.up.return_value = True
-        wait_for(self.is_up)
-
-    def test_down_again(self):
-        """Nova's conductor was away for long, say."""
-        self.reported()
-        self.assertTrue(self.is_up())
-        self.up.return_value = False
-        self.assertFalse(self.is_up())
-
-    def test_last_report_that_nobody_told(self):
-        """The first one that is told may be that of an earlier run."""
-        objects.Service.get_by_compute_host.side_effect = OSError
-        self.service_api.note_last_report()
-        objects.Service.get_by_compute_host.side_effect = (
-            lambda *_args: self.service)
-        self.assertFalse(self.is_up())
-        self.service.last_seen_up = self.BEFORE + datetime.timedelta(hours=1)
-        wait_for(self.is_up)
-
-    def test_fenced_hosts_servers_are_told_so(self):
-        self.up.return_value = False
-        self.service.forced_down = True
-        wait_for(self.is_up)

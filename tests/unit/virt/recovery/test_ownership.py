@@ -100,7 +100,7 @@ class OwnershipTest(recovery_base.RecoveryTestCase):
     def test_service_that_does_not_report_any_more(self):
         """Else it could be evacuated between the question and its run."""
         def change():
-            self.service_is_up.return_value = False
+            self.is_fresh.return_value = False
 
         self.meanwhile(change)
         self.assert_does_not_run('counts as down')

@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Whether nova-compute's service counts as up, so that nobody evacuates.
+
+Nova's API compares the last report of the service with its own clock. The
+clock of a host that has just booted may be wrong. So what counts here is when
+a new report was seen, by a clock that only counts seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import nova.conf
+from nova import context as nova_context
+from nova import objects
+from nova import servicegroup
+from oslo_log import log as logging
+
+from nova_temporality import exception
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+# Seconds between two looks.
+_POLL = 1.0
+
+# Seconds that an evacuation needs from the question whether the service is
+# down until Nova has a record of it.
+_SETTLE = 2.0
+
+
+class Service:
+    """nova-compute's service, as Nova's API sees it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._api = servicegroup.API()
+        self._is_known = False
+        self._report: object = None
+        # time.monotonic() when a new report was seen
+        self._seen: float | None = None
+
+    def note_last_report(self) -> None:
+        """Remember the last report of nova-compute's run before."""
+        with self._lock:
+            self._look(nova_context.get_admin_context())
+
+    def wait_up(self, context: nova_context.RequestContext) -> None:
+        """Wait until this run of nova-compute counts as up.
+
+        That never comes true while the host is forced down. Who asks for its
+        servers is told so, so that is not waited for.
+        """
+        with self._lock:
+            was_down = False
+            while not self._is_up(context):
+                was_down = True
+                time.sleep(_POLL)
+            if was_down:
+                time.sleep(_SETTLE)
+
+    def check(self, context: nova_context.RequestContext) -> None:
+        """Make sure that nobody can ask for an evacuation just now.
+
+        :raises NotOwner: somebody can
+        :raises Exception: Nova does not say
+        """
+        service = objects.Service.get_by_compute_host(context, CONF.host)
+        if service.forced_down:
+            raise exception.NotOwner(
+                reason='this host is forced down; once it is fenced no more, '
+                "set its compute service up ('openstack compute service set "
+                "--up')")
+        self._compare(service)
+        if not self._is_fresh():
+            raise exception.NotOwner(
+                reason='the compute service of this host counts as down, so '
+                'that it may be evacuated at any moment')
+
+    def _is_up(self, context: nova_context.RequestContext) -> bool:
+        service = self._look(context)
+        return service is not None and (
+            service.forced_down or self._is_fresh())
+
+    def _is_fresh(self) -> bool:
+        # Half of the time, for what happens between this and the run.
+        return self._seen is not None and (
+            time.monotonic() - self._seen < CONF.service_down_time / 2)
+
+    def _look(self, context: nova_context.RequestContext) -> (
+            objects.Service | None):
+        try:
+            service = objects.Service.get_by_compute_host(context, CONF.host)
+        except Exception as exc:
+            LOG.debug('Nova does not say whether this host is up: %s', exc)
+            return None
+        self._compare(service)
+        return service
+
+    def _compare(self, service: objects.Service) -> None:
+        report = (service.last_seen_up if CONF.servicegroup_driver == 'db'
+                  else self._api.get_updated_time(service))
+        if not self._is_known:
+            # The first one may be of an earlier run.
+            self._is_known = True
+        elif report != self._report:
+            self._seen = time.monotonic()
+        self._report = report
