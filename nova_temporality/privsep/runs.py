@@ -39,9 +39,22 @@ from nova_temporality.vpm import runlock
 # Seconds to wait until the notifier or another start lets go of a pVM.
 _LOCK_TIMEOUT = 10
 
+# What a run lock is held for: vCPUs are started, or the pVM is disarmed.
+_RUN = 'run'
+_MOVE = 'move'
+
+
+@dataclasses.dataclass
+class _Held:
+    """A run lock that is held for nova-compute, until no purpose is left."""
+
+    lock: runlock.RunLock
+    purposes: set[str]
+
+
 # Locks that nova-compute holds by means of this process, by the pVM's name.
 # When nova-compute dies, this process ends, and the kernel drops the locks.
-_held: dict[str, runlock.RunLock] = {}
+_held: dict[str, _Held] = {}
 _held_guard = threading.Lock()
 
 
@@ -172,20 +185,19 @@ def allowed_to_run(
     :param confirm: asked under the run lock, before the state becomes stale;
                     what it raises leaves the state as it is
     """
-    taken = _lock_run(pool_path, name)
+    _begin_run(pool_path, name)
     try:
         if confirm:
             confirm()
         discard_state(pool_path, name)
         yield
     finally:
-        if taken:
-            _end_run(name)
+        _end_run(name)
 
 
 @privsep.entrypoint
-def _lock_run(pool_path: str, name: str) -> bool:
-    return _take_run_lock(pool_path, name)
+def _begin_run(pool_path: str, name: str) -> None:
+    _take_run_lock(pool_path, name, _RUN)
 
 
 @privsep.entrypoint
@@ -197,7 +209,7 @@ def discard_state(pool_path: str, name: str) -> None:
 
 @privsep.entrypoint
 def _end_run(name: str) -> None:
-    _drop_run_lock(name)
+    _drop_run_lock(name, _RUN)
 
 
 @privsep.entrypoint
@@ -211,12 +223,12 @@ def begin_move(pool_path: str, run_dir: str, name: str) -> None:
 
     :raises runlock.RunLockTimeout: it is fixated
     """
-    _take_run_lock(pool_path, name)
+    _take_run_lock(pool_path, name, _MOVE)
     try:
         discard_state(pool_path, name)
         notes.set_moving(run_dir, name, True)
     except BaseException:
-        _drop_run_lock(name)
+        _drop_run_lock(name, _MOVE)
         raise
     # The notifier disarms the pVM. If none runs, nothing is armed.
     with contextlib.suppress(client.NotifierError):
@@ -227,14 +239,15 @@ def begin_move(pool_path: str, run_dir: str, name: str) -> None:
 def end_move(run_dir: str, name: str) -> None:
     """End what begin_move() began; harmless if nothing did."""
     notes.set_moving(run_dir, name, False)
-    _drop_run_lock(name)
+    _drop_run_lock(name, _MOVE)
 
 
-def _take_run_lock(pool_path: str, name: str) -> bool:
-    """Take a pVM's run lock; whether it was not held for nova-compute yet."""
+def _take_run_lock(pool_path: str, name: str, purpose: str) -> None:
     with _held_guard:
-        if name in _held:
-            return False
+        held = _held.get(name)
+        if held:
+            held.purposes.add(purpose)
+            return
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
         lock = runlock.RunLock(region)
@@ -245,15 +258,19 @@ def _take_run_lock(pool_path: str, name: str) -> bool:
             lock.close()
             raise
     with _held_guard:
-        _held[name] = lock
-    return True
+        _held[name] = _Held(lock, {purpose})
 
 
-def _drop_run_lock(name: str) -> None:
+def _drop_run_lock(name: str, purpose: str) -> None:
     with _held_guard:
-        lock = _held.pop(name, None)
-    if lock:
-        lock.close()
+        held = _held.get(name)
+        if held is None:
+            return
+        held.purposes.discard(purpose)
+        if held.purposes:
+            return
+        del _held[name]
+    held.lock.close()
 
 
 @privsep.entrypoint

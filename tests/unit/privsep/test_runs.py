@@ -19,6 +19,7 @@ import pytest
 from nova_temporality.notifier import client
 from nova_temporality.privsep import runs
 from nova_temporality import vpm
+from nova_temporality.vpm import runlock
 from tests.framework import pools
 
 pytestmark = pytest.mark.usefixtures('helper')
@@ -40,3 +41,68 @@ def test_suspend(pool):
         suspension = runs.suspend('/run', 'pvm')
     call.assert_called_once_with('/run', 'suspend', name='pvm')
     assert suspension.fixated_ms == 4.2
+
+
+def is_free(region):
+    lock = runlock.RunLock(region)
+    try:
+        lock.acquire(0)
+    except runlock.RunLockTimeout:
+        return False
+    finally:
+        lock.close()
+    return True
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    with mock.patch.object(client, 'call'):
+        yield str(tmp_path / 'run')
+
+
+def test_lock_is_free_after_a_run(pool):
+    region = pool.alloc('pvm', 4096)
+    with runs.allowed_to_run(pool.path, 'pvm'):
+        assert not is_free(region)
+    assert is_free(region)
+
+
+def test_move_that_begins_during_a_run_keeps_the_lock(pool, run_dir):
+    region = pool.alloc('pvm', 4096)
+    with runs.allowed_to_run(pool.path, 'pvm'):
+        runs.begin_move(pool.path, run_dir, 'pvm')
+    assert not is_free(region)
+    runs.end_move(run_dir, 'pvm')
+    assert is_free(region)
+
+
+def test_run_during_a_move_leaves_it_the_lock(pool, run_dir):
+    region = pool.alloc('pvm', 4096)
+    runs.begin_move(pool.path, run_dir, 'pvm')
+    with runs.allowed_to_run(pool.path, 'pvm'):
+        pass
+    assert not is_free(region)
+    runs.end_move(run_dir, 'pvm')
+    assert is_free(region)
+
+
+def test_move_that_fails_leaves_a_run_the_lock(pool, run_dir):
+    region = pool.alloc('pvm', 4096)
+    with runs.allowed_to_run(pool.path, 'pvm'):
+        with mock.patch.object(runs.notes, 'set_moving', side_effect=OSError):
+            with pytest.raises(OSError):
+                runs.begin_move(pool.path, run_dir, 'pvm')
+        assert not is_free(region)
+    assert is_free(region)
+
+
+def test_answer_no_leaves_the_state(pool):
+    region = pool.alloc('pvm', 4096)
+    pool.begin_epoch(region.id)
+    before = pool.lookup('pvm').epoch
+    with pytest.raises(RuntimeError):
+        with runs.allowed_to_run(pool.path, 'pvm',
+                                 mock.Mock(side_effect=RuntimeError)):
+            raise AssertionError('it must not run')
+    assert pool.lookup('pvm').epoch == before
+    assert is_free(region)

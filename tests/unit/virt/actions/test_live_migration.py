@@ -274,7 +274,7 @@ class NoteTest(MigratingTestCase):
     def test_note_survives_nova_compute(self):
         self.driver.servers.of(self.server).ensure_region()
         runs.begin_move(self.pool_path, self.run_dir, self.server.uuid)
-        runs._held.pop(self.server.uuid).close()
+        runs._held.pop(self.server.uuid).lock.close()
         self.assertTrue(self.exists())
         runs.end_move(self.run_dir, self.server.uuid)
         self.assertFalse(self.exists())

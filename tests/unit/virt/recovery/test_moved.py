@@ -68,7 +68,7 @@ class MovedTest(recovery_base.RecoveryTestCase):
             {'type': libvirt.VIR_DOMAIN_JOB_UNBOUNDED}, {'type': then}]
         runs.begin_move(self.pool_path, self.run_dir, self.server.uuid)
         # nova-compute ended
-        runs._held.pop(self.server.uuid).close()
+        runs._held.pop(self.server.uuid).lock.close()
         self.recover()
 
     def test_it_is_called_off(self):
