@@ -47,7 +47,7 @@ def _spec(ctxt: nova_context.RequestContext,
             instance = objects.Instance.get_by_uuid(
                 cctxt, uuid, expected_attrs=['metadata', 'system_metadata'])
         if persistence.decision(instance) is not None:
-            return server_spec.resized(instance, request_spec.flavor)
+            return server_spec.placed(instance, request_spec.flavor)
     if persistence.is_requested_by_property(instance.metadata) and (
             not policy.may_create_by_property(ctxt)):
         raise errors.InvalidSpec(

@@ -17,12 +17,18 @@ from __future__ import annotations
 from collections import abc
 import dataclasses
 
+from typing import TypeVar
+
 from nova import objects
 
+from nova_temporality.spec import errors
 from nova_temporality.spec import max_outage
 from nova_temporality.spec import persistence
 from nova_temporality.spec import priority
 from nova_temporality.spec import sizing
+
+
+_Value = TypeVar('_Value')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +75,13 @@ def requested(flavor: objects.Flavor,
 def decided(instance: objects.Instance) -> ServerSpec:
     """What was decided for a server that was spawned.
 
-    :raises InvalidSpec: its flavor cannot be understood
+    Its flavor came with it and cannot be corrected any more. So a priority or
+    a longest outage that cannot be read does not stop it.
+
+    :raises InvalidSpec: its size cannot be understood
     """
-    return _read(instance.flavor, persistence.is_pvm(instance))
+    return _read(instance.flavor, persistence.is_pvm(instance),
+                 is_spawned=True)
 
 
 def resized(instance: objects.Instance, flavor: objects.Flavor) -> ServerSpec:
@@ -83,15 +93,39 @@ def resized(instance: objects.Instance, flavor: objects.Flavor) -> ServerSpec:
                                                  _extra_specs(flavor)))
 
 
-def _read(flavor: objects.Flavor, is_persistent: bool) -> ServerSpec:
+def placed(instance: objects.Instance, flavor: objects.Flavor) -> ServerSpec:
+    """What a server that was spawned is or becomes, as far as Placement goes.
+
+    :param flavor: that it has, or shall be resized to
+    :raises InvalidSpec: naming the value and the remedy
+    """
+    return _read(flavor, persistence.with_flavor(
+        instance, _extra_specs(flavor)), is_spawned=True)
+
+
+def _read(flavor: objects.Flavor, is_persistent: bool,
+          is_spawned: bool = False) -> ServerSpec:
     if not is_persistent:
         return ServerSpec(False)
     extra_specs = _extra_specs(flavor)
     return ServerSpec(
         True, flavor.memory_mb,
         nvram_mb=sizing.nvram_mb(flavor.memory_mb, extra_specs),
-        priority=priority.of_flavor(extra_specs),
-        max_outage=max_outage.of_flavor(extra_specs))
+        priority=_or_default(priority.of_flavor, extra_specs,
+                             priority.DEFAULT, is_spawned),
+        max_outage=_or_default(max_outage.of_flavor, extra_specs, None,
+                               is_spawned))
+
+
+def _or_default(read: abc.Callable[[abc.Mapping[str, str]], _Value],
+                extra_specs: abc.Mapping[str, str], default: _Value,
+                is_spawned: bool) -> _Value:
+    try:
+        return read(extra_specs)
+    except errors.InvalidSpec:
+        if is_spawned:
+            return default
+        raise
 
 
 def _extra_specs(flavor: objects.Flavor) -> abc.Mapping[str, str]:

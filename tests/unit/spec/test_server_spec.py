@@ -98,6 +98,19 @@ def test_resize_changes_what_the_server_did_not_ask_for_itself():
     assert spec.nvram_mb == 200
 
 
+def test_flavor_that_came_with_a_server_does_not_stop_it():
+    old = server(True, priority='urgent', max_outage='soon')
+    spec = server_spec.decided(old)
+    assert spec.priority == 50
+    assert spec.max_outage is None
+    assert server_spec.placed(server(True, by_server=True),
+                              old.flavor).priority == 50
+    with pytest.raises(errors.InvalidSpec):
+        server_spec.resized(server(True, by_server=True), old.flavor)
+    with pytest.raises(errors.InvalidSpec):
+        server_spec.decided(server(True, mrr='half'))
+
+
 def test_flavor_without_extra_specs():
     assert server_spec.requested(objects.Flavor(memory_mb=8), {},
                                  {'persistent': '1'}).nvram_mb == 8
