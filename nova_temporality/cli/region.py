@@ -21,7 +21,6 @@ from cliff import lister
 
 from nova_temporality.cli import columns
 from nova_temporality.cli import config
-from nova_temporality import privsep
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
 
@@ -120,6 +119,7 @@ class RegionGc(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         # Nova is large, and no other command needs it.
+        from nova_temporality import privsep
         from nova_temporality.privsep import regions
         from nova_temporality.virt import conductor
         # This process is root already: no privileged helper is needed.
