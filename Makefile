@@ -4,7 +4,9 @@
 export STATE ?= /var/tmp/temporality
 
 PYTHON = $(STATE)/venv/bin/python
-CLOUD = $(PYTHON) -m pocketcloud
+# The cloud's library is this checkout's, whichever was installed last.
+TOOLS = PYTHONPATH=tools $(PYTHON)
+CLOUD = $(TOOLS) -m pocketcloud
 
 .PHONY: help demo demo-vpm install guest kernel native test lint \
 	crash-explore fuzz soak-vpm tempest cloud-up cloud-status cloud-down \
@@ -17,10 +19,10 @@ help: ## say what can be made (most of it as root, on Debian 12)
 ## Start
 
 demo: cloud-up ## show a power cut in a real cloud
-	@$(PYTHON) -m demo
+	@$(TOOLS) -m demo
 
 demo-vpm: cloud-up ## the same with more memory than NVRAM
-	@$(PYTHON) -m demo paged
+	@$(TOOLS) -m demo paged
 
 install: ## install all that is needed
 	@tools/install/install.sh
@@ -56,7 +58,7 @@ soak-vpm: native ## heavy swapping, VPM_SECONDS (3600) for each kind
 
 # TEMPEST=--plain for ordinary servers, or the beginnings of tests' names
 tempest: cloud-up ## run tempest in the pocket cloud
-	@$(PYTHON) -m tempestrun $(TEMPEST)
+	@$(TOOLS) -m tempestrun $(TEMPEST)
 
 ## Cloud
 

@@ -136,7 +136,7 @@ class QmpClient:
 
         :raises QmpConnectionError: it is closed
         """
-        return self._connected().fileno()
+        return self._open_socket().fileno()
 
     def close(self) -> None:
         """Close the connection; harmless when it is closed already."""
@@ -156,7 +156,7 @@ class QmpClient:
         :param fd: file descriptor to pass along (for "getfd"); stays open
         :raises: QmpCommandError, QmpConnectionError, QmpTimeout
         """
-        sock = self._connected()
+        sock = self._open_socket()
         deadline = time.monotonic() + timeout
         self._last_id += 1
         request: dict[str, Any] = {'execute': name, 'id': self._last_id}
@@ -189,7 +189,7 @@ class QmpClient:
         """
         self.command('getfd', {'fdname': name}, timeout=timeout, fd=fd)
 
-    def _connected(self) -> socket.socket:
+    def _open_socket(self) -> socket.socket:
         if self._sock is None:
             raise QmpConnectionError('the connection to %s is closed'
                                      % self._path)

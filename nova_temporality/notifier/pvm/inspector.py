@@ -98,7 +98,7 @@ class Inspector:
         """Let it run on as soon as that is possible."""
         self._must_resume = True
 
-    def keep_stopped(self) -> None:
+    def expect_no_resume(self) -> None:
         """Nothing is left to be resumed: its QEMU has ended."""
         self._must_resume = False
 

@@ -326,7 +326,7 @@ class Pvm:
             raise NotFixated('its QEMU does not end')
         self._note.remove()
         self._run_lock.release()
-        self._inspector.keep_stopped()
+        self._inspector.expect_no_resume()
         self._check()
 
     def _fixate_alone(self, attempt: attempts.Attempt) -> None:

@@ -47,5 +47,5 @@ def test_released_when_it_was_resumed(inspected):
 def test_nothing_is_resumed_when_its_qemu_has_ended(inspected):
     inspected.hold()
     inspected.resume_later()
-    inspected.keep_stopped()
+    inspected.expect_no_resume()
     assert state(inspected) == (True, False)
