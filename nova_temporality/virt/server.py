@@ -32,6 +32,8 @@ from oslo_utils import units
 
 from nova_temporality import conf
 from nova_temporality import exception
+from nova_temporality.host import disk_notes
+from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.privsep import regions
 from nova_temporality.privsep import runs
@@ -221,6 +223,18 @@ class PersistentServer:
         """Make any state of it stale, because it shall never be resumed."""
         runs.discard_state(CONF.temporality.pool_path, self.uuid)
 
+    def compare_disks(self, disks: list[str]) -> disk_notes.Comparison:
+        """Compare its disks with what they were when it was fixated.
+
+        :param disks: paths of what it may write to
+        """
+        return regions.compare_disks(CONF.temporality.pool_path, self.uuid,
+                                     disks)
+
+    def accepts_disks(self) -> bool:
+        """Whether its operator says that they are right as they are."""
+        return notes.accepts_disks(CONF.temporality.run_dir, self.uuid)
+
     def lost_memory(self) -> str | None:
         """Why the pager ended its latest QEMU; None if it did not."""
         return regions.lost_memory(CONF.temporality.pool_path, self.uuid)
@@ -311,6 +325,21 @@ class PersistentServer:
             LOG.warning('The record of its machine did not fit it and is '
                         'written again', instance=self.instance)
             self.record_domain()
+
+    def follow_machine(self) -> None:
+        """Record its machine if that changed without nova-compute.
+
+        :raises OSError: the record cannot be written; it stays disarmed
+        :raises RunLockTimeout: it is fixated just now
+        """
+        with self.lock:
+            if self.is_active() and not self.is_recovering() and (
+                    not domain_record.fits(
+                        self.instance, self._host.get_guest(self.instance),
+                        self.recover_socket)):
+                with self.machine_change():
+                    LOG.warning('A device left its machine unasked',
+                                instance=self.instance)
 
     @property
     def recover_socket(self) -> str:

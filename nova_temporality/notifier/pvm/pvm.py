@@ -33,6 +33,7 @@ from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import connection
 from nova_temporality.notifier.pvm import copying
+from nova_temporality.notifier.pvm import disks
 from nova_temporality.notifier.pvm import fixator
 from nova_temporality.notifier.pvm import inspector
 from nova_temporality.notifier.pvm import stopped_note
@@ -292,6 +293,8 @@ class Pvm:
         self._begun += 1
         self._inspector.hold()
         self._fixate(attempt)
+        if attempt.wait_report().result == attempts.FIXATED:
+            self._note_disks()
 
     def _fixate(self, attempt: attempts.Attempt) -> None:
         self._fixator.fixate(attempt)
@@ -321,6 +324,7 @@ class Pvm:
 
     def _suspend(self, attempt: attempts.Attempt) -> None:
         self._fixate_alone(attempt)
+        self._note_disks()
         # The state is proven: nothing in QEMU is needed any more.
         if not self._qemu.quit(kill=True):
             raise NotFixated('its QEMU does not end')
@@ -328,6 +332,11 @@ class Pvm:
         self._run_lock.release()
         self._inspector.expect_no_resume()
         self._check()
+
+    def _note_disks(self) -> None:
+        if self._qemu.is_connected:
+            disks.take(self._pool, self.region, self._qemu.qmp,
+                       connection.PATIENCE)
 
     def _fixate_alone(self, attempt: attempts.Attempt) -> None:
         """Fixate it, without an outage; if that fails, let it run on."""
