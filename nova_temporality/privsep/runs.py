@@ -264,8 +264,8 @@ def _take_run_lock(pool_path: str, name: str, purpose: str) -> None:
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
         lock = runlock.RunLock(region)
-        lock.acquire(_LOCK_TIMEOUT)
         try:
+            lock.acquire(_LOCK_TIMEOUT)
             _refuse_if_loading(pool_path, name)
         except BaseException:
             lock.close()

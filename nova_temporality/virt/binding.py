@@ -88,6 +88,11 @@ def announced(context: nova_context.RequestContext, name: str) -> Binding:
                           '%s; does it run TemporalityDriver?' % name)
 
 
+def is_announced(instance: objects.Instance) -> bool:
+    """Whether announce() noted a binding, and nobody forgot it since."""
+    return any(key.startswith(_PREFIX) for key in instance.system_metadata)
+
+
 def forget(context: nova_context.RequestContext, name: str) -> None:
     """Remove the note of announce(), if there is any."""
     instance = _fresh(context, name)

@@ -61,6 +61,7 @@ from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import ports
+from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import lost_memory
 from nova_temporality.virt.recovery import manager as recovery
@@ -159,13 +160,23 @@ class TemporalityDriver(startup.Startup):
     def _is_to_be_recovered(self, instance: objects.Instance,
                             state: int) -> bool:
         """Whether a server that stands still or is off runs on later."""
-        if state == power_state.RUNNING or (
+        # Nova's power sync leaves a server alone that has a task, and whoever
+        # works on a task has to see what is.
+        if state == power_state.RUNNING or instance.task_state or (
                 not persistence.is_pvm(instance) or
                 instance.vm_state not in _LIVE_VM_STATES):
             return False
         server = self.servers.of(instance)
-        return not server.is_ending and (
-            self.recoveries.is_pending(instance.uuid) or server.is_proven())
+        if server.is_ending:
+            return False
+        if self.recoveries.is_pending(instance.uuid):
+            return True
+        if not server.may_be_proven():
+            return False
+        if state != power_state.PAUSED:
+            # Nobody else will.
+            self.recoveries.add(instance.uuid)
+        return True
 
     def rebuild(self, context: nova_context.RequestContext,
                 instance: objects.Instance, image_meta: objects.ImageMeta,
@@ -252,6 +263,7 @@ class TemporalityDriver(startup.Startup):
                                  block_device_info, accel_info)
             return
         server = self.servers.of(instance)
+        former.forget(instance)
         with server.region_kept():
             if server.is_proven():
                 LOG.warning('It is rebooted hard: the state that it could '
@@ -433,11 +445,12 @@ class TemporalityDriver(startup.Startup):
                                 instance: objects.Instance, *args: Any,
                                 **kwargs: Any) -> None:
         """See ComputeDriver; Nova also calls it after a crash."""
-        if persistence.is_pvm(instance) and (
-                self.servers.of(instance).is_active()):
-            LOG.info('Nothing to be reverted, the server was not stopped',
-                     instance=instance)
-            return
+        if persistence.is_pvm(instance):
+            server = self.servers.of(instance)
+            if server.is_active() or server.may_be_proven():
+                LOG.info('Nothing to be reverted, the server was not stopped',
+                         instance=instance)
+                return
         self._decide_again(instance)
         if persistence.is_pvm(instance):
             self._admission.admit(self.servers.of(instance),
@@ -459,7 +472,12 @@ class TemporalityDriver(startup.Startup):
                 context, live_snapshot, original_power_state, instance, guest)
         elif self._needs_suspend_resume_for_snapshot(live_snapshot,
                                                      original_power_state):
-            recovery.resume_suspended(self, context, instance)
+            try:
+                recovery.resume_suspended(self, context, instance)
+            except Exception:
+                # It ran before, and shall run again.
+                self.recoveries.add(instance.uuid)
+                raise
 
     def unpause(self, instance: objects.Instance) -> None:
         """See ComputeDriver."""
@@ -467,6 +485,11 @@ class TemporalityDriver(startup.Startup):
             return super().unpause(instance)
         server = self.servers.of(instance)
         with server.lock:
+            if not server.is_active() and server.may_be_proven():
+                raise nova_exception.InstanceFaultRollback(
+                    exception.NotPossible(
+                        reason='The server is still to be recovered after an '
+                               'outage; wait until that has ended'))
             guest = server.guest()
             guest.resume()
         # It may have been recovered meanwhile.
@@ -525,6 +548,7 @@ class TemporalityDriver(startup.Startup):
                             'on from is given up', instance=instance)
             super().power_off(instance, timeout, retry_interval)
             server.discard_state()
+            former.forget(instance)
 
     def update_provider_tree(
             self, provider_tree: nova_provider_tree.ProviderTree,
@@ -532,6 +556,8 @@ class TemporalityDriver(startup.Startup):
         """See ComputeDriver; adds the pool's NVRAM and our trait."""
         super().update_provider_tree(provider_tree, nodename,
                                      allocations=allocations)
+        # Called once a minute.
+        self.servers.record_again()
         info = regions.pool_info(PCONF.temporality.pool_path)
         total = info.total_size // units.Mi
         # What was freed is not scrubbed yet.
@@ -724,7 +750,7 @@ class TemporalityDriver(startup.Startup):
                     raise
                 server.record_domain()
             if power_on and not pause:
-                guest.resume()
+                guest.resume(confirm=server.confirm)
         return guest
 
     def _get_existing_domain_xml(self, instance: objects.Instance,

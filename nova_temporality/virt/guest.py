@@ -14,6 +14,7 @@
 
 from collections import abc
 
+from nova import exception
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality import conf
@@ -31,7 +32,15 @@ class RunGuest(libvirt_guest.Guest):
 
         :param confirm: asked directly before; what it raises stops them from
                         being started, and leaves the state as it is
+        :raises InstanceNotRunning: there is no QEMU; the state is left
         """
+        def confirm_all() -> None:
+            # A state must not become stale for a QEMU that is not there.
+            if not self.is_active():
+                raise exception.InstanceNotRunning(instance_id=self.uuid)
+            if confirm:
+                confirm()
+
         with runs.allowed_to_run(CONF.temporality.pool_path, self.uuid,
-                                 confirm):
+                                 confirm_all):
             super().resume()

@@ -38,7 +38,13 @@ def look(instances: abc.Iterable[objects.Instance]) -> None:
     for name in regions.names(CONF.temporality.pool_path):
         if name in known:
             continue
-        if conductor.ask(name) == conductor.ELSEWHERE:
+        try:
+            found = conductor.ask(name)
+        except conductor.NoAnswer as exc:
+            LOG.warning('Nova does not say what has become of server %s, '
+                        'whose region is kept: %s', name, exc)
+            continue
+        if found == conductor.ELSEWHERE:
             _reclaim(name)
         else:
             LOG.warning('The NVRAM pool has a region of server %s, which '

@@ -23,6 +23,7 @@ import functools
 import grp
 import threading
 
+from nova.compute import power_state
 from nova.compute import task_states
 from nova import exception as nova_exception
 from nova import objects
@@ -45,6 +46,12 @@ from nova_temporality.virt import guest as pvm_guest
 from nova_temporality import vpm
 
 CONF = conf.CONF
+
+# Why a server must not be fixated.
+MOVING = 'it is migrated live'
+CHANGING = 'its machine is changed'
+UNRECORDED = 'its machine is not on record'
+
 LOG = logging.getLogger(__name__)
 
 
@@ -70,6 +77,9 @@ class Guard:
     :ivar keeps_region: whether the holder of the lock destroys the domain
                         only to make it again
     :ivar ending: how many calls are ending its QEMU
+    :ivar confirm: asked directly before it is booted, see RunGuest.resume()
+    :ivar disarmed: why it must not be fixated; a live migration does not hold
+                    the lock, so this has one of its own
     :ivar room_is_reserved: whether it is rebuilt here, so that it gives its
                             region back and takes it again
     """
@@ -79,6 +89,9 @@ class Guard:
         self.keeps_region = False
         self.room_is_reserved = False
         self.ending = 0
+        self.confirm: abc.Callable[[], object] | None = None
+        self.disarm_lock = threading.Lock()
+        self.disarmed: set[str] = set()
 
 
 class PersistentServer:
@@ -132,6 +145,7 @@ class PersistentServer:
         """Scrub its region and give it back; harmless if there is none."""
         regions.free(CONF.temporality.pool_path, CONF.temporality.run_dir,
                      self.uuid)
+        self._forget_reasons()
 
     def reclaim_region(self) -> None:
         """Do so unless some process has its memory open.
@@ -141,6 +155,7 @@ class PersistentServer:
         """
         regions.reclaim(CONF.temporality.pool_path, CONF.temporality.run_dir,
                         self.uuid)
+        self._forget_reasons()
 
     @contextlib.contextmanager
     def region_kept(self) -> abc.Iterator[None]:
@@ -173,6 +188,25 @@ class PersistentServer:
     def is_ending(self) -> bool:
         """Whether some call is in that context."""
         return self._guard.ending > 0
+
+    @contextlib.contextmanager
+    def boot_confirmed(
+            self, confirm: abc.Callable[[], object]) -> abc.Iterator[None]:
+        """The context in which somebody is asked before it is booted.
+
+        :param confirm: see RunGuest.resume()
+        """
+        with self.lock:
+            self._guard.confirm = confirm
+            try:
+                yield
+            finally:
+                self._guard.confirm = None
+
+    @property
+    def confirm(self) -> abc.Callable[[], object] | None:
+        """Who is asked before it is booted."""
+        return self._guard.confirm
 
     @property
     def keeps_region(self) -> bool:
@@ -219,6 +253,17 @@ class PersistentServer:
             return False
         return True
 
+    def may_be_proven(self) -> bool:
+        """Whether it has a proven state, or nobody can tell just now."""
+        try:
+            self.proven_state()
+        except (vpm.Unproven, vpm.NotFound):
+            return False
+        except vpm.VpmError as exc:
+            LOG.warning('Cannot tell whether it has a state: %s', exc,
+                        instance=self.instance)
+        return True
+
     def discard_state(self) -> None:
         """Make any state of it stale, because it shall never be resumed."""
         runs.discard_state(CONF.temporality.pool_path, self.uuid)
@@ -246,12 +291,19 @@ class PersistentServer:
         runs.prepare_boot(
             CONF.temporality.pool_path, CONF.temporality.run_dir, self.uuid,
             qemu_gid(), self.spec.priority)
+        self._forget_reasons()
+
+    def _forget_reasons(self) -> None:
+        # It is another QEMU from now on, or none.
+        with self._guard.disarm_lock:
+            self._guard.disarmed.clear()
 
     def prepare_recovery(self) -> None:
         """Make ready for a QEMU that will load its state."""
         runs.prepare_recovery(
             CONF.temporality.pool_path, CONF.temporality.run_dir, self.uuid,
             qemu_gid(), self.spec.priority)
+        self._forget_reasons()
 
     def load_state(self) -> None:
         """Load its state into the QEMU that waits for it.
@@ -276,17 +328,28 @@ class PersistentServer:
         """
         return runs.suspend(CONF.temporality.run_dir, self.uuid)
 
-    def disarm(self) -> None:
-        """Keep it from being fixated, until :meth:`rearm`.
+    def disarm(self, reason: str) -> None:
+        """Keep it from being fixated, until :meth:`rearm` for this reason.
 
+        :param reason: one of MOVING, CHANGING, UNRECORDED
         :raises RunLockTimeout: it is fixated just now
         """
-        runs.begin_move(CONF.temporality.pool_path,
-                        CONF.temporality.run_dir, self.uuid)
+        with self._guard.disarm_lock:
+            if not self._guard.disarmed:
+                runs.begin_move(CONF.temporality.pool_path,
+                                CONF.temporality.run_dir, self.uuid)
+            self._guard.disarmed.add(reason)
 
-    def rearm(self) -> None:
-        """Let it be fixated again; harmless if it was not disarmed."""
-        runs.end_move(CONF.temporality.run_dir, self.uuid)
+    def rearm(self, *reasons: str) -> None:
+        """Let it be fixated again unless there are other reasons not to.
+
+        Harmless if it was not disarmed. nova-compute may have been started
+        since it was.
+        """
+        with self._guard.disarm_lock:
+            self._guard.disarmed.difference_update(reasons)
+            if not self._guard.disarmed:
+                runs.end_move(CONF.temporality.run_dir, self.uuid)
 
     # -- its domain -----------------------------------------------------------
 
@@ -302,6 +365,14 @@ class PersistentServer:
         """Whether libvirt has a running or paused domain of it."""
         try:
             return self._host.get_guest(self.instance).is_active()
+        except nova_exception.InstanceNotFound:
+            return False
+
+    def is_running(self) -> bool:
+        """Whether the vCPUs of its domain run."""
+        try:
+            return self._host.get_guest(self.instance).get_power_state(
+                self._host) == power_state.RUNNING
         except nova_exception.InstanceNotFound:
             return False
 
@@ -329,7 +400,6 @@ class PersistentServer:
     def follow_machine(self) -> None:
         """Record its machine if that changed without nova-compute.
 
-        :raises OSError: the record cannot be written; it stays disarmed
         :raises RunLockTimeout: it is fixated just now
         """
         with self.lock:
@@ -352,26 +422,50 @@ class PersistentServer:
 
         A state only fits the machine that is on record. So the server is not
         fixated from before the change until the new record is durable. A
-        server whose record could not be written stays disarmed: nova-compute
-        writes it again when it starts.
+        server whose record could not be written stays disarmed; nova-compute
+        tries again once a minute, and when it starts.
 
         :raises RunLockTimeout: it is fixated just now; nothing was changed
         :raises NotPossible: it is still to be recovered
         """
         with self.lock:
             if not self.is_active():
-                if self.is_proven():
+                if self.may_be_proven():
                     raise exception.NotPossible(
                         reason='The server stands still in a saved state, '
                                'which only fits its machine as it was; wait '
                                'until it runs again')
                 yield
                 return
-            self.disarm()
+            self.disarm(CHANGING)
             try:
                 yield
             finally:
                 # A change that failed may have been made in part.
                 if self.is_active():
-                    self.record_domain()
-                self.rearm()
+                    self.try_to_record()
+                self.rearm(CHANGING)
+
+    def try_to_record(self, only_if_changed: bool = False) -> None:
+        """Record its machine, or keep it disarmed until that works.
+
+        A change that was made must not be taken for one that failed: Nova
+        would give a volume to others that the guest still writes to.
+        """
+        try:
+            if only_if_changed:
+                self.mend_record()
+            else:
+                self.record_domain()
+        except OSError as exc:
+            LOG.error('The record of its machine cannot be written: %s. It is '
+                      'not fixated until nova-compute can write it', exc,
+                      instance=self.instance)
+            self.disarm(UNRECORDED)
+        else:
+            self.rearm(UNRECORDED)
+
+    @property
+    def is_unrecorded(self) -> bool:
+        """Whether the record of its machine could not be written."""
+        return UNRECORDED in self._guard.disarmed

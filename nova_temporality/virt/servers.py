@@ -46,6 +46,20 @@ class Servers:
         with self._lock:
             self._known.discard(uuid)
 
+    def record_again(self) -> None:
+        """Write the records of machines that could not be written."""
+        with self._lock:
+            guards = list(self._guards.items())
+        for uuid, guard in guards:
+            one = server.PersistentServer(self._host,
+                                          objects.Instance(uuid=uuid), guard)
+            if one.is_unrecorded and one.lock.acquire(blocking=False):
+                try:
+                    if one.is_active():
+                        one.try_to_record()
+                finally:
+                    one.lock.release()
+
     def knows(self, uuid: str) -> bool:
         """Whether a server is noted as a pVM of this host."""
         with self._lock:

@@ -66,7 +66,10 @@ class MovingGuest(libvirt_guest.Guest):
         xml = pvm_domain.moved(
             destination_xml, self._server.spec.memory_mb * units.Mi,
             self._server.binding(), target)
-        self._server.disarm()
+        if not self.is_active():
+            # Its state would become stale for nothing.
+            raise nova_exception.InstanceNotRunning(instance_id=self.uuid)
+        self._server.disarm(pvm_server.MOVING)
         try:
             super().migrate(
                 destination, migrate_uri=migrate_uri,
@@ -74,7 +77,7 @@ class MovingGuest(libvirt_guest.Guest):
                 flags=flags & ~_REFUSED_FLAGS, bandwidth=bandwidth,
                 parallel=parallel)
         finally:
-            self._server.rearm()
+            self._server.rearm(pvm_server.MOVING)
 
 
 def check_destination(admission: virt_admission.Admission,
@@ -110,6 +113,10 @@ def check_source(host: libvirt_host.Host,
             reason='a server with less NVRAM than memory cannot be '
             'migrated live; migrate it cold')
     guest = host.get_guest(server.instance)
+    if not guest.is_active():
+        raise nova_exception.MigrationPreCheckError(
+            reason='the server is still to be recovered after an outage; '
+            'wait until it runs')
     if (pvm_domain.is_emulated(guest.get_xml_desc()) and
             guest.get_power_state(host) == power_state.RUNNING):
         raise nova_exception.MigrationPreCheckError(
@@ -126,15 +133,15 @@ def prepare_destination(context: nova_context.RequestContext,
     server.prepare_boot()
     # libvirt lets the vCPUs run as soon as all is there. So the epoch
     # begins now, and nothing is fixated until they do.
-    server.disarm()
+    server.disarm(pvm_server.MOVING)
     binding.announce(context, server.binding())
 
 
 def arrived(context: nova_context.RequestContext,
             server: pvm_server.PersistentServer) -> None:
     """Let a pVM that has come be fixated here."""
-    server.record_domain()
-    server.rearm()
+    server.try_to_record()
+    server.rearm(pvm_server.MOVING)
     binding.forget(context, server.uuid)
 
 

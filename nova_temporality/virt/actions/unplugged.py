@@ -43,7 +43,7 @@ def follow(server: pvm_server.PersistentServer) -> threading.Thread:
 def _follow(server: pvm_server.PersistentServer) -> None:
     try:
         server.follow_machine()
-    except (OSError, runlock.RunLockTimeout,
+    except (runlock.RunLockTimeout,
             nova_exception.InstanceNotFound) as exc:
         LOG.error('A device left its machine, and that is not on record yet: '
                   '%s. nova-compute does it at its next start', exc,

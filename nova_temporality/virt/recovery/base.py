@@ -19,6 +19,7 @@ from nova import context as nova_context
 from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 
+from nova_temporality import exception
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import events
 from nova_temporality.virt import guest as pvm_guest
@@ -35,6 +36,8 @@ class Recovery:
     :ivar context: for Nova
     :ivar server: server.PersistentServer
     :ivar instance: the server's objects.Instance
+    :ivar was_frozen: whether Nova had perhaps asked the guest to freeze its
+                      file systems when power failed
     :ivar is_told: whether Nova's list of events has something of it
     """
 
@@ -45,6 +48,8 @@ class Recovery:
         self.context = context
         self.server = driver.servers.of(instance)
         self.instance = instance
+        self.was_frozen = driver.recoveries.was_making_an_image(
+            instance.uuid)
         self.is_told = False
 
     def guest(self) -> pvm_guest.RunGuest:
@@ -62,10 +67,16 @@ class Recovery:
     def confirm(self) -> None:
         """Make sure that the server is this host's now.
 
-        :raises NotOwner, Gone: it is not, or nobody can tell
+        :raises NotOwner, Gone: it is not, somebody does something else with
+            it, or nobody can tell
         """
-        ownership.confirm(self.context, self.instance.uuid,
-                          self.driver.recoveries.service)
+        now = ownership.confirm(self.context, self.instance.uuid,
+                                self.driver.recoveries.service)
+        if (now.vm_state, now.task_state) != (self.instance.vm_state,
+                                              self.instance.task_state):
+            raise exception.NotOwner(
+                reason='it is %s (%s) to Nova by now' % (
+                    now.vm_state, now.task_state or 'no task'))
 
     def is_being_resumed(self) -> bool:
         """Whether its tenant is resuming it from a suspension."""

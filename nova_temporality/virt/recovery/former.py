@@ -33,6 +33,12 @@ def remember(instance: objects.Instance) -> None:
             else instance.vm_state)
 
 
+def is_remembered(instance: objects.Instance) -> bool:
+    """Whether a server is in ERROR because its recovery failed."""
+    return instance.vm_state == vm_states.ERROR and (
+        _KEY in instance.system_metadata)
+
+
 def vm_state(instance: objects.Instance) -> str:
     """The vm_state that a server has when it is back."""
     if is_being_resumed(instance):

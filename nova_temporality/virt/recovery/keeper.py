@@ -24,9 +24,8 @@ from collections import abc
 import threading
 import time
 
-import nova.conf
+from nova.compute import task_states
 from nova import context as nova_context
-from nova import exception as nova_exception
 from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
@@ -39,15 +38,13 @@ from nova_temporality.virt.recovery import manager
 from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt.recovery import refusal
 from nova_temporality.virt.recovery import service
+from nova_temporality.virt.recovery import sweep
 
-CONF = nova.conf.CONF
 PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
-# Seconds for which evacuations are looked for after a server ran again, and
-# between two looks.
-_SWEEP = 60.0
-_SWEEP_INTERVAL = 1.0
+# States that are loaded at a time: each one keeps the privileged helper busy.
+_PARALLEL = 8
 
 # Seconds between two looks for requests of operators.
 _REQUEST_INTERVAL = 1.0
@@ -56,11 +53,22 @@ _REQUEST_INTERVAL = 1.0
 _DELAY_MIN = 5.0
 _DELAY_MAX = 300.0
 
+# In these Nova had perhaps asked the guest to freeze its file systems.
+_MAKING_AN_IMAGE = (
+    task_states.IMAGE_SNAPSHOT_PENDING, task_states.IMAGE_SNAPSHOT,
+    task_states.IMAGE_PENDING_UPLOAD, task_states.IMAGE_UPLOADING,
+    task_states.IMAGE_BACKUP)
+
+# What a server is about that waits for its recovery, and nothing else.
+_IDLE = (None, task_states.SUSPENDING, task_states.RESUMING,
+         task_states.PAUSING, task_states.UNPAUSING)
+
 
 class Keeper:
     """All recoveries of this host.
 
     :ivar service: whether nova-compute's service counts as up
+    :ivar slots: held while a QEMU is started and loads its state
     """
 
     def __init__(self, driver: libvirt_driver.LibvirtDriver) -> None:
@@ -71,8 +79,11 @@ class Keeper:
         self._driver = driver
         self._lock = threading.Lock()
         self._pending: dict[str, threading.Event] = {}
-        self.service = service.Service()
+        self._making_images: set[str] = set()
         self._clock_deadline = 0.0
+        self.service = service.Service()
+        self.slots = threading.BoundedSemaphore(_PARALLEL)
+        self._sweep = sweep.Sweep(driver)
 
     def watch(self) -> None:
         """Meet requests of "temporality recover" from now on.
@@ -92,7 +103,14 @@ class Keeper:
         live = [instance for instance in instances
                 if manager.is_live(instance)]
         for instance in live:
-            manager.mend_record(self._driver, instance)
+            if instance.task_state in _MAKING_AN_IMAGE:
+                # Nova clears that at its start.
+                self._making_images.add(instance.uuid)
+            try:
+                manager.look(self._driver, instance)
+            except Exception as exc:
+                LOG.warning('Its machine cannot be looked at yet: %s', exc,
+                            instance=instance)
             self.add(instance.uuid)
 
     def add(self, uuid: str) -> None:
@@ -110,6 +128,10 @@ class Keeper:
         """Whether a pVM is still to be recovered."""
         with self._lock:
             return uuid in self._pending
+
+    def was_making_an_image(self, uuid: str) -> bool:
+        """Whether Nova was making an image of a server at its last end."""
+        return uuid in self._making_images
 
     def _watch(self) -> None:
         run_dir = PCONF.temporality.run_dir
@@ -143,7 +165,6 @@ class Keeper:
             if not asked_again:
                 break
             wake.clear()
-        self._sweep(uuid)
 
     def _retry(self, uuid: str, wake: threading.Event) -> None:
         delay = _DELAY_MIN
@@ -179,10 +200,15 @@ class Keeper:
             self.service.wait_up(context)
             manager.recover(self._driver, context, uuid,
                             self._clock_deadline)
+            self._making_images.discard(uuid)
+            self._sweep.add(uuid)
             runs.forget_accepted_disks(PCONF.temporality.run_dir, uuid)
         except exception.Gone as exc:
             LOG.warning('Server %s: %s', uuid, exc.format_message())
+            self._sweep.add(uuid)
         except exception.NotOwner as exc:
+            # Its QEMU may have survived nova-compute.
+            self._sweep.add(uuid)
             if exc.format_message() != said:
                 refusal.tell(context, uuid, exc)
             return exc.format_message()
@@ -195,38 +221,16 @@ class Keeper:
                 exc: Exception) -> str:
         try:
             instance = ownership.confirm(context, uuid, self.service)
-        except (exception.Gone, exception.NotOwner):
-            # Not ours to write to, or nobody to take it.
-            pass
-        else:
-            refusal.set_error(context, instance, exc)
-        return str(exc) or type(exc).__name__
-
-    def _sweep(self, uuid: str) -> None:
-        """End a server's QEMU if it turns out to be evacuated all the same.
-
-        The evacuation was asked for when the service was still down.
-        """
-        context = nova_context.get_admin_context()
-        deadline = time.monotonic() + _SWEEP
-        while time.monotonic() < deadline:
-            time.sleep(_SWEEP_INTERVAL)
-            try:
-                instance = objects.Instance.get_by_uuid(
-                    context, uuid, expected_attrs=['system_metadata'])
-                evacuated = ownership.is_evacuated(context, uuid)
-            except nova_exception.InstanceNotFound:
-                return
-            except Exception as exc:
-                LOG.debug('Nova does not say whether server %s is evacuated: '
-                          '%s', uuid, exc)
-                continue
             server = self._driver.servers.of(instance)
-            if (evacuated or instance.host != CONF.host) and (
-                    server.is_active()):
-                LOG.error('It was evacuated to another host while this one '
-                          'started. Its QEMU here is ended now',
-                          instance=instance)
-                with server.lock:
-                    server.guest().poweroff()
-                return
+            # A request of its user goes on with it, perhaps this moment.
+            if server.lock.acquire(blocking=False):
+                try:
+                    if instance.task_state in _IDLE and not (
+                            server.is_running()):
+                        refusal.set_error(context, instance, exc)
+                finally:
+                    server.lock.release()
+        except Exception as why:
+            LOG.warning('Nova is not told that the recovery of server %s '
+                        'failed: %s', uuid, why)
+        return str(exc) or type(exc).__name__

@@ -31,6 +31,7 @@ from oslo_log import log as logging
 
 from nova_temporality import exception
 from nova_temporality.spec import persistence
+from nova_temporality.virt import binding
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import former
@@ -60,31 +61,24 @@ def is_live(instance: objects.Instance) -> bool:
              former.is_being_resumed(instance)))
 
 
-def mend_record(driver: libvirt_driver.LibvirtDriver,
-                instance: objects.Instance) -> None:
-    """Protect a pVM again whose machine was perhaps being changed.
+def look(driver: libvirt_driver.LibvirtDriver,
+         instance: objects.Instance) -> None:
+    """Do what must not wait when nova-compute starts.
 
-    nova-compute may have ended in the midst of that.
+    It may have ended in the midst of a live migration, of which Nova forgets
+    the task just now, or of a change of a machine: then the pVM is protected
+    again.
 
     :param driver: TemporalityDriver
+    :param instance: a pVM that is_live()
     """
+    moved.look(nova_context.get_admin_context(), instance)
     server = driver.servers.of(instance)
     with server.lock:
-        if instance.task_state != task_states.MIGRATING and (
-                server.is_active() and not server.is_recovering()):
-            _mend_record(server)
-
-
-def _mend_record(server: pvm_server.PersistentServer) -> None:
-    try:
-        server.mend_record()
-    except OSError as exc:
-        LOG.error('The record of its machine cannot be written: %s. It is not '
-                  'fixated until nova-compute can write it at its next start',
-                  exc, instance=server.instance)
-        server.disarm()
-    else:
-        server.rearm()
+        if server.is_active() and not server.is_recovering() and not (
+                binding.is_announced(instance)):
+            server.try_to_record(only_if_changed=True)
+            server.rearm(pvm_server.CHANGING)
 
 
 def recover(driver: libvirt_driver.LibvirtDriver,
@@ -100,22 +94,32 @@ def recover(driver: libvirt_driver.LibvirtDriver,
     :raises Gone: it is not this host's any more
     :raises Exception: it is not brought back; to be tried again
     """
-    instance = ownership.confirm(context, uuid, driver.recoveries.service)
-    if not persistence.is_pvm(instance):
-        raise exception.Gone(reason='it is not persistent')
-    recovery = base.Recovery(driver, context, instance)
-    if not recovery.server.is_active() and (
+    instance = _confirm(driver, context, uuid)
+    server = driver.servers.of(instance)
+    if not server.is_active() and (
             not clock.wait_synchronised(clock_deadline)):
         LOG.warning("The host's clock is not synchronised: the length of "
                     'the outage may be wrong, and the clock of the guest is '
                     'not set', instance=instance)
-    with recovery.server.lock:
+    with server.lock:
+        # Much may have happened while the clock and the lock were waited for.
+        recovery = base.Recovery(driver, context,
+                                 _confirm(driver, context, uuid))
         try:
             _decide(recovery)
         except Exception as exc:
             if not recovery.is_told:
                 refusal.tell(context, uuid, exc)
             raise
+
+
+def _confirm(driver: libvirt_driver.LibvirtDriver,
+             context: nova_context.RequestContext,
+             uuid: str) -> objects.Instance:
+    instance = ownership.confirm(context, uuid, driver.recoveries.service)
+    if not persistence.is_pvm(instance):
+        raise exception.Gone(reason='it is not persistent')
+    return instance
 
 
 def resume_suspended(driver: libvirt_driver.LibvirtDriver,
@@ -148,10 +152,7 @@ def _decide(recovery: base.Recovery) -> None:
         LOG.info('It is %s in Nova: there is nothing to recover',
                  instance.vm_state, instance=instance)
         return
-    if instance.task_state == task_states.MIGRATING:
-        moved.end(recovery)
-    if not server.is_active():
-        moved.check(recovery)
+    moved.check(recovery)
     if server.is_active() and not _finish_interrupted(recovery):
         return
     try:
@@ -187,10 +188,10 @@ def _finish_interrupted(recovery: base.Recovery) -> bool:
     instance, server = recovery.instance, recovery.server
     if not server.is_recovering():
         LOG.debug('pVM is there, nothing to recover', instance=instance)
-        _mend_record(server)
-        if instance.task_state in (task_states.SUSPENDING,
-                                   task_states.RESUMING):
-            # Nova does not take these up again.
+        server.try_to_record(only_if_changed=True)
+        if former.is_remembered(instance) or instance.task_state in (
+                task_states.SUSPENDING, task_states.RESUMING):
+            # Nova did not take it, or does not take these up again.
             resume.finish(recovery)
         return False
     try:
@@ -199,7 +200,8 @@ def _finish_interrupted(recovery: base.Recovery) -> bool:
         # The state was loaded and given up, so it is in this QEMU.
         LOG.info('Finishing a recovery that was cut off after the state '
                  'was loaded', instance=instance)
-        resume.let_run(recovery)
+        if recovery.power_state() != power_state.RUNNING:
+            resume.let_run(recovery)
         resume.finish(recovery)
         return False
     LOG.info('Beginning a recovery anew that was cut off before vCPUs '

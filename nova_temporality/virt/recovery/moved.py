@@ -10,63 +10,79 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A live migration that nova-compute saw no end of."""
+"""A live migration that nova-compute saw no end of.
+
+The target notes its binding on the server before QEMU begins, and the note
+goes when Nova knows on which host the server runs. When nova-compute starts,
+Nova itself forgets the migration and the task. So the note decides.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import time
-
 import libvirt
+from nova.compute import task_states
+from nova import context as nova_context
 from nova import objects
-from nova.virt.libvirt import guest as libvirt_guest
+from oslo_log import log as logging
 
 from nova_temporality import exception
 from nova_temporality.virt import binding
 from nova_temporality.virt.recovery import base
 
-# Seconds for libvirt to give up a live migration.
-_ABORT_PATIENCE = 10
+LOG = logging.getLogger(__name__)
 
 # What migrations are before QEMU begins with them.
-_NOT_MOVED_YET = ('accepted', 'queued', 'preparing')
+_NOT_BEGUN = ('accepted', 'queued', 'preparing')
 
 
-def end(recovery: base.Recovery) -> None:
-    """End a live migration if libvirt goes on with it.
+def look(context: nova_context.RequestContext,
+         instance: objects.Instance) -> None:
+    """Forget the note of a migration that QEMU has not begun with.
 
-    :raises StillMoving: libvirt does not end it
+    Before Nova's start forgets how far it has come. If Nova does not answer,
+    the note stays.
     """
-    server = recovery.server
-    if server.is_active():
-        # libvirt goes on without nova-compute.
-        guest = recovery.guest()
-        with contextlib.suppress(libvirt.libvirtError):
-            guest.abort_job()
-        if _still_moves(guest):
-            raise exception.StillMoving()
-    if server.is_active():
-        binding.forget(recovery.context, server.uuid)
+    if instance.task_state != task_states.MIGRATING or (
+            not binding.is_announced(instance)):
+        return
+    try:
+        migrations = objects.MigrationList.get_in_progress_by_instance(
+            context, instance.uuid, 'live-migration')
+        if migrations and all(migration.status in _NOT_BEGUN
+                              for migration in migrations):
+            binding.forget(context, instance.uuid)
+    except Exception as exc:
+        LOG.warning('Nova does not say how far its live migration has come: '
+                    '%s', exc, instance=instance)
 
 
 def check(recovery: base.Recovery) -> None:
-    """Make sure that a server which is not here has not moved away.
+    """Find out whether a server moves, or has moved.
 
-    Nova has it run here until it has heard of the end of a live migration.
-
-    :raises MovedPerhaps: it has perhaps moved
+    :raises StillMoving: libvirt goes on with it
+    :raises MovedPerhaps: it is not here, and has perhaps moved
     """
-    for migration in objects.MigrationList.get_in_progress_by_instance(
-            recovery.context, recovery.server.uuid, 'live-migration'):
-        if migration.status not in _NOT_MOVED_YET:
-            raise exception.MovedPerhaps(host=migration.dest_compute)
+    if not binding.is_announced(recovery.instance):
+        return
+    if recovery.server.is_active():
+        guest = recovery.guest()
+        if guest.get_job_info().type != libvirt.VIR_DOMAIN_JOB_NONE:
+            # libvirt goes on without nova-compute.
+            try:
+                guest.abort_job()
+            except libvirt.libvirtError as exc:
+                LOG.warning('libvirt does not end its live migration: %s',
+                            exc, instance=recovery.instance)
+            raise exception.StillMoving()
+        binding.forget(recovery.context, recovery.server.uuid)
+    else:
+        raise exception.MovedPerhaps(host=_target(recovery))
 
 
-def _still_moves(guest: libvirt_guest.Guest) -> bool:
-    """Wait for the end of a live migration; whether it goes on."""
-    deadline = time.monotonic() + _ABORT_PATIENCE
-    while guest.get_job_info().type != libvirt.VIR_DOMAIN_JOB_NONE:
-        if time.monotonic() >= deadline:
-            return True
-        time.sleep(0.1)
-    return False
+def _target(recovery: base.Recovery) -> str:
+    migrations = objects.MigrationList.get_by_filters(recovery.context, {
+        'instance_uuid': recovery.server.uuid,
+        'migration_type': 'live-migration'})
+    if not migrations:
+        return 'another host'
+    return max(migrations, key=lambda migration: migration.id).dest_compute

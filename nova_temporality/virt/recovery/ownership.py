@@ -68,18 +68,20 @@ def _confirm(context: nova_context.RequestContext,
         raise exception.Gone(reason='it is on host %s' % instance.host)
     if instance.task_state == task_states.DELETING:
         raise exception.Gone(reason='it is being deleted')
-    evacuation = is_evacuated(context, uuid)
-    if evacuation:
+    evacuations = _evacuations(context, instance_uuid=uuid)
+    if evacuations:
         raise exception.NotOwner(reason='it is evacuated to %s' % (
-            evacuation.dest_compute or 'another host'))
+            evacuations[0].dest_compute or 'another host'))
     return instance
 
 
-def is_evacuated(context: nova_context.RequestContext,
-                 uuid: str) -> objects.Migration | None:
-    """The evacuation of a server from this host, if there is one."""
-    evacuations = objects.MigrationList.get_by_filters(context, {
-        'source_compute': CONF.host, 'instance_uuid': uuid,
-        'status': _EVACUATING,
-        'migration_type': fields.MigrationType.EVACUATION})
-    return evacuations[0] if evacuations else None
+def evacuated(context: nova_context.RequestContext) -> set[str]:
+    """UUIDs of servers that are evacuated from this host just now."""
+    return {migration.instance_uuid for migration in _evacuations(context)}
+
+
+def _evacuations(context: nova_context.RequestContext,
+                 **filters: str) -> list[objects.Migration]:
+    return list(objects.MigrationList.get_by_filters(context, dict(
+        filters, source_compute=CONF.host, status=_EVACUATING,
+        migration_type=fields.MigrationType.EVACUATION)))

@@ -179,10 +179,11 @@ def _cold_boot(recovery: base.Recovery) -> None:
     # Nova's power sync leaves a server alone that something is done with.
     instance.task_state = task_states.REBOOT_STARTED_HARD
     instance.save()
-    recovery.driver._hard_reboot(
-        recovery.context, instance, instance.get_network_info(),
-        objects.ShareMappingList(),
-        virt_driver.get_block_device_info(instance, recovery.bdms()))
+    with recovery.server.boot_confirmed(recovery.confirm):
+        recovery.driver._hard_reboot(
+            recovery.context, instance, instance.get_network_info(),
+            objects.ShareMappingList(),
+            virt_driver.get_block_device_info(instance, recovery.bdms()))
     instance.power_state = recovery.power_state()
     if instance.vm_state != vm_states.RESIZED:
         instance.vm_state = vm_states.ACTIVE

@@ -39,12 +39,6 @@ from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
 
-# In these Nova had perhaps asked the guest to freeze its file systems.
-_MAKING_AN_IMAGE = (
-    task_states.IMAGE_SNAPSHOT_PENDING, task_states.IMAGE_SNAPSHOT,
-    task_states.IMAGE_PENDING_UPLOAD, task_states.IMAGE_UPLOADING,
-    task_states.IMAGE_BACKUP)
-
 
 def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
     """Start an empty QEMU, load a state into it, and let it run.
@@ -56,19 +50,21 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
     """
     server = recovery.server
     began = time.monotonic()
-    guest = _start_empty(recovery)
-    started = time.monotonic()
-    try:
-        server.check_pager()
-        server.load_state()
-    except (vpm.VpmError, incoming.RecoveryError,
-            runs.PagerMissing) as exc:
-        # It may have ended by itself.
-        with contextlib.suppress(libvirt.libvirtError):
-            guest.poweroff()
-        server.finish_recovery()
-        raise exception.RecoveryFailed(
-            reason=server.lost_memory() or str(exc))
+    xml = _machine(recovery)
+    with recovery.driver.recoveries.slots:
+        guest = _start_empty(recovery, xml)
+        started = time.monotonic()
+        try:
+            server.check_pager()
+            server.load_state()
+        except (vpm.VpmError, incoming.RecoveryError,
+                runs.PagerMissing) as exc:
+            # It may have ended by itself.
+            with contextlib.suppress(libvirt.libvirtError):
+                guest.poweroff()
+            server.finish_recovery()
+            raise exception.RecoveryFailed(
+                reason=server.lost_memory() or str(exc))
     loaded = time.monotonic()
     if _ran_before(recovery, state):
         try:
@@ -90,8 +86,9 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
         instance=recovery.instance)
 
 
-def _start_empty(recovery: base.Recovery) -> pvm_guest.RunGuest:
-    instance, server = recovery.instance, recovery.server
+def _machine(recovery: base.Recovery) -> str:
+    """XML of its machine, whose disks and ports are connected."""
+    instance = recovery.instance
     try:
         xml = domain_record.read(instance)
     except OSError as exc:
@@ -104,6 +101,11 @@ def _start_empty(recovery: base.Recovery) -> pvm_guest.RunGuest:
         recovery.driver, recovery.context, instance, xml, recovery.bdms()))
     changed_disks.check(recovery, xml)
     recovery.driver.plug_vifs(instance, instance.get_network_info())
+    return xml
+
+
+def _start_empty(recovery: base.Recovery, xml: str) -> pvm_guest.RunGuest:
+    instance, server = recovery.instance, recovery.server
     server.prepare_recovery()
     host = recovery.driver._host
     try:
@@ -140,14 +142,15 @@ def let_run(recovery: base.Recovery) -> None:
     """
     guest = recovery.guest()
     guest.resume(confirm=recovery.confirm)
-    agent.catch_up(
-        guest, frozen=recovery.instance.task_state in _MAKING_AN_IMAGE)
+    agent.catch_up(guest, frozen=recovery.was_frozen)
 
 
 def finish(recovery: base.Recovery) -> None:
-    """Have Nova know that the server is back."""
+    """Have Nova know that the server is back.
+
+    If Nova does not take it, the next try begins here.
+    """
     instance = recovery.instance
-    recovery.server.finish_recovery()
     instance.power_state = recovery.power_state()
     instance.vm_state = recovery.former_vm_state()
     if instance.power_state == power_state.PAUSED and (
@@ -159,3 +162,4 @@ def finish(recovery: base.Recovery) -> None:
                                task_states.PAUSING, task_states.UNPAUSING):
         instance.task_state = None
     instance.save()
+    recovery.server.finish_recovery()

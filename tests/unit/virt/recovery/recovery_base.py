@@ -30,6 +30,7 @@ from nova_temporality.virt import agent
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import notifications
 from nova_temporality.virt.recovery import service
+from nova_temporality.virt.recovery import sweep
 from nova_temporality import vpm
 from tests.unit.virt import base
 
@@ -91,13 +92,18 @@ class RecoveryTestCase(base.DriverTestCase):
         self.evacuations = []
         self.useFixture(fixtures.MockPatchObject(
             objects.MigrationList, 'get_by_filters',
-            side_effect=lambda *_args: list(self.evacuations)))
+            side_effect=lambda _context, filters: list(
+                self.live_migrations
+                if filters['migration_type'] == 'live-migration'
+                else self.evacuations)))
         self.live_migrations = []
         self.useFixture(fixtures.MockPatchObject(
             objects.MigrationList, 'get_in_progress_by_instance',
             side_effect=lambda *_args: list(self.live_migrations)))
         self.useFixture(fixtures.MockPatchObject(
             service.Service, 'wait_up'))
+        self.look_after = self.useFixture(fixtures.MockPatchObject(
+            sweep.Sweep, 'add')).mock
         self.is_fresh = self.useFixture(fixtures.MockPatchObject(
             service.Service, '_is_fresh', return_value=True)).mock
         pool = self.pool()

@@ -18,7 +18,6 @@ import time
 import fixtures
 from nova.compute import power_state
 from nova.compute import vm_states
-from nova import objects
 from nova.virt import hardware
 from nova.virt.libvirt import driver as libvirt_driver
 import oslo_messaging
@@ -46,8 +45,7 @@ class KeeperTest(recovery_base.RecoveryTestCase):
 
     def setUp(self):
         super().setUp()
-        for name, value in (('_DELAY_MIN', 0.01), ('_SWEEP', 0.0)):
-            self.useFixture(fixtures.MockPatchObject(keeper, name, value))
+        self.useFixture(fixtures.MockPatchObject(keeper, '_DELAY_MIN', 0.01))
         self.keeper = self.driver.recoveries
         self.tries = []
         self.outcomes = {}
@@ -250,27 +248,3 @@ class KeeperTest(recovery_base.RecoveryTestCase):
                                               None)
         self.assertFalse(self.reboot.called)
         self.assertTrue(self.proven())
-
-
-class SweepTest(recovery_base.RecoveryTestCase):
-    """An evacuation that was asked for before the service was up."""
-
-    def setUp(self):
-        super().setUp()
-        self.useFixture(fixtures.MockPatchObject(
-            keeper, '_SWEEP_INTERVAL', 0.01))
-        self.make_domain(power_state.RUNNING)
-
-    def sweep(self, seconds):
-        with fixtures.MockPatchObject(keeper, '_SWEEP', seconds):
-            self.driver.recoveries._sweep(self.server.uuid)
-
-    def test_ends_the_copy_here(self):
-        self.evacuations.append(objects.Migration(status='accepted',
-                                                  dest_compute='there'))
-        self.sweep(_PATIENCE)
-        self.assertEqual(power_state.SHUTDOWN, self.domain.state)
-
-    def test_leaves_others(self):
-        self.sweep(0.1)
-        self.assertEqual(power_state.RUNNING, self.domain.state)

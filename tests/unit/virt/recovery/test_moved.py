@@ -26,12 +26,14 @@ from nova_temporality.host import paths
 from nova_temporality.privsep import runs
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain_record
-from nova_temporality.virt.recovery import moved
+from nova_temporality.virt.recovery import manager
 from nova_temporality.virt import server as pvm_server
 from nova_temporality.vpm import runlock
 from tests.unit.virt.recovery import recovery_base
 
 OTHER = recovery_base.XML % '/of/another/host/ram'
+
+NOTE = 'temporality_target_memory_path'
 
 
 class MovedTest(recovery_base.RecoveryTestCase):
@@ -39,12 +41,26 @@ class MovedTest(recovery_base.RecoveryTestCase):
     def setUp(self):
         super().setUp()
         self.server.task_state = task_states.MIGRATING
-        self.live_migrations = [
-            objects.Migration(status='running', dest_compute='there')]
+        self.server.system_metadata[NOTE] = '/there'
+        self.live_migrations = [objects.Migration(
+            id=1, status='running', dest_compute='there')]
         self.forget = self.useFixture(fixtures.MockPatchObject(
-            binding, 'forget')).mock
+            binding, 'forget', side_effect=lambda _context, _uuid:
+            self.server.system_metadata.pop(NOTE))).mock
         self.recorded = self.useFixture(fixtures.MockPatchObject(
             pvm_server.PersistentServer, 'record_domain')).mock
+
+    def nova_starts(self):
+        """What Nova's start makes of the migration and its task."""
+        self.server.task_state = None
+        for migration in self.live_migrations:
+            migration.status = 'error'
+
+    def recover(self):
+        """nova-compute starts; Nova itself does its part in between."""
+        manager.look(self.driver, self.server)
+        self.nova_starts()
+        return self.recover_all(self.server)[0]
 
     def test_gone_perhaps_to_the_target(self):
         self.fixate()
@@ -56,6 +72,13 @@ class MovedTest(recovery_base.RecoveryTestCase):
         self.assertTrue(self.event_finish_with_failure.called)
         self.recover()
         self.assertIsNone(self.domain)
+        self.assertTrue(self.proven())
+
+    def test_not_booted_where_it_moved_away_from(self):
+        self.set_option('on_unproven_state', 'cold-boot')
+        self.recover()
+        self.assertFalse(self.reboot.called)
+        self.assertIn('there', self.faults[0])
 
     def test_gone_before_it_began(self):
         self.live_migrations[0].status = 'preparing'
@@ -64,38 +87,47 @@ class MovedTest(recovery_base.RecoveryTestCase):
         self.assertEqual([], self.faults)
         self.assertEqual(power_state.RUNNING, self.domain.state)
 
-    def still_here(self, then=libvirt.VIR_DOMAIN_JOB_NONE):
+    def test_nova_does_not_say_how_far_it_has_come(self):
+        objects.MigrationList.get_in_progress_by_instance.side_effect = OSError
+        self.fixate()
+        self.recover()
+        self.assertIn('there', self.faults[0])
+        self.assertIsNone(self.domain)
+
+    def still_here(self, job):
         self.make_domain(power_state.RUNNING)
-        self.domain.jobStats.side_effect = [
-            {'type': libvirt.VIR_DOMAIN_JOB_UNBOUNDED}, {'type': then}]
+        self.domain.jobStats.side_effect = lambda *_args: {'type': job[0]}
         runs.begin_move(self.pool_path, self.run_dir, self.server.uuid)
         # nova-compute ended
         runs._held.pop(self.server.uuid).lock.close()
-        self.recover()
+        return self.recover()
+
+    def is_disarmed(self):
+        return os.path.exists(paths.moving_note(self.run_dir,
+                                                self.server.uuid))
 
     def test_it_is_called_off(self):
-        self.still_here()
+        job = [libvirt.VIR_DOMAIN_JOB_UNBOUNDED]
+        self.assertIn('domjobinfo', self.still_here(job))
         self.assertTrue(self.domain.abortJob.called)
-        self.assertEqual(2, self.domain.jobStats.call_count)
-        self.assertTrue(self.forget.called)
+        # not to be fixated, however often it is tried
+        self.assertTrue(self.is_disarmed())
+        self.assertIn('domjobinfo', self.recover())
+        self.assertTrue(self.is_disarmed())
+        self.assertFalse(self.forget.called)
+        # It runs, so it is no error to its tenant.
         self.assertEqual([], self.faults)
+        job[0] = libvirt.VIR_DOMAIN_JOB_NONE
+        self.assertIsNone(self.recover())
+        self.assertTrue(self.forget.called)
         self.assertFalse(self.recorded.called)
+        self.assertFalse(self.is_disarmed())
         with runlock.RunLock(self.region):
             pass
 
-    def test_it_is_not_called_off(self):
-        self.useFixture(fixtures.MockPatchObject(
-            moved, '_ABORT_PATIENCE', 0))
-        self.still_here(libvirt.VIR_DOMAIN_JOB_UNBOUNDED)
-        self.assertEqual(vm_states.ERROR, self.server.vm_state)
-        self.assertIn('domjobinfo', self.faults[0])
-        # not to be fixated
-        self.assertTrue(os.path.exists(paths.moving_note(
-            self.run_dir, self.server.uuid)))
-
     def test_it_had_no_record_yet(self):
         with mock.patch.object(domain_record, 'read', return_value=OTHER):
-            self.still_here()
+            self.still_here([libvirt.VIR_DOMAIN_JOB_NONE])
         self.assertTrue(self.recorded.called)
 
     def test_it_ends_meanwhile(self):
@@ -107,14 +139,13 @@ class MovedTest(recovery_base.RecoveryTestCase):
 
         self.domain.abortJob.side_effect = abort
         self.domain.jobStats.return_value = {
-            'type': libvirt.VIR_DOMAIN_JOB_NONE}
-        self.recover()
+            'type': libvirt.VIR_DOMAIN_JOB_UNBOUNDED}
+        self.assertIn('domjobinfo', self.recover())
+        self.assertIn('there', self.recover())
         self.assertEqual(vm_states.ERROR, self.server.vm_state)
-        self.assertIn('there', self.faults[0])
 
     def test_record_of_another_host_is_not_used(self):
-        self.server.task_state = None
-        self.live_migrations = []
+        del self.server.system_metadata[NOTE]
         self.fixate()
         with mock.patch.object(domain_record, 'read', return_value=OTHER):
             self.recover()

@@ -54,6 +54,17 @@ class OwnershipTest(recovery_base.RecoveryTestCase):
     def test_evacuated(self):
         self.meanwhile(self.evacuate)
         self.assert_does_not_run('evacuated to there')
+        # A QEMU of it that survived nova-compute is ended, too.
+        self.look_after.assert_called_with(self.server.uuid)
+
+    def test_user_does_something_else_with_it(self):
+        def change():
+            now = self.make_server(persistent=True)
+            now.task_state = task_states.REBOOT_PENDING_HARD
+            self.servers[self.server.uuid] = now
+
+        self.meanwhile(change)
+        self.assert_does_not_run('reboot_pending_hard')
 
     def test_evacuation_that_failed_gives_it_back(self):
         self.meanwhile(self.evacuate)

@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Evacuations that were asked for before the service counted as up."""
+
+import time
+
+import fixtures
+from nova.compute import power_state
+from nova import objects
+
+from nova_temporality.virt.recovery import sweep
+from tests.unit.virt.recovery import recovery_base
+
+# Seconds for what has to happen.
+_PATIENCE = 30
+
+
+_add = sweep.Sweep.add
+
+
+class SweepTest(recovery_base.RecoveryTestCase):
+
+    def setUp(self):
+        super().setUp()
+        # not the stand-in of the base class
+        self.useFixture(fixtures.MockPatchObject(sweep.Sweep, 'add', _add))
+        self.useFixture(fixtures.MockPatchObject(sweep, '_INTERVAL', 0.01))
+        self.useFixture(fixtures.MockPatchObject(
+            sweep, '_DURATION', float(_PATIENCE)))
+        self.sweep = sweep.Sweep(self.driver)
+        self.make_domain(power_state.RUNNING)
+
+    def evacuate(self, uuid):
+        self.evacuations.append(objects.Migration(
+            status='accepted', dest_compute='there', instance_uuid=uuid))
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + _PATIENCE
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
+    def looked(self, times):
+        return objects.MigrationList.get_by_filters.call_count >= times
+
+    def test_ends_the_copy_here(self):
+        self.sweep.add(self.server.uuid)
+        self.wait_for(lambda: self.looked(2))
+        self.assertEqual(power_state.RUNNING, self.domain.state)
+        self.evacuate(self.server.uuid)
+        self.wait_for(lambda: self.domain.state == power_state.SHUTDOWN)
+
+    def test_leaves_others(self):
+        self.evacuate('00000000-0000-0000-0000-00000000000b')
+        self.sweep.add(self.server.uuid)
+        self.wait_for(lambda: self.looked(5))
+        self.assertEqual(power_state.RUNNING, self.domain.state)
+
+    def test_one_question_for_all(self):
+        for number in range(50):
+            self.sweep.add('server-%d' % number)
+        before = objects.MigrationList.get_by_filters.call_count
+        self.wait_for(lambda: self.looked(before + 3))
+        self.assertLess(
+            objects.MigrationList.get_by_filters.call_count, before + 50)
+
+    def test_goes_on_when_nova_does_not_answer(self):
+        answer = objects.MigrationList.get_by_filters.side_effect
+        objects.MigrationList.get_by_filters.side_effect = OSError
+        self.sweep.add(self.server.uuid)
+        self.wait_for(lambda: self.looked(3))
+        objects.MigrationList.get_by_filters.side_effect = answer
+        self.evacuate(self.server.uuid)
+        self.wait_for(lambda: self.domain.state == power_state.SHUTDOWN)
