@@ -102,6 +102,9 @@ class RecoveryTestCase(base.DriverTestCase):
             side_effect=lambda *_args: list(self.live_migrations)))
         self.useFixture(fixtures.MockPatchObject(
             service.Service, 'wait_up'))
+        # Threads would go on in other tests.
+        self.added = self.useFixture(fixtures.MockPatchObject(
+            keeper.Keeper, 'add')).mock
         self.look_after = self.useFixture(fixtures.MockPatchObject(
             sweep.Sweep, 'add')).mock
         self.is_fresh = self.useFixture(fixtures.MockPatchObject(
@@ -182,6 +185,9 @@ class RecoveryTestCase(base.DriverTestCase):
             tries.append(keeper_._try(uuid))
 
         self.servers.update((server.uuid, server) for server in servers)
-        with mock.patch.object(keeper.Keeper, 'add', add):
+        before, keeper.Keeper.add = keeper.Keeper.add, add
+        try:
             self.driver.recoveries.start(servers)
+        finally:
+            keeper.Keeper.add = before
         return tries or [None]

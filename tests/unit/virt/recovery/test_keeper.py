@@ -41,12 +41,18 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
+_add = keeper.Keeper.add
+
+
 class KeeperTest(recovery_base.RecoveryTestCase):
 
     def setUp(self):
         super().setUp()
         self.useFixture(fixtures.MockPatchObject(keeper, '_DELAY_MIN', 0.01))
+        # not the stand-in of the base class
+        self.useFixture(fixtures.MockPatchObject(keeper.Keeper, 'add', _add))
         self.keeper = self.driver.recoveries
+        self.addCleanup(self.end_all)
         self.tries = []
         self.outcomes = {}
         self.useFixture(fixtures.MockPatchObject(
@@ -59,6 +65,12 @@ class KeeperTest(recovery_base.RecoveryTestCase):
             outcome.wait(_PATIENCE)
         elif outcome:
             raise outcome
+
+    def end_all(self):
+        self.outcomes.clear()
+        for uuid in list(self.keeper._pending):
+            self.keeper.add(uuid)
+        wait_for(lambda: not self.keeper._pending)
 
     def is_done(self, uuid):
         return not self.keeper.is_pending(uuid)

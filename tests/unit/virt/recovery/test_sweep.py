@@ -38,7 +38,13 @@ class SweepTest(recovery_base.RecoveryTestCase):
         self.useFixture(fixtures.MockPatchObject(
             sweep, '_DURATION', float(_PATIENCE)))
         self.sweep = sweep.Sweep(self.driver)
+        self.addCleanup(self.end)
         self.make_domain(power_state.RUNNING)
+
+    def end(self):
+        with self.sweep._lock:
+            self.sweep._deadlines.clear()
+        self.wait_for(lambda: not self.sweep._runs)
 
     def evacuate(self, uuid):
         self.evacuations.append(objects.Migration(
