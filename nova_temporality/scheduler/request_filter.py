@@ -33,7 +33,7 @@ def _spec(ctxt: nova_context.RequestContext,
 
     RequestSpec carries no server metadata. A new server has it in its build
     request. For one that moves, what was decided at its spawn holds, and what
-    the flavor says that it is resized to.
+    the flavor says that it is resized to; nobody is asked again.
 
     :raises InvalidSpec: naming the value and the remedy
     """
@@ -45,9 +45,8 @@ def _spec(ctxt: nova_context.RequestContext,
         mapping = objects.InstanceMapping.get_by_instance_uuid(ctxt, uuid)
         with nova_context.target_cell(ctxt, mapping.cell_mapping) as cctxt:
             instance = objects.Instance.get_by_uuid(
-                cctxt, uuid, expected_attrs=['metadata', 'system_metadata'])
-        if persistence.decision(instance) is not None:
-            return server_spec.placed(instance, request_spec.flavor)
+                cctxt, uuid, expected_attrs=['system_metadata'])
+        return server_spec.placed(instance, request_spec.flavor)
     if persistence.is_requested_by_property(instance.metadata) and (
             not policy.may_create_by_property(ctxt)):
         raise errors.InvalidSpec(

@@ -13,7 +13,8 @@
 
 A server's whole memory is made persistent when the flavor, the image or the
 server itself asks for it. What was decided when the server was spawned is
-frozen in its system metadata, because server metadata can change later.
+frozen in its system metadata. Nobody is asked again, for server metadata and
+options can change later.
 """
 
 from __future__ import annotations
@@ -70,11 +71,20 @@ def is_requested_by_server(system_metadata: abc.Mapping[str, str],
 
     :raises InvalidSpec: naming the value and the remedy
     """
-    by_image = _read('Image property',
-                     {key[len(_IMAGE_PREFIX):]: value
-                      for key, value in system_metadata.items()
-                      if key.startswith(_IMAGE_PREFIX)}, IMAGE_PROPERTY)
-    return is_requested_by_property(metadata) or by_image
+    return is_requested_by_property(metadata) or (
+        is_requested_by_image(system_metadata))
+
+
+def is_requested_by_image(system_metadata: abc.Mapping[str, str]) -> bool:
+    """Whether an image asks.
+
+    :param system_metadata: of a server, holding the image's properties
+    :raises InvalidSpec: naming the value and the remedy
+    """
+    return _read('Image property',
+                 {key[len(_IMAGE_PREFIX):]: value
+                  for key, value in system_metadata.items()
+                  if key.startswith(_IMAGE_PREFIX)}, IMAGE_PROPERTY)
 
 
 def is_requested_by_property(metadata: abc.Mapping[str, str]) -> bool:

@@ -182,6 +182,12 @@ class ClaimNvramTest(base.NovaTestCase):
         self.assertFalse(ran)
         self.assertEqual(512, resources['MEMORY_MB'])
 
+    def test_servers_from_before_are_asked_for_their_flavor_alone(self):
+        # nova-compute froze nothing when they were spawned
+        self.moving_server({'persistent': 'true'},
+                           {'image_temporality_persistent': 'true'})
+        self.assertFalse(self.claim()[0])
+
     def test_registered_once(self):
         filters = list(nova_request_filter.ALL_REQUEST_FILTERS)
         self.stub_out(
