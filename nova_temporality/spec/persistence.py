@@ -25,14 +25,18 @@ from nova import objects
 from oslo_utils import strutils
 
 from nova_temporality.spec import errors
+from nova_temporality.spec import system_metadata as notes
 
 FLAVOR_EXTRA_SPEC = 'temporality:persistent'
 IMAGE_PROPERTY = 'temporality_persistent'
 SERVER_PROPERTY = 'persistent'
 
 _IMAGE_PREFIX = 'image_'
-_DECISION = 'temporality_persistent'
-_DECISION_OF_SERVER = 'temporality_own_wish'
+_DECISION = 'is_persistent'
+_DECISION_OF_SERVER = 'asked_by_server'
+# In images that were made of servers of an earlier release, beside a copy of
+# the decision on the server which has the name of our property.
+_EARLIER_COPY = 'temporality_own_wish'
 
 
 def is_requested(extra_specs: abc.Mapping[str, str],
@@ -81,10 +85,13 @@ def is_requested_by_image(system_metadata: abc.Mapping[str, str]) -> bool:
     :param system_metadata: of a server, holding the image's properties
     :raises InvalidSpec: naming the value and the remedy
     """
-    return _read('Image property',
-                 {key[len(_IMAGE_PREFIX):]: value
+    properties = {key[len(_IMAGE_PREFIX):]: value
                   for key, value in system_metadata.items()
-                  if key.startswith(_IMAGE_PREFIX)}, IMAGE_PROPERTY)
+                  if key.startswith(_IMAGE_PREFIX)}
+    if properties.get(_EARLIER_COPY) == 'false':
+        # Only the flavor had asked for the server that the image is of.
+        return False
+    return _read('Image property', properties, IMAGE_PROPERTY)
 
 
 def is_requested_by_property(metadata: abc.Mapping[str, str]) -> bool:
@@ -113,8 +120,8 @@ def freeze(instance: objects.Instance, is_persistent: bool,
 
     :param by_server: whether the server or its image asked
     """
-    instance.system_metadata[_DECISION] = str(is_persistent).lower()
-    instance.system_metadata[_DECISION_OF_SERVER] = str(by_server).lower()
+    notes.put(instance, _DECISION, str(is_persistent).lower())
+    notes.put(instance, _DECISION_OF_SERVER, str(by_server).lower())
 
 
 def with_flavor(instance: objects.Instance,
@@ -127,7 +134,7 @@ def with_flavor(instance: objects.Instance,
     :param extra_specs: of the flavor
     :raises InvalidSpec: naming the value and the remedy
     """
-    by_server = instance.system_metadata.get(_DECISION_OF_SERVER) == 'true'
+    by_server = notes.get(instance, _DECISION_OF_SERVER) == 'true'
     return is_requested_by_flavor(extra_specs) or by_server
 
 
@@ -139,13 +146,13 @@ def freeze_with_flavor(instance: objects.Instance,
     """
     before = decision(instance)
     after = with_flavor(instance, extra_specs)
-    instance.system_metadata[_DECISION] = str(after).lower()
+    notes.put(instance, _DECISION, str(after).lower())
     return before is not after
 
 
 def decision(instance: objects.Instance) -> bool | None:
     """What was decided by :func:`freeze`; None before that."""
-    value = instance.system_metadata.get(_DECISION)
+    value = notes.get(instance, _DECISION)
     return None if value is None else value == 'true'
 
 

@@ -30,6 +30,7 @@ from nova_temporality.spec import errors
 from nova_temporality.spec import persistence
 from nova_temporality.spec import priority
 from nova_temporality.spec import server_spec
+from nova_temporality.spec import system_metadata
 from nova_temporality.virt import checks
 from nova_temporality.virt import disks
 from nova_temporality.virt import server as pvm_server
@@ -65,6 +66,8 @@ class Admission:
         :returns: whether it is
         :raises NotPossible: naming the value and the remedy
         """
+        # Saved by Nova: a server that is unshelved was on no host that could.
+        system_metadata.rename(instance)
         if persistence.decision(instance) is None:
             try:
                 _decide(instance)

@@ -14,7 +14,9 @@
 
 from unittest import mock
 
+from nova import exception as nova_exception
 from nova.virt.libvirt import driver as libvirt_driver
+import oslo_messaging
 import testtools
 
 from nova_temporality.virt import driver
@@ -56,6 +58,38 @@ class StartupTest(base.DriverTestCase):
         self.driver.process_instances_at_startup(
             self.context, [self.pvm, plain])
         self.assertEqual([self.pvm.uuid], self.recovered)
+
+    def earlier(self):
+        server = self.make_server()
+        server.system_metadata['temporality_persistent'] = 'true'
+        return server
+
+    @testtools.skipUnless(HAS_HOOK, 'Nova 34 brought the hook')
+    def test_notes_of_an_earlier_release_are_renamed(self):
+        self.patch(libvirt_driver.LibvirtDriver,
+                   'process_instances_at_startup',
+                   lambda _self, _context, instances: instances)
+        for trouble, tries in (
+                (None, 2),
+                (nova_exception.InstanceNotFound(instance_id='x'), 2),
+                # Each would be waited for as long.
+                (oslo_messaging.MessagingTimeout(), 1)):
+            self.recovered.clear()
+            self.saved.reset_mock()
+            self.saved.side_effect = trouble
+            servers = [self.earlier(), self.earlier(), self.pvm]
+            self.driver.process_instances_at_startup(self.context, servers)
+            self.assertEqual(tries, self.saved.call_count)
+            self.assertNotIn('temporality_persistent',
+                             servers[0].system_metadata)
+            self.assertEqual([one.uuid for one in servers], self.recovered)
+
+    def test_nova_33_renames_notes_as_well(self):
+        self.starting_33()
+        server = self.earlier()
+        self.driver.plug_vifs(server, [])
+        self.assertNotIn('temporality_persistent', server.system_metadata)
+        self.assertEqual([server.uuid], self.recovered)
 
     def starting_33(self):
         self.driver.__class__ = _Driver33
