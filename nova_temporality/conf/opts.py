@@ -191,7 +191,23 @@ Whether a tenant may ask for a persistent server with the server property
 If false, only the flavor extra spec ``temporality:persistent`` and the
 image property ``temporality_persistent`` count, and a server that is
 created with the property is refused. Set the same value for nova-scheduler
-and for nova-compute.
+and for nova-compute. The policy rule ``temporality:create:by_image`` says who
+may ask by an image.
+"""),
+    cfg.IntOpt(
+        'project_nvram_mb',
+        default=-1,
+        min=-1,
+        help="""
+MiB of NVRAM that the persistent servers of each project may have in all. With
+the default, -1, there is no limit. For nova-scheduler.
+
+It is compared with what Placement counts for the project when a server is
+created, unshelved, or resized to more NVRAM. Of requests that come at the same
+time, each may be taken for the only one. With Nova's unified limits
+(``[quota] driver`` is ``nova.quota.UnifiedLimitsDriver``) the limit
+``class:CUSTOM_NVRAM_MB`` in Keystone counts in its place, which can be
+another one for each project.
 """),
 ]
 

@@ -25,11 +25,15 @@ from nova import objects
 from oslo_utils import strutils
 
 from nova_temporality.spec import errors
+from nova_temporality.spec import spelling
 from nova_temporality.spec import system_metadata as notes
 
 FLAVOR_EXTRA_SPEC = 'temporality:persistent'
 IMAGE_PROPERTY = 'temporality_persistent'
 SERVER_PROPERTY = 'persistent'
+
+# What an extra spec is called in words.
+FLAVOR_KEY = 'Flavor extra spec'
 
 _IMAGE_PREFIX = 'image_'
 _DECISION = 'is_persistent'
@@ -51,6 +55,7 @@ def is_requested(extra_specs: abc.Mapping[str, str],
     :param property_allowed: whether tenants may ask by the server property
     :raises InvalidSpec: naming the value and the remedy
     """
+    spelling.check(FLAVOR_KEY, extra_specs, [FLAVOR_EXTRA_SPEC])
     by_flavor = is_requested_by_flavor(extra_specs)
     by_server = is_requested_by_server(system_metadata, metadata)
     if is_requested_by_property(metadata) and not property_allowed:
@@ -66,7 +71,7 @@ def is_requested_by_flavor(extra_specs: abc.Mapping[str, str]) -> bool:
 
     :raises InvalidSpec: naming the value and the remedy
     """
-    return _read('Flavor extra spec', extra_specs, FLAVOR_EXTRA_SPEC)
+    return _read(FLAVOR_KEY, extra_specs, FLAVOR_EXTRA_SPEC)
 
 
 def is_requested_by_server(system_metadata: abc.Mapping[str, str],
@@ -91,6 +96,7 @@ def is_requested_by_image(system_metadata: abc.Mapping[str, str]) -> bool:
     if properties.get(_EARLIER_COPY) == 'false':
         # Only the flavor had asked for the server that the image is of.
         return False
+    spelling.check('Image property', properties, [IMAGE_PROPERTY])
     return _read('Image property', properties, IMAGE_PROPERTY)
 
 
@@ -99,6 +105,7 @@ def is_requested_by_property(metadata: abc.Mapping[str, str]) -> bool:
 
     :raises InvalidSpec: naming the value and the remedy
     """
+    spelling.check('Server property', metadata, [SERVER_PROPERTY])
     return _read('Server property', metadata, SERVER_PROPERTY)
 
 
