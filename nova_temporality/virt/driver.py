@@ -56,6 +56,7 @@ from nova_temporality.virt import disks
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import image_of_record
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import lost_memory
 from nova_temporality.virt.recovery import manager as recovery
@@ -170,13 +171,16 @@ class TemporalityDriver(startup.Startup):
                 reimage_boot_volume: bool = False) -> None:
         """See ComputeDriver; refuses before anything is destroyed.
 
-        What is not refused is left to Nova, which destroys and spawns.
+        A server whose rebuild is refused is described by its own image
+        again. What is not refused is left to Nova, which destroys and spawns.
         """
         if not evacuate:
             try:
                 self._admission.check_rebuild(instance, image_meta,
                                               network_info)
             except exception.NotPossible as exc:
+                image_of_record.restore(context, self._host, self._image_api,
+                                        instance)
                 raise nova_exception.InstanceFaultRollback(exc)
         if persistence.is_pvm(instance):
             server = self.servers.of(instance)
