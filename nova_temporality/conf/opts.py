@@ -195,6 +195,19 @@ and for nova-compute. The policy rule ``temporality:create:by_image`` says who
 may ask by an image.
 """),
     cfg.IntOpt(
+        'qemu_overhead_mb',
+        default=96,
+        min=0,
+        help="""
+MiB of ordinary memory that the QEMU of a persistent server takes beside the
+server's own memory, which is in NVRAM. For nova-scheduler.
+
+A persistent server claims this much MEMORY_MB in Placement, and 2 MiB for
+each GiB of its memory, which is the most that its page tables take; if it is
+paged, 18 MiB for each GiB. With 0 it claims none. Emulated processors
+(``[libvirt] virt_type`` is ``qemu``) translate code, and need 160.
+"""),
+    cfg.IntOpt(
         'project_nvram_mb',
         default=-1,
         min=-1,

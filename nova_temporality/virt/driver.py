@@ -479,6 +479,25 @@ class TemporalityDriver(startup.Startup):
             super().power_off(instance, timeout, retry_interval)
             server.discard_state()
 
+    def get_available_resource(self, nodename: str) -> Any:
+        """See ComputeDriver; adds the memory that pVMs have in NVRAM.
+
+        Nova's resource tracker subtracts the memory of all servers' flavors
+        from it. Without that a host full of pVMs would look full, and
+        weighers would send ordinary servers elsewhere.
+        """
+        data = super().get_available_resource(nodename)
+        try:
+            sizes = regions.memory_sizes(PCONF.temporality.pool_path)
+        except vpm.VpmError as exc:
+            LOG.warning('The memory of persistent servers is missing in what '
+                        'is reported of this host: %s', exc)
+            sizes = {}
+        data['memory_mb'] += sum(
+            size // units.Mi for name, size in sizes.items()
+            if self.servers.knows(name))
+        return data
+
     def update_provider_tree(
             self, provider_tree: nova_provider_tree.ProviderTree,
             nodename: str, allocations: Any = None) -> None:

@@ -40,6 +40,7 @@ class ClaimNvramTest(base.NovaTestCase):
     def setUp(self):
         super().setUp()
         self.context = context.get_admin_context()
+        self.overhead(0)
         self.spec = objects.RequestSpec(
             instance_uuid=uuids.server, project_id=uuids.project,
             num_instances=1, is_bfv=False,
@@ -79,6 +80,23 @@ class ClaimNvramTest(base.NovaTestCase):
             uuid=uuids.server, metadata=metadata, vm_state='active',
             system_metadata=system_metadata, flavor=objects.Flavor(
                 memory_mb=512, extra_specs={}))
+
+    def overhead(self, mib):
+        conf.CONF.set_override('qemu_overhead_mb', mib, group='temporality')
+        self.addCleanup(conf.CONF.clear_override, 'qemu_overhead_mb',
+                        group='temporality')
+
+    def test_qemu_itself_claims_memory(self):
+        self.new_server(persistent='true')
+        self.overhead(100)
+        # and 2 MiB for each GiB of memory, 18 MiB with a pager
+        for memory_mb, mrr, mib in ((1, '100', 101), (512, '100', 101),
+                                    (513, '100', 102), (4096, '100', 108),
+                                    (4096, '50', 172)):
+            self.spec.flavor.extra_specs = {'temporality:mrr': mrr}
+            self.spec.flavor.memory_mb = memory_mb
+            _ran, resources, _traits = self.claim()
+            self.assertEqual(mib, resources['MEMORY_MB'])
 
     def claim(self):
         ran = request_filter.claim_nvram(self.context, self.spec)

@@ -196,6 +196,32 @@ class HostTest(base.DriverTestCase):
         self.assertIn('CUSTOM_NVRAM_MB',
                       self.driver.provider_tree.data(NODE).inventory)
 
+    def memory_mb(self):
+        with mock.patch.object(libvirt_driver.LibvirtDriver,
+                               'get_available_resource',
+                               return_value={'memory_mb': 1000}):
+            return self.driver.get_available_resource(NODE)['memory_mb']
+
+    def test_what_is_in_nvram_is_not_taken_from_memory(self):
+        # The resource tracker subtracts all flavors' memory from it.
+        self.assertEqual(1000, self.memory_mb())
+        pvm = self.make_server(persistent=True)
+        paged = self.make_server(
+            memory_mb=40, persistent=True,
+            extra_specs={'temporality:mrr': '50'})
+        paged.uuid = uuids.paged
+        for server in (pvm, paged):
+            self.driver.servers.add(server.uuid)
+            self.driver.servers.of(server).ensure_region()
+        # whose server is none of Nova's here
+        self.pool().alloc(uuids.gone, 1 << 20)
+        self.assertEqual(1000 + 16 + 40, self.memory_mb())
+
+    def test_memory_is_reported_without_a_pool(self):
+        conf.CONF.set_override('pool_path', '/nonexistent',
+                               group='temporality')
+        self.assertEqual(1000, self.memory_mb())
+
     def look_for_orphans(self, found):
         with self.pool() as pool:
             pool.alloc(uuids.gone, 4096)

@@ -94,7 +94,8 @@ class StartupTest(base.DriverTestCase):
     def starting_33(self):
         self.driver.__class__ = _Driver33
         for name in ('init_host', 'plug_vifs', 'get_available_resource'):
-            self.patch(libvirt_driver.LibvirtDriver, name, mock.Mock())
+            self.patch(libvirt_driver.LibvirtDriver, name,
+                       mock.Mock(return_value={'memory_mb': 1}))
         self.patch(driver.TemporalityDriver, '_check_versions', mock.Mock())
         self.driver.init_host('host')
 
