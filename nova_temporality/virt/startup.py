@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections import abc
 from typing import Any
 
+import nova.conf
 from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
@@ -35,6 +36,7 @@ from nova_temporality.virt import orphans
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt import servers as pvm_servers
 
+CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 
 
@@ -44,9 +46,17 @@ def _rename_notes(instances: abc.Iterable[objects.Instance]) -> None:
     Nothing depends on it, but their next images would hold it.
     """
     for instance in instances:
+        if not system_metadata.rename(instance):
+            continue
+        instance.obj_reset_changes(['system_metadata'])
         try:
-            if system_metadata.rename(instance):
-                instance.save()
+            # What Nova read at its start may be older than what another host
+            # has noted since.
+            fresh = objects.Instance.get_by_uuid(
+                nova_context.get_admin_context(), instance.uuid,
+                expected_attrs=['system_metadata'])
+            if fresh.host == CONF.host and system_metadata.rename(fresh):
+                fresh.save()
         except nova_exception.NovaException as exc:
             LOG.warning('What was noted on it keeps its earlier names until '
                         'nova-compute starts again: %s', exc,
