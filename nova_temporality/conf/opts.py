@@ -191,7 +191,36 @@ Whether a tenant may ask for a persistent server with the server property
 If false, only the flavor extra spec ``temporality:persistent`` and the
 image property ``temporality_persistent`` count, and a server that is
 created with the property is refused. Set the same value for nova-scheduler
-and for nova-compute.
+and for nova-compute. The policy rule ``temporality:create:by_image`` says who
+may ask by an image.
+"""),
+    cfg.IntOpt(
+        'qemu_overhead_mb',
+        default=96,
+        min=0,
+        help="""
+MiB of ordinary memory that the QEMU of a persistent server takes beside the
+server's own memory, which is in NVRAM. For nova-scheduler.
+
+A persistent server claims this much MEMORY_MB in Placement, and 2 MiB for
+each GiB of its memory, which is the most that its page tables take; if it is
+paged, 18 MiB for each GiB. With 0 it claims none. Emulated processors
+(``[libvirt] virt_type`` is ``qemu``) translate code, and need 160.
+"""),
+    cfg.IntOpt(
+        'project_nvram_mb',
+        default=-1,
+        min=-1,
+        help="""
+MiB of NVRAM that the persistent servers of each project may have in all. With
+the default, -1, there is no limit. For nova-scheduler.
+
+It is compared with what Placement counts for the project when a server is
+created, unshelved, or resized to more NVRAM. Of requests that come at the same
+time, each may be taken for the only one. With Nova's unified limits
+(``[quota] driver`` is ``nova.quota.UnifiedLimitsDriver``) the limit
+``class:CUSTOM_NVRAM_MB`` in Keystone counts in its place, which can be
+another one for each project.
 """),
 ]
 

@@ -54,6 +54,13 @@ def names(pool_path: str) -> list[str]:
         return [region.name for region in pool.regions()]
 
 
+@privsep.entrypoint
+def memory_sizes(pool_path: str) -> dict[str, int]:
+    """Bytes of memory of the pVMs that have a region, by name."""
+    with vpm.Pool(pool_path) as pool:
+        return {region.name: region.memory_size for region in pool.regions()}
+
+
 def ensure(pool_path: str, name: str, size: int, nvram_size: int,
            swap_dir: str, page_size: int, policy: str) -> vpm.RegionInfo:
     """Allocate a pVM's region unless it is there.

@@ -12,6 +12,8 @@
 
 """Which projects and roles may ask for persistent servers by themselves.
 
+By a server's property, or by an image, which may be one of their own.
+
 The rule is enforced in nova-scheduler, with the policy file, the rules and the
 roles of Nova's API: Nova has no hook for it in the API itself.
 """
@@ -24,25 +26,45 @@ from oslo_policy import policy
 
 CREATE_BY_PROPERTY = 'temporality:create:by_property'
 
-_RULE = policy.DocumentedRuleDefault(
-    name=CREATE_BY_PROPERTY,
-    check_str='@',
-    description="Create a server with the property 'persistent=true'. Flavors "
-                'and images are not concerned: restrict the access to them.',
-    operations=[{'path': '/servers', 'method': 'POST'}])
+CREATE_BY_IMAGE = 'temporality:create:by_image'
+
+_RULES = [
+    policy.DocumentedRuleDefault(
+        name=CREATE_BY_PROPERTY,
+        check_str='@',
+        description="Create a server with the property 'persistent=true'. "
+                    'Flavors are not concerned: restrict the access to them.',
+        operations=[{'path': '/servers', 'method': 'POST'}]),
+    policy.DocumentedRuleDefault(
+        name=CREATE_BY_IMAGE,
+        check_str='rule:%s' % CREATE_BY_PROPERTY,
+        description='Create a server from an image with the property '
+                    "'temporality_persistent=true', which tenants can give "
+                    'to images of their own.',
+        operations=[{'path': '/servers', 'method': 'POST'}]),
+]
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:
     """Entry point of the group oslo.policy.policies."""
-    return [_RULE]
+    return list(_RULES)
 
 
 def may_create_by_property(context: nova_context.RequestContext) -> bool:
     """Whether the user of a request may."""
+    return _may(context, CREATE_BY_PROPERTY)
+
+
+def may_create_by_image(context: nova_context.RequestContext) -> bool:
+    """Whether the user of a request may."""
+    return _may(context, CREATE_BY_IMAGE)
+
+
+def _may(context: nova_context.RequestContext, rule: str) -> bool:
     nova_policy.init()
-    if CREATE_BY_PROPERTY not in nova_policy._ENFORCER.registered_rules:
-        nova_policy._ENFORCER.register_default(_RULE)
+    if rule not in nova_policy._ENFORCER.registered_rules:
+        nova_policy._ENFORCER.register_defaults(_RULES)
     return nova_policy.authorize(
-        context, CREATE_BY_PROPERTY,
+        context, rule,
         target={'project_id': context.project_id,
                 'user_id': context.user_id}, do_raise=False)

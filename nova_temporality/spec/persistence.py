@@ -13,7 +13,8 @@
 
 A server's whole memory is made persistent when the flavor, the image or the
 server itself asks for it. What was decided when the server was spawned is
-frozen in its system metadata, because server metadata can change later.
+frozen in its system metadata. Nobody is asked again, for server metadata and
+options can change later.
 """
 
 from __future__ import annotations
@@ -24,14 +25,22 @@ from nova import objects
 from oslo_utils import strutils
 
 from nova_temporality.spec import errors
+from nova_temporality.spec import spelling
+from nova_temporality.spec import system_metadata as notes
 
 FLAVOR_EXTRA_SPEC = 'temporality:persistent'
 IMAGE_PROPERTY = 'temporality_persistent'
 SERVER_PROPERTY = 'persistent'
 
+# What an extra spec is called in words.
+FLAVOR_KEY = 'Flavor extra spec'
+
 _IMAGE_PREFIX = 'image_'
-_DECISION = 'temporality_persistent'
-_DECISION_OF_SERVER = 'temporality_own_wish'
+_DECISION = 'is_persistent'
+_DECISION_OF_SERVER = 'asked_by_server'
+# In images that were made of servers of an earlier release, beside a copy of
+# the decision on the server which has the name of our property.
+_EARLIER_COPY = 'temporality_own_wish'
 
 
 def is_requested(extra_specs: abc.Mapping[str, str],
@@ -46,6 +55,7 @@ def is_requested(extra_specs: abc.Mapping[str, str],
     :param property_allowed: whether tenants may ask by the server property
     :raises InvalidSpec: naming the value and the remedy
     """
+    spelling.check(FLAVOR_KEY, extra_specs, [FLAVOR_EXTRA_SPEC])
     by_flavor = is_requested_by_flavor(extra_specs)
     by_server = is_requested_by_server(system_metadata, metadata)
     if is_requested_by_property(metadata) and not property_allowed:
@@ -61,7 +71,7 @@ def is_requested_by_flavor(extra_specs: abc.Mapping[str, str]) -> bool:
 
     :raises InvalidSpec: naming the value and the remedy
     """
-    return _read('Flavor extra spec', extra_specs, FLAVOR_EXTRA_SPEC)
+    return _read(FLAVOR_KEY, extra_specs, FLAVOR_EXTRA_SPEC)
 
 
 def is_requested_by_server(system_metadata: abc.Mapping[str, str],
@@ -70,11 +80,24 @@ def is_requested_by_server(system_metadata: abc.Mapping[str, str],
 
     :raises InvalidSpec: naming the value and the remedy
     """
-    by_image = _read('Image property',
-                     {key[len(_IMAGE_PREFIX):]: value
-                      for key, value in system_metadata.items()
-                      if key.startswith(_IMAGE_PREFIX)}, IMAGE_PROPERTY)
-    return is_requested_by_property(metadata) or by_image
+    return is_requested_by_property(metadata) or (
+        is_requested_by_image(system_metadata))
+
+
+def is_requested_by_image(system_metadata: abc.Mapping[str, str]) -> bool:
+    """Whether an image asks.
+
+    :param system_metadata: of a server, holding the image's properties
+    :raises InvalidSpec: naming the value and the remedy
+    """
+    properties = {key[len(_IMAGE_PREFIX):]: value
+                  for key, value in system_metadata.items()
+                  if key.startswith(_IMAGE_PREFIX)}
+    if properties.get(_EARLIER_COPY) == 'false':
+        # Only the flavor had asked for the server that the image is of.
+        return False
+    spelling.check('Image property', properties, [IMAGE_PROPERTY])
+    return _read('Image property', properties, IMAGE_PROPERTY)
 
 
 def is_requested_by_property(metadata: abc.Mapping[str, str]) -> bool:
@@ -82,6 +105,7 @@ def is_requested_by_property(metadata: abc.Mapping[str, str]) -> bool:
 
     :raises InvalidSpec: naming the value and the remedy
     """
+    spelling.check('Server property', metadata, [SERVER_PROPERTY])
     return _read('Server property', metadata, SERVER_PROPERTY)
 
 
@@ -103,8 +127,8 @@ def freeze(instance: objects.Instance, is_persistent: bool,
 
     :param by_server: whether the server or its image asked
     """
-    instance.system_metadata[_DECISION] = str(is_persistent).lower()
-    instance.system_metadata[_DECISION_OF_SERVER] = str(by_server).lower()
+    notes.put(instance, _DECISION, str(is_persistent).lower())
+    notes.put(instance, _DECISION_OF_SERVER, str(by_server).lower())
 
 
 def with_flavor(instance: objects.Instance,
@@ -117,7 +141,7 @@ def with_flavor(instance: objects.Instance,
     :param extra_specs: of the flavor
     :raises InvalidSpec: naming the value and the remedy
     """
-    by_server = instance.system_metadata.get(_DECISION_OF_SERVER) == 'true'
+    by_server = notes.get(instance, _DECISION_OF_SERVER) == 'true'
     return is_requested_by_flavor(extra_specs) or by_server
 
 
@@ -129,13 +153,13 @@ def freeze_with_flavor(instance: objects.Instance,
     """
     before = decision(instance)
     after = with_flavor(instance, extra_specs)
-    instance.system_metadata[_DECISION] = str(after).lower()
+    notes.put(instance, _DECISION, str(after).lower())
     return before is not after
 
 
 def decision(instance: objects.Instance) -> bool | None:
     """What was decided by :func:`freeze`; None before that."""
-    value = instance.system_metadata.get(_DECISION)
+    value = notes.get(instance, _DECISION)
     return None if value is None else value == 'true'
 
 

@@ -26,6 +26,12 @@ from nova_temporality.spec import max_outage
 from nova_temporality.spec import persistence
 from nova_temporality.spec import priority
 from nova_temporality.spec import sizing
+from nova_temporality.spec import spelling
+
+
+_EXTRA_SPECS = (persistence.FLAVOR_EXTRA_SPEC, sizing.MRR_EXTRA_SPEC,
+                sizing.NVRAM_EXTRA_SPEC, priority.EXTRA_SPEC,
+                max_outage.MAX_OUTAGE_EXTRA_SPEC)
 
 
 _Value = TypeVar('_Value')
@@ -68,8 +74,12 @@ def requested(flavor: objects.Flavor,
     :param property_allowed: whether tenants may ask by the server property
     :raises InvalidSpec: naming the value and the remedy
     """
-    return _read(flavor, persistence.is_requested(
-        _extra_specs(flavor), system_metadata, metadata, property_allowed))
+    extra_specs = _extra_specs(flavor)
+    spec = _read(flavor, persistence.is_requested(
+        extra_specs, system_metadata, metadata, property_allowed))
+    if spec.is_persistent:
+        spelling.check(persistence.FLAVOR_KEY, extra_specs, _EXTRA_SPECS)
+    return spec
 
 
 def decided(instance: objects.Instance) -> ServerSpec:
@@ -89,8 +99,7 @@ def resized(instance: objects.Instance, flavor: objects.Flavor) -> ServerSpec:
 
     :raises InvalidSpec: naming the value and the remedy
     """
-    return _read(flavor, persistence.with_flavor(instance,
-                                                 _extra_specs(flavor)))
+    return _with_flavor(instance, flavor, is_spawned=False)
 
 
 def placed(instance: objects.Instance, flavor: objects.Flavor) -> ServerSpec:
@@ -99,8 +108,20 @@ def placed(instance: objects.Instance, flavor: objects.Flavor) -> ServerSpec:
     :param flavor: that it has, or shall be resized to
     :raises InvalidSpec: naming the value and the remedy
     """
-    return _read(flavor, persistence.with_flavor(
-        instance, _extra_specs(flavor)), is_spawned=True)
+    return _with_flavor(instance, flavor, is_spawned=True)
+
+
+def _with_flavor(instance: objects.Instance, flavor: objects.Flavor,
+                 is_spawned: bool) -> ServerSpec:
+    extra_specs = _extra_specs(flavor)
+    spec = _read(flavor, persistence.with_flavor(instance, extra_specs),
+                 is_spawned)
+    # A server that has a misspelt key already moves all the same.
+    new = set(extra_specs) - set(_extra_specs(instance.flavor))
+    spelling.check(persistence.FLAVOR_KEY, new,
+                   _EXTRA_SPECS if spec.is_persistent
+                   else [persistence.FLAVOR_EXTRA_SPEC])
+    return spec
 
 
 def _read(flavor: objects.Flavor, is_persistent: bool,

@@ -18,10 +18,15 @@ from nova_temporality.spec import max_outage
 from nova_temporality.spec import persistence
 from nova_temporality.spec import priority
 from nova_temporality.spec import sizing
+from nova_temporality.spec import system_metadata
 
 
 def register() -> list[base.ExtraSpecValidator]:
-    """Entry point of the group nova.api.extra_spec_validators."""
+    """Entry point of the group nova.api.extra_spec_validators.
+
+    It is also what Nova's API loads of ours, so images are kept clean here.
+    """
+    system_metadata.keep_out_of_images()
     return [
         base.ExtraSpecValidator(
             name=persistence.FLAVOR_EXTRA_SPEC,

@@ -117,10 +117,11 @@ class PersistentServersTest(base.BaseV2ComputeAdminTest):
         return found
 
     def assert_nvram(self, server_id: str, mib: int) -> None:
-        """Assert that so much NVRAM, and no ordinary memory, is claimed."""
+        """Assert that so much NVRAM is claimed, and no memory but QEMU's."""
         claimed = self.allocations(server_id)
         self.assertEqual(mib, claimed.get(resources.NVRAM_MB), claimed)
-        self.assertNotIn('MEMORY_MB', claimed)
+        # It does not depend on the server's memory, or hardly.
+        self.assertLess(claimed.get('MEMORY_MB', 0), 1024, claimed)
 
     # -- guests ---------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from nova_temporality.spec import errors
 from nova_temporality.spec import persistence
 from nova_temporality.spec import priority
 from nova_temporality.spec import server_spec
+from nova_temporality.spec import system_metadata
 from nova_temporality.virt import checks
 from nova_temporality.virt import disks
 from nova_temporality.virt import server as pvm_server
@@ -60,20 +61,18 @@ class Admission:
     def decide(self, instance: objects.Instance) -> bool:
         """Decide once whether a new server is a pVM, and freeze that.
 
+        Nobody is asked again when it is unshelved, evacuated or rebuilt.
+
         :returns: whether it is
         :raises NotPossible: naming the value and the remedy
         """
-        spec = self._requested(instance)
-        _refuse_to_become_persistent(instance, spec)
+        # Saved by Nova: a server that is unshelved was on no host that could.
+        system_metadata.rename(instance)
         if persistence.decision(instance) is None:
-            persistence.freeze(
-                instance, spec.is_persistent,
-                persistence.is_requested_by_server(
-                    instance.system_metadata, instance.metadata))
-            if spec.is_persistent:
-                # Before NVRAM is taken. An ordinary server's is saved by
-                # Nova, like all that it notes on it.
-                instance.save()
+            try:
+                _decide(instance)
+            except errors.InvalidSpec as exc:
+                raise exception.NotPossible(reason=str(exc))
         return persistence.is_pvm(instance)
 
     @staticmethod
@@ -86,15 +85,6 @@ class Admission:
                                           instance.flavor.extra_specs):
             # Before NVRAM is taken.
             instance.save()
-
-    @staticmethod
-    def _requested(instance: objects.Instance) -> server_spec.ServerSpec:
-        try:
-            return server_spec.requested(
-                instance.flavor, instance.system_metadata, instance.metadata,
-                PCONF.temporality.allow_server_property)
-        except errors.InvalidSpec as exc:
-            raise exception.NotPossible(reason=str(exc))
 
     # -- what is refused ------------------------------------------------------
 
@@ -131,9 +121,19 @@ class Admission:
 
         :raises NotPossible: naming the value and the remedy
         """
-        spec = self._requested(instance)
-        _refuse_to_become_persistent(instance, spec)
-        if persistence.is_pvm(instance):
+        is_pvm = persistence.is_pvm(instance)
+        try:
+            # Nova has replaced the old image's properties by now.
+            by_image = persistence.is_requested_by_image(
+                instance.system_metadata)
+            spec = server_spec.decided(instance)
+        except errors.InvalidSpec as exc:
+            raise exception.NotPossible(reason=str(exc))
+        if by_image and not is_pvm:
+            raise exception.NotPossible(
+                reason='The server was created without persistence, and a '
+                       'rebuild cannot make it persistent; create a new one')
+        if is_pvm:
             self.check_request(instance, instance.flavor, spec, image_meta,
                                network_info)
 
@@ -205,10 +205,20 @@ class Admission:
                     reason=str(exc))
 
 
-def _refuse_to_become_persistent(instance: objects.Instance,
-                                 spec: server_spec.ServerSpec) -> None:
-    if persistence.decision(instance) is False and spec.is_persistent:
-        # from an image that asks for it
-        raise exception.NotPossible(
-            reason='The server was created without persistence, and a '
-                   'rebuild cannot make it persistent; create a new one')
+def _decide(instance: objects.Instance) -> None:
+    if 'launched_at' in instance and instance.launched_at:
+        # Spawned before, without us: what its tenant writes on it today was
+        # never meant for its creation.
+        persistence.freeze(instance, persistence.is_requested_by_flavor(
+            instance.flavor.extra_specs))
+    else:
+        spec = server_spec.requested(
+            instance.flavor, instance.system_metadata, instance.metadata,
+            PCONF.temporality.allow_server_property)
+        persistence.freeze(
+            instance, spec.is_persistent, persistence.is_requested_by_server(
+                instance.system_metadata, instance.metadata))
+    if persistence.is_pvm(instance):
+        # Before NVRAM is taken. An ordinary server's is saved by Nova, like
+        # all that it notes on it.
+        instance.save()

@@ -25,8 +25,9 @@ from nova import context as nova_context
 from nova import objects
 
 from nova_temporality.host import paths
+from nova_temporality.spec import system_metadata
 
-_PREFIX = 'temporality_target_'
+_PREFIX = 'target_'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +63,15 @@ class Binding:
         return paths.recover_socket(self.run_dir, self.name)
 
 
+_FIELDS = [field.name for field in dataclasses.fields(Binding)]
+
+
 def announce(context: nova_context.RequestContext, target: Binding) -> None:
     """Note the binding on the host that a server is about to move to."""
     instance = _fresh(context, target.name)
-    for field in dataclasses.fields(target):
-        instance.system_metadata[_PREFIX + field.name] = str(
-            getattr(target, field.name))
+    for field in _FIELDS:
+        system_metadata.put(instance, _PREFIX + field,
+                            str(getattr(target, field)))
     instance.save()
 
 
@@ -77,15 +81,19 @@ def announced(context: nova_context.RequestContext, name: str) -> Binding:
     :param name: of the pVM
     :raises LookupError: nobody announced any
     """
-    noted = _fresh(context, name).system_metadata
+    instance = _fresh(context, name)
+    noted = {field: value for field, value in (
+        (field, system_metadata.get(instance, _PREFIX + field))
+        for field in _FIELDS) if value is not None}
     try:
         return Binding(
-            memory_path=noted[_PREFIX + 'memory_path'],
-            uid=int(noted[_PREFIX + 'uid']), gid=int(noted[_PREFIX + 'gid']),
-            run_dir=noted[_PREFIX + 'run_dir'], name=noted[_PREFIX + 'name'])
+            memory_path=noted['memory_path'], uid=int(noted['uid']),
+            gid=int(noted['gid']), run_dir=noted['run_dir'],
+            name=noted['name'])
     except KeyError:
         raise LookupError('the target has not made ready for the memory of '
-                          '%s; does it run TemporalityDriver?' % name)
+                          '%s; does it run TemporalityDriver, of the same '
+                          'release?' % name)
 
 
 def is_announced(instance: objects.Instance) -> bool:
@@ -96,11 +104,9 @@ def is_announced(instance: objects.Instance) -> bool:
 def forget(context: nova_context.RequestContext, name: str) -> None:
     """Remove the note of announce(), if there is any."""
     instance = _fresh(context, name)
-    noted = [key for key in instance.system_metadata
-             if key.startswith(_PREFIX)]
-    for key in noted:
-        del instance.system_metadata[key]
-    if noted:
+    removed = [system_metadata.remove(instance, _PREFIX + field)
+               for field in _FIELDS]
+    if any(removed):
         instance.save()
 
 

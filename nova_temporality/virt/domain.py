@@ -86,6 +86,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         """The domain's XML as an lxml element."""
         root = super().format_dom()
         root.append(self._text_node('genid', self._genid))
+        _reserve_nothing(etree.SubElement(root, 'memoryBacking'))
         for disk in root.findall('devices/disk'):
             disks.keep_requests(disk)
         if self._here.uid:
@@ -102,6 +103,21 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
                                  self._paging_directory)):
                 etree.SubElement(commandline, _QEMU + 'env', name=name,
                                  value=value)
+
+
+def _reserve_nothing(backing: Any) -> None:
+    """Let the memory that libvirt makes, and nobody uses, cost nothing.
+
+    It has the size of the server's. By default it is a private mapping, which
+    the kernel refuses if it is larger than DRAM and swap, and which counts in
+    full where memory is not overcommitted. A shared memfd counts as much as
+    is touched: nothing. QEMU leaves it out of every stream, like all memory
+    that no machine has.
+
+    :param backing: the element memoryBacking, empty
+    """
+    etree.SubElement(backing, 'source', type='memfd')
+    etree.SubElement(backing, 'access', mode='shared')
 
 
 def _add_seclabel(root: Any, owner: binding.Binding) -> None:
@@ -203,6 +219,10 @@ def moved(xml: str, size: int, here: binding.Binding,
         if old not in args:
             raise ValueError("the domain's QEMU has no argument '%s'" % old)
         args[old].set('value', new)
+    for backing in root.findall('memoryBacking'):
+        if not len(backing):
+            # Nova has emptied it.
+            _reserve_nothing(backing)
     for seclabel in root.findall("seclabel[@model='dac']"):
         root.remove(seclabel)
     if there.uid:

@@ -60,6 +60,7 @@ from nova_temporality.virt import disks
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import image_of_record
 from nova_temporality.virt import ports
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import keeper
@@ -188,13 +189,16 @@ class TemporalityDriver(startup.Startup):
                 reimage_boot_volume: bool = False) -> None:
         """See ComputeDriver; refuses before anything is destroyed.
 
-        What is not refused is left to Nova, which destroys and spawns.
+        A server whose rebuild is refused is described by its own image
+        again. What is not refused is left to Nova, which destroys and spawns.
         """
         if not evacuate:
             try:
                 self._admission.check_rebuild(instance, image_meta,
                                               network_info)
             except exception.NotPossible as exc:
+                image_of_record.restore(context, self._host, self._image_api,
+                                        instance)
                 raise nova_exception.InstanceFaultRollback(exc)
         if persistence.is_pvm(instance):
             server = self.servers.of(instance)
@@ -549,6 +553,25 @@ class TemporalityDriver(startup.Startup):
             super().power_off(instance, timeout, retry_interval)
             server.discard_state()
             former.forget(instance)
+
+    def get_available_resource(self, nodename: str) -> Any:
+        """See ComputeDriver; adds the memory that pVMs have in NVRAM.
+
+        Nova's resource tracker subtracts the memory of all servers' flavors
+        from it. Without that a host full of pVMs would look full, and
+        weighers would send ordinary servers elsewhere.
+        """
+        data = super().get_available_resource(nodename)
+        try:
+            sizes = regions.memory_sizes(PCONF.temporality.pool_path)
+        except vpm.VpmError as exc:
+            LOG.warning('The memory of persistent servers is missing in what '
+                        'is reported of this host: %s', exc)
+            sizes = {}
+        data['memory_mb'] += sum(
+            size // units.Mi for name, size in sizes.items()
+            if self.servers.knows(name))
+        return data
 
     def update_provider_tree(
             self, provider_tree: nova_provider_tree.ProviderTree,

@@ -26,17 +26,19 @@ import uuid
 
 from nova import objects
 
-_FORKED = 'temporality_genid'
+from nova_temporality.spec import system_metadata
+
+_FORKED = 'genid'
 
 
 def of(instance: objects.Instance) -> str:
     """Return a server's present generation ID."""
-    return instance.system_metadata.get(_FORKED, instance.uuid)
+    return system_metadata.get(instance, _FORKED) or instance.uuid
 
 
 def record(instance: objects.Instance, genid: str) -> None:
     """Keep a server's new generation ID (not saved here)."""
-    instance.system_metadata[_FORKED] = genid
+    system_metadata.put(instance, _FORKED, genid)
 
 
 def new() -> str:

@@ -19,16 +19,52 @@ each server that was not evacuated, one after the other.
 
 from __future__ import annotations
 
+from collections import abc
 from typing import Any
 
+import nova.conf
 from nova import context as nova_context
+from nova import exception as nova_exception
 from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
+from oslo_log import log as logging
+import oslo_messaging
 
 from nova_temporality.spec import persistence
+from nova_temporality.spec import system_metadata
 from nova_temporality.virt import orphans
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt import servers as pvm_servers
+
+CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+
+def _rename_notes(instances: abc.Iterable[objects.Instance]) -> None:
+    """Rename what an earlier release noted on servers.
+
+    Nothing depends on it, but their next images would hold it.
+    """
+    for instance in instances:
+        if not system_metadata.rename(instance):
+            continue
+        instance.obj_reset_changes(['system_metadata'])
+        try:
+            # What Nova read at its start may be older than what another host
+            # has noted since.
+            fresh = objects.Instance.get_by_uuid(
+                nova_context.get_admin_context(), instance.uuid,
+                expected_attrs=['system_metadata'])
+            if fresh.host == CONF.host and system_metadata.rename(fresh):
+                fresh.save()
+        except nova_exception.NovaException as exc:
+            LOG.warning('What was noted on it keeps its earlier names until '
+                        'nova-compute starts again: %s', exc,
+                        instance=instance)
+        except oslo_messaging.MessagingException as exc:
+            LOG.warning('What was noted on servers keeps its earlier names '
+                        'until nova-compute starts again: %s', exc)
+            return
 
 
 class _WithHook(libvirt_driver.LibvirtDriver):
@@ -42,6 +78,7 @@ class _WithHook(libvirt_driver.LibvirtDriver):
             instances: objects.InstanceList) -> objects.InstanceList:
         """See ComputeDriver; brings fixated pVMs back first of all."""
         instances = super().process_instances_at_startup(context, instances)
+        _rename_notes(instances)
         pvms = [instance for instance in instances
                 if persistence.is_pvm(instance)]
         for instance in pvms:
@@ -71,6 +108,8 @@ class _WithoutHook(libvirt_driver.LibvirtDriver):
                   network_info: Any) -> None:
         """See ComputeDriver; while Nova starts, recovers a pVM before."""
         uuid = instance.uuid
+        if self._starting:
+            _rename_notes([instance])
         if (self._starting and persistence.is_pvm(instance) and
                 not self.servers.knows(uuid) and
                 not self.servers.of(instance).keeps_region):

@@ -30,7 +30,9 @@ def test_life_of_a_persistent_server(servers):
     helpers.create(servers, 'pvm', '--property', 'persistent=true')
     uuid = client.wait_status('pvm', 'ACTIVE')['id']
     assert helpers.allocations(uuid) == {
-        'VCPU': 1, 'DISK_GB': 1, 'CUSTOM_NVRAM_MB': 256}
+        'VCPU': 1, 'DISK_GB': 1, 'CUSTOM_NVRAM_MB': 256,
+        # what its QEMU takes, and its page tables
+        'MEMORY_MB': 96 + 1}
     region = helpers.regions()[uuid]
     assert region.size == 256 << 20
 

@@ -22,13 +22,16 @@ from nova.compute import task_states
 from nova.compute import vm_states
 from nova import objects
 
-_KEY = 'temporality_former_vm_state'
+from nova_temporality.spec import system_metadata
+
+_NOTE = 'former_vm_state'
 
 
 def remember(instance: objects.Instance) -> None:
     """Keep a server's vm_state before it becomes ERROR (not saved here)."""
     if instance.vm_state != vm_states.ERROR:
-        instance.system_metadata[_KEY] = (
+        system_metadata.put(
+            instance, _NOTE,
             vm_states.ACTIVE if is_being_resumed(instance)
             else instance.vm_state)
 
@@ -46,12 +49,12 @@ def vm_state(instance: objects.Instance) -> str:
     if instance.vm_state != vm_states.ERROR:
         # Never failed, or somebody has reset its state since.
         return instance.vm_state
-    return instance.system_metadata.get(_KEY, vm_states.ACTIVE)
+    return system_metadata.get(instance, _NOTE) or vm_states.ACTIVE
 
 
 def forget(instance: objects.Instance) -> None:
     """The server is back (not saved here)."""
-    instance.system_metadata.pop(_KEY, None)
+    system_metadata.remove(instance, _NOTE)
 
 
 def is_being_resumed(instance: objects.Instance) -> bool:

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Who may ask for persistence by a server property."""
+"""Who may ask for persistence by a server property or an image."""
 
 import os
 
@@ -57,6 +57,13 @@ class PolicyTest(base.NovaTestCase):
         self.assertTrue(self.may(roles=('admin',)))
         self.assertFalse(self.may())
 
+    def test_images_follow_the_rule_for_the_property(self):
+        self.rule('role:persistent')
+        for roles, may in ((('member', 'persistent'), True),
+                           (('member',), False)):
+            self.assertIs(may, policy.may_create_by_image(
+                context.RequestContext('user', 'some', roles=list(roles))))
+
     def test_rule_is_in_samples(self):
-        self.assertEqual([policy.CREATE_BY_PROPERTY],
+        self.assertEqual([policy.CREATE_BY_PROPERTY, policy.CREATE_BY_IMAGE],
                          [rule.name for rule in policy.list_rules()])

@@ -62,6 +62,27 @@ def test_bad_value_is_named(place, specs, system_metadata, metadata):
     assert place in str(caught.value)
 
 
+@pytest.mark.parametrize('specs, system_metadata, metadata, key, meant', [
+    ({'temporality:Persistent': 'true'}, {}, {},
+     'temporality:Persistent', 'temporality:persistent'),
+    ({'Temporality:persistent': 'true'}, {}, {},
+     'Temporality:persistent', 'temporality:persistent'),
+    ({}, {'image_Temporality_persistent': 'true'}, {},
+     'Temporality_persistent', 'temporality_persistent'),
+    ({}, {}, {'Persistent': 'true'}, 'Persistent', 'persistent'),
+    ({}, {}, {' persistent': 'false'}, ' persistent', 'persistent'),
+    # twice, with different values
+    ({}, {}, {'persistent': 'true', 'PERSISTENT': 'false'}, 'PERSISTENT',
+     'persistent'),
+])
+def test_other_capitals_are_refused(specs, system_metadata, metadata, key,
+                                    meant):
+    with pytest.raises(errors.InvalidSpec) as caught:
+        persistence.is_requested(specs, system_metadata, metadata)
+    assert "'%s'" % key in str(caught.value)
+    assert "'%s'" % meant in str(caught.value)
+
+
 def test_property_can_be_switched_off():
     with pytest.raises(errors.InvalidSpec, match='switched off'):
         persistence.is_requested({}, {}, {'persistent': 'true'},

@@ -111,6 +111,26 @@ def test_flavor_that_came_with_a_server_does_not_stop_it():
         server_spec.decided(server(True, mrr='half'))
 
 
+@pytest.mark.parametrize('key', [
+    'MRR', 'Nvram_mb', 'PRIORITY', 'Max_Outage', 'Persistent'])
+def test_keys_in_other_capitals(key):
+    wrong = flavor(**{key: '50'})
+    persistent = flavor(**{key: '50', 'persistent': 'true'})
+    named = "'temporality:%s'.*'temporality:%s'" % (key, key.lower())
+    with pytest.raises(errors.InvalidSpec, match=named):
+        server_spec.requested(persistent, {}, {})
+    for becomes in (server_spec.resized, server_spec.placed):
+        with pytest.raises(errors.InvalidSpec, match=named):
+            becomes(server(False), persistent)
+    if key != 'Persistent':
+        assert not server_spec.requested(wrong, {}, {}).is_persistent
+    # A server that has it runs on, and moves.
+    before = server(True, by_server=True, **{key: '50'})
+    assert server_spec.decided(before).is_persistent
+    assert server_spec.resized(before, wrong).is_persistent
+    assert server_spec.placed(before, wrong).is_persistent
+
+
 def test_flavor_without_extra_specs():
     assert server_spec.requested(objects.Flavor(memory_mb=8), {},
                                  {'persistent': '1'}).nvram_mb == 8

@@ -17,10 +17,12 @@ import os
 
 import fixtures
 from lxml import etree
+from nova import objects
 from nova.tests.unit.virt.libvirt import test_driver as nova_test_driver
 from nova.virt import fake
 from nova.virt.libvirt import config as vconfig
 from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import migration
 
 from nova_temporality import exception
 from nova_temporality.host import paths
@@ -73,6 +75,36 @@ class GuestTest(base.DriverTestCase):
             'socket,id=temporality-watch,path=%s,server=on,wait=off' %
             paths.watch_socket(self.run_dir, server.uuid), args)
         self.assertNotIn('-incoming', args)
+
+    def backing(self, xml):
+        return [etree.tostring(node, encoding='unicode', with_tail=False)
+                for node in etree.fromstring(xml).findall('memoryBacking/*')]
+
+    def test_libvirts_own_memory_reserves_none(self):
+        for server, backing in (
+                (self.make_server(), []),
+                (self.make_server(persistent=True), [
+                    '<source type="memfd"/>', '<access mode="shared"/>'])):
+            self.assertEqual(backing,
+                             self.backing(self.guest_xml(self.driver, server)))
+
+    def test_nor_does_it_on_the_host_that_it_is_migrated_to(self):
+        server = self.make_server(persistent=True)
+        ran = self.guest_xml(self.driver, server)
+        here = self.driver.servers.of(server).binding()
+
+        def moved(root):
+            return pvm_domain.moved(etree.tostring(root, encoding='unicode'),
+                                    16 << 20, here, HERE)
+
+        root = etree.fromstring(ran)
+        # what Nova makes of it
+        migration._update_memory_backing_xml(
+            root, objects.LibvirtLiveMigrateData())
+        self.assertEqual(self.backing(ran), self.backing(moved(root)))
+        # One that was booted with an earlier release stays as it is.
+        root.remove(root.find('memoryBacking'))
+        self.assertEqual([], self.backing(moved(root)))
 
     def test_generation_is_the_same_until_a_fork(self):
         server = self.make_server(persistent=True)

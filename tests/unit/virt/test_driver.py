@@ -26,6 +26,7 @@ from nova.virt import hardware
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import guest as libvirt_guest
 from oslo_utils.fixture import uuidsentinel as uuids
+from oslo_utils import timeutils
 
 from nova_temporality import conf
 from nova_temporality import exception
@@ -87,17 +88,34 @@ class DecisionTest(base.DriverTestCase):
         # Nova does that by itself
         self.assertFalse(self.saved.called)
 
-    def test_later_metadata_does_not_count(self):
-        server = self.make_server(metadata={'persistent': 'false'},
+    def test_a_frozen_decision_is_final(self):
+        # unshelve, evacuation and the second half of a rebuild spawn, too
+        for persistent, value in ((False, 'true'), (False, 'maybe'),
+                                  (True, 'false'), (True, 'maybe')):
+            server = self.make_server(metadata={'persistent': value},
+                                      persistent=persistent)
+            server.system_metadata['image_temporality_persistent'] = value
+            self.spawn(server)
+            self.assertIs(persistent, persistence.decision(server))
+
+    def test_switching_the_property_off_is_for_new_servers(self):
+        conf.CONF.set_override('allow_server_property', False,
+                               group='temporality')
+        self.addCleanup(conf.CONF.clear_override, 'allow_server_property',
+                        group='temporality')
+        server = self.make_server(metadata={'persistent': 'true'},
                                   persistent=True)
         self.spawn(server)
         self.assertTrue(persistence.is_pvm(server))
+        self.assertRaises(NotImplementedError, self.driver.rebuild,
+                          self.context, server, self.image(), [], None, {},
+                          [], None, None, network_info=[])
 
-    def test_rebuild_does_not_change_sides(self):
-        server = self.make_server(metadata={'persistent': 'true'},
-                                  persistent=False)
-        exc = self.assertRaises(exception.NotPossible, self.spawn, server)
-        self.assertIn('rebuild', exc.format_message())
+    def test_servers_from_before_are_not_asked_for_their_property(self):
+        server = self.make_server(metadata={'persistent': 'true'})
+        server.launched_at = timeutils.utcnow(with_timezone=True)
+        self.spawn(server)
+        self.assertIs(False, persistence.decision(server))
 
     def test_property_switched_off(self):
         conf.CONF.set_override('allow_server_property', False,
@@ -184,6 +202,32 @@ class HostTest(base.DriverTestCase):
         self.assertIn('CUSTOM_TEMPORALITY', data.traits)
         self.assertIn('CUSTOM_NVRAM_MB',
                       self.driver.provider_tree.data(NODE).inventory)
+
+    def memory_mb(self):
+        with mock.patch.object(libvirt_driver.LibvirtDriver,
+                               'get_available_resource',
+                               return_value={'memory_mb': 1000}):
+            return self.driver.get_available_resource(NODE)['memory_mb']
+
+    def test_what_is_in_nvram_is_not_taken_from_memory(self):
+        # The resource tracker subtracts all flavors' memory from it.
+        self.assertEqual(1000, self.memory_mb())
+        pvm = self.make_server(persistent=True)
+        paged = self.make_server(
+            memory_mb=40, persistent=True,
+            extra_specs={'temporality:mrr': '50'})
+        paged.uuid = uuids.paged
+        for server in (pvm, paged):
+            self.driver.servers.add(server.uuid)
+            self.driver.servers.of(server).ensure_region()
+        # whose server is none of Nova's here
+        self.pool().alloc(uuids.gone, 1 << 20)
+        self.assertEqual(1000 + 16 + 40, self.memory_mb())
+
+    def test_memory_is_reported_without_a_pool(self):
+        conf.CONF.set_override('pool_path', '/nonexistent',
+                               group='temporality')
+        self.assertEqual(1000, self.memory_mb())
 
     def look_for_orphans(self, found):
         with self.pool() as pool:
@@ -410,8 +454,11 @@ class LifeTest(base.DriverTestCase):
     def test_rebuild_is_refused_before_anything_is_destroyed(self):
         volatile = self.make_server(persistent=False)
         volatile.system_metadata['image_temporality_persistent'] = 'true'
+        misspelt = self.make_server(persistent=True)
+        misspelt.system_metadata['image_temporality_persistent'] = 'maybe'
         for server, image, reason in (
                 (volatile, None, 'created without persistence'),
+                (misspelt, None, "'maybe'"),
                 (self.server, self.image(hw_tpm_version='2.0'), 'TPM')):
             exc = self.assertRaises(nova_exception.InstanceFaultRollback,
                                     self.rebuild, server, image)
@@ -420,3 +467,9 @@ class LifeTest(base.DriverTestCase):
         self.assertRaises(NotImplementedError, self.rebuild, self.server)
         self.assertRaises(NotImplementedError, self.rebuild, volatile,
                           evacuate=True)
+        # The server's own property was asked when it was created.
+        for value in ('true', 'maybe'):
+            self.assertRaises(
+                NotImplementedError, self.rebuild,
+                self.make_server(metadata={'persistent': value},
+                                 persistent=False))

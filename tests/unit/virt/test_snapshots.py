@@ -33,6 +33,7 @@ from nova_temporality.snapshot import error
 from nova_temporality.snapshot import machine
 from nova_temporality.snapshot import saving
 from nova_temporality.snapshot import store
+from nova_temporality.spec import persistence
 from nova_temporality.virt import genid
 from nova_temporality.virt import snapshots
 from nova_temporality import vpm
@@ -150,9 +151,9 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
         self.server.host = 'elsewhere'
         self.refused(self.create, 'on host elsewhere')
         self.server.host = nova.conf.CONF.host
-        self.server.system_metadata['temporality_persistent'] = 'false'
+        persistence.freeze(self.server, False)
         self.refused(self.create, 'not persistent')
-        self.server.system_metadata['temporality_persistent'] = 'true'
+        persistence.freeze(self.server, True)
         self.volumes.return_value = [mock.Mock(is_volume=True)]
         self.refused(self.create, 'volumes')
         self.find.side_effect = nova_exception.InstanceNotFound(

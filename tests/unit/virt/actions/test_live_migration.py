@@ -24,6 +24,7 @@ from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality.host import paths
 from nova_temporality.privsep import runs
+from nova_temporality.spec import system_metadata
 from nova_temporality.virt.actions import live_migration
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain as pvm_domain
@@ -70,7 +71,8 @@ class MigratingTestCase(base.DriverTestCase):
 
     def told(self):
         return sorted(key for key in self.server.system_metadata
-                      if key.startswith('temporality_target_'))
+                      if key.startswith(system_metadata.NAMESPACE +
+                                        'target_'))
 
 
 class TargetTest(MigratingTestCase):

@@ -17,6 +17,7 @@ from nova.compute import task_states
 from nova.compute import vm_states
 
 from nova_temporality.qemu import incoming
+from nova_temporality.spec import system_metadata
 from tests.unit.virt.recovery import recovery_base
 
 
@@ -47,8 +48,8 @@ class FormerTest(recovery_base.RecoveryTestCase):
             self.assertEqual(state, self.domain.state)
             self.assertEqual(state, self.server.power_state)
             self.domain = None
-        self.assertNotIn('temporality_former_vm_state',
-                         self.server.system_metadata)
+        self.assertIsNone(system_metadata.get(self.server,
+                                              'former_vm_state'))
 
     def test_of_several_failures_the_first_counts(self):
         self.server.vm_state = vm_states.PAUSED
