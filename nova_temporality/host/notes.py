@@ -10,10 +10,11 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Notes below run_dir, by which nova-compute tells the notifier of a pVM.
+"""Notes below run_dir, about pVMs.
 
-They are as volatile as the pVM's QEMU. None lies in a directory of that QEMU,
-which could change it.
+nova-compute tells the notifier of a pVM by them, and operators tell
+nova-compute. They are as volatile as the pVM's QEMU. None lies in a directory
+of that QEMU, which could change it.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ def write_priority(run_dir: str, name: str, number: int) -> None:
     """Leave a pVM's priority, as a whole or not at all."""
     path = paths.priority_note(run_dir, name)
     _make_directory(path)
-    with open(path + '.new', 'w') as note:
+    with open(path + '.new', 'w', encoding='utf-8') as note:
         note.write('%d\n' % number)
     os.rename(path + '.new', path)
 
@@ -35,7 +36,8 @@ def write_priority(run_dir: str, name: str, number: int) -> None:
 def read_priority(run_dir: str, name: str) -> int:
     """A pVM's priority; the default one if nobody left a sensible one."""
     try:
-        with open(paths.priority_note(run_dir, name)) as note:
+        with open(paths.priority_note(run_dir, name),
+                  encoding='utf-8') as note:
             number = priority.parse(note.read())
     except (OSError, UnicodeDecodeError):
         number = None
@@ -67,17 +69,59 @@ def is_moving(run_dir: str, name: str) -> bool:
     return os.path.exists(paths.moving_note(run_dir, name))
 
 
-def _set(path: str, there: bool) -> None:
+def request_recovery(run_dir: str, name: str, accept_disks: bool) -> None:
+    """Ask nova-compute to try now to recover a pVM.
+
+    :param accept_disks: whether its disks are right as they are, whatever
+                         they were when it was fixated
+    """
+    _set(paths.accepted_disks_note(run_dir, name), accept_disks, 0o755)
+    _set(os.path.join(paths.recover_requests(run_dir), name), True, 0o755)
+
+
+def recovery_requests(run_dir: str) -> list[str]:
+    """Names of the pVMs that operators want to have recovered now.
+
+    nova-compute may look itself, although it is not root.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(paths.recover_requests(run_dir)))
+    return []
+
+
+def remove_recovery_request(run_dir: str, name: str) -> None:
+    """Note that such a request is being met; harmless if there is none."""
+    _remove(os.path.join(paths.recover_requests(run_dir), name))
+
+
+def accepts_disks(run_dir: str, name: str) -> bool:
+    """Whether an operator said that a pVM's disks are right as they are.
+
+    nova-compute may look itself, although it is not root.
+    """
+    return os.path.exists(paths.accepted_disks_note(run_dir, name))
+
+
+def forget_accepted_disks(run_dir: str, name: str) -> None:
+    """That was for one recovery; harmless if nobody said so."""
+    _remove(paths.accepted_disks_note(run_dir, name))
+
+
+def _set(path: str, there: bool, directory_mode: int = 0o700) -> None:
     if not there:
         _remove(path)
         return
-    _make_directory(path)
-    with open(path, 'w'):
+    _make_directory(path, directory_mode)
+    with open(path, 'wb'):
         pass
 
 
-def _make_directory(path: str) -> None:
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+def _make_directory(path: str, mode: int = 0o700) -> None:
+    directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
+        os.makedirs(directory, exist_ok=True)
+        # Whatever the umask is.
+        os.chmod(directory, mode)
 
 
 def _remove(path: str) -> None:

@@ -70,6 +70,16 @@ def moving_note(run_dir: str, name: str) -> str:
     return os.path.join(run_dir, 'moving', name)
 
 
+def recover_requests(run_dir: str) -> str:
+    """Directory of the operator's requests to recover pVMs now."""
+    return os.path.join(run_dir, 'recover')
+
+
+def accepted_disks_note(run_dir: str, name: str) -> str:
+    """Note of the operator that a pVM's disks are right as they are."""
+    return os.path.join(run_dir, 'accept-disks', name)
+
+
 def drills(pool_path: str) -> str:
     """What drills have measured, in JSON, beside the pool's own files."""
     return os.path.join(pool_path, 'drills')

@@ -125,6 +125,7 @@ def free(pool_path: str, run_dir: str, name: str) -> None:
             pass
     shutil.rmtree(paths.qmp_dir(run_dir, name), ignore_errors=True)
     notes.remove_priority(run_dir, name)
+    notes.forget_accepted_disks(run_dir, name)
     loading.forget(pool_path, name)
     notes.set_recovering(run_dir, name, False)
     runs.end_move(run_dir, name)

@@ -91,6 +91,7 @@ def prepare_boot(pool_path: str, run_dir: str, name: str, gid: int,
         if region.epoch:
             pool.scrub(region.id)
     notes.set_recovering(run_dir, name, False)
+    notes.forget_accepted_disks(run_dir, name)
     end_move(run_dir, name)
     _make_qmp_dir(run_dir, region, gid)
     notes.write_priority(run_dir, name, number)
@@ -133,6 +134,18 @@ def finish_recovery(run_dir: str, name: str) -> None:
 def is_recovering(run_dir: str, name: str) -> bool:
     """Whether a recovery began since the host booted and did not end."""
     return notes.is_recovering(run_dir, name)
+
+
+@privsep.entrypoint
+def take_recovery_request(run_dir: str, name: str) -> None:
+    """Note that an operator's request to recover a pVM is being met."""
+    notes.remove_recovery_request(run_dir, name)
+
+
+@privsep.entrypoint
+def forget_accepted_disks(run_dir: str, name: str) -> None:
+    """Note that what an operator said of a pVM's disks was for the past."""
+    notes.forget_accepted_disks(run_dir, name)
 
 
 def load(pool_path: str, run_dir: str, name: str,

@@ -118,6 +118,7 @@ class TemporalityDriver(startup.Startup):
                   'used': info.used_size // units.Mi,
                   'total': info.total_size // units.Mi,
                   'count': info.used_descriptors})
+        self.recoveries.watch()
 
     def _check_versions(self) -> None:
         problem = versions.problem(versions.found(

@@ -15,17 +15,15 @@
 from __future__ import annotations
 
 from nova.compute import utils as compute_utils
-import nova.conf
 from nova import context as nova_context
 from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality.virt import domain as pvm_domain
+from nova_temporality.virt import events
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import ownership
-
-CONF = nova.conf.CONF
 
 ACTION = 'temporality_recover'
 
@@ -37,6 +35,7 @@ class Recovery:
     :ivar context: for Nova
     :ivar server: server.PersistentServer
     :ivar instance: the server's objects.Instance
+    :ivar is_told: whether Nova's list of events has something of it
     """
 
     def __init__(self, driver: libvirt_driver.LibvirtDriver,
@@ -46,6 +45,7 @@ class Recovery:
         self.context = context
         self.server = driver.servers.of(instance)
         self.instance = instance
+        self.is_told = False
 
     def guest(self) -> pvm_guest.RunGuest:
         """The server's domain.
@@ -87,7 +87,6 @@ class Recovery:
 
     def action(self) -> compute_utils.EventReporter:
         """A context that "openstack server event list" shows."""
-        objects.InstanceAction.action_start(
-            self.context, self.instance.uuid, ACTION, want_result=False)
-        return compute_utils.EventReporter(
-            self.context, ACTION, CONF.host, self.instance.uuid)
+        reporter = events.action(self.context, self.instance.uuid, ACTION)
+        self.is_told = True
+        return reporter

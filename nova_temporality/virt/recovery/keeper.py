@@ -33,6 +33,8 @@ from oslo_log import log as logging
 
 from nova_temporality import conf
 from nova_temporality import exception
+from nova_temporality.host import notes
+from nova_temporality.privsep import runs
 from nova_temporality.virt.recovery import manager
 from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt.recovery import refusal
@@ -46,6 +48,9 @@ LOG = logging.getLogger(__name__)
 # between two looks.
 _SWEEP = 60.0
 _SWEEP_INTERVAL = 1.0
+
+# Seconds between two looks for requests of operators.
+_REQUESTS_INTERVAL = 1.0
 
 # Seconds until the next try; they double up to the second number.
 _DELAY_MIN = 5.0
@@ -69,6 +74,15 @@ class Keeper:
         self.service = service.Service()
         self._clock_deadline = 0.0
 
+    def watch(self) -> None:
+        """Meet requests of "temporality recover" from now on.
+
+        To be called before this run of nova-compute reports itself as up.
+        """
+        self.service.note_last_report()
+        threading.Thread(target=self._watch, name='recovery-requests',
+                         daemon=True).start()
+
     def start(self, instances: abc.Iterable[objects.Instance]) -> None:
         """Recover pVMs that nova-compute finds when it starts.
 
@@ -77,9 +91,6 @@ class Keeper:
         self._clock_deadline = time.monotonic() + PCONF.temporality.clock_wait
         live = [instance for instance in instances
                 if manager.is_live(instance)]
-        if not live:
-            return
-        self.service.note_last_report()
         for instance in live:
             manager.mend_record(self._driver, instance)
             self.add(instance.uuid)
@@ -100,20 +111,47 @@ class Keeper:
         with self._lock:
             return uuid in self._pending
 
+    def _watch(self) -> None:
+        run_dir = PCONF.temporality.run_dir
+        said = ''
+        while True:
+            try:
+                self._meet_requests(run_dir)
+                said = ''
+            except Exception as exc:
+                if str(exc) != said:
+                    said = str(exc)
+                    LOG.error('Cannot look for requests of "temporality '
+                              'recover" in %s: %s', run_dir, exc)
+            time.sleep(_REQUESTS_INTERVAL)
+
+    def _meet_requests(self, run_dir: str) -> None:
+        for uuid in notes.recovery_requests(run_dir):
+            runs.take_recovery_request(run_dir, uuid)
+            LOG.info('An operator asks to recover server %s now', uuid)
+            self.add(uuid)
+
     def _keep(self, uuid: str, wake: threading.Event) -> None:
-        try:
-            self._retry(uuid, wake)
-        finally:
-            with self._lock:
-                del self._pending[uuid]
+        while True:
+            try:
+                self._retry(uuid, wake)
+            finally:
+                with self._lock:
+                    asked_again = wake.is_set()
+                    if not asked_again:
+                        del self._pending[uuid]
+            if not asked_again:
+                break
+            wake.clear()
         self._sweep(uuid)
 
     def _retry(self, uuid: str, wake: threading.Event) -> None:
-        delay, said = _DELAY_MIN, ''
+        delay = _DELAY_MIN
+        said: str | None = None
         give_up = PCONF.temporality.recovery_retry
         deadline = time.monotonic() + give_up if give_up else None
         while True:
-            reason = self._try(uuid)
+            reason = self._try(uuid, said)
             if reason is None:
                 return
             if reason != said:
@@ -121,24 +159,32 @@ class Keeper:
                 LOG.warning('Server %s is not recovered yet: %s', uuid,
                             reason)
             if deadline is not None and time.monotonic() >= deadline:
-                LOG.error('Server %s is not tried again; "temporality recover '
-                          '%s" does', uuid, uuid)
+                LOG.error('Server %(uuid)s is not tried again: recovery_retry '
+                          'is over. "temporality recover %(uuid)s" does',
+                          {'uuid': uuid})
                 return
             wake.wait(delay)
             wake.clear()
             delay = min(2 * delay, _DELAY_MAX)
 
-    def _try(self, uuid: str) -> str | None:
-        """Try once; return why it has to be tried again, or None."""
+    def _try(self, uuid: str, said: str | None = None) -> str | None:
+        """Try once; return why it has to be tried again, or None.
+
+        :param said: what the try before returned; that it may be another
+                     host's is told once, not with each try
+        """
         # Contexts are not made to be shared by threads.
         context = nova_context.get_admin_context()
         try:
             self.service.wait_up(context)
             manager.recover(self._driver, context, uuid,
                             self._clock_deadline)
+            runs.forget_accepted_disks(PCONF.temporality.run_dir, uuid)
         except exception.Gone as exc:
             LOG.warning('Server %s: %s', uuid, exc.format_message())
         except exception.NotOwner as exc:
+            if exc.format_message() != said:
+                refusal.tell(context, uuid, exc)
             return exc.format_message()
         except Exception as exc:
             LOG.exception('Recovery of server %s failed', uuid)

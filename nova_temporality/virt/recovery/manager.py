@@ -30,6 +30,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova_temporality import exception
+from nova_temporality.spec import persistence
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import former
@@ -100,6 +101,8 @@ def recover(driver: libvirt_driver.LibvirtDriver,
     :raises Exception: it is not brought back; to be tried again
     """
     instance = ownership.confirm(context, uuid, driver.recoveries.service)
+    if not persistence.is_pvm(instance):
+        raise exception.Gone(reason='it is not persistent')
     recovery = base.Recovery(driver, context, instance)
     if not recovery.server.is_active() and (
             not clock.wait_synchronised(clock_deadline)):
@@ -107,7 +110,12 @@ def recover(driver: libvirt_driver.LibvirtDriver,
                     'the outage may be wrong, and the clock of the guest is '
                     'not set', instance=instance)
     with recovery.server.lock:
-        _decide(recovery)
+        try:
+            _decide(recovery)
+        except Exception as exc:
+            if not recovery.is_told:
+                refusal.tell(context, uuid, exc)
+            raise
 
 
 def resume_suspended(driver: libvirt_driver.LibvirtDriver,
@@ -137,6 +145,8 @@ def _decide(recovery: base.Recovery) -> None:
     """Find out what a server needs, and do it."""
     instance, server = recovery.instance, recovery.server
     if not is_live(instance):
+        LOG.info('It is %s in Nova: there is nothing to recover',
+                 instance.vm_state, instance=instance)
         return
     if instance.task_state == task_states.MIGRATING:
         moved.end(recovery)

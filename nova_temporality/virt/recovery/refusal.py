@@ -29,6 +29,7 @@ from oslo_log import log as logging
 
 from nova_temporality import conf
 from nova_temporality import exception
+from nova_temporality.virt import events
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import notifications
@@ -48,6 +49,15 @@ _STOPPED_BY_NOVA = (
     task_states.SHELVING_IMAGE_PENDING_UPLOAD,
     task_states.SHELVING_IMAGE_UPLOADING, task_states.SHELVING_OFFLOADING,
     task_states.REBOOT_STARTED, task_states.REBOOT_STARTED_HARD)
+
+
+def tell(context: nova_context.RequestContext, uuid: str,
+         exc: Exception) -> None:
+    """Have "openstack server event list" show a try that failed.
+
+    :param exc: why it failed
+    """
+    events.failed(context, uuid, base.ACTION, _with_text(exc))
 
 
 def set_error(context: nova_context.RequestContext,

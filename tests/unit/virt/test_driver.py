@@ -38,6 +38,7 @@ from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import driver
 from nova_temporality.virt import loader
 from nova_temporality.virt import orphans
+from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import manager
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
@@ -119,6 +120,11 @@ class DecisionTest(base.DriverTestCase):
 
 class HostTest(base.DriverTestCase):
 
+    def setUp(self):
+        super().setUp()
+        self.watch = self.useFixture(fixtures.MockPatchObject(
+            keeper.Keeper, 'watch')).mock
+
     def test_refuses_to_start_without_a_pool(self):
         conf.CONF.set_override('pool_path', '/nonexistent',
                                group='temporality')
@@ -143,6 +149,7 @@ class HostTest(base.DriverTestCase):
             connection.getLibVersion.return_value = 11003000
             connection.getVersion.return_value = 10000002
             self.driver.init_host('host')
+            self.watch.assert_called_once_with()
             connection.getLibVersion.return_value = 9000000
             exc = self.assertRaises(nova_exception.InvalidConfiguration,
                                     self.driver.init_host, 'host')

@@ -40,6 +40,7 @@ class StartupTest(base.DriverTestCase):
         self.recovered = []
         self.patch(keeper.Keeper, 'start', lambda _keeper, servers:
                    self.recovered.extend(one.uuid for one in servers))
+        self.patch(keeper.Keeper, 'watch', mock.Mock())
         self.pvm = self.make_server(persistent=True)
 
     def patch(self, target, name, new):

@@ -53,8 +53,8 @@ class RecoveryTestCase(base.DriverTestCase):
         self.reboot = self.useFixture(fixtures.MockPatchObject(
             self.driver, '_hard_reboot', side_effect=lambda *args:
             self.make_domain(power_state.RUNNING))).mock
-        self.useFixture(fixtures.MockPatchObject(
-            objects.InstanceAction, 'action_start'))
+        self.action_start = self.useFixture(fixtures.MockPatchObject(
+            objects.InstanceAction, 'action_start')).mock
         for name in ('event_start', 'event_finish_with_failure'):
             setattr(self, name, self.useFixture(fixtures.MockPatchObject(
                 objects.InstanceActionEvent, name)).mock)

@@ -21,9 +21,11 @@ from nova.compute import vm_states
 from nova import objects
 from nova.virt import hardware
 from nova.virt.libvirt import driver as libvirt_driver
+import oslo_messaging
 from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova_temporality import exception
+from nova_temporality.host import notes
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import manager
 from tests.unit.virt.recovery import recovery_base
@@ -116,6 +118,89 @@ class KeeperTest(recovery_base.RecoveryTestCase):
         self.keeper.add(uuid)
         wait_for(lambda: self.is_done(uuid))
         self.assertGreater(len(self.tries), 1)
+
+    # -- what operators ask for -----------------------------------------------
+
+    def ask(self, uuid, **kwargs):
+        kwargs.setdefault('accept_disks', False)
+        notes.request_recovery(self.run_dir, uuid, **kwargs)
+        self.keeper._meet_requests(self.run_dir)
+
+    def test_server_that_nobody_tries(self):
+        """One that was given up after recovery_retry, say."""
+        self.ask(self.server.uuid)
+        wait_for(lambda: self.is_done(self.server.uuid))
+        self.assertEqual([self.server.uuid], self.tries)
+        self.assertEqual([], notes.recovery_requests(self.run_dir))
+
+    def test_request_does_not_wait_for_the_next_try(self):
+        uuid = self.server.uuid
+        self.outcomes[uuid] = exception.RecoveryFailed(reason='no volume')
+        with fixtures.MockPatchObject(keeper, '_DELAY_MIN', 3600.0):
+            self.keeper.add(uuid)
+            wait_for(lambda: self.faults)
+            del self.outcomes[uuid]
+            self.ask(uuid)
+            wait_for(lambda: self.is_done(uuid))
+
+    def test_request_during_the_last_try_is_met(self):
+        uuid = self.server.uuid
+        self.set_option('recovery_retry', 1)
+        self.outcomes[uuid] = blocked = threading.Event()
+        self.keeper.add(uuid)
+        wait_for(lambda: self.tries)
+        self.ask(uuid)
+        blocked.set()
+        wait_for(lambda: self.is_done(uuid))
+        self.assertEqual(2, len(self.tries))
+
+    def test_disks_are_accepted_until_it_is_back(self):
+        uuid = self.server.uuid
+        self.outcomes[uuid] = exception.RecoveryFailed(reason='no volume')
+        self.ask(uuid, accept_disks=True)
+        wait_for(lambda: len(self.tries) > 1)
+        self.assertTrue(notes.accepts_disks(self.run_dir, uuid))
+        del self.outcomes[uuid]
+        wait_for(lambda: self.is_done(uuid))
+        self.assertFalse(notes.accepts_disks(self.run_dir, uuid))
+
+    def test_goes_on_looking_when_it_cannot_look(self):
+        class Ended(Exception):
+            pass
+
+        error = OSError('no such luck')
+        self.useFixture(fixtures.MockPatchObject(
+            self.keeper, '_meet_requests',
+            side_effect=[error, error, None, error]))
+        self.useFixture(fixtures.MockPatchObject(
+            keeper.time, 'sleep', side_effect=[None] * 3 + [Ended()]))
+        with self.assertLogs(keeper.LOG.logger, 'ERROR') as logs:
+            self.assertRaises(Ended, self.keeper._watch)
+        self.assertIn('no such luck', logs.output[0])
+        self.assertEqual(2, len(logs.output))
+
+    # -- what the event list says ---------------------------------------------
+
+    def test_not_ours_is_told_once(self):
+        uuid = self.server.uuid
+        self.outcomes[uuid] = exception.NotOwner(reason='fenced')
+        self.keeper.add(uuid)
+        wait_for(lambda: len(self.tries) > 3)
+        self.assertEqual(1, self.event_start.call_count)
+        self.outcomes[uuid] = exception.NotOwner(reason='evacuated')
+        wait_for(lambda: self.event_start.call_count > 1)
+        del self.outcomes[uuid]
+        wait_for(lambda: self.is_done(uuid))
+        self.assertEqual(2, self.event_start.call_count)
+
+    def test_nova_that_does_not_take_the_event(self):
+        uuid = self.server.uuid
+        self.action_start.side_effect = oslo_messaging.MessagingTimeout()
+        self.outcomes[uuid] = exception.NotOwner(reason='fenced')
+        self.keeper.add(uuid)
+        wait_for(lambda: len(self.tries) > 1)
+        del self.outcomes[uuid]
+        wait_for(lambda: self.is_done(uuid))
 
     # -- what Nova is told meanwhile ------------------------------------------
 

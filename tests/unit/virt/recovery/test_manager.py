@@ -211,6 +211,21 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.recover()
         self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
 
+    def test_each_failed_try_is_one_event(self):
+        self.fixate()
+        self.connection.createXML.side_effect = libvirt.libvirtError('no')
+        for tries in (1, 2):
+            self.recover()
+            self.assertEqual(tries, self.action_start.call_count)
+            self.assertEqual(tries, self.event_finish_with_failure.call_count)
+
+    def test_ordinary_server_is_left_alone(self):
+        """Somebody asked to recover one."""
+        ordinary = self.make_server(persistent=False)
+        self.recover_all(ordinary)
+        self.assertEqual([], self.faults)
+        self.assertEqual(vm_states.ACTIVE, ordinary.vm_state)
+
     def test_libvirt_does_not_start_it(self):
         self.fixate()
         self.connection.createXML.side_effect = libvirt.libvirtError('no tap')

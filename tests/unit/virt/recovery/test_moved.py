@@ -52,6 +52,8 @@ class MovedTest(recovery_base.RecoveryTestCase):
         self.assertIsNone(self.domain)
         self.assertEqual(vm_states.ERROR, self.server.vm_state)
         self.assertIn('there', self.faults[0])
+        # "openstack server event list" says so
+        self.assertTrue(self.event_finish_with_failure.called)
         self.recover()
         self.assertIsNone(self.domain)
 
