@@ -429,9 +429,7 @@ class TemporalityDriver(startup.Startup):
             return super().suspend(context, instance)
         server = self.servers.of(instance)
         with server.lock:
-            suspend.suspend(server)
-            # Its QEMU has ended; wait until libvirt has noticed.
-            self._destroy(instance)
+            suspend.suspend(server, lambda: self._destroy(instance))
 
     def resume(self, context: nova_context.RequestContext,
                instance: objects.Instance, network_info: Any,

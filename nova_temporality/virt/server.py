@@ -258,9 +258,17 @@ class PersistentServer:
     def suspend(self) -> runs.Suspension:
         """Have the notifier fixate it and end its QEMU.
 
-        :raises NotifierError: it is not suspended, or nobody can tell
+        :raises client.NotifierSilent: nobody can tell whether it is suspended
+        :raises client.NotifierError: it is not
         """
         return runs.suspend(CONF.temporality.run_dir, self.uuid)
+
+    def kept_still(self) -> contextlib.AbstractContextManager[None]:
+        """The context in which nobody else starts its vCPUs.
+
+        :raises RunLockTimeout: it is fixated, or being started
+        """
+        return runs.kept_still(CONF.temporality.pool_path, self.uuid)
 
     def disarm(self) -> None:
         """Keep it from being fixated, until :meth:`rearm`.
