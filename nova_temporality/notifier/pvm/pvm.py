@@ -288,8 +288,9 @@ class Pvm:
             qemu.route, qemu.route_problem = route.choose(
                 qemu.qmp, self.region.memory_size, connection.PATIENCE)
         self._fixator.arm(connection.PATIENCE)
+        reasons = filter(None, (condition.reason, qemu.route_problem))
         return dataclasses.replace(condition, route=qemu.route,
-                                   reason=qemu.route_problem)
+                                   reason='; '.join(reasons) or None)
 
     def _stays_armed(self) -> bool:
         """Whether an armed pVM is as it was; changes nothing."""

@@ -123,6 +123,12 @@ def _start_empty(recovery: base.Recovery) -> pvm_guest.RunGuest:
 def _ran_before(recovery: base.Recovery, state: vpm.StateInfo) -> bool:
     if recovery.former_vm_state() == vm_states.PAUSED:
         return False
+    if state.meta.runstate == 'io-error':
+        LOG.warning('A disk did not take what the server wrote, or did not '
+                    'give what it read, before power failed; it is tried '
+                    'again now. If the server stands still again, '
+                    '"temporality status" says what to do',
+                    instance=recovery.instance)
     if state.meta.runstate == 'paused':
         LOG.warning('The server was paused from outside of Nova when power '
                     'failed and stays so; unpause it to let it run',

@@ -33,6 +33,7 @@ from nova_temporality.host import notes
 from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
 from nova_temporality.virt import domain_record
+from nova_temporality.virt.recovery import resume
 from tests.framework import page_table
 from tests.unit.virt import base
 from tests.unit.virt.recovery import recovery_base
@@ -210,6 +211,13 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.load.side_effect = None
         self.recover()
         self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+
+    def test_server_that_stood_still_for_its_disk(self):
+        self.fixate('io-error')
+        with self.assertLogs(resume.LOG.logger, 'WARNING') as logs:
+            self.recover()
+        self.assertIn('"temporality status" says what to do', logs.output[0])
+        self.assertEqual(power_state.RUNNING, self.domain.state)
 
     def test_each_failed_try_is_one_event(self):
         self.fixate()
