@@ -56,6 +56,7 @@ from nova_temporality.virt import disks
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import lost_memory
 from nova_temporality.virt.recovery import manager as recovery
@@ -418,9 +419,11 @@ class TemporalityDriver(startup.Startup):
         server = self.servers.of(instance)
         with server.lock:
             guest = server.guest()
+            # It may have been recovered meanwhile. Otherwise the host has not
+            # booted since it was paused.
+            since = server.fixated_at() or clock.Instant.now()
             guest.resume()
-        # It may have been recovered meanwhile.
-        agent.catch_up(guest)
+        agent.catch_up(guest, since)
 
     def suspend(self, context: nova_context.RequestContext,
                 instance: objects.Instance) -> None:

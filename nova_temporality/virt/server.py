@@ -40,6 +40,7 @@ from nova_temporality.spec import server_spec
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain_record
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt.recovery import clock
 from nova_temporality import vpm
 
 CONF = conf.CONF
@@ -216,6 +217,14 @@ class PersistentServer:
         except vpm.VpmError:
             return False
         return True
+
+    def fixated_at(self) -> clock.Instant | None:
+        """When it was fixated; None if it has no proven state."""
+        try:
+            meta = self.proven_state().meta
+        except vpm.VpmError:
+            return None
+        return clock.Instant(meta.wall_ns, meta.signal_ns)
 
     def discard_state(self) -> None:
         """Make any state of it stale, because it shall never be resumed."""

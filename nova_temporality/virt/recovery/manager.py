@@ -108,8 +108,7 @@ def recover(driver: libvirt_driver.LibvirtDriver,
     if not recovery.server.is_active() and (
             not clock.wait_synchronised(clock_deadline)):
         LOG.warning("The host's clock is not synchronised: the length of "
-                    'the outage may be wrong, and the clock of the guest is '
-                    'not set', instance=instance)
+                    'the outage may be wrong', instance=instance)
     with recovery.server.lock:
         try:
             _decide(recovery)

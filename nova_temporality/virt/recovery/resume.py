@@ -31,6 +31,7 @@ from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import domain_record
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import base
+from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import consoles
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import volumes
@@ -71,7 +72,8 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
     loaded = time.monotonic()
     if _ran_before(recovery, state):
         try:
-            let_run(recovery)
+            let_run(recovery, clock.Instant(state.meta.wall_ns,
+                                            state.meta.signal_ns))
         except (exception.NotOwner, exception.Gone):
             guest.poweroff()
             server.finish_recovery()
@@ -137,15 +139,17 @@ def _ran_before(recovery: base.Recovery, state: vpm.StateInfo) -> bool:
     return True
 
 
-def let_run(recovery: base.Recovery) -> None:
+def let_run(recovery: base.Recovery,
+            since: clock.Instant | None = None) -> None:
     """Start the vCPUs of a server whose state is loaded.
 
+    :param since: when it was fixated; None if that is not known any more
     :raises NotOwner, Gone: it may run elsewhere; the state is kept
     """
     guest = recovery.guest()
     guest.resume(confirm=recovery.confirm)
     agent.catch_up(
-        guest, frozen=recovery.instance.task_state in _MAKING_AN_IMAGE)
+        guest, since, frozen=recovery.instance.task_state in _MAKING_AN_IMAGE)
 
 
 def finish(recovery: base.Recovery) -> None:

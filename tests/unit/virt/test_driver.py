@@ -340,10 +340,11 @@ class LifeTest(base.DriverTestCase):
         self.fixate('paused')
         self.domain.resume.side_effect = lambda: self.assertFalse(
             self.proven())
+        since = self.driver.servers.of(self.server).fixated_at()
         with mock.patch.object(agent, 'catch_up') as catch_up:
             self.driver.unpause(self.server)
         self.assertTrue(self.domain.resume.called)
-        self.assertTrue(catch_up.called)
+        catch_up.assert_called_once_with(mock.ANY, since)
 
     def test_fixation_is_no_pause_to_nova(self):
         self.driver.servers.add(self.server.uuid)

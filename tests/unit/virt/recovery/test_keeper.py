@@ -48,11 +48,19 @@ class KeeperTest(recovery_base.RecoveryTestCase):
         super().setUp()
         for name, value in (('_DELAY_MIN', 0.01), ('_SWEEP', 0.0)):
             self.useFixture(fixtures.MockPatchObject(keeper, name, value))
+        self.addCleanup(self.end_threads)
         self.keeper = self.driver.recoveries
         self.tries = []
         self.outcomes = {}
         self.useFixture(fixtures.MockPatchObject(
             manager, 'recover', side_effect=self.recover_one))
+
+    @staticmethod
+    def end_threads():
+        """Nothing is left that uses what later tests stand in for."""
+        for thread in threading.enumerate():
+            if thread.name.startswith('recover-'):
+                thread.join(_PATIENCE)
 
     def recover_one(self, driver, context, uuid, clock_deadline):
         self.tries.append(uuid)

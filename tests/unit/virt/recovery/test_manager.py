@@ -154,14 +154,15 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
 
     def test_guest_catches_up(self):
         self.fixate()
+        since = self.driver.servers.of(self.server).fixated_at()
         self.recover()
-        self.catch_up.assert_called_once_with(mock.ANY, frozen=False)
+        self.catch_up.assert_called_once_with(mock.ANY, since, frozen=False)
 
     def test_guest_whose_image_was_being_made_is_thawed(self):
         self.server.task_state = task_states.IMAGE_SNAPSHOT
         self.fixate()
         self.recover()
-        self.catch_up.assert_called_once_with(mock.ANY, frozen=True)
+        self.catch_up.assert_called_once_with(mock.ANY, mock.ANY, frozen=True)
 
     def test_serial_consoles_get_ports_that_are_free(self):
         with socket.create_server(('127.0.0.1', 0)) as taken:
