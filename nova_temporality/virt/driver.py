@@ -54,6 +54,7 @@ from nova_temporality.virt import agent
 from nova_temporality.virt import binding
 from nova_temporality.virt import disks
 from nova_temporality.virt import domain as pvm_domain
+from nova_temporality.virt import events
 from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import clock
@@ -249,8 +250,7 @@ class TemporalityDriver(startup.Startup):
         server = self.servers.of(instance)
         with server.region_kept():
             if server.is_proven():
-                LOG.warning('It is rebooted hard: the state that it could '
-                            'have run on from is given up', instance=instance)
+                events.given_up(instance, 'it is rebooted hard')
             super()._hard_reboot(context, instance, network_info, share_info,
                                  block_device_info, accel_info)
 
@@ -472,8 +472,7 @@ class TemporalityDriver(startup.Startup):
         server = self.servers.of(instance)
         with server.lock:
             if server.is_proven():
-                LOG.warning('It is stopped: the state that it could have run '
-                            'on from is given up', instance=instance)
+                events.given_up(instance, 'it is stopped')
             super().power_off(instance, timeout, retry_interval)
             server.discard_state()
 
