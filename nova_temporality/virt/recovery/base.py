@@ -35,16 +35,20 @@ class Recovery:
     :ivar context: for Nova
     :ivar server: server.PersistentServer
     :ivar instance: the server's objects.Instance
+    :ivar found_task: its task_state when nova-compute started; Nova has
+                      perhaps cleared it since
     :ivar is_told: whether Nova's list of events has something of it
     """
 
     def __init__(self, driver: libvirt_driver.LibvirtDriver,
                  context: nova_context.RequestContext,
-                 instance: objects.Instance) -> None:
+                 instance: objects.Instance,
+                 found_task: str | None = None) -> None:
         self.driver = driver
         self.context = context
         self.server = driver.servers.of(instance)
         self.instance = instance
+        self.found_task = found_task
         self.is_told = False
 
     def guest(self) -> pvm_guest.RunGuest:

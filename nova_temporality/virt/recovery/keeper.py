@@ -73,6 +73,8 @@ class Keeper:
         self._pending: dict[str, threading.Event] = {}
         self.service = service.Service()
         self._clock_deadline = 0.0
+        # Of servers when nova-compute started, by UUID. Nova clears some.
+        self._found_tasks: dict[str, str | None] = {}
 
     def watch(self) -> None:
         """Meet requests of "temporality recover" from now on.
@@ -92,6 +94,7 @@ class Keeper:
         live = [instance for instance in instances
                 if manager.is_live(instance)]
         for instance in live:
+            self._found_tasks[instance.uuid] = instance.task_state
             manager.mend_record(self._driver, instance)
             self.add(instance.uuid)
 
@@ -177,8 +180,9 @@ class Keeper:
         context = nova_context.get_admin_context()
         try:
             self.service.wait_up(context)
-            manager.recover(self._driver, context, uuid,
-                            self._clock_deadline)
+            manager.recover(self._driver, context, uuid, self._clock_deadline,
+                            self._found_tasks.get(uuid))
+            self._found_tasks.pop(uuid, None)
             runs.forget_accepted_disks(PCONF.temporality.run_dir, uuid)
         except exception.Gone as exc:
             LOG.warning('Server %s: %s', uuid, exc.format_message())

@@ -90,13 +90,14 @@ def _mend_record(server: pvm_server.PersistentServer) -> None:
 
 def recover(driver: libvirt_driver.LibvirtDriver,
             context: nova_context.RequestContext, uuid: str,
-            clock_deadline: float) -> None:
+            clock_deadline: float, found_task: str | None = None) -> None:
     """Recover a pVM if that is still to be done.
 
     :param driver: TemporalityDriver
     :param uuid: of the server
     :param clock_deadline: of time.monotonic(), until which the clock may
                            become synchronised
+    :param found_task: its task_state when nova-compute started
     :raises NotOwner: it may be another host's; to be tried again
     :raises Gone: it is not this host's any more
     :raises Exception: it is not brought back; to be tried again
@@ -104,7 +105,7 @@ def recover(driver: libvirt_driver.LibvirtDriver,
     instance = ownership.confirm(context, uuid, driver.recoveries.service)
     if not persistence.is_pvm(instance):
         raise exception.Gone(reason='it is not persistent')
-    recovery = base.Recovery(driver, context, instance)
+    recovery = base.Recovery(driver, context, instance, found_task)
     if not recovery.server.is_active() and (
             not clock.wait_synchronised(clock_deadline)):
         LOG.warning("The host's clock is not synchronised: the length of "

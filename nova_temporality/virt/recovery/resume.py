@@ -40,10 +40,10 @@ from nova_temporality import vpm
 LOG = logging.getLogger(__name__)
 
 # In these Nova had perhaps asked the guest to freeze its file systems.
-_MAKING_AN_IMAGE = (
+_MAKING_AN_IMAGE = frozenset((
     task_states.IMAGE_SNAPSHOT_PENDING, task_states.IMAGE_SNAPSHOT,
     task_states.IMAGE_PENDING_UPLOAD, task_states.IMAGE_UPLOADING,
-    task_states.IMAGE_BACKUP)
+    task_states.IMAGE_BACKUP))
 
 
 def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
@@ -149,7 +149,8 @@ def let_run(recovery: base.Recovery,
     guest = recovery.guest()
     guest.resume(confirm=recovery.confirm)
     agent.catch_up(
-        guest, since, frozen=recovery.instance.task_state in _MAKING_AN_IMAGE)
+        guest, since, frozen=bool(_MAKING_AN_IMAGE.intersection(
+            (recovery.instance.task_state, recovery.found_task))))
 
 
 def finish(recovery: base.Recovery) -> None:

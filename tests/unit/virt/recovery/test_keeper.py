@@ -62,7 +62,7 @@ class KeeperTest(recovery_base.RecoveryTestCase):
             if thread.name.startswith('recover-'):
                 thread.join(_PATIENCE)
 
-    def recover_one(self, driver, context, uuid, clock_deadline):
+    def recover_one(self, driver, context, uuid, clock_deadline, found_task):
         self.tries.append(uuid)
         outcome = self.outcomes.get(uuid)
         if isinstance(outcome, threading.Event):

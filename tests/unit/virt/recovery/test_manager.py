@@ -33,6 +33,7 @@ from nova_temporality.host import notes
 from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
 from nova_temporality.virt import domain_record
+from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt.recovery import resume
 from tests.framework import page_table
 from tests.unit.virt import base
@@ -162,6 +163,20 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.server.task_state = task_states.IMAGE_SNAPSHOT
         self.fixate()
         self.recover()
+        self.catch_up.assert_called_once_with(mock.ANY, mock.ANY, frozen=True)
+
+    def test_nova_clears_the_task_before_it_is_recovered(self):
+        """It does while it starts; recovery begins when it has started."""
+        self.server.task_state = task_states.IMAGE_SNAPSHOT
+        self.fixate()
+        confirm = ownership.confirm
+
+        def clear(*args):
+            self.server.task_state = None
+            return confirm(*args)
+
+        with mock.patch.object(ownership, 'confirm', clear):
+            self.recover()
         self.catch_up.assert_called_once_with(mock.ANY, mock.ANY, frozen=True)
 
     def test_serial_consoles_get_ports_that_are_free(self):
