@@ -87,6 +87,12 @@ class StateUnproven(exception.NovaException):
                '%(reason)s')
 
 
+class StateGivenUp(exception.NovaException):
+    """A server does not run on from its proven state, by a request."""
+    msg_fmt = ('The state that it could have run on from is given up: '
+               '%(reason)s')
+
+
 class MovedPerhaps(exception.NovaException):
     """A server is no longer on its host, and may run on another one.
 

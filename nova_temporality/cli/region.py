@@ -35,9 +35,18 @@ class RegionList(lister.Lister):
     much in the swap file, and how busy their pagers are.
     """
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'servers', nargs='*', metavar='<uuid>',
+            help='only those of these servers')
+        return parser
+
     def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         with vpm.Pool(config.options(self).pool_path) as pool:
-            regions = pool.regions()
+            regions = [region for region in pool.regions()
+                       if region.name in (parsed_args.servers or
+                                          [region.name])]
             before = _stats(pool, regions)
             if before:
                 time.sleep(_RATE_SECONDS)

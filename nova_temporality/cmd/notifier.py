@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import threading
-from typing import TextIO
+from typing import BinaryIO
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -142,7 +142,7 @@ def _loop(conf: cfg.ConfigOpts, notifier: daemon.Notifier,
             systemd.notify('STATUS=' + description)
 
 
-def _only_one(run_dir: str) -> TextIO:
+def _only_one(run_dir: str) -> BinaryIO:
     """Make run_dir and lock it; return the open lock file."""
     path = paths.lock_file(run_dir)
     try:
@@ -150,7 +150,7 @@ def _only_one(run_dir: str) -> TextIO:
         os.makedirs(run_dir, 0o755, exist_ok=True)
         os.makedirs(os.path.dirname(paths.stopped_note(run_dir, '')), 0o700,
                     exist_ok=True)
-        lock = open(path, 'w')
+        lock = open(path, 'wb')
     except OSError as e:
         raise _CannotStart('run_dir: %s' % e)
     try:

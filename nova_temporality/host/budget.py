@@ -121,7 +121,7 @@ def bound_ms(priorities: abc.Mapping[str, int],
 def load(pool_path: str) -> Drilled:
     """Return what is known of drills; nothing of a damaged record."""
     try:
-        with open(paths.drills(pool_path)) as record:
+        with open(paths.drills(pool_path), encoding='utf-8') as record:
             stored = json.load(record)
         return Drilled(
             {str(name): _positive(cost)
@@ -143,7 +143,7 @@ def _positive(value: Any) -> float:
 def store(pool_path: str, drilled: Drilled) -> None:
     """Record what drills have measured, durably, as a whole or not at all."""
     path = paths.drills(pool_path)
-    with open(path + '.new', 'w') as record:
+    with open(path + '.new', 'w', encoding='utf-8') as record:
         json.dump(dataclasses.asdict(drilled), record, indent=1)
         record.write('\n')
         record.flush()

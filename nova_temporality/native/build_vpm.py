@@ -59,7 +59,7 @@ extern "Python" void vpm_python_report(const char *finding, void *opaque);
 def declarations() -> str:
     """What cffi's parser understands of vpm.h: no directives but constants."""
     lines = []
-    for line in HEADER.read_text().splitlines():
+    for line in HEADER.read_text(encoding='utf-8').splitlines():
         words = line.split()
         if line.startswith('#') and not (
                 words[0] == '#define' and len(words) > 2):

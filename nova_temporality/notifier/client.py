@@ -27,6 +27,10 @@ class NotifierDown(NotifierError):
     """No notifier runs on this host: its pVMs are not protected."""
 
 
+class NotifierSilent(NotifierError):
+    """No answer came: nobody can tell what was done."""
+
+
 def call(run_dir: str, operation: str, timeout: float | None = 30.0,
          **arguments: Any) -> Any:
     """Have the notifier do something; return its result.
@@ -35,7 +39,7 @@ def call(run_dir: str, operation: str, timeout: float | None = 30.0,
     :param operation: one of those that cmd.notifier gives the control server
     :param timeout: seconds; None for as long as it takes
     :param arguments: of the operation
-    :raises: NotifierDown, NotifierError
+    :raises: NotifierDown, NotifierSilent, NotifierError
     """
     path = paths.control_socket(run_dir)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -56,8 +60,8 @@ def call(run_dir: str, operation: str, timeout: float | None = 30.0,
             with sock.makefile('rb') as stream:
                 reply = json.loads(stream.readline())
         except (OSError, ValueError) as e:
-            raise NotifierError('no answer from the notifier on %s: %s'
-                                % (path, e))
+            raise NotifierSilent('no answer from the notifier on %s: %s'
+                                 % (path, e))
     if not reply['ok']:
         raise NotifierError('the notifier says: %s' % reply['error'])
     return reply['result']

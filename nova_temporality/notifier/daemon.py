@@ -210,7 +210,8 @@ class Notifier:
     def suspend(self, name: str) -> dict[str, Any]:
         """Fixate one pVM on its tenant's behalf, then end its QEMU.
 
-        Its state is proven on return, and no process has its memory open.
+        Its state is proven on return, and no process has its memory open. A
+        QEMU that was told to end is waited for, however long that takes.
 
         :param name: of the pVM
         :returns: the PvmReport as a dict
@@ -222,10 +223,10 @@ class Notifier:
                 event, event.monotonic_ns + self._timeout_ns))
         report = attempt.wait_report()
         try:
-            future.result(_RESUME_PATIENCE)
+            wait_ended = future.result()
         except Exception as e:
-            raise NotSuspended(report.reason or str(e) or
-                               'its QEMU does not end')
+            raise NotSuspended(report.reason or str(e) or type(e).__name__)
+        wait_ended()
         return dataclasses.asdict(report)
 
     def snapshot(self, name: str, directory: str,

@@ -132,7 +132,8 @@ def _persistence_domain(pool_path: str, sysfs: str) -> str | None:
         os.major(device), os.minor(device))).resolve()
     for directory in (path, *path.parents):
         try:
-            return (directory / 'persistence_domain').read_text().strip()
+            return (directory / 'persistence_domain').read_text(
+                encoding='utf-8').strip()
         except OSError:
             continue
     return None

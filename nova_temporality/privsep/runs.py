@@ -176,14 +176,31 @@ def _load(pool_path: str, run_dir: str, name: str,
 def suspend(run_dir: str, name: str) -> Suspension:
     """Have the notifier fixate a pVM and end its QEMU.
 
-    :raises client.NotifierError: it is not suspended, or may not be
+    :raises client.NotifierSilent: nobody can tell whether it is suspended
+    :raises client.NotifierError: it is not
     """
     return Suspension(_suspend(run_dir, name)['fixated_ms'])
 
 
 @privsep.entrypoint
 def _suspend(run_dir: str, name: str) -> dict[str, Any]:
-    return client.call(run_dir, 'suspend', name=name)
+    # A QEMU with much memory takes long to end.
+    return client.call(run_dir, 'suspend', timeout=None, name=name)
+
+
+@contextlib.contextmanager
+def kept_still(pool_path: str, name: str) -> abc.Iterator[None]:
+    """The context in which nobody else starts a pVM's vCPUs, or fixates it.
+
+    Its state stays as it is.
+
+    :raises runlock.RunLockTimeout: it is fixated, or being started
+    """
+    _begin_run(pool_path, name)
+    try:
+        yield
+    finally:
+        _end_run(name)
 
 
 @contextlib.contextmanager
@@ -198,14 +215,11 @@ def allowed_to_run(
     :param confirm: asked under the run lock, before the state becomes stale;
                     what it raises leaves the state as it is
     """
-    _begin_run(pool_path, name)
-    try:
+    with kept_still(pool_path, name):
         if confirm:
             confirm()
         discard_state(pool_path, name)
         yield
-    finally:
-        _end_run(name)
 
 
 @privsep.entrypoint

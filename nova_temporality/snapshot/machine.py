@@ -73,7 +73,7 @@ def _backing(path: str) -> list[str]:
     done = subprocess.run(
         ['qemu-img', 'info', '--force-share', '--backing-chain', '-f',
          'qcow2', '--output=json', path], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, check=False)
+        stderr=subprocess.PIPE, text=True, encoding='utf-8', check=False)
     if done.returncode:
         raise error.SnapshotError('%s cannot be examined: %s'
                                   % (path, done.stderr.strip()))

@@ -32,6 +32,7 @@ _EARLIER = {
     'genid': 'temporality_genid',
     'former_vm_state': 'temporality_former_vm_state',
 }
+_TARGET = 'target_'
 _EARLIER_TARGET = 'temporality_target_'
 
 # 'temporality_persistent' may be an image's own wish: that is inherited.
@@ -40,18 +41,24 @@ _NEVER_IN_IMAGES = frozenset([
     'temporality_former_vm_state', _EARLIER_TARGET])
 
 
+def _earlier(name: str) -> str:
+    if name.startswith(_TARGET):
+        return _EARLIER_TARGET + name.removeprefix(_TARGET)
+    return _EARLIER.get(name, '')
+
+
 def get(instance: objects.Instance, name: str) -> str | None:
     """Return what was noted on a server; None if nothing was."""
     noted = instance.system_metadata
     if NAMESPACE + name in noted:
         return noted[NAMESPACE + name]
-    return noted.get(_EARLIER.get(name, ''))
+    return noted.get(_earlier(name))
 
 
 def put(instance: objects.Instance, name: str, value: str) -> None:
     """Note something on a server (not saved here)."""
     instance.system_metadata[NAMESPACE + name] = value
-    instance.system_metadata.pop(_EARLIER.get(name, ''), None)
+    instance.system_metadata.pop(_earlier(name), None)
 
 
 def remove(instance: objects.Instance, name: str) -> bool:
@@ -59,7 +66,7 @@ def remove(instance: objects.Instance, name: str) -> bool:
 
     :returns: whether there was anything
     """
-    found = [key for key in (NAMESPACE + name, _EARLIER.get(name, ''))
+    found = [key for key in (NAMESPACE + name, _earlier(name))
              if key in instance.system_metadata]
     for key in found:
         del instance.system_metadata[key]
@@ -72,15 +79,12 @@ def rename(instance: objects.Instance) -> bool:
     :returns: whether there was anything (not saved here)
     """
     noted = instance.system_metadata
-    found = {name: noted[earlier] for name, earlier in _EARLIER.items()
-             if earlier in noted}
-    targets = [key for key in noted if key.startswith(_EARLIER_TARGET)]
+    found = [name for name, earlier in _EARLIER.items() if earlier in noted]
+    found += [_TARGET + key.removeprefix(_EARLIER_TARGET) for key in noted
+              if key.startswith(_EARLIER_TARGET)]
     for name in found:
         put(instance, name, get(instance, name) or '')
-    for key in targets:
-        # of a live migration that is over
-        del noted[key]
-    return bool(found or targets)
+    return bool(found)
 
 
 def keep_out_of_images() -> None:

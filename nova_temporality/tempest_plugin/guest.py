@@ -43,6 +43,7 @@ def run(command: str, timeout: float, **places: str) -> str:
         command = command.replace('{%s}' % name, value)
     try:
         done = subprocess.run(shlex.split(command), text=True,
+                              encoding='utf-8',
                               timeout=timeout, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except subprocess.TimeoutExpired as exc:

@@ -22,6 +22,8 @@ from lxml import etree
 from nova.virt.libvirt import guest as libvirt_guest
 from oslo_log import log as logging
 
+from nova_temporality.virt.recovery import clock
+
 LOG = logging.getLogger(__name__)
 
 # Seconds for libvirt to hear that the guest has an agent. QEMU finds that in
@@ -29,27 +31,32 @@ LOG = logging.getLogger(__name__)
 _PATIENCE = 30
 _INTERVAL = 0.1
 
+# Seconds for the host's clock to become synchronised after a boot.
+_CLOCK_PATIENCE = 900
+
 _PORT = "devices/channel/target[@name='org.qemu.guest_agent.0']"
 
 
-def catch_up(guest: libvirt_guest.Guest,
+def catch_up(guest: libvirt_guest.Guest, since: clock.Instant | None,
              frozen: bool = False) -> threading.Thread:
     """Have a guest that runs again take note of the time that has passed.
 
     Nobody waits for that: what an agent answers, and when, is up to its
     guest, and other servers are to be recovered.
 
+    :param since: when it stood still; None if nobody knows
     :param frozen: whether somebody had its file systems frozen, perhaps, who
                    will not thaw them any more
     :returns: the thread that does it
     """
-    thread = threading.Thread(target=_catch_up, args=(guest, frozen),
+    thread = threading.Thread(target=_catch_up, args=(guest, since, frozen),
                               daemon=True)
     thread.start()
     return thread
 
 
-def _catch_up(guest: libvirt_guest.Guest, frozen: bool) -> None:
+def _catch_up(guest: libvirt_guest.Guest, since: clock.Instant | None,
+              frozen: bool) -> None:
     try:
         if not _wait_connected(guest):
             return
@@ -62,6 +69,20 @@ def _catch_up(guest: libvirt_guest.Guest, frozen: bool) -> None:
         LOG.warning('The guest agent does not answer after the server has '
                     'stood still%s: %s', ', and its file systems may be '
                     'frozen' if frozen else '', exc, instance_uuid=guest.uuid)
+    else:
+        _set_clock(guest, since)
+
+
+def _set_clock(guest: libvirt_guest.Guest,
+               since: clock.Instant | None) -> None:
+    """Set it by the host's, if that is right; wait for that if need be."""
+    problem = clock.problem(since)
+    if problem:
+        clock.wait_synchronised(time.monotonic() + _CLOCK_PATIENCE)
+        problem = clock.problem(since)
+    if problem:
+        LOG.warning('The clock of the guest is behind and is not set: %s',
+                    problem, instance_uuid=guest.uuid)
     else:
         guest.sync_guest_time()
 

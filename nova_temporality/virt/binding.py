@@ -98,7 +98,7 @@ def announced(context: nova_context.RequestContext, name: str) -> Binding:
 
 def is_announced(instance: objects.Instance) -> bool:
     """Whether announce() noted a binding, and nobody forgot it since."""
-    return any(key.startswith(_PREFIX) for key in instance.system_metadata)
+    return system_metadata.get(instance, _PREFIX + 'memory_path') is not None
 
 
 def forget(context: nova_context.RequestContext, name: str) -> None:

@@ -57,7 +57,7 @@ def write(instance: objects.Instance, guest: libvirt_guest.Guest,
     target = path(instance)
     new = target + '.new'
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(fd, 'w') as stream:
+    with open(fd, 'w', encoding='utf-8') as stream:
         stream.write(xml)
         stream.flush()
         os.fsync(stream.fileno())
@@ -97,5 +97,5 @@ def read(instance: objects.Instance) -> str:
 
     :raises FileNotFoundError: if there is none
     """
-    with open(path(instance)) as stream:
+    with open(path(instance), encoding='utf-8') as stream:
         return stream.read()

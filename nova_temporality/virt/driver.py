@@ -58,10 +58,12 @@ from nova_temporality.virt import binding
 from nova_temporality.virt import checks
 from nova_temporality.virt import disks
 from nova_temporality.virt import domain as pvm_domain
+from nova_temporality.virt import events
 from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import image_of_record
 from nova_temporality.virt import ports
+from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import lost_memory
@@ -270,8 +272,7 @@ class TemporalityDriver(startup.Startup):
         former.forget(instance)
         with server.region_kept():
             if server.is_proven():
-                LOG.warning('It is rebooted hard: the state that it could '
-                            'have run on from is given up', instance=instance)
+                events.given_up(instance, 'it is rebooted hard')
             super()._hard_reboot(context, instance, network_info, share_info,
                                  block_device_info, accel_info)
 
@@ -495,9 +496,11 @@ class TemporalityDriver(startup.Startup):
                         reason='The server is still to be recovered after an '
                                'outage; wait until that has ended'))
             guest = server.guest()
+            # It may have been recovered meanwhile. Otherwise the host has not
+            # booted since it was paused.
+            since = server.fixated_at() or clock.Instant.now()
             guest.resume()
-        # It may have been recovered meanwhile.
-        agent.catch_up(guest)
+        agent.catch_up(guest, since)
 
     def suspend(self, context: nova_context.RequestContext,
                 instance: objects.Instance) -> None:
@@ -506,9 +509,7 @@ class TemporalityDriver(startup.Startup):
             return super().suspend(context, instance)
         server = self.servers.of(instance)
         with server.lock:
-            suspend.suspend(server)
-            # Its QEMU has ended; wait until libvirt has noticed.
-            self._destroy(instance)
+            suspend.suspend(server, lambda: self._destroy(instance))
 
     def resume(self, context: nova_context.RequestContext,
                instance: objects.Instance, network_info: Any,
@@ -548,8 +549,7 @@ class TemporalityDriver(startup.Startup):
         server = self.servers.of(instance)
         with server.lock:
             if server.is_proven():
-                LOG.warning('It is stopped: the state that it could have run '
-                            'on from is given up', instance=instance)
+                events.given_up(instance, 'it is stopped')
             super().power_off(instance, timeout, retry_interval)
             server.discard_state()
             former.forget(instance)

@@ -20,8 +20,13 @@ from nova import context as nova_context
 from nova import objects
 from oslo_log import log as logging
 
+from nova_temporality import exception
+
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
+
+# A proven state was given up.
+GIVEN_UP = 'temporality_state_given_up'
 
 
 def action(context: nova_context.RequestContext, uuid: str,
@@ -51,3 +56,21 @@ def failed(context: nova_context.RequestContext, uuid: str, name: str,
         if caught is not exc:
             LOG.warning('Nova did not take the event %s of server %s: %s',
                         name, uuid, caught)
+
+
+def given_up(instance: objects.Instance, reason: str) -> None:
+    """Tell that a server's proven state is given up: nobody finds it later.
+
+    In the log, the list of events and, for a server in ERROR, the fault.
+
+    :param reason: in words
+    """
+    exc = exception.StateGivenUp(reason=reason)
+    LOG.warning('%s', exc.format_message(), instance=instance)
+    context = nova_context.get_admin_context()
+    failed(context, instance.uuid, GIVEN_UP, exc)
+    try:
+        compute_utils.add_instance_fault_from_exc(context, instance, exc)
+    except Exception as caught:
+        LOG.warning('Nova did not take the fault: %s', caught,
+                    instance=instance)

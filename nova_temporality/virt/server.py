@@ -43,6 +43,7 @@ from nova_temporality.spec import server_spec
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain_record
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt.recovery import clock
 from nova_temporality import vpm
 
 CONF = conf.CONF
@@ -264,6 +265,14 @@ class PersistentServer:
                         instance=self.instance)
         return True
 
+    def fixated_at(self) -> clock.Instant | None:
+        """When it was fixated; None if it has no proven state."""
+        try:
+            meta = self.proven_state().meta
+        except vpm.VpmError:
+            return None
+        return clock.Instant(meta.wall_ns, meta.signal_ns)
+
     def discard_state(self) -> None:
         """Make any state of it stale, because it shall never be resumed."""
         runs.discard_state(CONF.temporality.pool_path, self.uuid)
@@ -324,9 +333,17 @@ class PersistentServer:
     def suspend(self) -> runs.Suspension:
         """Have the notifier fixate it and end its QEMU.
 
-        :raises NotifierError: it is not suspended, or nobody can tell
+        :raises client.NotifierSilent: nobody can tell whether it is suspended
+        :raises client.NotifierError: it is not
         """
         return runs.suspend(CONF.temporality.run_dir, self.uuid)
+
+    def kept_still(self) -> contextlib.AbstractContextManager[None]:
+        """The context in which nobody else starts its vCPUs.
+
+        :raises RunLockTimeout: it is fixated, or being started
+        """
+        return runs.kept_still(CONF.temporality.pool_path, self.uuid)
 
     def disarm(self, reason: str) -> None:
         """Keep it from being fixated, until :meth:`rearm` for this reason.

@@ -101,6 +101,13 @@ def copy_for_ever(_pool, _region, _directory, _disks, check):
         time.sleep(0.01)
 
 
+def end_late():
+    """QEMU hangs when it is to quit, and is not killed either."""
+    before(qmp.QmpClient, 'command', lambda client: hang(client.pid),
+           is_command('quit'))
+    signal.pidfd_send_signal = lambda *args: None
+
+
 _ffi, _lib = _vpm.ffi, _vpm.lib
 # Callbacks have to be kept.
 _probes = []
@@ -154,6 +161,7 @@ POINTS = {
     'power-fails-at-copy': lambda: setattr(
         saving, 'save', copy_for_ever),
     'at-copy': lambda: setattr(saving, 'save', lambda *args: die()),
+    'qemu-ends-late': end_late,
     'hang-qemu-at-first-save': lambda: at_step(
         _lib.VPM_STEP_STOPPED, hang, only_once=True),
 }

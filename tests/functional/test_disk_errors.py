@@ -12,7 +12,10 @@
 
 """Disks that fail when they are flushed or written, by either route."""
 
+import contextlib
+import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -65,6 +68,59 @@ def test_disk_error_is_survived(host, any_route):
     with open(guest.image, 'rb') as image:
         first = image.read(512)
         assert image.read(512) == first
+
+
+@pytest.fixture
+def full(host, tmp_path):
+    """A guest whose disk grows in a file system that is full; what fills it.
+    """
+    small = tmp_path / 'small'
+    small.mkdir()
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1M', 'tmpfs',
+                    str(small)], check=True)
+    guest = host.guest()
+    overlay = small / 'overlay'
+    subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b',
+                    str(guest.image), '-F', 'raw', str(overlay)], check=True)
+    guest.disk = {'driver': 'qcow2',
+                  'file': {'driver': 'file', 'filename': str(overlay)}}
+    filler = small / 'filler'
+    with open(filler, 'wb', buffering=0) as stream:
+        with contextlib.suppress(OSError):
+            while stream.write(bytes(4096)):
+                pass
+    yield guest, filler
+    guest.kill()
+    subprocess.run(['umount', str(small)], check=True)
+
+
+def test_full_disk_is_told_and_survived(host, full):
+    guest, filler = full
+    guest.boot(wait=False)
+    machine.wait_for(lambda: guest.runstate() == 'io-error', 'the error')
+    notifier = host.notifier()
+    notifier.protect(guest)
+
+    said = notifier.pvm(guest.name)
+    assert 'stands still' in said['reason']
+    assert 'openstack server unpause' in said['remedy']
+    # It stays armed, which no look at it interrupts.
+    assert notifier.state(guest) == 'armed'
+    assert notifier.pvm(guest.name) == said
+
+    # What libvirt does for "openstack server pause" and "unpause".
+    with guest.monitor() as monitor:
+        monitor.command('cont')
+    machine.wait_for(lambda: guest.runstate() == 'io-error',
+                     'the error again')
+    os.unlink(filler)
+    with guest.monitor() as monitor:
+        monitor.command('cont')
+    guest.wait_counting()
+    assert guest.boots() == 1
+    machine.wait_for(lambda: notifier.state(guest) == 'armed' and
+                     notifier.pvm(guest.name)['reason'] is None,
+                     'nothing to be told')
 
 
 def failing(disk, **rule):

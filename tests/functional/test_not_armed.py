@@ -12,6 +12,9 @@
 
 """What cannot be fixated is reported before power fails."""
 
+import os
+import resource
+
 import pytest
 
 from nova_temporality.host import paths
@@ -84,6 +87,28 @@ def test_second_socket_that_does_not_answer_is_reported(host):
     assert 'fixate.sock' in notifier.pvm(guest.name)['reason']
     engines.close()
     machine.wait_for(lambda: notifier.state(guest) == 'armed', 'armed')
+
+
+def test_too_few_files_are_told(host):
+    guests = [host.booted() for _ in range(3)]
+    notifier = host.notifier()
+    notifier.start()
+    pid = notifier.process.pid
+    # Enough for the notifier and a request, not for a server: some are not
+    # numbered one after the other.
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (
+        len(os.listdir('/proc/%d/fd' % pid)) + 2, limits[1]))
+    late = host.booted()
+    found = machine.wait_for(lambda: [
+        pvm for pvm in notifier.call('status')['pvms']
+        if pvm['state'] == 'not armed' and pvm['name'] == late.name],
+        'the server that came last')
+    assert 'Too many open files' in found[0]['reason']
+    assert 'LimitNOFILE' in found[0]['remedy']
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    for guest in guests + [late]:
+        machine.wait_for(lambda: notifier.state(guest) == 'armed', 'armed')
 
 
 def test_rights_that_lack_are_told(host):

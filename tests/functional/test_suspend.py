@@ -12,6 +12,8 @@
 
 """One pVM is fixated for its tenant, and ends."""
 
+import concurrent.futures
+
 import pytest
 
 from nova_temporality.notifier import client
@@ -136,6 +138,32 @@ def test_next_notifier_lets_it_run_on(host, point):
     guest.wait_counting()
     assert not guest.proven()
     assert guest.boots() == 1
+
+
+def test_qemu_that_takes_long_to_end(host):
+    """Some hundred GiB are given back to the kernel page by page."""
+    guest = host.booted()
+    notifier = host.notifier([machine.NOTIFIER_AT, 'qemu-ends-late'])
+    notifier.protect(guest)
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        suspended = executor.submit(suspend, notifier, guest)
+        machine.wait_for(guest.proven, 'its state')
+        try:
+            machine.wait_for(lambda: notifier.state(guest) == 'off' or
+                             suspended.done(), 'told to quit')
+            # The power may fail meanwhile, and come back.
+            report = notifier.power_fails()
+            assert machine.outcome(report, guest)['result'] == 'skipped'
+            notifier.call('resume')
+            assert guest.process.poll() is None
+            assert not suspended.done()
+        finally:
+            # The kernel is done with it.
+            guest.process.kill()
+        assert suspended.result()['result'] == 'fixated'
+    assert guest.proven()
+    with runlock.RunLock(guest.region):
+        pass
 
 
 def test_power_fails_in_the_midst_of_it(host):

@@ -87,6 +87,36 @@ def test_notifier_may_write_snapshots():
         ETC / 'tmpfiles.d' / 'temporality.conf').read_text()
 
 
+def notifier_unit():
+    """Settings of the notifier's unit; those that are repeated are lists."""
+    settings = {}
+    for line in (ETC / 'systemd' / 'temporality-notifier.service'
+                 ).read_text().replace('\\\n', '').splitlines():
+        name, found, value = line.partition('=')
+        if found and not line.startswith('#'):
+            settings.setdefault(name, []).extend(value.split())
+    return settings
+
+
+def test_notifier_is_started_again_for_ever():
+    """Restart=always gives up after five quick failures otherwise."""
+    unit = notifier_unit()
+    assert unit['Restart'] == ['always']
+    assert unit['StartLimitIntervalSec'] == ['0']
+    # Scrubbing takes as long as it takes.
+    assert unit['TimeoutStartSec'] == ['infinity']
+
+
+def test_notifier_may_kill_a_qemu_of_another_user():
+    assert 'CAP_KILL' in notifier_unit()['CapabilityBoundingSet']
+
+
+def test_notifier_may_open_the_files_of_a_full_pool():
+    [limit] = notifier_unit()['LimitNOFILE']
+    # Four for each server of a pool that is much larger than the default one.
+    assert int(limit) >= 4 * 4096 + 1024
+
+
 def test_sysctl():
     lines = [line for line in (
         ETC / 'sysctl.d' / '60-temporality.conf').read_text().splitlines()

@@ -30,6 +30,18 @@ NOTHING_TO_SAVE = {
 }
 
 
+# Run states in which it stands still but can be fixated, and what to tell an
+# operator about them: reason and remedy.
+STANDS_STILL = {
+    'io-error': (
+        'it stands still, because a disk did not take what it wrote, or did '
+        'not give what it read',
+        'make room on what holds its disk, or repair it; then "openstack '
+        'server pause" and "openstack server unpause" let it run on and lose '
+        'nothing (a hard reboot gives its memory up)'),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Condition:
     """How a pVM is.

@@ -12,9 +12,14 @@
 
 """The QEMU of a pVM, as the notifier reaches it: over QMP."""
 
+from __future__ import annotations
+
+import contextlib
 import os
 import select
 import signal
+
+from oslo_log import log as logging
 
 from nova_temporality.host import notes
 from nova_temporality.host import paths
@@ -27,6 +32,53 @@ from nova_temporality import vpm
 
 # Seconds for an answer while power is good.
 PATIENCE = 2.0
+
+LOG = logging.getLogger(__name__)
+
+
+class Ending:
+    """A QEMU that was told to end, which may take it long.
+
+    The kernel takes back some hundred GiB of memory page by page.
+
+    :param pid: of the process
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._process: int | None = None
+        # It may have ended already.
+        with contextlib.suppress(ProcessLookupError):
+            self._process = os.pidfd_open(pid)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it has ended; whether it has.
+
+        :param timeout: seconds
+        """
+        if self._process is None:
+            return True
+        ready, _, _ = select.select([self._process], [], [], timeout)
+        return bool(ready)
+
+    def kill(self) -> None:
+        """Have the kernel end it."""
+        if self._process is None:
+            return
+        try:
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        except PermissionError:
+            LOG.error('QEMU process %d does not end, and the notifier may not '
+                      'kill it: it lacks CAP_KILL, see its unit. End it by '
+                      '"kill -9 %d"', self.pid, self.pid)
+
+    def close(self) -> None:
+        """Forget it."""
+        if self._process is not None:
+            os.close(self._process)
+            self._process = None
 
 
 class Qemu:
@@ -111,25 +163,15 @@ class Qemu:
             self._qmp.close()
             self._qmp = None
 
-    def quit(self, kill: bool = False) -> bool:
-        """End QEMU; return whether it has ended.
-
-        :param kill: whether to kill it if it does not quit
-        """
-        process = os.pidfd_open(self.qmp.pid)
+    def quit(self) -> Ending:
+        """Tell QEMU to end, and disconnect."""
+        ending = Ending(self.qmp.pid)
         try:
-            try:
-                self.qmp.command('quit', timeout=PATIENCE)
-            except qmp_module.QmpConnectionError:
-                pass  # it may be gone before it has answered
-            self.disconnect()
-            ready, _, _ = select.select([process], [], [], PATIENCE)
-            if not ready and kill:
-                signal.pidfd_send_signal(process, signal.SIGKILL)
-                ready, _, _ = select.select([process], [], [], PATIENCE)
-        finally:
-            os.close(process)
-        return bool(ready)
+            self.qmp.command('quit', timeout=PATIENCE)
+        except qmp_module.QmpError:
+            pass  # it may be gone before it has answered, or hang
+        self.disconnect()
+        return ending
 
     def _connect(self, timeout: float) -> None:
         qmp = self._open(paths.watch_socket(self._run_dir,

@@ -126,6 +126,8 @@ class Inspector:
         if runstate in migration.LIVE_RUNSTATES:
             self._note_live()
         else:
+            # If it runs again it is looked at anew.
+            self._qemu.seen_live = False
             before = self.runstate_before_stop(runstate)
             if before is not None:
                 return self._keep_stopped(before)
@@ -137,7 +139,8 @@ class Inspector:
         blocker = self.blocker()
         if blocker:
             return conditions.Condition(conditions.NOT_ARMED, *blocker)
-        return conditions.Condition(conditions.ARMED)
+        return conditions.Condition(
+            conditions.ARMED, *conditions.STANDS_STILL.get(runstate, ()))
 
     def runstate(self, timeout: float) -> str:
         """Return QEMU's run state, as it matters here.

@@ -22,6 +22,8 @@ and fixator.py waits for the engine or makes up for what it lacks.
 from collections import abc
 import concurrent.futures
 import dataclasses
+import errno
+import os
 from typing import Any
 
 from oslo_log import log as logging
@@ -49,6 +51,11 @@ from nova_temporality.vpm import runlock
 LOG = logging.getLogger(__name__)
 
 RESUMED = 'resumed'
+
+_SUSPENDED = 'it is suspended, and its QEMU still ends'
+
+# Seconds for QEMU to end until the log says that it still does.
+_TELL_SECONDS = 10.0
 
 
 class NotFixated(Exception):
@@ -106,6 +113,8 @@ class Pvm:
         # Fixations that were requested, and begun, so far.
         self._requested = 0
         self._begun = 0
+        # Its QEMU, once it is suspended and was told to end.
+        self._ending: connection.Ending | None = None
         self._worker = worker.Worker('pvm-' + region.name, self._check,
                                      check_interval, self._end_work)
 
@@ -155,12 +164,14 @@ class Pvm:
         return attempt, self._worker.submit(self._drill, attempt, wave)
 
     def suspend(self, event: power.PowerEvent, deadline_ns: int
-                ) -> tuple[attempts.Attempt,
-                           concurrent.futures.Future[None]]:
+                ) -> tuple[attempts.Attempt, concurrent.futures.Future[
+                    abc.Callable[[], None]]]:
         """Fixate it and end its QEMU; if that fails, let it run on.
 
         :param deadline_ns: CLOCK_MONOTONIC
-        :returns: the Attempt, and a Future, which raises what went wrong
+        :returns: the Attempt, and a Future, which raises what went wrong. Its
+                  result waits for the end of QEMU, whatever that takes, when
+                  it is called: from then on nothing goes wrong any more
         """
         attempt = self._request(event, deadline_ns)
         return attempt, self._worker.submit(self._suspend, attempt)
@@ -215,6 +226,10 @@ class Pvm:
     def _check(self) -> None:
         if not self._is_engine_idle():
             return
+        if self._ending is not None:
+            self._set_condition(conditions.Condition(conditions.OFF,
+                                                     _SUSPENDED))
+            return
         if self._inspector.must_resume:
             try:
                 self._resume()
@@ -235,9 +250,12 @@ class Pvm:
             # QEMU is not trusted: whatever it answers must not end this
             # thread, and concerns this pVM only.
             condition = conditions.Condition(
-                conditions.NOT_ARMED, '%s: %s' % (type(e).__name__, e))
-        if condition is None:
-            return
+                conditions.NOT_ARMED, '%s: %s' % (type(e).__name__, e),
+                _remedy(e))
+        if condition is not None:
+            self._set_condition(condition)
+
+    def _set_condition(self, condition: conditions.Condition) -> None:
         if condition != self._condition:
             self._condition = condition
             LOG.info('pVM %(name)s is %(state)s%(reason)s', {
@@ -271,8 +289,9 @@ class Pvm:
             qemu.route, qemu.route_problem = route.choose(
                 qemu.qmp, self.region.memory_size, connection.PATIENCE)
         self._fixator.arm(connection.PATIENCE)
+        reasons = filter(None, (condition.reason, qemu.route_problem))
         return dataclasses.replace(condition, route=qemu.route,
-                                   reason=qemu.route_problem)
+                                   reason='; '.join(reasons) or None)
 
     def _stays_armed(self) -> bool:
         """Whether an armed pVM is as it was; changes nothing."""
@@ -292,6 +311,9 @@ class Pvm:
     def _on_fixate(self, attempt: attempts.Attempt) -> None:
         self._begun += 1
         self._inspector.hold()
+        if self._ending is not None:
+            attempt.settle(attempts.SKIPPED, reason=_SUSPENDED)
+            return
         self._fixate(attempt)
         if attempt.wait_report().result == attempts.FIXATED:
             self._note_disks()
@@ -322,12 +344,31 @@ class Pvm:
             resumed = self._run_on()
         return DrillResult(state, resumed)
 
-    def _suspend(self, attempt: attempts.Attempt) -> None:
+    def _suspend(self,
+                 attempt: attempts.Attempt) -> abc.Callable[[], None]:
         self._fixate_alone(attempt)
         self._note_disks()
-        # The state is proven: nothing in QEMU is needed any more.
-        if not self._qemu.quit(kill=True):
-            raise NotFixated('its QEMU does not end')
+        # The state is proven: nothing in QEMU is needed any more. It does
+        # not run again, however long its end takes; the run lock stays held.
+        self._ending = ending = self._qemu.quit()
+        if not ending.wait(connection.PATIENCE):
+            ending.kill()
+        self._check()
+        return lambda: self._wait_suspended(ending)
+
+    def _wait_suspended(self, ending: connection.Ending) -> None:
+        """Wait until QEMU has ended; in another thread than its own."""
+        if not ending.wait(_TELL_SECONDS):
+            LOG.warning('%s is suspended as soon as its QEMU, process %d, has '
+                        'ended: it was killed, and the kernel still takes its '
+                        'memory back', self.name, ending.pid)
+            while not ending.wait(_TELL_SECONDS):
+                pass
+        self._worker.submit(self._suspended, ending).result()
+
+    def _suspended(self, ending: connection.Ending) -> None:
+        ending.close()
+        self._ending = None
         self._note.remove()
         self._run_lock.release()
         self._inspector.expect_no_resume()
@@ -382,6 +423,9 @@ class Pvm:
         if not self._arming.disarm():
             raise PowerFailedAgain()
         self._check_latest()
+        if self._ending is not None:
+            self._inspector.release()
+            return None
         try:
             runstate = self._inspector.runstate(connection.PATIENCE)
         except conditions.NotArmed as e:
@@ -412,14 +456,25 @@ class Pvm:
                 not self._inspector.is_held or
                 not self._inspector.proven_state()):
             return False
-        ended = self._qemu.quit()
-        self._check()
-        return ended
+        ending = self._qemu.quit()
+        try:
+            return ending.wait(connection.PATIENCE)
+        finally:
+            ending.close()
+            self._check()
 
     def _check_latest(self) -> None:
         # A proven state is not given up while power fails.
         if self._requested != self._begun:
             raise PowerFailedAgain()
+
+
+def _remedy(error: Exception) -> str | None:
+    """What an operator can do about an error that nobody expects."""
+    if os.strerror(errno.EMFILE) in str(error):
+        return ('raise LimitNOFILE in the unit of temporality-notifier, and '
+                'restart it')
+    return None
 
 
 def resume_problem(future: concurrent.futures.Future[Any]) -> str | None:

@@ -124,7 +124,7 @@ def summary(outage: Report) -> str:
 def store(outage: Report, path: str) -> None:
     """Write a report to a file, as a whole or not at all."""
     temporary = path + '.new'
-    with open(temporary, 'w') as f:
+    with open(temporary, 'w', encoding='utf-8') as f:
         json.dump(outage, f, indent=1)
         f.write('\n')
     os.rename(temporary, path)
@@ -133,7 +133,7 @@ def store(outage: Report, path: str) -> None:
 def load(path: str) -> Report | None:
     """Read the report that an earlier notifier stored, or return None."""
     try:
-        with open(path) as f:
+        with open(path, encoding='utf-8') as f:
             stored = json.load(f)
     except (FileNotFoundError, ValueError):
         return None

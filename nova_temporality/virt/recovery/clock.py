@@ -16,13 +16,19 @@ After an outage it comes from the real-time clock, which may be off until
 somebody (chrony, systemd-timesyncd) has set it right.
 """
 
+from __future__ import annotations
+
 import ctypes
 import time
+from typing import NamedTuple
 
 # ntp_gettime(3) returns it while nobody keeps the clock synchronised.
 _TIME_ERROR = 5
 
 _POLL_SECONDS = 0.5
+
+# Nanoseconds by which the two clocks differ at most if none was set.
+_RAN_ON_NS = 1_000_000_000
 
 _libc = ctypes.CDLL(None)
 
@@ -38,6 +44,44 @@ def is_synchronised() -> bool:
     """Whether the kernel knows that somebody keeps the clock right."""
     return _libc.ntp_gettime(ctypes.byref(_NtpTimeval())) not in (
         -1, _TIME_ERROR)
+
+
+class Instant(NamedTuple):
+    """An instant, as both clocks of the host showed it.
+
+    :ivar wall_ns: CLOCK_REALTIME
+    :ivar monotonic_ns: CLOCK_MONOTONIC, which begins anew with each boot
+    """
+
+    wall_ns: int
+    monotonic_ns: int
+
+    @classmethod
+    def now(cls) -> Instant:
+        """This instant."""
+        return cls(time.time_ns(), time.monotonic_ns())
+
+
+def problem(since: Instant | None) -> str | None:
+    """Why the clock of a guest must not be set by the host's; None if it may.
+
+    A clock that nobody synchronises is good enough if it has run on since the
+    guest stood still: it is as right as it was then. After a boot it may be
+    wrong by years.
+
+    :param since: when the guest stood still; None if nobody knows
+    """
+    now = Instant.now()
+    if is_synchronised():
+        if since is not None and now.wall_ns < since.wall_ns:
+            return ("the host's clock is behind the instant at which the "
+                    'guest stood still')
+        return None
+    if since is not None and abs(
+            (now.wall_ns - since.wall_ns) -
+            (now.monotonic_ns - since.monotonic_ns)) < _RAN_ON_NS:
+        return None
+    return "the host's clock is not synchronised"
 
 
 def wait_synchronised(deadline: float) -> bool:

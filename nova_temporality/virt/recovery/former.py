@@ -39,7 +39,7 @@ def remember(instance: objects.Instance) -> None:
 def is_remembered(instance: objects.Instance) -> bool:
     """Whether a server is in ERROR because its recovery failed."""
     return instance.vm_state == vm_states.ERROR and (
-        _KEY in instance.system_metadata)
+        system_metadata.get(instance, _NOTE) is not None)
 
 
 def vm_state(instance: objects.Instance) -> str:

@@ -31,6 +31,7 @@ from oslo_log import log as logging
 
 from nova_temporality import exception
 from nova_temporality.spec import persistence
+from nova_temporality.virt.actions import suspend
 from nova_temporality.virt import binding
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import clock
@@ -187,6 +188,10 @@ def _finish_interrupted(recovery: base.Recovery) -> bool:
     """
     instance, server = recovery.instance, recovery.server
     if not server.is_recovering():
+        if instance.task_state == task_states.SUSPENDING and suspend.settle(
+                server, lambda: recovery.driver._destroy(instance)):
+            _set_suspended(instance)
+            return False
         LOG.debug('pVM is there, nothing to recover', instance=instance)
         server.try_to_record(only_if_changed=True)
         if former.is_remembered(instance) or instance.task_state in (

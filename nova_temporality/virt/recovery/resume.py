@@ -32,6 +32,7 @@ from nova_temporality.virt import domain_record
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import changed_disks
+from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import consoles
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import volumes
@@ -68,7 +69,8 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
     loaded = time.monotonic()
     if _ran_before(recovery, state):
         try:
-            let_run(recovery)
+            let_run(recovery, clock.Instant(state.meta.wall_ns,
+                                            state.meta.signal_ns))
         except (exception.NotOwner, exception.Gone):
             guest.poweroff()
             server.finish_recovery()
@@ -127,6 +129,12 @@ def _start_empty(recovery: base.Recovery, xml: str) -> pvm_guest.RunGuest:
 def _ran_before(recovery: base.Recovery, state: vpm.StateInfo) -> bool:
     if recovery.former_vm_state() == vm_states.PAUSED:
         return False
+    if state.meta.runstate == 'io-error':
+        LOG.warning('A disk did not take what the server wrote, or did not '
+                    'give what it read, before power failed; it is tried '
+                    'again now. If the server stands still again, '
+                    '"temporality status" says what to do',
+                    instance=recovery.instance)
     if state.meta.runstate == 'paused':
         LOG.warning('The server was paused from outside of Nova when power '
                     'failed and stays so; unpause it to let it run',
@@ -135,14 +143,16 @@ def _ran_before(recovery: base.Recovery, state: vpm.StateInfo) -> bool:
     return True
 
 
-def let_run(recovery: base.Recovery) -> None:
+def let_run(recovery: base.Recovery,
+            since: clock.Instant | None = None) -> None:
     """Start the vCPUs of a server whose state is loaded.
 
+    :param since: when it was fixated; None if that is not known any more
     :raises NotOwner, Gone: it may run elsewhere; the state is kept
     """
     guest = recovery.guest()
     guest.resume(confirm=recovery.confirm)
-    agent.catch_up(guest, frozen=recovery.was_frozen)
+    agent.catch_up(guest, since, frozen=recovery.was_frozen)
 
 
 def finish(recovery: base.Recovery) -> None:

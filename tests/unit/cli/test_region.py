@@ -30,6 +30,14 @@ def test_region_list(run_json, created, tmp_path):
     assert row['Reason']
 
 
+def test_region_list_of_some(run_json, created, tmp_path):
+    with vpm.Pool(str(tmp_path / 'pool')) as pool:
+        for name in ('one', 'two', 'three'):
+            pool.alloc(name, 64 << 10)
+    assert {row['Server'] for row in run_json(
+        'region', 'list', 'one', 'three', 'other')} == {'one', 'three'}
+
+
 def test_region_list_of_paged_regions(run_json, created, tmp_path,
                                       monkeypatch):
     swap = tmp_path / 'swap'

@@ -39,7 +39,8 @@ def test_suspend(pool):
     reply = {'name': 'pvm', 'result': 'fixated', 'fixated_ms': 4.2}
     with mock.patch.object(client, 'call', return_value=reply) as call:
         suspension = runs.suspend('/run', 'pvm')
-    call.assert_called_once_with('/run', 'suspend', name='pvm')
+    call.assert_called_once_with('/run', 'suspend', timeout=None,
+                                 name='pvm')
     assert suspension.fixated_ms == 4.2
 
 

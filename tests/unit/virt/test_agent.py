@@ -19,7 +19,10 @@ import libvirt
 from nova.virt.libvirt import guest as libvirt_guest
 
 from nova_temporality.virt import agent
+from nova_temporality.virt.recovery import clock
 from tests.unit import base
+
+SINCE = clock.Instant(1, 2)
 
 DOMAIN = """<domain>
 <devices>
@@ -38,6 +41,12 @@ class AgentTest(base.NovaTestCase):
     def setUp(self):
         super().setUp()
         self.useFixture(fixtures.MockPatchObject(agent, '_INTERVAL', 0))
+        self.problems = [None]
+        self.problem = self.useFixture(fixtures.MockPatchObject(
+            clock, 'problem', side_effect=lambda since:
+            self.problems.pop(0))).mock
+        self.waited = self.useFixture(fixtures.MockPatchObject(
+            clock, 'wait_synchronised')).mock
         self.domain = mock.Mock()
         self.domain.UUIDString.return_value = 'uuid'
 
@@ -45,7 +54,8 @@ class AgentTest(base.NovaTestCase):
         """Catch up; return what the agent was asked for."""
         self.domain.XMLDesc.side_effect = [
             DOMAIN % (AGENT % state if state else '') for state in states]
-        agent.catch_up(libvirt_guest.Guest(self.domain), **kwargs).join()
+        agent.catch_up(libvirt_guest.Guest(self.domain), SINCE,
+                       **kwargs).join()
         self.assertEqual(len(states), self.domain.XMLDesc.call_count)
         return [call[0] for call in self.domain.method_calls
                 if call[0] in ('fsThaw', 'setTime')]
@@ -55,6 +65,19 @@ class AgentTest(base.NovaTestCase):
 
     def test_time_is_set(self):
         self.assertEqual(['setTime'], self.catch_up('connected'))
+
+    def test_waits_for_a_host_clock_that_is_right(self):
+        self.problems = ['not synchronised', None]
+        self.assertEqual(['setTime'], self.catch_up('connected'))
+        self.assertTrue(self.waited.called)
+        self.problem.assert_called_with(SINCE)
+
+    def test_time_is_not_set_by_a_host_clock_that_is_wrong(self):
+        self.problems = ['not synchronised'] * 2
+        with self.assertLogs(agent.LOG.logger, 'WARNING') as logs:
+            self.assertEqual(['fsThaw'],
+                             self.catch_up('connected', frozen=True))
+        self.assertIn('not synchronised', logs.output[0])
 
     def test_libvirt_gets_to_know_it_later(self):
         self.assertEqual(['setTime'], self.catch_up(
@@ -78,5 +101,5 @@ class AgentTest(base.NovaTestCase):
     def test_qemu_that_ends_meanwhile(self):
         self.domain.XMLDesc.side_effect = libvirt.libvirtError('gone')
         with self.assertLogs(agent.LOG.logger, 'WARNING'):
-            agent.catch_up(libvirt_guest.Guest(self.domain)).join()
+            agent.catch_up(libvirt_guest.Guest(self.domain), SINCE).join()
         self.assertFalse(self.domain.setTime.called)

@@ -12,6 +12,7 @@
 
 """What the driver does to pVMs beyond their XML."""
 
+import contextlib
 import fcntl
 import os
 from unittest import mock
@@ -19,6 +20,7 @@ from unittest import mock
 import fixtures
 from nova.compute import power_state
 from nova.compute import provider_tree
+from nova.compute import utils as compute_utils
 from nova import exception as nova_exception
 from nova.virt import event as virtevent
 from nova.virt import fake
@@ -37,6 +39,7 @@ from nova_temporality.virt import agent
 from nova_temporality.virt import conductor
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import driver
+from nova_temporality.virt import events
 from nova_temporality.virt import loader
 from nova_temporality.virt import orphans
 from nova_temporality.virt.recovery import keeper
@@ -374,6 +377,43 @@ class LifeTest(base.DriverTestCase):
         self.assertTrue(shutdown.called)
         self.assertFalse(self.domain.createWithFlags.called)
 
+    def told(self, act):
+        """What Nova is told of a state that is given up."""
+        with mock.patch.object(events, 'action') as action, \
+                mock.patch.object(compute_utils, 'add_instance_fault_from_exc'
+                                  ) as fault:
+            action.return_value = contextlib.nullcontext()
+            act()
+        self.assertEqual([call.args[1:] for call in action.mock_calls],
+                         [(self.server.uuid, 'temporality_state_given_up')] *
+                         action.call_count)
+        self.assertEqual(action.call_count, fault.call_count)
+        return [str(call.args[2]) for call in fault.mock_calls]
+
+    def test_a_state_that_is_given_up_is_told(self):
+        for name, act in (
+                ('power_off', lambda: self.driver.power_off(self.server)),
+                ('_hard_reboot', lambda: self.driver._hard_reboot(
+                    self.context, self.server, [], None))):
+            with mock.patch.object(libvirt_driver.LibvirtDriver, name):
+                self.assertEqual([], self.told(act))
+                self.pool().begin_epoch(self.region.id)
+                self.fixate()
+                [reason] = self.told(act)
+            self.assertIn('is given up', reason)
+            self.pool().begin_epoch(self.region.id)
+
+    def test_nova_that_is_not_told(self):
+        """Its tenant has decided, whether or not conductor is there."""
+        self.pool().begin_epoch(self.region.id)
+        self.fixate()
+        with mock.patch.object(libvirt_driver.LibvirtDriver, 'power_off'), \
+                mock.patch.object(events, 'action', side_effect=OSError), \
+                mock.patch.object(compute_utils, 'add_instance_fault_from_exc',
+                                  side_effect=OSError):
+            self.driver.power_off(self.server)
+        self.assertFalse(self.proven())
+
     def test_power_off_gives_the_state_up(self):
         self.fixate()
         with mock.patch.object(libvirt_driver.LibvirtDriver, 'power_off'):
@@ -384,10 +424,11 @@ class LifeTest(base.DriverTestCase):
         self.fixate('paused')
         self.domain.resume.side_effect = lambda: self.assertFalse(
             self.proven())
+        since = self.driver.servers.of(self.server).fixated_at()
         with mock.patch.object(agent, 'catch_up') as catch_up:
             self.driver.unpause(self.server)
         self.assertTrue(self.domain.resume.called)
-        self.assertTrue(catch_up.called)
+        catch_up.assert_called_once_with(mock.ANY, since)
 
     def test_fixation_is_no_pause_to_nova(self):
         self.driver.servers.add(self.server.uuid)

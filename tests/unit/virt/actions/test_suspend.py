@@ -15,6 +15,7 @@
 from unittest import mock
 
 import fixtures
+import libvirt
 from nova.compute import power_state
 from nova.compute import task_states
 from nova.compute import vm_states
@@ -25,6 +26,8 @@ from nova_temporality import exception
 from nova_temporality.notifier import client
 from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
+from nova_temporality.virt.actions import suspend
+from nova_temporality.vpm import runlock
 from tests.unit.virt.recovery import recovery_base
 
 
@@ -39,7 +42,9 @@ class SuspendTest(recovery_base.RecoveryTestCase):
         self.destroyed = self.useFixture(fixtures.MockPatchObject(
             self.driver, '_destroy')).mock
 
-    def notifier(self, run_dir, operation, name):
+    def notifier(self, run_dir, operation, timeout, name):
+        # However long its QEMU takes to end.
+        self.assertIsNone(timeout)
         self.assertEqual((self.run_dir, 'suspend', self.server.uuid),
                          (run_dir, operation, name))
         self.fixate()
@@ -64,17 +69,62 @@ class SuspendTest(recovery_base.RecoveryTestCase):
         self.asked.side_effect = client.NotifierDown('start it')
         self.assert_runs_on('start it')
 
-    def test_notifier_dies_before_it_ends(self):
-        def dies(*args, **kwargs):
-            self.fixate()
-            raise client.NotifierError('no answer')
-        self.asked.side_effect = dies
+    def dies(self, *args, **kwargs):
+        raise client.NotifierSilent('no answer')
+
+    def dies_proven(self, *args, **kwargs):
+        self.fixate()
+        self.dies()
+
+    def test_notifier_dies_before_it_is_fixated(self):
+        self.asked.side_effect = self.dies
         self.assert_runs_on('no answer')
+
+    def test_notifier_dies_before_it_ends(self):
+        """Its QEMU may have been told to end, and be at it."""
+        self.asked.side_effect = self.dies_proven
+        self.suspend()
+        self.assertTrue(self.destroyed.called)
+        self.assertTrue(self.proven())
+
+    def test_next_notifier_lets_it_run_on(self):
+        """It has the run lock, and advances the epoch under it."""
+        self.asked.side_effect = self.dies_proven
+        begin_run = runs._begin_run
+        waited = []
+
+        def lock(*args):
+            if not waited:
+                waited.append(True)
+                raise runlock.RunLockTimeout('it is being started')
+            self.pool().begin_epoch(self.region.id)
+            return begin_run(*args)
+
+        self.useFixture(fixtures.MockPatchObject(suspend, '_POLL', 0))
+        with mock.patch.object(runs, '_begin_run', lock):
+            self.assert_runs_on('no answer')
+
+    def test_qemu_that_libvirt_does_not_end_in_time(self):
+        self.asked.side_effect = self.dies_proven
+        self.destroyed.side_effect = [libvirt.libvirtError('busy')] * 2 + [
+            None]
+        self.useFixture(fixtures.MockPatchObject(suspend, '_POLL', 0))
+        self.suspend()
+        self.assertEqual(3, self.destroyed.call_count)
+
+    def test_refused_in_an_outage(self):
+        """It stands still in a proven state, for another reason."""
+        def refuses(*args, **kwargs):
+            self.fixate()
+            raise client.NotifierError('an outage is on')
+        self.asked.side_effect = refuses
+        self.assert_runs_on('an outage is on')
+        self.assertTrue(self.proven())
 
     def test_notifier_dies_after_it_ended(self):
         def dies(*args, **kwargs):
             self.notifier(*args, **kwargs)
-            raise client.NotifierError('no answer')
+            raise client.NotifierSilent('no answer')
         self.asked.side_effect = dies
         self.suspend()
         self.assertTrue(self.destroyed.called)
@@ -165,8 +215,21 @@ class SuspendedTest(recovery_base.RecoveryTestCase):
         self.assertEqual(power_state.SHUTDOWN, self.server.power_state)
         self.assertIsNone(self.server.task_state)
 
+    def test_nova_restarts_while_its_qemu_ends(self):
+        """It was told to by the notifier, which nobody waits for any more."""
+        self.make_domain(power_state.PAUSED)
+        self.server.vm_state = vm_states.ACTIVE
+        self.server.task_state = task_states.SUSPENDING
+        with mock.patch.object(self.driver, '_destroy') as destroy:
+            self.recover()
+        self.assertTrue(destroy.called)
+        self.assertTrue(self.proven())
+        self.assertEqual(vm_states.SUSPENDED, self.server.vm_state)
+        self.assertIsNone(self.server.task_state)
+
     def test_nova_restarts_before_it_is_suspended(self):
         self.make_domain(power_state.RUNNING)
+        self.pool().begin_epoch(self.region.id)
         self.server.vm_state = vm_states.ACTIVE
         self.server.task_state = task_states.SUSPENDING
         self.recover()

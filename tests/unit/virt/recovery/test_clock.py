@@ -46,3 +46,43 @@ def test_does_not_wait_for_ever():
             mock.patch.object(time, 'sleep') as sleep:
         assert not clock.wait_synchronised(time.monotonic() - 1)
     assert not sleep.called
+
+
+NOW = clock.Instant(wall_ns=2_000_000_000_000_000_000,
+                    monotonic_ns=5_000_000_000_000)
+HOUR = 3_600_000_000_000
+
+
+def problem(synchronised, since):
+    with mock.patch.object(clock, 'is_synchronised',
+                           return_value=synchronised), \
+            mock.patch.object(time, 'time_ns', return_value=NOW.wall_ns), \
+            mock.patch.object(time, 'monotonic_ns',
+                              return_value=NOW.monotonic_ns):
+        return clock.problem(since)
+
+
+def test_guests_follow_a_clock_that_is_synchronised():
+    before_the_boot = clock.Instant(NOW.wall_ns - HOUR, 9 * HOUR)
+    assert problem(True, before_the_boot) is None
+    assert problem(True, None) is None
+
+
+def test_guests_are_not_set_back():
+    ahead = clock.Instant(NOW.wall_ns + HOUR, 9 * HOUR)
+    assert 'behind' in problem(True, ahead)
+
+
+def test_guests_do_not_follow_a_clock_that_was_set_by_the_boot():
+    before_the_boot = clock.Instant(NOW.wall_ns - HOUR, 9 * HOUR)
+    assert 'not synchronised' in problem(False, before_the_boot)
+    assert 'not synchronised' in problem(False, None)
+    # It says 1970, or what somebody typed.
+    ahead = clock.Instant(NOW.wall_ns + HOUR, NOW.monotonic_ns - HOUR)
+    assert 'not synchronised' in problem(False, ahead)
+
+
+def test_guests_follow_a_clock_that_ran_on_since():
+    same_boot = clock.Instant(NOW.wall_ns - HOUR, NOW.monotonic_ns - HOUR)
+    assert problem(False, same_boot) is None
+    assert problem(False, NOW) is None

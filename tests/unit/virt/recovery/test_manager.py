@@ -33,6 +33,8 @@ from nova_temporality.host import notes
 from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
 from nova_temporality.virt import domain_record
+from nova_temporality.virt.recovery import ownership
+from nova_temporality.virt.recovery import resume
 from tests.framework import page_table
 from tests.unit.virt import base
 from tests.unit.virt.recovery import recovery_base
@@ -153,14 +155,29 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
 
     def test_guest_catches_up(self):
         self.fixate()
+        since = self.driver.servers.of(self.server).fixated_at()
         self.recover()
-        self.catch_up.assert_called_once_with(mock.ANY, frozen=False)
+        self.catch_up.assert_called_once_with(mock.ANY, since, frozen=False)
 
     def test_guest_whose_image_was_being_made_is_thawed(self):
         self.server.task_state = task_states.IMAGE_SNAPSHOT
         self.fixate()
         self.recover()
-        self.catch_up.assert_called_once_with(mock.ANY, frozen=True)
+        self.catch_up.assert_called_once_with(mock.ANY, mock.ANY, frozen=True)
+
+    def test_nova_clears_the_task_before_it_is_recovered(self):
+        """It does while it starts; recovery begins when it has started."""
+        self.server.task_state = task_states.IMAGE_SNAPSHOT
+        self.fixate()
+        confirm = ownership.confirm
+
+        def clear(*args):
+            self.server.task_state = None
+            return confirm(*args)
+
+        with mock.patch.object(ownership, 'confirm', clear):
+            self.recover()
+        self.catch_up.assert_called_once_with(mock.ANY, mock.ANY, frozen=True)
 
     def test_serial_consoles_get_ports_that_are_free(self):
         with socket.create_server(('127.0.0.1', 0)) as taken:
@@ -210,6 +227,13 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.load.side_effect = None
         self.recover()
         self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+
+    def test_server_that_stood_still_for_its_disk(self):
+        self.fixate('io-error')
+        with self.assertLogs(resume.LOG.logger, 'WARNING') as logs:
+            self.recover()
+        self.assertIn('"temporality status" says what to do', logs.output[0])
+        self.assertEqual(power_state.RUNNING, self.domain.state)
 
     def test_each_failed_try_is_one_event(self):
         self.fixate()

@@ -33,7 +33,7 @@ from tests.unit.virt.recovery import recovery_base
 
 OTHER = recovery_base.XML % '/of/another/host/ram'
 
-NOTE = 'temporality_target_memory_path'
+NOTE = 'temporality_internal_target_memory_path'
 
 
 class MovedTest(recovery_base.RecoveryTestCase):
