@@ -80,15 +80,24 @@ def check_request(instance: objects.Instance, flavor: objects.Flavor,
     if instance.pci_requests and instance.pci_requests.requests:
         _refuse('PCI devices', 'use a flavor and ports without them')
     for vif in network_info or []:
-        vnic_type = vif.get('vnic_type', 'normal')
-        if vnic_type not in _SAFE_VNIC_TYPES:
-            _refuse("a port of vnic_type '%s' (port %s)" %
-                    (vnic_type, vif.get('id')),
-                    "use ports of vnic_type 'normal'")
-        if vif.get('type') in _UNSAFE_VIF_TYPES:
-            _refuse("a port bound as '%s' (port %s)" %
-                    (vif['type'], vif.get('id')),
-                    'use a network back end that connects taps')
+        check_port(vif)
+
+
+def check_port(vif: Any) -> None:
+    """Refuse a port that something other than QEMU serves.
+
+    :param vif: as Neutron has bound it
+    :raises NotPossible: naming the port and the remedy
+    """
+    vnic_type = vif.get('vnic_type', 'normal')
+    if vnic_type not in _SAFE_VNIC_TYPES:
+        _refuse("a port of vnic_type '%s' (port %s)" %
+                (vnic_type, vif.get('id')),
+                "use ports of vnic_type 'normal'")
+    if vif.get('type') in _UNSAFE_VIF_TYPES:
+        _refuse("a port bound as '%s' (port %s)" %
+                (vif['type'], vif.get('id')),
+                'use a network back end that connects taps')
 
 
 def check_guest(guest: vconfig.LibvirtConfigGuest,
@@ -107,10 +116,15 @@ def check_guest(guest: vconfig.LibvirtConfigGuest,
     if guest.launch_security is not None:
         _refuse('memory encryption', 'use a flavor and image without it')
     for device in guest.devices:
-        _check_device(device, is_paged)
+        check_device(device, is_paged)
 
 
-def _check_device(device: Any, is_paged: bool) -> None:
+def check_device(device: Any, is_paged: bool) -> None:
+    """Refuse a device that could corrupt or lose data.
+
+    :param is_paged: whether the server has less NVRAM than memory
+    :raises NotPossible: naming the value and the remedy
+    """
     if isinstance(device, vconfig.LibvirtConfigGuestHostdev):
         _refuse('host devices', 'use a flavor and ports without them')
     if isinstance(device, vconfig.LibvirtConfigGuestFilesys):

@@ -28,6 +28,7 @@ from nova.virt.libvirt import config as vconfig
 
 from nova_temporality.virt import binding
 from nova_temporality.virt import checks
+from nova_temporality.virt import devices
 from nova_temporality.virt import disks
 from nova_temporality import vpm
 
@@ -65,7 +66,8 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         """
         super().__init__()
         if paging_directory:
-            _prepare_for_paging(guest)
+            for device in guest.devices:
+                devices.prepare_for_paging(device)
         checks.check_guest(guest, is_paged=bool(paging_directory))
         self.__dict__.update(guest.__dict__)
         self._here = here
@@ -117,20 +119,6 @@ def _own_args(here: binding.Binding, size: int) -> list[str]:
         '-machine', 'memory-backend=nvram',
     ] + _monitor_args('temporality-fixate', here.fixate_socket) + (
         _monitor_args('temporality-watch', here.watch_socket))
-
-
-def _prepare_for_paging(guest: vconfig.LibvirtConfigGuest) -> None:
-    """Make a configuration use buffered I/O and no kernel threads.
-
-    O_DIRECT and vhost pin a guest's pages or write to them behind the pager's
-    back; a page that has left NVRAM would get, or supply, the wrong data.
-    """
-    for device in guest.devices:
-        if isinstance(device, vconfig.LibvirtConfigGuestDisk):
-            disks.prepare_for_paging(device)
-        elif isinstance(device, vconfig.LibvirtConfigGuestInterface) and (
-                device.model == 'virtio'):
-            device.driver_name = 'qemu'
 
 
 def add_args(root: Any, args: abc.Iterable[str]) -> None:

@@ -52,11 +52,13 @@ from nova_temporality.virt.actions import suspend
 from nova_temporality.virt import admission
 from nova_temporality.virt import agent
 from nova_temporality.virt import binding
+from nova_temporality.virt import checks
 from nova_temporality.virt import disks
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import events
 from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import ports
 from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import lost_memory
@@ -90,6 +92,7 @@ class TemporalityDriver(startup.Startup):
         super().__init__(virtapi, read_only)
         self.servers = servers.Servers(self._host)
         self.recoveries = keeper.Keeper(self)
+        self.vif_driver = ports.VifDriver(self._host, self.servers)
         self._admission = admission.Admission(self._cache_mode_of)
 
     def _cache_mode_of(self, source_type: str) -> str | None:
@@ -326,7 +329,19 @@ class TemporalityDriver(startup.Startup):
                          image_meta: objects.ImageMeta, vif: Any) -> None:
         """See ComputeDriver."""
         with self._machine_change(instance):
+            if persistence.is_pvm(instance):
+                self._check_port(instance, image_meta, vif)
             super().attach_interface(context, instance, image_meta, vif)
+
+    def _check_port(self, instance: objects.Instance,
+                    image_meta: objects.ImageMeta, vif: Any) -> None:
+        """Refuse a port before anything of it is plugged."""
+        checks.check_port(vif)
+        checks.check_device(
+            self.vif_driver.get_config(instance, vif, image_meta,
+                                       instance.flavor,
+                                       CONF.libvirt.virt_type),
+            self.servers.of(instance).spec.is_paged)
 
     def detach_interface(self, context: nova_context.RequestContext,
                          instance: objects.Instance, vif: Any) -> None:

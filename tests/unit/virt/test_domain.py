@@ -26,6 +26,7 @@ from nova_temporality import exception
 from nova_temporality.host import paths
 from nova_temporality.virt import binding
 from nova_temporality.virt import checks
+from nova_temporality.virt import devices
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import genid
 from nova_temporality import vpm
@@ -226,9 +227,7 @@ class PagedGuestTest(base.DriverTestCase):
         port = vconfig.LibvirtConfigGuestInterface()
         port.model = 'virtio'
         port.driver_name = 'vhost'
-        guest = vconfig.LibvirtConfigGuest()
-        guest.add_device(port)
-        pvm_domain._prepare_for_paging(guest)
+        devices.prepare_for_paging(port)
         self.assertEqual('qemu', port.driver_name)
 
     def test_no_balloon(self):
