@@ -37,6 +37,7 @@ from nova.virt import event as virtevent
 from nova.virt import hardware
 from nova.virt.libvirt import config as vconfig
 from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import event as libvirtevent
 from nova.virt.libvirt import guest as libvirt_guest
 from oslo_log import log as logging
 from oslo_utils import units
@@ -49,6 +50,8 @@ from nova_temporality.spec import persistence
 from nova_temporality.spec import resources
 from nova_temporality.virt.actions import live_migration
 from nova_temporality.virt.actions import suspend
+from nova_temporality.virt.actions import unplugged
+from nova_temporality.virt.actions import volume_snapshots
 from nova_temporality.virt import admission
 from nova_temporality.virt import agent
 from nova_temporality.virt import binding
@@ -323,6 +326,38 @@ class TemporalityDriver(startup.Startup):
         super().swap_volume(context, old_connection_info,
                             new_connection_info, instance, mountpoint,
                             resize_to)
+
+    def extend_volume(self, context: nova_context.RequestContext,
+                      connection_info: Any, instance: objects.Instance,
+                      requested_size: int) -> None:
+        """See ComputeDriver."""
+        with self._machine_change(instance):
+            super().extend_volume(context, connection_info, instance,
+                                  requested_size)
+
+    def _volume_snapshot_create(self, context: nova_context.RequestContext,
+                                instance: objects.Instance,
+                                guest: libvirt_guest.Guest, volume_id: str,
+                                new_file: str) -> None:
+        # LibvirtDriver tells Cinder of what is raised.
+        with self._while_off(instance):
+            super()._volume_snapshot_create(context, instance, guest,
+                                            volume_id, new_file)
+
+    def _volume_snapshot_delete(self, context: nova_context.RequestContext,
+                                instance: objects.Instance, volume_id: str,
+                                snapshot_id: str,
+                                delete_info: Any = None) -> None:
+        with self._while_off(instance):
+            super()._volume_snapshot_delete(
+                context, instance, volume_id, snapshot_id,
+                delete_info=delete_info)
+
+    def _while_off(self, instance: objects.Instance) -> (
+            contextlib.AbstractContextManager[None]):
+        if persistence.is_pvm(instance):
+            return volume_snapshots.while_off(self.servers.of(instance))
+        return contextlib.nullcontext()
 
     def attach_interface(self, context: nova_context.RequestContext,
                          instance: objects.Instance,
@@ -636,6 +671,10 @@ class TemporalityDriver(startup.Startup):
                       event.get_instance_uuid())
             return
         super().emit_event(event)
+        if isinstance(event, libvirtevent.DeviceRemovedEvent) and (
+                self.servers.knows(event.uuid)):
+            unplugged.follow(self.servers.of(
+                objects.Instance(uuid=event.uuid)))
 
     # -- where LibvirtDriver makes and starts domains -------------------------
 

@@ -329,6 +329,21 @@ class PersistentServer:
                         'written again', instance=self.instance)
             self.record_domain()
 
+    def follow_machine(self) -> None:
+        """Record its machine if that changed without nova-compute.
+
+        :raises OSError: the record cannot be written; it stays disarmed
+        :raises RunLockTimeout: it is fixated just now
+        """
+        with self.lock:
+            if self.is_active() and not self.is_recovering() and (
+                    not domain_record.fits(
+                        self.instance, self._host.get_guest(self.instance),
+                        self.recover_socket)):
+                with self.machine_change():
+                    LOG.warning('A device left its machine unasked',
+                                instance=self.instance)
+
     @property
     def recover_socket(self) -> str:
         """Path of the monitor socket through which its state is loaded."""

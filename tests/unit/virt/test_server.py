@@ -20,9 +20,11 @@ import fixtures
 from nova.compute import task_states
 from nova import exception as nova_exception
 from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import event as libvirtevent
 
 from nova_temporality import exception
 from nova_temporality.host import paths
+from nova_temporality.virt.actions import unplugged
 from nova_temporality.virt import domain_record
 from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
@@ -134,6 +136,64 @@ class MachineChangeTest(ServerTest):
         with mock.patch.object(domain_record, 'write') as written:
             with self.pvm.machine_change():
                 self.assertTrue(self.is_armed())
+        self.assertFalse(written.called)
+
+
+class UnpluggedTest(ServerTest):
+    """A device leaves the machine when nobody waits for it."""
+
+    def setUp(self):
+        super().setUp()
+        self.make_domain('running')
+        self.driver.servers.add(self.server.uuid)
+
+    def unplug(self):
+        follow = unplugged.follow
+        threads = []
+        with mock.patch.object(
+                unplugged, 'follow',
+                side_effect=lambda server: threads.append(follow(server))):
+            self.driver.emit_event(libvirtevent.DeviceRemovedEvent(
+                self.server.uuid, 'net1'))
+        for thread in threads:
+            thread.join(_PATIENCE)
+            self.assertFalse(thread.is_alive())
+
+    def test_record_follows(self):
+        with open(domain_record.path(self.server), 'w') as record:
+            record.write('<domain>with the device</domain>')
+        self.unplug()
+        self.assertEqual(self.xml(), domain_record.read(self.server))
+        self.assertTrue(self.is_armed())
+
+    def test_not_fixated_until_it_has(self):
+        def write(*_args):
+            self.assertFalse(self.is_armed())
+
+        with mock.patch.object(domain_record, 'read', return_value='old'), (
+                mock.patch.object(domain_record, 'write',
+                                  side_effect=write)) as written:
+            self.unplug()
+        self.assertTrue(written.called)
+        self.assertTrue(self.is_armed())
+
+    def test_nothing_to_do_after_a_detachment_that_was_waited_for(self):
+        with mock.patch.object(domain_record, 'write') as written:
+            self.unplug()
+        self.assertFalse(written.called)
+
+    def test_not_armed_without_a_record(self):
+        with mock.patch.object(domain_record, 'read', return_value='old'), (
+                mock.patch.object(domain_record, 'write',
+                                  side_effect=OSError(28, 'full'))):
+            self.unplug()
+        self.assertFalse(self.is_armed())
+
+    def test_others_are_left_alone(self):
+        self.driver.servers.remove(self.server.uuid)
+        with mock.patch.object(domain_record, 'read', return_value='old'), (
+                mock.patch.object(domain_record, 'write')) as written:
+            self.unplug()
         self.assertFalse(written.called)
 
 

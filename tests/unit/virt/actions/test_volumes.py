@@ -12,6 +12,7 @@
 
 """Volumes of pVMs: attached safely, on record, and there after an outage."""
 
+import contextlib
 from unittest import mock
 
 import fixtures
@@ -106,6 +107,107 @@ class AttachTest(base.DriverTestCase):
                                       '/dev/vdb')
         self.assertTrue(detach.called)
         self.assertTrue(self.record.called)
+
+
+class ExtendTest(base.DriverTestCase):
+
+    def test_not_fixated_meanwhile(self):
+        server = self.make_server(persistent=True)
+        steps = []
+
+        @contextlib.contextmanager
+        def machine_change(pvm):
+            steps.append('change')
+            yield
+            steps.append('record')
+
+        with mock.patch.object(pvm_server.PersistentServer, 'machine_change',
+                               machine_change), (
+                mock.patch.object(libvirt_driver.LibvirtDriver,
+                                  'extend_volume',
+                                  side_effect=lambda *_args:
+                                  steps.append('extend'))):
+            self.driver.extend_volume(self.context, VOLUME, server, 2 << 30)
+            self.assertEqual(['change', 'extend', 'record'], steps)
+            self.driver.extend_volume(
+                self.context, VOLUME, self.make_server(persistent=False),
+                2 << 30)
+        self.assertEqual(['change', 'extend', 'record', 'extend'], steps)
+
+
+class AssistedSnapshotTest(base.DriverTestCase):
+    """Snapshots of attached volumes, which Cinder asks Nova for."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.make_server(persistent=True)
+        self.pvm = self.driver.servers.of(self.server)
+        self.pvm.ensure_region()
+        self.active = True
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver._host, 'get_guest'))
+        self.useFixture(fixtures.MockPatchObject(
+            pvm_server.PersistentServer, 'is_active',
+            side_effect=lambda: self.active))
+        self.told = self.useFixture(fixtures.MockPatchObject(
+            self.driver, '_volume_snapshot_update_status')).mock
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver, '_volume_refresh_connection_info'))
+        self.create, self.delete = (
+            self.useFixture(fixtures.MockPatchObject(
+                libvirt_driver.LibvirtDriver, name)).mock
+            for name in ('_volume_snapshot_create',
+                         '_volume_snapshot_delete'))
+
+    def ask(self, server=None):
+        """Ask for both; return the statuses that Cinder is told."""
+        server = server or self.server
+        self.told.reset_mock()
+        with mock.patch.object(self.driver, '_volume_api') as cinder:
+            cinder.get_snapshot.return_value = {'status': 'available'}
+            self.driver.volume_snapshot_create(
+                self.context, server, 'volume',
+                {'type': 'qcow2', 'snapshot_id': 's', 'new_file': 'new'})
+        self.driver.volume_snapshot_delete(self.context, server, 'volume',
+                                           's', {})
+
+    def refused(self):
+        for ask, status in (
+                (lambda: self.driver.volume_snapshot_create(
+                    self.context, self.server, 'volume',
+                    {'type': 'qcow2', 'snapshot_id': 's',
+                     'new_file': 'new'}), 'error'),
+                (lambda: self.driver.volume_snapshot_delete(
+                    self.context, self.server, 'volume', 's', {}),
+                 'error_deleting')):
+            self.told.reset_mock()
+            exc = self.assertRaises(exception.NotPossible, ask)
+            self.assertIn('Stop the server', exc.format_message())
+            self.told.assert_called_once_with(self.context, 's', status)
+        self.assertFalse(self.create.called)
+        self.assertFalse(self.delete.called)
+
+    def test_refused_while_it_runs(self):
+        self.refused()
+
+    def test_refused_while_it_stands_still_in_a_state(self):
+        self.active = False
+        pool = self.pool()
+        region = pool.lookup(self.server.uuid)
+        pool.begin_epoch(region.id)
+        base.fixate(pool, region.id)
+        self.refused()
+
+    def test_made_when_it_is_stopped(self):
+        self.active = False
+        self.ask()
+        self.assertTrue(self.create.called)
+        self.assertTrue(self.delete.called)
+
+    def test_made_for_others(self):
+        self.ask(self.make_server(persistent=False))
+        self.assertTrue(self.create.called)
+        self.assertTrue(self.delete.called)
 
 
 class ConnectTest(base.DriverTestCase):
