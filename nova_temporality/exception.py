@@ -67,6 +67,17 @@ class RecoveryFailed(exception.NovaException):
     msg_fmt = 'Fixated, but not recovered: %(reason)s (the state is kept)'
 
 
+class DiskChanged(exception.NovaException):
+    """A disk is not what it was, so the memory would belong to another one.
+
+    The state is kept. nova-compute tries again by itself, in case the disk is
+    put back.
+    """
+    msg_fmt = ('Not resumed, its state is kept: its disk is not what it was. '
+               'Put it back, or "temporality recover --accept-disks". '
+               '%(reason)s')
+
+
 class StateUnproven(exception.NovaException):
     """A server has no state from which it may be resumed.
 

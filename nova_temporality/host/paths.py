@@ -88,3 +88,8 @@ def drills(pool_path: str) -> str:
 def loading_note(pool_path: str, name: str) -> str:
     """Note that a snapshot is being loaded into a pVM, and not yet ended."""
     return os.path.join(pool_path, 'loading', name)
+
+
+def disks_note(pool_path: str, name: str) -> str:
+    """Note of what a pVM's disks were when it was fixated, in JSON."""
+    return os.path.join(pool_path, 'disks', name)

@@ -23,6 +23,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from nova_temporality.host import budget
+from nova_temporality.host import disk_notes
 from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality import privsep
@@ -126,6 +127,7 @@ def free(pool_path: str, run_dir: str, name: str) -> None:
     shutil.rmtree(paths.qmp_dir(run_dir, name), ignore_errors=True)
     notes.remove_priority(run_dir, name)
     notes.forget_accepted_disks(run_dir, name)
+    disk_notes.forget(pool_path, name)
     loading.forget(pool_path, name)
     notes.set_recovering(run_dir, name, False)
     runs.end_move(run_dir, name)
@@ -156,6 +158,39 @@ def _proven_state(pool_path: str, name: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
         info = pool.verify_state(pool.lookup(name).id)
     return plain.of(info)
+
+
+def compare_disks(pool_path: str, name: str,
+                  disks: list[str]) -> disk_notes.Comparison:
+    """Compare a pVM's disks with what they were when it was fixated.
+
+    :param disks: paths of what it may write to
+    :raises vpm.Unproven: it has no state that they could fit
+    """
+    return disk_notes.Comparison(**_compare_disks(pool_path, name, disks))
+
+
+@privsep.entrypoint
+def _compare_disks(pool_path: str, name: str,
+                   disks: list[str]) -> dict[str, Any]:
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+        return dataclasses.asdict(disk_notes.compare(
+            pool_path, region, pool.verify_state(region.id), disks))
+
+
+@privsep.entrypoint
+def note_disks(pool_path: str, name: str, disks: list[str]) -> None:
+    """Note what the disks of a pVM that has a proven state are.
+
+    :param disks: paths of what it may write to
+    :raises vpm.Unproven: it has none
+    :raises OSError: a disk cannot be synced, or there is no room
+    """
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+        disk_notes.take(pool_path, region, pool.verify_state(region.id).epoch,
+                        disks)
 
 
 @privsep.entrypoint

@@ -25,6 +25,7 @@ import os
 import time
 from typing import Protocol
 
+from nova_temporality.host import disk_notes
 from nova_temporality.host import paths
 from nova_temporality.snapshot import durable
 from nova_temporality.snapshot import error
@@ -181,6 +182,9 @@ def _put_back(pool: vpm.Pool, region: vpm.RegionInfo,
         fixation.commit(vpm.FixationMeta(**{
             **manifest['meta'], 'signal_ns': now, 'stopped_ns': now,
             'saved_ns': now}))
+    # They are younger than the state.
+    disk_notes.take(pool.path, region, pool.verify_state(region.id).epoch,
+                    manifest['disks'].values())
 
 
 def _load_memory(snapshot: store.Snapshot, region: vpm.RegionInfo) -> None:

@@ -32,6 +32,8 @@ from oslo_utils import units
 
 from nova_temporality import conf
 from nova_temporality import exception
+from nova_temporality.host import disk_notes
+from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.privsep import regions
 from nova_temporality.privsep import runs
@@ -229,6 +231,18 @@ class PersistentServer:
     def discard_state(self) -> None:
         """Make any state of it stale, because it shall never be resumed."""
         runs.discard_state(CONF.temporality.pool_path, self.uuid)
+
+    def compare_disks(self, disks: list[str]) -> disk_notes.Comparison:
+        """Compare its disks with what they were when it was fixated.
+
+        :param disks: paths of what it may write to
+        """
+        return regions.compare_disks(CONF.temporality.pool_path, self.uuid,
+                                     disks)
+
+    def accepts_disks(self) -> bool:
+        """Whether its operator says that they are right as they are."""
+        return notes.accepts_disks(CONF.temporality.run_dir, self.uuid)
 
     def lost_memory(self) -> str | None:
         """Why the pager ended its latest QEMU; None if it did not."""

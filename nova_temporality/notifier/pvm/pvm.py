@@ -35,6 +35,7 @@ from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import connection
 from nova_temporality.notifier.pvm import copying
+from nova_temporality.notifier.pvm import disks
 from nova_temporality.notifier.pvm import fixator
 from nova_temporality.notifier.pvm import inspector
 from nova_temporality.notifier.pvm import stopped_note
@@ -314,6 +315,8 @@ class Pvm:
             attempt.settle(attempts.SKIPPED, reason=_SUSPENDED)
             return
         self._fixate(attempt)
+        if attempt.wait_report().result == attempts.FIXATED:
+            self._note_disks()
 
     def _fixate(self, attempt: attempts.Attempt) -> None:
         self._fixator.fixate(attempt)
@@ -344,6 +347,7 @@ class Pvm:
     def _suspend(self,
                  attempt: attempts.Attempt) -> abc.Callable[[], None]:
         self._fixate_alone(attempt)
+        self._note_disks()
         # The state is proven: nothing in QEMU is needed any more. It does
         # not run again, however long its end takes; the run lock stays held.
         self._ending = ending = self._qemu.quit()
@@ -369,6 +373,11 @@ class Pvm:
         self._run_lock.release()
         self._inspector.expect_no_resume()
         self._check()
+
+    def _note_disks(self) -> None:
+        if self._qemu.is_connected:
+            disks.take(self._pool, self.region, self._qemu.qmp,
+                       connection.PATIENCE)
 
     def _fixate_alone(self, attempt: attempts.Attempt) -> None:
         """Fixate it, without an outage; if that fails, let it run on."""

@@ -31,6 +31,7 @@ from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import domain_record
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import base
+from nova_temporality.virt.recovery import changed_disks
 from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import consoles
 from nova_temporality.virt.recovery import former
@@ -103,6 +104,7 @@ def _start_empty(recovery: base.Recovery) -> pvm_guest.RunGuest:
             reason='the record of its machine is that of another host')
     xml = consoles.with_free_ports(volumes.connect(
         recovery.driver, recovery.context, instance, xml, recovery.bdms()))
+    changed_disks.check(recovery, xml)
     recovery.driver.plug_vifs(instance, instance.get_network_info())
     server.prepare_recovery()
     host = recovery.driver._host

@@ -1,0 +1,265 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What a pVM's disks were when it was fixated, so that nobody swaps them.
+
+Nothing of a pVM writes to its disks from its stop until its vCPUs run again.
+If somebody else does meanwhile (a backup is put back, a snapshot reverted, a
+file system repaired), then its memory belongs to other disks than it has.
+
+After a fixation there may be time for a *note*: it lies in the pool, durably,
+and counts for the state of one epoch only. The disks are synced before they
+are looked at, so that a power cut takes nothing of that back. Whatever changes
+a file then changes its time of modification; what only renames, copies with
+its times, relabels or gives it another owner does not.
+
+Power may go before there is a note. Then a file on a file system of this host
+must not be younger than the fixation. That time may have been lost with the
+power, but never lies in the future.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+import ctypes
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from typing import Any
+
+from nova_temporality.host import paths
+from nova_temporality import vpm
+
+# Of a qcow2 file: version, backing file, size, tables, number and place of
+# snapshots, feature bits.
+_QCOW2_MAGIC = b'QFI\xfb'
+_QCOW2_HEADER = 104
+
+# To how many nanoseconds file systems and copies keep times.
+_GRANULARITIES_NS = (1, 100, 1000, 1000000, 1000000000, 2000000000)
+
+# Nanoseconds for which a disk may be younger than the state: the clock of
+# file systems ticks, and QEMU may have ended a moment later.
+_TOLERANCE_NS = 2 * 1000000000
+
+# File systems that take times from another host's clock; see statfs(2).
+_REMOTE = {
+    0x6969: 'nfs', 0xff534d42: 'cifs', 0xfe534d42: 'smb2', 0x517b: 'smb',
+    0x00c36400: 'ceph', 0x65735546: 'fuse', 0x01021997: '9p',
+    0x0bd00bd0: 'lustre', 0x01161970: 'gfs2', 0x7461636f: 'ocfs2',
+    0x5346414f: 'afs', 0x47504653: 'gpfs', 0x19830326: 'fhgfs'}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """What identifies a disk's content, as far as that can be had at once.
+
+    :ivar size: bytes
+    :ivar mtime_ns: of a file, else None
+    :ivar header: of a qcow2 file, a digest; else None
+    :ivar device: what a block device is to the kernel, if it says so
+    """
+
+    size: int
+    mtime_ns: int | None = None
+    header: str | None = None
+    device: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How a pVM's disks are, compared to what they were.
+
+    :ivar changed: what is not as it was, in words
+    :ivar noted: whether there was a note of the state
+    """
+
+    changed: list[str]
+    noted: bool
+
+
+def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
+         disks: abc.Iterable[str]) -> None:
+    """Note what a pVM's disks are now; takes as long as they take to sync.
+
+    :param epoch: of its state
+    :param disks: paths of what it may write to; what is not there or no disk
+                  is left out
+    :raises OSError: they cannot be synced, or the note not be written
+    """
+    found = {}
+    for path in disks:
+        disk = _look(path, sync=True)
+        if disk:
+            found[os.path.realpath(path)] = dataclasses.asdict(disk)
+    target = paths.disks_note(pool_path, region.name)
+    directory = os.path.dirname(target)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    fd, new = tempfile.mkstemp(dir=directory, prefix='.')
+    try:
+        with open(fd, 'w', encoding='utf-8') as note:
+            json.dump({'region': region.id, 'created': region.created_ns,
+                       'epoch': epoch, 'disks': found}, note)
+            note.flush()
+            os.fsync(note.fileno())
+        os.rename(new, target)
+    except BaseException:
+        os.unlink(new)
+        raise
+    for changed in directory, os.path.dirname(directory):
+        _sync_directory(changed)
+
+
+def forget(pool_path: str, name: str) -> None:
+    """Remove a pVM's note; harmless when there is none."""
+    try:
+        os.unlink(paths.disks_note(pool_path, name))
+    except FileNotFoundError:
+        pass
+
+
+def compare(pool_path: str, region: vpm.RegionInfo, state: vpm.StateInfo,
+            disks: abc.Iterable[str]) -> Comparison:
+    """Compare a pVM's disks with what they were when it was fixated.
+
+    Disks that are not there are left to who opens them.
+
+    :param state: its proven state
+    :param disks: paths of what it may write to
+    """
+    note = _read(pool_path, region, state.epoch)
+    changed = []
+    for path in disks:
+        disk = _look(path)
+        if disk is None:
+            continue
+        before = note.get(os.path.realpath(path)) if note else None
+        if before:
+            how = _difference(before, disk)
+        else:
+            how = _younger(path, disk, state)
+        if how:
+            changed.append('%s: %s' % (path, how))
+    return Comparison(changed, note is not None)
+
+
+def _look(path: str, sync: bool = False) -> Disk | None:
+    """Look at a disk; None if it is not there, or is none.
+
+    :param path: not trusted; opening some files would have effects
+    """
+    try:
+        kind = os.stat(path).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISBLK(kind)):
+            return None
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    try:
+        if stat.S_ISBLK(kind):
+            return Disk(os.lseek(fd, 0, os.SEEK_END),
+                        device=_device(os.fstat(fd).st_rdev))
+        if sync:
+            os.fsync(fd)
+        status = os.fstat(fd)
+        header = os.pread(fd, _QCOW2_HEADER, 0)
+        return Disk(status.st_size, status.st_mtime_ns,
+                    hashlib.sha256(header).hexdigest()
+                    if header.startswith(_QCOW2_MAGIC) else None)
+    finally:
+        os.close(fd)
+
+
+def _device(number: int) -> str | None:
+    for name in ('dm/uuid', 'device/wwid', 'wwid', 'device/serial'):
+        try:
+            with open('/sys/dev/block/%d:%d/%s' % (
+                    os.major(number), os.minor(number), name),
+                    encoding='utf-8', errors='replace') as attribute:
+                return attribute.read().strip() or None
+        except OSError:
+            continue
+    return None
+
+
+def _read(pool_path: str, region: vpm.RegionInfo,
+          epoch: int) -> dict[str, Disk] | None:
+    """The note of a state; None if there is none, or that of another."""
+    try:
+        with open(paths.disks_note(pool_path, region.name),
+                  encoding='utf-8') as stream:
+            note: Any = json.load(stream)
+        if (note['region'], note['created'], note['epoch']) != (
+                region.id, region.created_ns, epoch):
+            return None
+        return {path: Disk(**disk) for path, disk in note['disks'].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _difference(before: Disk, now: Disk) -> str | None:
+    """In what a disk differs from what it was; None if in nothing."""
+    if before.mtime_ns is None or now.mtime_ns is None:
+        # Names of devices wander. A volume may have been extended meanwhile.
+        if before.device == now.device is not None and (
+                now.size < before.size):
+            return '%d bytes, not %d' % (now.size, before.size)
+        return None
+    if now.size != before.size:
+        return '%d bytes, not %d' % (now.size, before.size)
+    if now.header != before.header:
+        return 'another qcow2 header'
+    if not _is_same_time(before.mtime_ns, now.mtime_ns):
+        return 'modified %s, not %s' % (_time(now.mtime_ns),
+                                        _time(before.mtime_ns))
+    return None
+
+
+def _is_same_time(before: int, now: int) -> bool:
+    return any(now == before - before % unit for unit in _GRANULARITIES_NS)
+
+
+def _younger(path: str, disk: Disk, state: vpm.StateInfo) -> str | None:
+    """Whether a file was modified after the fixation; how, or None."""
+    if disk.mtime_ns is None or _is_remote(path):
+        return None
+    fixated = (state.meta.wall_ns + state.persisted_ns -
+               state.meta.signal_ns)
+    if disk.mtime_ns <= fixated + _TOLERANCE_NS:
+        return None
+    return 'modified %s, after %s' % (_time(disk.mtime_ns), _time(fixated))
+
+
+def _is_remote(path: str) -> bool:
+    # Of struct statfs, which os.statvfs() does not show, the type is first.
+    room = (ctypes.c_long * 64)()
+    if _libc.statfs(os.fsencode(path), room) < 0:
+        return True
+    return room[0] & 0xffffffff in _REMOTE
+
+
+def _time(instant_ns: int) -> str:
+    return datetime.datetime.fromtimestamp(
+        instant_ns // 1000000000, datetime.timezone.utc).strftime('%FT%TZ')
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,52 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Disks that were changed while a server was dark."""
+
+from __future__ import annotations
+
+from lxml import etree
+from oslo_log import log as logging
+
+from nova_temporality import exception
+from nova_temporality.virt.recovery import base
+
+LOG = logging.getLogger(__name__)
+
+
+def check(recovery: base.Recovery, xml: str) -> None:
+    """Make sure that a server's disks are what they were.
+
+    :param xml: of its domain, with the present names of its volumes
+    :raises DiskChanged: one is not, and nobody has accepted that
+    """
+    server, instance = recovery.server, recovery.instance
+    found = server.compare_disks(_written(xml))
+    if not found.noted:
+        LOG.info('Power went before it was noted what its disks were: only '
+                 'files that are younger than its state, on file systems of '
+                 'this host, would be noticed', instance=instance)
+    if not found.changed:
+        return
+    reason = '; '.join(found.changed)
+    if not server.accepts_disks():
+        raise exception.DiskChanged(reason=reason)
+    LOG.warning('It is resumed at its operator\'s request, although its disks '
+                'are not what they were: %s', reason, instance=instance)
+
+
+def _written(xml: str) -> list[str]:
+    """Paths of the disks that a domain may write to."""
+    return [
+        path for disk in etree.fromstring(xml).findall('devices/disk')
+        if disk.find('readonly') is None and disk.find('source') is not None
+        for path in (disk.find('source').get('file'),
+                     disk.find('source').get('dev')) if path]
