@@ -293,13 +293,14 @@ class PersistentServer:
         """
         return runs.kept_still(CONF.temporality.pool_path, self.uuid)
 
-    def disarm(self) -> None:
+    def disarm(self, why: str = notes.MOVES) -> None:
         """Keep it from being fixated, until :meth:`rearm`.
 
+        :param why: see :func:`nova_temporality.host.notes.set_moving`
         :raises RunLockTimeout: it is fixated just now
         """
         runs.begin_move(CONF.temporality.pool_path,
-                        CONF.temporality.run_dir, self.uuid)
+                        CONF.temporality.run_dir, self.uuid, why)
 
     def rearm(self) -> None:
         """Let it be fixated again; harmless if it was not disarmed."""
@@ -384,11 +385,15 @@ class PersistentServer:
                                'until it runs again')
                 yield
                 return
-            self.disarm()
+            self.disarm(notes.CHANGES)
             try:
                 yield
             finally:
                 # A change that failed may have been made in part.
-                if self.is_active():
-                    self.record_domain()
+                try:
+                    if self.is_active():
+                        self.record_domain()
+                except BaseException:
+                    self.disarm(notes.NOT_ON_RECORD)
+                    raise
                 self.rearm()

@@ -16,6 +16,7 @@ import pathlib
 
 import pytest
 
+from nova_temporality.host import notes
 from nova_temporality import privsep
 from nova_temporality.privsep import runs
 from nova_temporality import vpm
@@ -75,6 +76,20 @@ def test_one_that_moves_is_left_alone(host):
     guest.wait_counting()
     end_move(guest)
     assert notifier.state(guest) == 'armed'
+
+
+@pytest.mark.parametrize('why, words', [
+    (notes.MOVES, 'it is being migrated live'),
+    (notes.CHANGES, 'its machine is being changed'),
+    (notes.NOT_ON_RECORD, 'its machine was changed, and is not on record')])
+def test_status_tells_why(host, why, words):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    runs.begin_move(guest.pool.path, guest.run_dir, guest.name, why)
+    status = notifier.pvm(guest.name)
+    assert (status['state'], status['reason']) == ('not armed', words)
+    end_move(guest)
 
 
 def test_notifier_that_is_not_there_does_no_harm(host):

@@ -30,6 +30,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova_temporality import exception
+from nova_temporality.host import notes
 from nova_temporality.spec import persistence
 from nova_temporality.virt.actions import suspend
 from nova_temporality.virt.recovery import base
@@ -83,7 +84,7 @@ def _mend_record(server: pvm_server.PersistentServer) -> None:
         LOG.error('The record of its machine cannot be written: %s. It is not '
                   'fixated until nova-compute can write it at its next start',
                   exc, instance=server.instance)
-        server.disarm()
+        server.disarm(notes.NOT_ON_RECORD)
     else:
         server.rearm()
 

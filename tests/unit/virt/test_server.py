@@ -23,6 +23,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import event as libvirtevent
 
 from nova_temporality import exception
+from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.virt.actions import unplugged
 from nova_temporality.virt import domain_record
@@ -130,6 +131,30 @@ class MachineChangeTest(ServerTest):
                 runlock.RunLock(self.region)):
             self.assertRaises(runlock.RunLockTimeout, change)
         self.assertEqual([], changed)
+
+    def why(self):
+        return notes.why_moving(self.run_dir, self.server.uuid)
+
+    def test_status_can_tell_why(self):
+        with mock.patch.object(domain_record, 'write'):
+            with self.pvm.machine_change():
+                self.assertEqual(notes.CHANGES, self.why())
+        self.assertIsNone(self.why())
+
+    def test_status_can_tell_that_it_is_not_on_record(self):
+        def change():
+            with self.pvm.machine_change():
+                pass
+
+        with mock.patch.object(domain_record, 'read', return_value='old'), (
+                mock.patch.object(domain_record, 'write',
+                                  side_effect=OSError(28, 'full'))):
+            self.assertRaises(OSError, change)
+            self.assertEqual(notes.NOT_ON_RECORD, self.why())
+            self.pvm.rearm()
+            # the start of nova-compute
+            self.recover()
+            self.assertEqual(notes.NOT_ON_RECORD, self.why())
 
     def test_server_that_is_off_has_no_machine(self):
         self.domain = None
