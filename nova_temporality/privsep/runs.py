@@ -323,9 +323,9 @@ def check_pager(pool_path: str, name: str) -> None:
             return
     raise PagerMissing(
         '%s has less NVRAM than memory, but its QEMU has no pager. Find out '
-        'what removes LD_PRELOAD=%s from its environment (AppArmor or '
-        'SELinux?)' %
-        (name, vpm.PRELOAD_PATH))
+        'what removes LD_PRELOAD from its environment (AppArmor or '
+        'SELinux?), or keeps QEMU from reading [temporality] preload_path' %
+        name)
 
 
 def _refuse_if_loading(pool_path: str, name: str) -> None:

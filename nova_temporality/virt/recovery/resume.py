@@ -33,9 +33,8 @@ from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import changed_disks
 from nova_temporality.virt.recovery import clock
-from nova_temporality.virt.recovery import consoles
 from nova_temporality.virt.recovery import former
-from nova_temporality.virt.recovery import volumes
+from nova_temporality.virt.recovery import rewriting
 from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
@@ -102,8 +101,7 @@ def _start_empty(recovery: base.Recovery) -> pvm_guest.RunGuest:
     if not recovery.is_of_here(xml):
         raise exception.RecoveryFailed(
             reason='the record of its machine is that of another host')
-    xml = consoles.with_free_ports(volumes.connect(
-        recovery.driver, recovery.context, instance, xml, recovery.bdms()))
+    xml = rewriting.for_now(recovery, xml)
     changed_disks.check(recovery, xml)
     recovery.driver.plug_vifs(instance, instance.get_network_info())
     server.prepare_recovery()
