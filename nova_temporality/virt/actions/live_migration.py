@@ -20,7 +20,9 @@ until it runs on one of them for good, so that it never runs twice.
 
 from __future__ import annotations
 
+from collections import abc
 import contextlib
+import contextvars
 
 import libvirt
 from nova.compute import power_state
@@ -44,6 +46,27 @@ LOG = logging.getLogger(__name__)
 # vCPUs must not run on two hosts' memory, nor be slowed down unasked.
 _REFUSED_FLAGS = (libvirt.VIR_MIGRATE_POSTCOPY |
                   libvirt.VIR_MIGRATE_AUTO_CONVERGE)
+
+# Whether the migration that this thread looks after is a pVM's.
+_of_a_pvm = contextvars.ContextVar('of_a_pvm', default=False)
+
+
+@contextlib.contextmanager
+def without_post_copy() -> abc.Iterator[None]:
+    """The context in which a migration is one that cannot do post-copy.
+
+    Nova then completes it by force, or at its time-out, by pausing the guest.
+    """
+    token = _of_a_pvm.set(True)
+    try:
+        yield
+    finally:
+        _of_a_pvm.reset(token)
+
+
+def may_post_copy() -> bool:
+    """Whether the migration that this thread looks after may do that."""
+    return not _of_a_pvm.get()
 
 
 class MovingGuest(libvirt_guest.Guest):
