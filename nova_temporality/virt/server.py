@@ -244,6 +244,10 @@ class PersistentServer:
         """Whether its operator says that they are right as they are."""
         return notes.accepts_disks(CONF.temporality.run_dir, self.uuid)
 
+    def forget_accepted_disks(self) -> None:
+        """It was resumed: what its operator said was for that."""
+        runs.forget_accepted_disks(CONF.temporality.run_dir, self.uuid)
+
     def lost_memory(self) -> str | None:
         """Why the pager ended its latest QEMU; None if it did not."""
         return regions.lost_memory(CONF.temporality.pool_path, self.uuid)

@@ -183,7 +183,6 @@ class Keeper:
             manager.recover(self._driver, context, uuid, self._clock_deadline,
                             self._found_tasks.get(uuid))
             self._found_tasks.pop(uuid, None)
-            runs.forget_accepted_disks(PCONF.temporality.run_dir, uuid)
         except exception.Gone as exc:
             LOG.warning('Server %s: %s', uuid, exc.format_message())
         except exception.NotOwner as exc:

@@ -78,6 +78,7 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
             guest.poweroff()
             server.finish_recovery()
             raise
+    server.forget_accepted_disks()
     LOG.info(
         'Recovered: fixated in %(fixation).1f ms (%(size)d KiB of '
         'state), dark for %(dark).1f s, recovered in %(total).0f ms '
