@@ -71,7 +71,7 @@ def test_one_that_moves_is_left_alone(host):
     assert_left_alone(notifier, guest)
     guest.wait_counting()
     # nova-compute dies; libvirt goes on
-    runs._held.pop(guest.name).close()
+    runs._held.pop(guest.name).lock.close()
     assert_left_alone(notifier, guest)
     guest.wait_counting()
     end_move(guest)
@@ -110,7 +110,7 @@ def test_it_moves_and_is_protected_there(host, target_host, accel):
 
     begin_move(target)
     # held by the other host's nova-compute
-    target_lock = runs._held.pop(target.name)
+    target_lock = runs._held.pop(target.name).lock
     target.start('-incoming', 'defer', paused=True)
     begin_move(source)
     uri = 'unix:%s' % (target_host.pool.path + '.sock')
