@@ -100,6 +100,17 @@ Which page of a paged server leaves NVRAM when room is needed. A server
 keeps the policy that it was created with.
 """),
     cfg.StrOpt(
+        'preload_path',
+        sample_default='<that of the installed package>',
+        help="""
+The library libvpm-preload.so that is loaded into the QEMU of a paged server.
+
+Set it to a path that stays the same over upgrades (a symbolic link, for
+example) if Temporality is installed in a directory with a version in its name:
+the AppArmor profile and the machine of a server that runs name it. QEMU must
+be able to read it. A server that is recovered gets the present one.
+"""),
+    cfg.StrOpt(
         'on_unproven_state',
         default='stop',
         choices=[

@@ -23,6 +23,12 @@ import os
 from nova_temporality.host import paths
 from nova_temporality.spec import priority
 
+# Why a pVM must not be fixated: it comes or goes, live; it is given other
+# devices, or a copy of these; it was, and the record of that is not written.
+MOVES = 'moves'
+CHANGES = 'changes'
+NOT_ON_RECORD = 'not on record'
+
 
 def write_priority(run_dir: str, name: str, number: int) -> None:
     """Leave a pVM's priority, as a whole or not at all."""
@@ -59,14 +65,30 @@ def is_recovering(run_dir: str, name: str) -> bool:
     return os.path.exists(paths.recovering_note(run_dir, name))
 
 
-def set_moving(run_dir: str, name: str, moving: bool) -> None:
-    """Note that a pVM comes or goes, live, or that this ended."""
-    _set(paths.moving_note(run_dir, name), moving)
+def set_moving(run_dir: str, name: str, why: str | None) -> None:
+    """Note that a pVM must not be fixated, or that this ended.
+
+    :param why: one of MOVES, CHANGES and NOT_ON_RECORD; None to end it
+    """
+    path = paths.moving_note(run_dir, name)
+    if why is None:
+        _remove(path)
+        return
+    _make_directory(path)
+    with open(path + '.new', 'w', encoding='utf-8') as note:
+        note.write(why)
+    os.rename(path + '.new', path)
 
 
-def is_moving(run_dir: str, name: str) -> bool:
-    """Whether it comes or goes, live."""
-    return os.path.exists(paths.moving_note(run_dir, name))
+def why_moving(run_dir: str, name: str) -> str | None:
+    """Why a pVM must not be fixated; None if nothing is in the way."""
+    try:
+        with open(paths.moving_note(run_dir, name),
+                  encoding='utf-8') as note:
+            why = note.read()
+    except FileNotFoundError:
+        return None
+    return why if why in (CHANGES, NOT_ON_RECORD) else MOVES
 
 
 def request_recovery(run_dir: str, name: str, accept_disks: bool) -> None:

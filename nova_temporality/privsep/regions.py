@@ -16,6 +16,7 @@ Every function opens the pool anew, so that nova-compute does not keep a pool
 that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
 """
 
+from collections import abc
 import dataclasses
 import shutil
 from typing import Any
@@ -124,9 +125,13 @@ def _lookup(pool: vpm.Pool, name: str) -> vpm.RegionInfo | None:
 
 @privsep.entrypoint
 def free(pool_path: str, run_dir: str, name: str) -> None:
-    """Scrub and free a pVM's region and what lies in run_dir for it."""
+    """Scrub and free a pVM's region and what lies in run_dir for it.
+
+    :raises lease.RegionInUse: somebody has its memory open; nothing was done
+    """
     with vpm.Pool(pool_path) as pool:
         try:
+            lease.refuse_if_in_use(pool.lookup(name))
             pool.free(name)
         except vpm.NotFound:
             # An earlier attempt got that far.
@@ -142,12 +147,13 @@ def free(pool_path: str, run_dir: str, name: str) -> None:
 
 @privsep.entrypoint
 def reclaim(pool_path: str, run_dir: str, name: str) -> None:
-    """Free the region of a pVM that is gone, unless somebody has it open.
+    """Free the region of a pVM that is gone.
 
-    :raises lease.RegionInUse: somebody has
+    :raises vpm.NotFound: there is none
+    :raises lease.RegionInUse: somebody has its memory open
     """
     with vpm.Pool(pool_path) as pool:
-        lease.refuse_if_in_use(pool.lookup(name))
+        pool.lookup(name)
     free(pool_path, run_dir, name)
 
 
@@ -214,24 +220,27 @@ def lost_memory(pool_path: str, name: str) -> str | None:
     return stats.error if stats.fatal else None
 
 
-def predict(pool_path: str, run_dir: str, name: str,
-            number: int) -> tuple[bool, budget.Prediction]:
+def predict(pool_path: str, run_dir: str, name: str, number: int,
+            coming: abc.Mapping[str, int]) -> tuple[bool, budget.Prediction]:
     """Tell what fixating this host's pVMs, and one more, would take.
 
     :param name: of that one
     :param number: its priority, unless it is there already
+    :param coming: priorities of others that get their regions just now, by
+                   name
     :returns: whether it has a region, and the prediction
     """
-    known, fields = _predict(pool_path, run_dir, name, number)
+    known, fields = _predict(pool_path, run_dir, name, number, dict(coming))
     return known, budget.Prediction(**fields)
 
 
 @privsep.entrypoint
-def _predict(pool_path: str, run_dir: str, name: str,
-             number: int) -> tuple[bool, dict[str, Any]]:
+def _predict(pool_path: str, run_dir: str, name: str, number: int,
+             coming: dict[str, int]) -> tuple[bool, dict[str, Any]]:
     with vpm.Pool(pool_path) as pool:
         there = {region.name for region in pool.regions()}
     priorities = {one: notes.read_priority(run_dir, one) for one in there}
-    priorities.setdefault(name, number)
+    for one, its in {**coming, name: number}.items():
+        priorities.setdefault(one, its)
     return name in there, dataclasses.asdict(budget.predict(
         priorities, budget.load(pool_path), budget.cpus()))

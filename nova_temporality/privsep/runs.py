@@ -240,20 +240,22 @@ def _end_run(name: str) -> None:
 
 
 @privsep.entrypoint
-def begin_move(pool_path: str, run_dir: str, name: str) -> None:
-    """Keep a pVM from being fixated here while it is migrated live.
+def begin_move(pool_path: str, run_dir: str, name: str,
+               why: str = notes.MOVES) -> None:
+    """Keep a pVM from being fixated here, e.g. while it is migrated live.
 
     It may run on the other host at any moment, so no state of it may become
     proven here until :func:`end_move`. On return any earlier state is durably
     stale. The run lock stops the engine at once. The note stops the notifier,
     also if nova-compute dies and the lock is gone.
 
+    :param why: see :func:`nova_temporality.host.notes.set_moving`
     :raises runlock.RunLockTimeout: it is fixated
     """
     _take_run_lock(pool_path, name, _MOVE)
     try:
         discard_state(pool_path, name)
-        notes.set_moving(run_dir, name, True)
+        notes.set_moving(run_dir, name, why)
     except BaseException:
         _drop_run_lock(name, _MOVE)
         raise
@@ -265,7 +267,7 @@ def begin_move(pool_path: str, run_dir: str, name: str) -> None:
 @privsep.entrypoint
 def end_move(run_dir: str, name: str) -> None:
     """End what begin_move() began; harmless if nothing did."""
-    notes.set_moving(run_dir, name, False)
+    notes.set_moving(run_dir, name, None)
     _drop_run_lock(name, _MOVE)
 
 
@@ -321,9 +323,9 @@ def check_pager(pool_path: str, name: str) -> None:
             return
     raise PagerMissing(
         '%s has less NVRAM than memory, but its QEMU has no pager. Find out '
-        'what removes LD_PRELOAD=%s from its environment (AppArmor or '
-        'SELinux?)' %
-        (name, vpm.PRELOAD_PATH))
+        'what removes LD_PRELOAD from its environment (AppArmor or '
+        'SELinux?), or keeps QEMU from reading [temporality] preload_path' %
+        name)
 
 
 def _refuse_if_loading(pool_path: str, name: str) -> None:

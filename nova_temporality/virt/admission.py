@@ -53,8 +53,11 @@ class Admission:
                               of [libvirt] disk_cachemodes
         """
         self._cache_mode_of = cache_mode_of
-        # Of two that are admitted at a time, the second counts the first.
+        # Of two that are admitted at a time, the second counts the first. To
+        # allocate a large region takes long, so nobody waits for that.
         self._lock = threading.Lock()
+        # Priorities of servers that are being given a region, by UUID.
+        self._coming: dict[str, int] = {}
 
     # -- what is decided for a server -----------------------------------------
 
@@ -156,8 +159,7 @@ class Admission:
 
     # -- room -----------------------------------------------------------------
 
-    @staticmethod
-    def check_room(instance: objects.Instance,
+    def check_room(self, instance: objects.Instance,
                    spec: server_spec.ServerSpec) -> None:
         """Refuse a pVM that does not fit into the energy budget.
 
@@ -167,7 +169,8 @@ class Admission:
         """
         options = PCONF.temporality
         known, prediction = regions.predict(
-            options.pool_path, options.run_dir, instance.uuid, spec.priority)
+            options.pool_path, options.run_dir, instance.uuid, spec.priority,
+            self._others(instance.uuid))
         if known or prediction.total_ms <= options.hold_up_ms:
             return
         # Nova keeps 255 characters of a fault.
@@ -178,13 +181,18 @@ class Admission:
             'run "temporality drill" there, or delete servers' %
             dict(dataclasses.asdict(prediction), hold_up=options.hold_up_ms))
 
-    @staticmethod
-    def has_room() -> bool:
+    def has_room(self) -> bool:
         """Whether one more pVM, of default priority, fits into the budget."""
         options = PCONF.temporality
         _known, prediction = regions.predict(
-            options.pool_path, options.run_dir, _NEXT, priority.DEFAULT)
+            options.pool_path, options.run_dir, _NEXT, priority.DEFAULT,
+            self._others(_NEXT))
         return prediction.total_ms <= options.hold_up_ms
+
+    def _others(self, uuid: str) -> dict[str, int]:
+        """Priorities of all but one server that are given regions just now."""
+        return {other: number for other, number in self._coming.copy().items()
+                if other != uuid}
 
     def admit(self, server: pvm_server.PersistentServer,
               room_is_reserved: bool = False) -> vpm.RegionInfo:
@@ -198,11 +206,14 @@ class Admission:
         with self._lock:
             if not room_is_reserved:
                 self.check_room(server.instance, server.spec)
-            try:
-                return server.ensure_region()
-            except vpm.PoolFull as exc:
-                raise nova_exception.ComputeResourcesUnavailable(
-                    reason=str(exc))
+            self._coming[server.uuid] = server.spec.priority
+        try:
+            return server.ensure_region()
+        except vpm.PoolFull as exc:
+            raise nova_exception.ComputeResourcesUnavailable(reason=str(exc))
+        finally:
+            with self._lock:
+                self._coming.pop(server.uuid, None)
 
 
 def _decide(instance: objects.Instance) -> None:

@@ -26,16 +26,24 @@ from typing import Any
 from lxml import etree
 from nova.virt.libvirt import config as vconfig
 
+from nova_temporality import conf
 from nova_temporality.virt import binding
 from nova_temporality.virt import checks
 from nova_temporality.virt import devices
 from nova_temporality.virt import disks
 from nova_temporality import vpm
 
+CONF = conf.CONF
+
 PRELOAD_ENV = 'LD_PRELOAD'
 
 _QEMU_NS = 'http://libvirt.org/schemas/domain/qemu/1.0'
 _QEMU = '{%s}' % _QEMU_NS
+
+
+def preload_path() -> str:
+    """The library that a paged server's QEMU loads."""
+    return CONF.temporality.preload_path or vpm.PRELOAD_PATH
 
 
 def _monitor_args(name: str, path: str) -> list[str]:
@@ -98,7 +106,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         add_args(root, _own_args(self._here, self._size))
         if self._paging_directory:
             commandline = root.find(_QEMU + 'commandline')
-            for name, value in ((PRELOAD_ENV, vpm.PRELOAD_PATH),
+            for name, value in ((PRELOAD_ENV, preload_path()),
                                 (vpm.PRELOAD_VARIABLE,
                                  self._paging_directory)):
                 etree.SubElement(commandline, _QEMU + 'env', name=name,
@@ -175,6 +183,15 @@ def without_incoming(xml: str, recover_socket: str) -> str:
             for arg in args[start:start + len(extra)]:
                 commandline.remove(arg)
             break
+    return etree.tostring(root, encoding='unicode')
+
+
+def with_preload(xml: str, path: str) -> str:
+    """XML of a domain whose QEMU loads another library, if it loads one."""
+    root = etree.fromstring(xml)
+    for variable in root.iter(_QEMU + 'env'):
+        if variable.get('name') == PRELOAD_ENV:
+            variable.set('value', path)
     return etree.tostring(root, encoding='unicode')
 
 

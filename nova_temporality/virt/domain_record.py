@@ -23,8 +23,10 @@ whose disk was still in the page cache.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import tempfile
 
 from nova import objects
 from nova import utils as nova_utils
@@ -55,14 +57,20 @@ def write(instance: objects.Instance, guest: libvirt_guest.Guest,
     """
     xml = _xml(guest, recover_socket)
     target = path(instance)
-    new = target + '.new'
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(fd, 'w', encoding='utf-8') as stream:
-        stream.write(xml)
-        stream.flush()
-        os.fsync(stream.fileno())
-    # It may take seconds, for which eventlet's only thread must not wait.
-    nova_utils.tpool_wrap(_put_in_place)(new, target)
+    # A name of its own: another attempt may have been cut off.
+    fd, new = tempfile.mkstemp(dir=os.path.dirname(target),
+                               prefix=_NAME + '.')
+    try:
+        with open(fd, 'w', encoding='utf-8') as stream:
+            stream.write(xml)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # It may take seconds, for which eventlet's only thread must not wait.
+        nova_utils.tpool_wrap(_put_in_place)(new, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        raise
 
 
 def fits(instance: objects.Instance, guest: libvirt_guest.Guest,

@@ -632,10 +632,17 @@ class TemporalityDriver(startup.Startup):
                                 instance: objects.Instance,
                                 guest: libvirt_guest.Guest,
                                 *args: Any) -> None:
-        if persistence.is_pvm(instance):
-            # It may have to let vCPUs run that it has paused.
-            guest = pvm_guest.RunGuest(guest._domain)
-        super()._live_migration_monitor(context, instance, guest, *args)
+        if not persistence.is_pvm(instance):
+            super()._live_migration_monitor(context, instance, guest, *args)
+            return
+        # It may have to let vCPUs run that it has paused.
+        guest = pvm_guest.RunGuest(guest._domain)
+        with live_migration.without_post_copy():
+            super()._live_migration_monitor(context, instance, guest, *args)
+
+    def _is_post_copy_enabled(self, migration_flags: int) -> bool:
+        return live_migration.may_post_copy() and bool(
+            super()._is_post_copy_enabled(migration_flags))
 
     def rollback_live_migration_at_destination(
             self, context: nova_context.RequestContext,

@@ -48,11 +48,6 @@ from nova_temporality import vpm
 
 CONF = conf.CONF
 
-# Why a server must not be fixated.
-MOVING = 'it is migrated live'
-CHANGING = 'its machine is changed'
-UNRECORDED = 'its machine is not on record'
-
 LOG = logging.getLogger(__name__)
 
 
@@ -289,6 +284,10 @@ class PersistentServer:
         """Whether its operator says that they are right as they are."""
         return notes.accepts_disks(CONF.temporality.run_dir, self.uuid)
 
+    def forget_accepted_disks(self) -> None:
+        """It was resumed: what its operator said was for that."""
+        runs.forget_accepted_disks(CONF.temporality.run_dir, self.uuid)
+
     def lost_memory(self) -> str | None:
         """Why the pager ended its latest QEMU; None if it did not."""
         return regions.lost_memory(CONF.temporality.pool_path, self.uuid)
@@ -348,14 +347,17 @@ class PersistentServer:
     def disarm(self, reason: str) -> None:
         """Keep it from being fixated, until :meth:`rearm` for this reason.
 
-        :param reason: one of MOVING, CHANGING, UNRECORDED
+        :param reason: see :func:`nova_temporality.host.notes.set_moving`
         :raises RunLockTimeout: it is fixated just now
         """
         with self._guard.disarm_lock:
-            if not self._guard.disarmed:
-                runs.begin_move(CONF.temporality.pool_path,
-                                CONF.temporality.run_dir, self.uuid)
-            self._guard.disarmed.add(reason)
+            if reason not in self._guard.disarmed:
+                self._note(reason)
+                self._guard.disarmed.add(reason)
+
+    def _note(self, reason: str) -> None:
+        runs.begin_move(CONF.temporality.pool_path, CONF.temporality.run_dir,
+                        self.uuid, reason)
 
     def rearm(self, *reasons: str) -> None:
         """Let it be fixated again unless there are other reasons not to.
@@ -365,7 +367,9 @@ class PersistentServer:
         """
         with self._guard.disarm_lock:
             self._guard.disarmed.difference_update(reasons)
-            if not self._guard.disarmed:
+            if self._guard.disarmed:
+                self._note(min(self._guard.disarmed))
+            else:
                 runs.end_move(CONF.temporality.run_dir, self.uuid)
 
     # -- its domain -----------------------------------------------------------
@@ -454,14 +458,14 @@ class PersistentServer:
                                'until it runs again')
                 yield
                 return
-            self.disarm(CHANGING)
+            self.disarm(notes.CHANGES)
             try:
                 yield
             finally:
                 # A change that failed may have been made in part.
                 if self.is_active():
                     self.try_to_record()
-                self.rearm(CHANGING)
+                self.rearm(notes.CHANGES)
 
     def try_to_record(self, only_if_changed: bool = False) -> None:
         """Record its machine, or keep it disarmed until that works.
@@ -478,11 +482,11 @@ class PersistentServer:
             LOG.error('The record of its machine cannot be written: %s. It is '
                       'not fixated until nova-compute can write it', exc,
                       instance=self.instance)
-            self.disarm(UNRECORDED)
+            self.disarm(notes.NOT_ON_RECORD)
         else:
-            self.rearm(UNRECORDED)
+            self.rearm(notes.NOT_ON_RECORD)
 
     @property
     def is_unrecorded(self) -> bool:
         """Whether the record of its machine could not be written."""
-        return UNRECORDED in self._guard.disarmed
+        return notes.NOT_ON_RECORD in self._guard.disarmed

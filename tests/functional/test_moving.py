@@ -16,6 +16,7 @@ import pathlib
 
 import pytest
 
+from nova_temporality.host import notes
 from nova_temporality import privsep
 from nova_temporality.privsep import runs
 from nova_temporality import vpm
@@ -70,11 +71,25 @@ def test_one_that_moves_is_left_alone(host):
     assert_left_alone(notifier, guest)
     guest.wait_counting()
     # nova-compute dies; libvirt goes on
-    runs._held.pop(guest.name).close()
+    runs._held.pop(guest.name).lock.close()
     assert_left_alone(notifier, guest)
     guest.wait_counting()
     end_move(guest)
     assert notifier.state(guest) == 'armed'
+
+
+@pytest.mark.parametrize('why, words', [
+    (notes.MOVES, 'it is being migrated live'),
+    (notes.CHANGES, 'its machine is being changed'),
+    (notes.NOT_ON_RECORD, 'its machine was changed, and is not on record')])
+def test_status_tells_why(host, why, words):
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    runs.begin_move(guest.pool.path, guest.run_dir, guest.name, why)
+    status = notifier.pvm(guest.name)
+    assert (status['state'], status['reason']) == ('not armed', words)
+    end_move(guest)
 
 
 def test_notifier_that_is_not_there_does_no_harm(host):
@@ -95,7 +110,7 @@ def test_it_moves_and_is_protected_there(host, target_host, accel):
 
     begin_move(target)
     # held by the other host's nova-compute
-    target_lock = runs._held.pop(target.name)
+    target_lock = runs._held.pop(target.name).lock
     target.start('-incoming', 'defer', paused=True)
     begin_move(source)
     uri = 'unix:%s' % (target_host.pool.path + '.sock')

@@ -39,6 +39,16 @@ _MEMORY_BACKEND = '/objects/nvram'
 # Run states after a save, by either route.
 SAVED = ('postmigrate', 'paused')
 
+# Why nova-compute keeps a pVM from being fixated, and what to do.
+_MOVING = {
+    notes.MOVES: ('it is being migrated live', 'wait until that has ended'),
+    notes.CHANGES: ('its machine is being changed',
+                    'wait until that has ended'),
+    notes.NOT_ON_RECORD: (
+        'its machine was changed, and is not on record',
+        "see nova-compute's log for what is in the way, then restart "
+        'nova-compute')}
+
 
 class Inspector:
     """Inspects one pVM.
@@ -161,15 +171,18 @@ class Inspector:
         return runstate
 
     def is_moving(self) -> bool:
-        """Whether it is being migrated live, by QEMU's only migration."""
-        return notes.is_moving(self._run_dir, self._region.name)
+        """Whether nova-compute keeps it from being fixated.
+
+        It is being migrated live, by QEMU's only migration, or its machine
+        changes.
+        """
+        return notes.why_moving(self._run_dir, self._region.name) is not None
 
     def refuse_while_moving(self) -> None:
-        """Raise conditions.NotArmed if it is being migrated live."""
-        if self.is_moving():
-            raise conditions.NotArmed(
-                conditions.NOT_ARMED, 'it is being migrated live',
-                'wait until that has ended')
+        """Raise conditions.NotArmed if nova-compute keeps it from that."""
+        why = notes.why_moving(self._run_dir, self._region.name)
+        if why is not None:
+            raise conditions.NotArmed(conditions.NOT_ARMED, *_MOVING[why])
 
     def blocker(self) -> blockers.Blocker | None:
         """Return what blocks a fixation, if something does."""

@@ -20,7 +20,9 @@ until it runs on one of them for good, so that it never runs twice.
 
 from __future__ import annotations
 
+from collections import abc
 import contextlib
+import contextvars
 
 import libvirt
 from nova.compute import power_state
@@ -32,6 +34,7 @@ from oslo_log import log as logging
 from oslo_utils import units
 
 from nova_temporality import exception
+from nova_temporality.host import notes
 from nova_temporality.virt import admission as virt_admission
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain as pvm_domain
@@ -44,6 +47,27 @@ LOG = logging.getLogger(__name__)
 # vCPUs must not run on two hosts' memory, nor be slowed down unasked.
 _REFUSED_FLAGS = (libvirt.VIR_MIGRATE_POSTCOPY |
                   libvirt.VIR_MIGRATE_AUTO_CONVERGE)
+
+# Whether the migration that this thread looks after is a pVM's.
+_of_a_pvm = contextvars.ContextVar('of_a_pvm', default=False)
+
+
+@contextlib.contextmanager
+def without_post_copy() -> abc.Iterator[None]:
+    """The context in which a migration is one that cannot do post-copy.
+
+    Nova then completes it by force, or at its time-out, by pausing the guest.
+    """
+    token = _of_a_pvm.set(True)
+    try:
+        yield
+    finally:
+        _of_a_pvm.reset(token)
+
+
+def may_post_copy() -> bool:
+    """Whether the migration that this thread looks after may do that."""
+    return not _of_a_pvm.get()
 
 
 class MovingGuest(libvirt_guest.Guest):
@@ -69,7 +93,7 @@ class MovingGuest(libvirt_guest.Guest):
         if not self.is_active():
             # Its state would become stale for nothing.
             raise nova_exception.InstanceNotRunning(instance_id=self.uuid)
-        self._server.disarm(pvm_server.MOVING)
+        self._server.disarm(notes.MOVES)
         try:
             super().migrate(
                 destination, migrate_uri=migrate_uri,
@@ -77,7 +101,7 @@ class MovingGuest(libvirt_guest.Guest):
                 flags=flags & ~_REFUSED_FLAGS, bandwidth=bandwidth,
                 parallel=parallel)
         finally:
-            self._server.rearm(pvm_server.MOVING)
+            self._server.rearm(notes.MOVES)
 
 
 def check_destination(admission: virt_admission.Admission,
@@ -133,7 +157,7 @@ def prepare_destination(context: nova_context.RequestContext,
     server.prepare_boot()
     # libvirt lets the vCPUs run as soon as all is there. So the epoch
     # begins now, and nothing is fixated until they do.
-    server.disarm(pvm_server.MOVING)
+    server.disarm(notes.MOVES)
     binding.announce(context, server.binding())
 
 
@@ -141,7 +165,7 @@ def arrived(context: nova_context.RequestContext,
             server: pvm_server.PersistentServer) -> None:
     """Let a pVM that has come be fixated here."""
     server.try_to_record()
-    server.rearm(pvm_server.MOVING)
+    server.rearm(notes.MOVES)
     binding.forget(context, server.uuid)
 
 

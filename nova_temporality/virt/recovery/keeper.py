@@ -202,7 +202,6 @@ class Keeper:
                             self._clock_deadline)
             self._making_images.discard(uuid)
             self._sweep.add(uuid)
-            runs.forget_accepted_disks(PCONF.temporality.run_dir, uuid)
         except exception.Gone as exc:
             LOG.warning('Server %s: %s', uuid, exc.format_message())
             self._sweep.add(uuid)

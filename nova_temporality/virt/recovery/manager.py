@@ -30,6 +30,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova_temporality import exception
+from nova_temporality.host import notes
 from nova_temporality.spec import persistence
 from nova_temporality.virt.actions import suspend
 from nova_temporality.virt import binding
@@ -40,7 +41,6 @@ from nova_temporality.virt.recovery import moved
 from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt.recovery import refusal
 from nova_temporality.virt.recovery import resume
-from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
@@ -79,7 +79,7 @@ def look(driver: libvirt_driver.LibvirtDriver,
         if server.is_active() and not server.is_recovering() and not (
                 binding.is_announced(instance)):
             server.try_to_record(only_if_changed=True)
-            server.rearm(pvm_server.CHANGING)
+            server.rearm(notes.CHANGES)
 
 
 def recover(driver: libvirt_driver.LibvirtDriver,

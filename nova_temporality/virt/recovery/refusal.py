@@ -24,7 +24,6 @@ from nova.compute import vm_states
 from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
-from nova.virt import driver as virt_driver
 from oslo_log import log as logging
 
 from nova_temporality import conf
@@ -33,6 +32,7 @@ from nova_temporality.virt import events
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import notifications
+from nova_temporality.virt.recovery import volumes
 from nova_temporality import vpm
 
 CONF = conf.CONF
@@ -183,7 +183,7 @@ def _cold_boot(recovery: base.Recovery) -> None:
         recovery.driver._hard_reboot(
             recovery.context, instance, instance.get_network_info(),
             objects.ShareMappingList(),
-            virt_driver.get_block_device_info(instance, recovery.bdms()))
+            volumes.attached(instance, recovery.bdms()))
     instance.power_state = recovery.power_state()
     if instance.vm_state != vm_states.RESIZED:
         instance.vm_state = vm_states.ACTIVE

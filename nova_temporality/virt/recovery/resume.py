@@ -33,9 +33,8 @@ from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import changed_disks
 from nova_temporality.virt.recovery import clock
-from nova_temporality.virt.recovery import consoles
 from nova_temporality.virt.recovery import former
-from nova_temporality.virt.recovery import volumes
+from nova_temporality.virt.recovery import rewriting
 from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
@@ -75,6 +74,7 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
             guest.poweroff()
             server.finish_recovery()
             raise
+    server.forget_accepted_disks()
     LOG.info(
         'Recovered: fixated in %(fixation).1f ms (%(size)d KiB of '
         'state), dark for %(dark).1f s, recovered in %(total).0f ms '
@@ -99,8 +99,7 @@ def _machine(recovery: base.Recovery) -> str:
     if not recovery.is_of_here(xml):
         raise exception.RecoveryFailed(
             reason='the record of its machine is that of another host')
-    xml = consoles.with_free_ports(volumes.connect(
-        recovery.driver, recovery.context, instance, xml, recovery.bdms()))
+    xml = rewriting.for_now(recovery, xml)
     changed_disks.check(recovery, xml)
     recovery.driver.plug_vifs(instance, instance.get_network_info())
     return xml

@@ -14,15 +14,41 @@
 
 from __future__ import annotations
 
+from collections import abc
+from typing import Any
+
 from lxml import etree
 import nova.conf
 from nova import context as nova_context
 from nova import objects
+from nova.virt import block_device
 from nova.virt import driver as virt_driver
 from nova.virt.libvirt import blockinfo
+from nova.virt.libvirt import config as vconfig
 from nova.virt.libvirt import driver as libvirt_driver
+from oslo_log import log as logging
+from oslo_utils import uuidutils
+
+from nova_temporality import exception
 
 CONF = nova.conf.CONF
+LOG = logging.getLogger(__name__)
+
+
+def attached(instance: objects.Instance,
+             bdms: objects.BlockDeviceMappingList) -> dict[str, Any]:
+    """A pVM's block devices, as Nova's drivers are given them.
+
+    As Nova does, it leaves volumes out that have no connection data: their
+    attachment was cut off.
+
+    :param bdms: as Nova has them
+    """
+    info: dict[str, Any] = virt_driver.get_block_device_info(instance, bdms)
+    info['block_device_mapping'] = [
+        volume for volume in virt_driver.block_device_info_get_mapping(info)
+        if volume.get('connection_info')]
+    return info
 
 
 def connect(driver: libvirt_driver.LibvirtDriver,
@@ -32,22 +58,62 @@ def connect(driver: libvirt_driver.LibvirtDriver,
 
     :param xml: the recorded domain, that names them as they were
     :returns: the XML with the volumes' present names
+    :raises RecoveryFailed: one cannot be connected, or is not the server's
+                            any more; the volume is named
     """
-    mapping = virt_driver.block_device_info_get_mapping(
-        virt_driver.get_block_device_info(instance, bdms))
-    if not mapping:
-        return xml
+    volumes = {block_device.get_volume_id(volume['connection_info']): volume
+               for volume in attached(instance, bdms)['block_device_mapping']}
     root = etree.fromstring(xml)
+    disks = root.findall('devices/disk')
+    _refuse_others(disks, volumes)
     sources = {disk.find('target').get('dev'): disk.find('source')
-               for disk in root.findall('devices/disk')}
-    for volume in mapping:
-        connection_info = volume['connection_info']
+               for disk in disks}
+    for uuid, volume in volumes.items():
+        disk = _connect(driver, context, instance, uuid, volume)
+        present = disk.format_dom().find('source')
+        if disk.target_dev not in sources:
+            LOG.warning('Volume %s is attached to it in Nova, but was not in '
+                        'its machine yet: its attachment was cut off. Detach '
+                        'it, and attach it again', uuid, instance=instance)
+        elif present is not None:
+            sources[disk.target_dev].attrib.update(present.attrib)
+    if not volumes:
+        return xml
+    return etree.tostring(root, encoding='unicode')
+
+
+def _refuse_others(disks: abc.Iterable[Any],
+                   volumes: abc.Container[str]) -> None:
+    """Refuse volumes that are perhaps somebody else's by now.
+
+    :param disks: of the recorded domain
+    :param volumes: UUIDs of those that Nova has attached to the server
+    """
+    others = [serial for serial in (disk.findtext('serial') for disk in disks)
+              if uuidutils.is_uuid_like(serial) and serial not in volumes]
+    if others:
+        raise exception.RecoveryFailed(
+            reason='its machine has a volume that Nova has not attached to '
+            'it, or not with its connection: %s. It may be another server\'s. '
+            'Have it attached to this one again' % ', '.join(others))
+
+
+def _connect(driver: libvirt_driver.LibvirtDriver,
+             context: nova_context.RequestContext, instance: objects.Instance,
+             uuid: str, volume: Any) -> vconfig.LibvirtConfigGuestDisk:
+    """Connect one volume; return what the disk is now.
+
+    :raises RecoveryFailed: that is not possible
+    """
+    connection_info = volume['connection_info']
+    try:
         driver._connect_volume(context, connection_info, instance)
-        disk = driver._get_volume_driver(connection_info).get_config(
+        return driver._get_volume_driver(connection_info).get_config(
             connection_info, blockinfo.get_info_from_bdm(
                 instance, CONF.libvirt.virt_type, instance.image_meta,
                 volume))
-        present = disk.format_dom().find('source')
-        if disk.target_dev in sources and present is not None:
-            sources[disk.target_dev].attrib.update(present.attrib)
-    return etree.tostring(root, encoding='unicode')
+    except Exception as exc:
+        # os-brick's have no common ancestor.
+        raise exception.RecoveryFailed(
+            reason='its volume %s cannot be connected: %s: %s' %
+            (uuid, type(exc).__name__, exc)) from exc

@@ -56,11 +56,21 @@ def test_recovering(tmp_path):
     assert not notes.is_recovering(run_dir, 'pvm')
 
 
-def test_moving(tmp_path):
+@pytest.mark.parametrize('why', [notes.MOVES, notes.CHANGES,
+                                 notes.NOT_ON_RECORD])
+def test_moving(tmp_path, why):
     run_dir = str(tmp_path)
-    notes.set_moving(run_dir, 'pvm', True)
-    assert notes.is_moving(run_dir, 'pvm')
-    assert not notes.is_moving(run_dir, 'other')
-    notes.set_moving(run_dir, 'pvm', False)
-    notes.set_moving(run_dir, 'pvm', False)
-    assert not notes.is_moving(run_dir, 'pvm')
+    notes.set_moving(run_dir, 'pvm', why)
+    assert notes.why_moving(run_dir, 'pvm') == why
+    assert notes.why_moving(run_dir, 'other') is None
+    assert os.listdir(tmp_path / 'moving') == ['pvm']
+    notes.set_moving(run_dir, 'pvm', None)
+    notes.set_moving(run_dir, 'pvm', None)
+    assert notes.why_moving(run_dir, 'pvm') is None
+
+
+def test_note_of_a_former_release_says_that_it_moves(tmp_path):
+    notes.set_moving(str(tmp_path), 'pvm', notes.CHANGES)
+    with open(tmp_path / 'moving' / 'pvm', 'wb'):
+        pass
+    assert notes.why_moving(str(tmp_path), 'pvm') == notes.MOVES

@@ -18,6 +18,7 @@ from nova_temporality.host import budget
 from nova_temporality.host import notes
 from nova_temporality.privsep import regions
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 from tests.framework import pools
 
 pytestmark = pytest.mark.usefixtures('helper')
@@ -70,10 +71,34 @@ def test_predict(pool, tmp_path):
     run_dir = str(tmp_path / 'run')
     pool.alloc('pvm', MEMORY)
     notes.write_priority(run_dir, 'pvm', 90)
-    known, prediction = regions.predict(pool.path, run_dir, 'pvm', 50)
+    known, prediction = regions.predict(pool.path, run_dir, 'pvm', 50, {})
     assert known
     assert prediction == budget.predict({'pvm': 90}, budget.Drilled(), 1)
-    known, prediction = regions.predict(pool.path, run_dir, 'other', 50)
+    known, prediction = regions.predict(
+        pool.path, run_dir, 'other', 50, {'coming': 60, 'pvm': 10})
     assert not known
-    assert prediction == budget.predict({'pvm': 90, 'other': 50},
+    assert prediction == budget.predict({'pvm': 90, 'other': 50,
+                                         'coming': 60},
                                         budget.Drilled(), 1)
+
+
+def test_memory_in_use_is_never_freed(pool, tmp_path):
+    """A QEMU that libvirt does not know of may have it."""
+    run_dir = str(tmp_path / 'run')
+    region = pool.alloc('pvm', MEMORY)
+    with open(region.ram_path, 'r+b') as memory:
+        memory.write(b'in use')
+        memory.flush()
+        for free in regions.free, regions.reclaim:
+            with pytest.raises(lease.RegionInUse):
+                free(pool.path, run_dir, 'pvm')
+        memory.seek(0)
+        assert memory.read(6) == b'in use'
+    assert pool.lookup('pvm') == region
+    regions.free(pool.path, run_dir, 'pvm')
+    with pytest.raises(vpm.NotFound):
+        pool.lookup('pvm')
+    # An earlier attempt got that far.
+    regions.free(pool.path, run_dir, 'pvm')
+    with pytest.raises(vpm.NotFound):
+        regions.reclaim(pool.path, run_dir, 'pvm')

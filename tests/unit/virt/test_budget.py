@@ -14,6 +14,8 @@
 
 import os
 import stat
+import threading
+from unittest import mock
 
 import fixtures
 from nova.compute import provider_tree
@@ -33,6 +35,8 @@ from nova_temporality import vpm
 from tests.unit.virt import base
 
 NODE = 'node'
+
+_PATIENCE = 20
 
 
 class BudgetTestCase(base.DriverTestCase):
@@ -91,6 +95,31 @@ class AdmissionTest(BudgetTestCase):
             self.spawn(self.server(uuid))
         self.assertRaises(nova_exception.ComputeResourcesUnavailable,
                           self.spawn, self.server(uuids.six))
+
+    def test_large_one_holds_nobody_up(self):
+        """Its place counts, but nobody waits until its memory is there."""
+        self.hold_up(10)
+        ensure = regions.ensure
+        allocates, go_on = threading.Event(), threading.Event()
+
+        def slowly(pool_path, name, *args):
+            if name == uuids.one:
+                allocates.set()
+                go_on.wait(_PATIENCE)
+            return ensure(pool_path, name, *args)
+
+        with mock.patch.object(regions, 'ensure', side_effect=slowly):
+            large = threading.Thread(target=self.spawn,
+                                     args=(self.server(uuids.one),))
+            large.start()
+            self.assertTrue(allocates.wait(_PATIENCE))
+            self.spawn(self.server(uuids.two))
+            self.assertTrue(large.is_alive())
+            self.assertRaises(nova_exception.ComputeResourcesUnavailable,
+                              self.spawn, self.server(uuids.three))
+            go_on.set()
+            large.join(_PATIENCE)
+        self.assertFalse(large.is_alive())
 
     def test_priorities_take_their_turns(self):
         self.cpus.return_value = 64

@@ -53,7 +53,7 @@ class RecordTest(base.DriverTestCase):
             return 0
 
         self.write(syncfs)
-        self.assertEqual([['temporality-domain.xml.new']], seen)
+        self.assertEqual(1, len(seen[0]))
         self.assertEqual(XML, domain_record.read(self.server))
 
     def test_nothing_else_waits_for_disks(self):
@@ -71,3 +71,21 @@ class RecordTest(base.DriverTestCase):
         exc = self.assertRaises(OSError, self.write, lambda fd: -1)
         self.assertEqual(domain_record.path(self.server), exc.filename)
         self.assertRaises(FileNotFoundError, domain_record.read, self.server)
+        self.assertEqual([], os.listdir(self.directory))
+
+    def test_attempts_do_not_get_into_each_others_way(self):
+        """One may be left over, or go on when the next one comes."""
+        others = XML.replace('<qemu', '<name>another</name><qemu')
+
+        def syncfs(fd):
+            if self.guest.get_xml_desc.return_value == XML:
+                self.guest.get_xml_desc.return_value = others
+                domain_record.write(self.server, self.guest,
+                                    '/run/recover.sock')
+                self.assertEqual(others, domain_record.read(self.server))
+            return 0
+
+        self.write(syncfs)
+        self.assertEqual(XML, domain_record.read(self.server))
+        self.assertEqual(['temporality-domain.xml'],
+                         os.listdir(self.directory))

@@ -24,6 +24,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import event as libvirtevent
 
 from nova_temporality import exception
+from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.privsep import runs
 from nova_temporality.virt.actions import unplugged
@@ -151,6 +152,28 @@ class MachineChangeTest(ServerTest):
             self.assertRaises(runlock.RunLockTimeout, change)
         self.assertEqual([], changed)
 
+    def why(self):
+        return notes.why_moving(self.run_dir, self.server.uuid)
+
+    def test_status_can_tell_why(self):
+        with mock.patch.object(domain_record, 'write'):
+            with self.pvm.machine_change():
+                self.assertEqual(notes.CHANGES, self.why())
+        self.assertIsNone(self.why())
+
+    def test_status_can_tell_that_it_is_not_on_record(self):
+        with mock.patch.object(domain_record, 'read', return_value='old'), (
+                mock.patch.object(domain_record, 'write',
+                                  side_effect=OSError(28, 'full'))):
+            with self.pvm.machine_change():
+                pass
+            self.assertEqual(notes.NOT_ON_RECORD, self.why())
+            self.pvm.rearm(notes.NOT_ON_RECORD)
+            self.assertIsNone(self.why())
+            # the start of nova-compute
+            self.recover()
+            self.assertEqual(notes.NOT_ON_RECORD, self.why())
+
     def test_server_that_is_off_has_no_machine(self):
         self.domain = None
         with mock.patch.object(domain_record, 'write') as written:
@@ -221,25 +244,25 @@ class DisarmTest(ServerTest):
 
     def test_not_ended_by_another(self):
         """A live migration begins while a device is detached, say."""
-        self.pvm.disarm(pvm_server.CHANGING)
+        self.pvm.disarm(notes.CHANGES)
         other = self.driver.servers.of(self.server)
-        other.disarm(pvm_server.MOVING)
-        self.pvm.rearm(pvm_server.CHANGING)
+        other.disarm(notes.MOVES)
+        self.pvm.rearm(notes.CHANGES)
         self.assertFalse(self.is_armed())
-        other.rearm(pvm_server.MOVING)
+        other.rearm(notes.MOVES)
         self.assertTrue(self.is_armed())
 
     def test_look_at_the_start_leaves_what_moves(self):
         self.make_domain(power_state.RUNNING)
-        self.pvm.disarm(pvm_server.MOVING)
+        self.pvm.disarm(notes.MOVES)
         self.recover()
         self.assertFalse(self.is_armed())
 
     def test_reasons_end_with_the_qemu(self):
-        self.pvm.disarm(pvm_server.MOVING)
+        self.pvm.disarm(notes.MOVES)
         self.pvm.prepare_boot()
         self.assertTrue(self.is_armed())
-        self.pvm.disarm(pvm_server.MOVING)
+        self.pvm.disarm(notes.MOVES)
         self.assertFalse(self.is_armed())
 
 

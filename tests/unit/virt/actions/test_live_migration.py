@@ -12,6 +12,7 @@
 
 """Live migration: what happens to regions, states and records."""
 
+import collections
 import os
 from unittest import mock
 
@@ -30,6 +31,7 @@ from nova_temporality.virt import binding
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
+from nova_temporality.vpm import lease
 from nova_temporality.vpm import runlock
 from tests.unit.virt import base
 
@@ -111,6 +113,16 @@ class TargetTest(MigratingTestCase):
                           self.prepare)
         self.assertIsNone(self.region())
         self.assertFalse(self.nova['pre_live_migration'].called)
+
+    def test_memory_in_use_is_kept_when_a_try_fails(self):
+        """A QEMU may be left of an earlier one."""
+        server = self.driver.servers.of(self.server)
+        server.ensure_region()
+        with open(self.region().ram_path, 'r+b'):
+            self.assertRaises(lease.RegionInUse, self.driver.
+                              pre_live_migration, self.context, self.server,
+                              None, [], None, None)
+        self.assertIsNotNone(self.region())
 
     def test_failure_is_rolled_back(self):
         self.prepare()
@@ -259,6 +271,44 @@ class SourceTest(MigratingTestCase):
 
     def test_nova_is_made_to_clean_up_the_target(self):
         self.assertEqual({}, self.check().target_mdevs)
+
+
+class ForceCompleteTest(MigratingTestCase):
+    """Post-copy is permitted to others, and never used for pVMs."""
+
+    def setUp(self):
+        super().setUp()
+        self.driver._live_migration_flags = (
+            libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_POSTCOPY)
+        self.driver._live_migration_data_gb = mock.Mock(return_value=1)
+        self.domain = mock.Mock()
+        self.useFixture(fixtures.MockPatch('time.sleep'))
+
+    def complete(self, server):
+        server.uuid = self.server.uuid
+        self.driver.active_migrations[server.uuid] = collections.deque(
+            ['force-complete'])
+        jobs = [libvirt_guest.JobInfo(type=kind) for kind in (
+            libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
+            libvirt.VIR_DOMAIN_JOB_COMPLETED)]
+        migration = mock.Mock(status='running')
+        with mock.patch.object(libvirt_guest.Guest, 'get_job_info',
+                               side_effect=jobs):
+            self.driver._live_migration_monitor(
+                self.context, server, libvirt_guest.Guest(self.domain),
+                'dest', mock.Mock(), mock.Mock(), False,
+                mock.Mock(migration=migration, block_migration=False),
+                mock.Mock(), [])
+
+    def test_guest_is_paused_so_that_it_ends(self):
+        self.complete(self.server)
+        self.assertTrue(self.domain.suspend.called)
+        self.assertFalse(self.domain.migrateStartPostCopy.called)
+
+    def test_others_switch_to_post_copy(self):
+        self.complete(self.make_server(persistent=False))
+        self.assertFalse(self.domain.suspend.called)
+        self.assertTrue(self.domain.migrateStartPostCopy.called)
 
 
 class NoteTest(MigratingTestCase):

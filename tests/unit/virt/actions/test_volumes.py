@@ -210,38 +210,99 @@ class AssistedSnapshotTest(base.DriverTestCase):
         self.assertTrue(self.delete.called)
 
 
+UUID = '1f0d1e3c-7b5a-4c1e-9a55-0c6f1a2b3c4d'
+OTHER = '2f0d1e3c-7b5a-4c1e-9a55-0c6f1a2b3c4d'
+
+
 class ConnectTest(base.DriverTestCase):
 
     XML = ('<domain><devices><disk type="file"><source file="/root"/>'
            '<target dev="vda"/></disk><disk type="block">'
-           '<source dev="/dev/sdb" index="2"/><target dev="vdb"/></disk>'
-           '</devices></domain>')
+           '<source dev="/dev/sdb" index="2"/><target dev="vdb"/>'
+           '<serial>%s</serial></disk></devices></domain>' % UUID)
 
-    def connect(self, mapping):
+    def volume(self, uuid=UUID, **connection_info):
+        return {'connection_info': {'serial': uuid, 'data': {},
+                                    **connection_info},
+                'mount_device': '/dev/vdb', 'disk_bus': 'virtio',
+                'device_type': 'disk'}
+
+    def connect(self, mapping, xml=XML, fails=None):
         with mock.patch.object(virt_driver, 'get_block_device_info',
                                return_value={'block_device_mapping':
                                              mapping}), \
-                mock.patch.object(self.driver, '_connect_volume') as connect, \
+                mock.patch.object(self.driver, '_connect_volume',
+                                  side_effect=fails) as connect, \
                 mock.patch.object(self.driver, '_get_volume_driver'
                                   ) as volume_driver:
             volume_driver.return_value.get_config.return_value = disk(
                 source='/dev/sdc')
             xml = volumes.connect(self.driver, self.context,
-                                  self.make_server(persistent=True), self.XML,
+                                  self.make_server(persistent=True), xml,
                                   mock.Mock())
         return connect, xml
 
+    def sources(self, xml):
+        return [dict(source.attrib) for source in
+                etree.fromstring(xml).iter('source')]
+
     def test_volume_has_another_name_after_boot(self):
-        connect, xml = self.connect([{
-            'connection_info': VOLUME, 'mount_device': '/dev/vdb',
-            'disk_bus': 'virtio', 'device_type': 'disk'}])
+        connect, xml = self.connect([self.volume()])
         self.assertTrue(connect.called)
-        sources = [dict(source.attrib) for source in
-                   etree.fromstring(xml).iter('source')]
         self.assertEqual([{'file': '/root'},
-                          {'dev': '/dev/sdc', 'index': '2'}], sources)
+                          {'dev': '/dev/sdc', 'index': '2'}],
+                         self.sources(xml))
 
     def test_no_volumes(self):
-        connect, xml = self.connect([])
+        xml = ('<domain><devices><disk><source file="/root"/>'
+               '<target dev="vda"/></disk></devices></domain>')
+        connect, connected = self.connect([], xml)
         self.assertFalse(connect.called)
-        self.assertEqual(self.XML, xml)
+        self.assertEqual(xml, connected)
+
+    def test_attachment_that_was_cut_off_is_left_out(self):
+        """Nova itself leaves such mappings out."""
+        for nothing in {}, None:
+            cut_off = dict(self.volume(), connection_info=nothing)
+            connect, xml = self.connect([cut_off, self.volume()])
+            self.assertEqual(1, connect.call_count)
+
+    def test_volume_that_was_not_in_the_machine_yet(self):
+        """Nova knew its connection, but QEMU did not have it."""
+        xml = ('<domain><devices><disk><source file="/root"/>'
+               '<target dev="vda"/></disk></devices></domain>')
+        _connect, connected = self.connect([self.volume()], xml)
+        self.assertEqual([{'file': '/root'}], self.sources(connected))
+
+    def test_volume_that_is_not_the_servers_any_more(self):
+        """It may be another server's by now, so nothing is connected."""
+        for mapping in ([], [self.volume(OTHER)],
+                        [dict(self.volume(), connection_info={})]):
+            connected = []
+            exc = self.assertRaises(
+                exception.RecoveryFailed, self.connect, mapping,
+                fails=lambda *_args: connected.append(True))
+            self.assertIn(UUID, self.fault(exc))
+            self.assertEqual([], connected)
+
+    def test_missing_volume_is_named(self):
+        """Storage often comes up after compute hosts."""
+        def fails(*_args):
+            raise OSError(107, 'Transport endpoint is not connected')
+
+        exc = self.assertRaises(exception.RecoveryFailed, self.connect,
+                                [self.volume()], fails=fails)
+        self.assertIn(UUID, self.fault(exc))
+        self.assertIn('endpoint', self.fault(exc))
+
+    def test_cold_boot_leaves_it_out_too(self):
+        server = self.make_server(persistent=True)
+        with mock.patch.object(
+                virt_driver, 'get_block_device_info',
+                return_value={'root_device_name': '/dev/vda',
+                              'block_device_mapping': [
+                                  dict(self.volume(), connection_info={}),
+                                  self.volume()]}):
+            info = volumes.attached(server, mock.Mock())
+        self.assertEqual({'root_device_name': '/dev/vda',
+                          'block_device_mapping': [self.volume()]}, info)

@@ -120,6 +120,20 @@ class ChangedDisksTest(recovery_base.RecoveryTestCase):
         self.assertTrue(self.proven())
         self.assertIsNone(self.domain)
 
+    def test_accepted_for_a_suspended_one(self):
+        """Until its tenant resumes it, not only until the next try."""
+        self.note()
+        self.change(-1)
+        self.server.vm_state = vm_states.SUSPENDED
+        notes.request_recovery(self.run_dir, self.server.uuid,
+                               accept_disks=True)
+        self.driver.recoveries._try(self.server.uuid)
+        self.assertIsNone(self.domain)
+        self.driver.resume(self.context, self.server, [])
+        self.assertTrue(self.domain.resume.called)
+        self.assertFalse(notes.accepts_disks(self.run_dir,
+                                             self.server.uuid))
+
     def test_note_goes_with_the_region(self):
         self.note()
         regions.free(self.pool_path, self.run_dir, self.server.uuid)
