@@ -133,7 +133,8 @@ class TestNut:
         machine.wait_for(guest.proven, 'fixated')
         ups.upsd.kill()
         ups.upsd.wait()
-        machine.wait_for(lambda: 'lost' in read_log(capfd), 'noticed')
+        machine.wait_for(lambda: 'nut_ups rack: upsd at' in read_log(capfd),
+                         'noticed')
         ups.set('OL')
         assert guest.stands_still()
         assert guest.proven()
