@@ -425,6 +425,23 @@ is valid for longer. For the source ``messaging``.
 The clocks of the detector and of this host must not differ by more than
 this.
 """),
+    cfg.IntOpt(
+        'messaging_silence',
+        default=60,
+        min=0,
+        help="""
+After how many seconds without a message the detector counts as lost. Have it
+repeat what it said more often than that. With 0, silence is never noticed. For
+the source ``messaging``.
+"""),
+    cfg.StrOpt(
+        'messaging_key_file',
+        help="""
+File with the key that messages are signed with (HMAC-SHA256), the same for the
+detector and for all hosts. Only root may read it. Messages without the right
+signature are ignored. If it is not set, whoever may write to the exchange can
+stop the servers. For the source ``messaging``.
+"""),
     cfg.StrOpt(
         'gpio_chip',
         help="""
