@@ -37,6 +37,7 @@ from nova_temporality.notifier.pvm import copying
 from nova_temporality.notifier.pvm import pvm as pvm_module
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import outage
+from nova_temporality.notifier.sources import state
 from nova_temporality.snapshot import saving
 from nova_temporality import vpm
 from nova_temporality.vpm import engine as native
@@ -76,12 +77,15 @@ class Notifier:
     :param publish: see events.Publisher.publish()
     :ivar background: to be started
     :ivar acknowledged_ns: CLOCK_MONOTONIC when the latest fixation had ended
+    :ivar status_of_sources: returns how the sources are; set by who runs them
     """
 
     def __init__(self, pool: vpm.Pool, engine: native.Engine,
                  conf: cfg.ConfigOpts, publish: events.Publish) -> None:
         opts = conf.temporality
         self.acknowledged_ns = 0
+        self.status_of_sources: abc.Callable[
+            [], list[state.SourceStatus]] = list
         self._pool = pool
         self._engine = engine
         self._publish = publish
@@ -274,10 +278,11 @@ class Notifier:
         return self.status()
 
     def status(self) -> dict[str, Any]:
-        """Return pool, platform, pVMs and last outage, in plain data."""
+        """Return sources, pool, pVMs, last outage etc., in plain data."""
         return {
             'engine': self._engine.describe(),
             'engine_lost': self._engine.lost,
+            'sources': self.status_of_sources(),
             'pool': self._pool.path,
             'pool_error': self._fleet.scan_error,
             'platform': self._platform.describe(),

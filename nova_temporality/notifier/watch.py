@@ -14,6 +14,7 @@
 
 from collections import abc
 import functools
+import logging as levels
 import queue
 import threading
 import time
@@ -28,11 +29,16 @@ from nova_temporality.notifier import drill
 from nova_temporality.notifier import power
 from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier import sources
+from nova_temporality.notifier.sources import state
 
 LOG = logging.getLogger(__name__)
 
 # Seconds until a source that failed is run again.
 _RESTART_SECONDS = 5.0
+
+# How loud what sources say is logged.
+_LOG_LEVELS = {power.LOST: levels.ERROR, power.GOOD: levels.INFO,
+               power.WARN: levels.WARNING, power.COMMIT: levels.WARNING}
 
 
 class Watch:
@@ -59,7 +65,10 @@ class Watch:
                                                    raised_by=name)
         self._news: queue.SimpleQueue[
             tuple[str, power.News]] = queue.SimpleQueue()
+        self._states = {name: state.SourceState(name, source)
+                        for name, source in sources.items()}
         self._drill_interval = opts.drill_interval
+        notifier.status_of_sources = self.status
         notifier.background.pause_while(self._warning)
 
     def start(self) -> None:
@@ -73,6 +82,10 @@ class Watch:
         if self._drill_interval:
             threading.Thread(target=self._drill_for_ever, daemon=True,
                              name='drills').start()
+
+    def status(self) -> list[state.SourceStatus]:
+        """Return how the sources are."""
+        return [known.status() for known in self._states.values()]
 
     def drill(self) -> outage.Report:
         """Have the notifier drill, unless a source warns.
@@ -115,13 +128,22 @@ class Watch:
                 LOG.exception('A drill failed')
 
     def _run(self, name: str, source: sources.Source) -> None:
+        known = self._states[name]
+
+        def report(news: power.News) -> None:
+            self._news.put((name, news))
+            known.take(news)
+
         while True:
+            known.began()
+            problem = 'it ended by itself'
             try:
-                source.run(lambda news: self._news.put((name, news)))
+                source.run(report)
             except Exception as e:
                 LOG.exception('The source %s of news about power failed',
                               name)
-                self._news.put((name, power.News.now(power.LOST, str(e))))
+                problem = str(e) or type(e).__name__
+            report(power.News.now(power.LOST, problem))
             time.sleep(_RESTART_SECONDS)
 
     def _decide(self) -> None:
@@ -148,8 +170,9 @@ class Watch:
             self._notifier.alert()
         # Not before: nothing is logged ahead of a fixation.
         for name, news in received:
-            LOG.info('Power, as %s says: %s (%s)', name, news.level,
-                     news.detail)
+            LOG.log(_LOG_LEVELS.get(news.level, levels.ERROR),
+                    'Power, as %s says: %s (%s)', name, news.level,
+                    news.detail)
 
     def _acknowledge(self) -> None:
         for name, source in self._sources.items():

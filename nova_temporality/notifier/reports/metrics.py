@@ -13,6 +13,7 @@
 """Metrics for Prometheus, on the loopback address only."""
 
 from collections import abc
+import datetime
 from typing import Any
 
 import prometheus_client
@@ -23,6 +24,7 @@ from nova_temporality.host import budget as host_budget
 from nova_temporality.notifier import daemon
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.reports import events
+from nova_temporality.notifier.sources import state as source_state
 
 _ADDRESS = '127.0.0.1'
 _PHASES = ('stopped', 'saved', 'fixated')
@@ -61,6 +63,7 @@ class _Present(registry.Collector):
             'temporality_engine_degraded', 'Whether the engine lacks a right '
             'that it was to use; "temporality status" says which',
             bool(status['engine_lost']))
+        yield from _sources(status['sources'])
         yield from _budget(status['budget'])
         yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
@@ -79,6 +82,30 @@ class _Present(registry.Collector):
                     phases.add_metric([pvm['name'], phase],
                                       pvm[phase + '_ms'] / 1000)
         yield phases
+
+
+def _sources(sources: abc.Iterable[source_state.SourceStatus]
+             ) -> abc.Iterator[core.Metric]:
+    state = core.GaugeMetricFamily(
+        'temporality_source_state', 'Always 1; what the source says of power, '
+        '"lost" if it does not see it', labels=['source', 'state'])
+    sound = core.GaugeMetricFamily(
+        'temporality_source_sound', 'Whether the source is heard as it is '
+        'configured; "temporality status" has the reasons',
+        labels=['source'])
+    heard = core.GaugeMetricFamily(
+        'temporality_source_heard_time_seconds', 'When the other end of '
+        'the source was heard last', labels=['source'])
+    for source in sources:
+        state.add_metric([source['name'], source['state']], 1)
+        sound.add_metric([source['name']], source['is_sound'])
+        if source['heard']:
+            heard.add_metric(
+                [source['name']],
+                datetime.datetime.fromisoformat(source['heard']).timestamp())
+    yield state
+    yield sound
+    yield heard
 
 
 def _budget(budget: host_budget.BudgetStatus
