@@ -40,6 +40,11 @@ from nova_temporality.vpm import engine
 LOG = logging.getLogger(__name__)
 
 
+# For how many clients what takes long may be at work. They wait for each
+# other; nova-compute suspends servers one by one.
+_AT_MOST = {'drill': 2, 'snapshot': 8, 'suspend': 64}
+
+
 class _CannotStart(Exception):
     """What has to be changed before it can."""
 
@@ -95,13 +100,17 @@ def _run(conf: cfg.ConfigOpts) -> None:
                 'resume': notifier.resume,
                 'suspend': notifier.suspend,
                 'snapshot': power_watch.snapshot,
-                'drill': power_watch.drill})
+                'drill': power_watch.drill}, _AT_MOST)
         systemd.notify('READY=1')
         LOG.info('Ready: %s', notifier.describe())
         _loop(conf, notifier, stop)
         systemd.notify('STOPPING=1')
-        notifier.close()
-        LOG.info('Ended; the pVMs run on, unprotected')
+        standing = notifier.close()
+        if standing:
+            LOG.error('Ended; these pVMs stand still until a notifier starts '
+                      'again: %s', ', '.join(standing))
+        else:
+            LOG.info('Ended; the pVMs run on, unprotected')
 
 
 def _open_engine(pool: vpm.Pool, conf: cfg.ConfigOpts) -> engine.Engine:

@@ -33,6 +33,7 @@ from nova_temporality.notifier import fleet
 from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
+from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import copying
 from nova_temporality.notifier.pvm import pvm as pvm_module
 from nova_temporality.notifier.reports import events
@@ -47,6 +48,10 @@ LOG = logging.getLogger(__name__)
 # Seconds that an answer to "refresh" and "resume" waits for pVMs.
 _REFRESH_PATIENCE = 5.0
 _RESUME_PATIENCE = 15.0
+# Seconds that ending waits for a drill or a snapshot, then for pVMs.
+_END_PATIENCE = 15.0
+
+_ENDING = 'the notifier is being ended'
 
 _T = TypeVar('_T')
 _Begun = tuple[attempts.Attempt, concurrent.futures.Future[_T]]
@@ -100,6 +105,7 @@ class Notifier:
         self._budget = budget.HostBudget(pool.path, opts.hold_up_ms)
         # No snapshot is made during a drill, which measures times.
         self._exclusive = threading.Lock()
+        self._ending = threading.Event()
         self._drills = drill.Drills(
             self._fleet, self._outage, self._budget, publish,
             self._exclusive, self._timeout_ns, opts.hold_up_ms * 1000000)
@@ -251,8 +257,8 @@ class Notifier:
             def begin(pvm: pvm_module.Pvm
                       ) -> _Begun[abc.Mapping[str, Any]]:
                 def copy(check: copying.Check) -> abc.Mapping[str, Any]:
-                    return saving.save(self._pool, pvm.region, directory,
-                                       disks, check)
+                    return self._copy_until_end(pvm.region, directory, disks,
+                                                check)
                 return pvm.snapshot(
                     event, event.monotonic_ns + self._timeout_ns, copy)
             _attempt, future = self._begin_alone(name, NotCopied, begin)
@@ -297,10 +303,45 @@ class Notifier:
         """Say in a line how the pVMs are."""
         return self._fleet.describe()
 
-    def close(self) -> None:
-        """Disarm all pVMs, after a fixation if one is under way."""
+    def close(self) -> list[str]:
+        """Disarm all pVMs, after what is under way with them.
+
+        A snapshot is ended, and its pVM runs on; so does one after a drill or
+        a suspend.
+
+        :returns: names of pVMs that stand still for such a thing
+        """
+        self._ending.set()
+        # It is kept: nothing is begun any more.
+        if not self._exclusive.acquire(timeout=_END_PATIENCE):
+            LOG.error('A drill or a snapshot does not end')
+        with self._fleet.locked() as pvms:
+            futures = [pvm.check() for pvm in pvms.values()]
+        concurrent.futures.wait(futures, _REFRESH_PATIENCE)
         with self._outage.lock:
+            standing = [
+                name for name, pvm in sorted(self._fleet.known().items())
+                if pvm.raised_by and set(pvm.raised_by) <= power.NO_OUTAGE and
+                pvm.condition.state != conditions.OFF]
             self._fleet.close()
+        return standing
+
+    def _copy_until_end(self, region: vpm.RegionInfo, directory: str,
+                        disks: abc.Mapping[str, str],
+                        check: copying.Check) -> abc.Mapping[str, Any]:
+        """Copy a pVM, unless a fixation, or the end of all, comes first."""
+        def copy(check_end: copying.Check) -> abc.Mapping[str, Any]:
+            def check_both() -> None:
+                check()
+                check_end()
+            return saving.save(self._pool, region, directory, disks,
+                               check_both)
+        try:
+            return copying.run(copy, self._ending.is_set, region.name)
+        except copying.CopyInterrupted:
+            # If it was the fixation, that is raised again.
+            check()
+            raise NotCopied(_ENDING)
 
     def _begin_alone(self, name: str, refused: type[Exception],
                      begin: abc.Callable[[pvm_module.Pvm], _Begun[_T]]
@@ -312,6 +353,8 @@ class Notifier:
         :param begin: called with the pVM; returns what this does
         """
         with self._outage.lock:
+            if self._ending.is_set():
+                raise refused(_ENDING)
             outage_reason = self._outage.reason()
             if outage_reason:
                 raise refused(outage_reason + '; it stays fixated for that')

@@ -19,6 +19,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 
 from nova_temporality.cmd import notifier
@@ -101,6 +102,12 @@ def copy_for_ever(_pool, _region, _directory, _disks, check):
         time.sleep(0.01)
 
 
+def hang_at_copy(_pool, _region, directory, _disks, _check):
+    """Copy for ever, without asking whether to end."""
+    os.mkdir(os.path.join(directory, 'copying'))
+    threading.Event().wait()
+
+
 _ffi, _lib = _vpm.ffi, _vpm.lib
 # Callbacks have to be kept.
 _probes = []
@@ -153,6 +160,7 @@ POINTS = {
         once(lambda *args: calls_of('_drill'), 3)),
     'power-fails-at-copy': lambda: setattr(
         saving, 'save', copy_for_ever),
+    'hang-at-copy': lambda: setattr(saving, 'save', hang_at_copy),
     'at-copy': lambda: setattr(saving, 'save', lambda *args: die()),
     'hang-qemu-at-first-save': lambda: at_step(
         _lib.VPM_STEP_STOPPED, hang, only_once=True),
