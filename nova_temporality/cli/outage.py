@@ -23,6 +23,7 @@ from nova_temporality.cli import config
 from nova_temporality.notifier import client
 from nova_temporality.notifier import power
 from nova_temporality.notifier.reports import outage
+from nova_temporality.qemu import words
 from nova_temporality import vpm
 from nova_temporality.vpm import outcomes
 
@@ -138,7 +139,7 @@ class OutageShow(lister.Lister):
              _since_event_ms(outcome, outcome.stream_ns),
              _since_event_ms(outcome, outcome.saved_ns),
              _since_event_ms(outcome, outcome.fixated_ns),
-             outcome.length, outcome.route, outcome.reason)
+             outcome.length, outcome.route, words.printable(outcome.reason))
             for outcome in found]
 
 
