@@ -36,12 +36,14 @@ from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import copying
 from nova_temporality.notifier.pvm import pvm as pvm_module
+from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier.sources import state
 from nova_temporality.snapshot import saving
 from nova_temporality import vpm
 from nova_temporality.vpm import engine as native
+from nova_temporality.vpm import outcomes
 
 LOG = logging.getLogger(__name__)
 
@@ -100,8 +102,9 @@ class Notifier:
         self._fleet = fleet.Fleet(
             pool, engine, opts.run_dir, opts.scan_interval_ms / 1000,
             self._platform, publish)
+        self._archive = archive.Archive(paths.outages(pool.path))
         self._outage = current_outage.CurrentOutage(
-            paths.last_outage(opts.run_dir))
+            paths.last_outage(opts.run_dir), self._archive)
         self._budget = budget.HostBudget(pool.path, opts.hold_up_ms)
         # No snapshot is made during a drill, which measures times.
         self._exclusive = threading.Lock()
@@ -118,6 +121,10 @@ class Notifier:
         To be called when the pVMs are known: an outage is on if one of them
         stands still, whatever the last report says.
         """
+        try:
+            self._archive.complete(outcomes.read(self._pool))
+        except OSError as e:
+            LOG.error('Cannot write reports of outages: %s', e)
         with self._outage.lock, self._fleet.locked() as pvms:
             self._outage.restore({name for pvm in pvms.values()
                                   for name in pvm.raised_by})
@@ -161,7 +168,8 @@ class Notifier:
             self._outage.store(report)
         LOG.warning('%s', outage.summary(report))
         for failure in outage.failures(report):
-            LOG.error('%(name)s is not fixated: %(reason)s', failure)
+            LOG.error('Outage %s: %s is not fixated: %s', report['id'],
+                      failure['name'], failure['reason'])
         return report
 
     def fixate_for_reboot(self) -> outage.Report:

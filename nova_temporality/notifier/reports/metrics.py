@@ -76,6 +76,12 @@ class _Present(registry.Collector):
             'Time from the event to the end of a phase of the last fixation',
             labels=['server', 'phase'])
         last = status['last_outage']
+        outage = core.GaugeMetricFamily(
+            'temporality_last_outage', 'Always 1; the id of the last outage '
+            'since the host was booted', labels=['outage'])
+        if last:
+            outage.add_metric([last['id']], 1)
+        yield outage
         for pvm in last['pvms'] if last else ():
             for phase in _PHASES:
                 if pvm[phase + '_ms'] is not None:
