@@ -62,8 +62,8 @@ def main() -> int:
     try:
         _run(conf)
         return 0
-    except (_CannotStart, cfg.ConfigFileValueError, metrics.MetricsError,
-            sources.SourceError, vpm.VpmError) as e:
+    except (_CannotStart, cfg.ConfigFileValueError, sources.SourceError,
+            vpm.VpmError) as e:
         problem = str(e)
     # Within the handler, oslo.log would log the exception once more.
     LOG.error('The notifier cannot start: %s', problem)
@@ -125,16 +125,23 @@ def _open_engine(pool: vpm.Pool, conf: cfg.ConfigOpts) -> engine.Engine:
 
 def _subscribe(conf: cfg.ConfigOpts, notifier: daemon.Notifier,
                publisher: events.Publisher) -> None:
-    """Have metrics and notifications receive the events, as configured."""
+    """Have metrics and notifications receive the events, as configured.
+
+    Without them servers are protected all the same.
+    """
     opts = conf.temporality
     if opts.metrics_port:
         exported = metrics.Metrics(notifier)
         publisher.subscribe(exported.on_event)
         exported.serve(opts.metrics_port)
     if opts.notification_url:
-        # oslo.messaging is imported only where it is used.
-        from nova_temporality.notifier.reports import notifications
-        publisher.subscribe(notifications.Notifications(conf).on_event)
+        try:
+            # oslo.messaging is imported only where it is used.
+            from nova_temporality.notifier.reports import notifications
+            publisher.subscribe(notifications.Notifications(conf).on_event)
+        except Exception as e:
+            LOG.error('[temporality] notification_url: no notifications are '
+                      'sent: %s', e)
 
 
 def _loop(conf: cfg.ConfigOpts, notifier: daemon.Notifier,

@@ -14,8 +14,11 @@
 
 from collections import abc
 import datetime
+import threading
+import time
 from typing import Any
 
+from oslo_log import log as logging
 import prometheus_client
 from prometheus_client import core
 from prometheus_client import registry
@@ -26,12 +29,12 @@ from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.sources import state as source_state
 
+LOG = logging.getLogger(__name__)
+
 _ADDRESS = '127.0.0.1'
+# Seconds until a port that is in use is tried again.
+_TRY_AGAIN = 30.0
 _PHASES = ('stopped', 'saved', 'fixated')
-
-
-class MetricsError(Exception):
-    """The metrics cannot be served."""
 
 
 class _Present(registry.Collector):
@@ -167,11 +170,28 @@ class Metrics:
     def serve(self, port: int) -> None:
         """Serve them over HTTP, in a thread of its own.
 
-        :raises: MetricsError
+        Protecting servers does not depend on it: a port that is in use is
+        logged, and tried again in the background.
         """
+        problem = self._listen(port)
+        if problem:
+            LOG.error('[temporality] metrics_port: no metrics are served, '
+                      'cannot listen on %s:%d: %s; free the port, or give the '
+                      'notifier the network (see '
+                      'temporality-notifier-network.conf). It is tried again',
+                      _ADDRESS, port, problem)
+            threading.Thread(target=self._listen_later, args=(port,),
+                             daemon=True, name='metrics').start()
+
+    def _listen_later(self, port: int) -> None:
+        while self._listen(port):
+            time.sleep(_TRY_AGAIN)
+        LOG.info('Metrics are served on %s:%d now', _ADDRESS, port)
+
+    def _listen(self, port: int) -> str | None:
+        """Begin to serve; return what is in the way, in words, or None."""
         try:
-            prometheus_client.start_http_server(port, _ADDRESS,
-                                                self.registry)
+            prometheus_client.start_http_server(port, _ADDRESS, self.registry)
         except OSError as e:
-            raise MetricsError('[temporality] metrics_port: cannot listen on '
-                               '%s:%d: %s' % (_ADDRESS, port, e))
+            return str(e)
+        return None
