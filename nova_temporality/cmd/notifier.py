@@ -27,6 +27,7 @@ from nova_temporality.host import paths
 from nova_temporality.notifier import control
 from nova_temporality.notifier import daemon
 from nova_temporality.notifier import power
+from nova_temporality.notifier import pulse
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import metrics
 from nova_temporality.notifier.reports import systemd
@@ -87,7 +88,8 @@ def _run(conf: cfg.ConfigOpts) -> None:
         _subscribe(conf, notifier, publisher)
         notifier.refresh()
         notifier.take_over()
-        power_watch = watch.Watch(sources.load(conf), notifier, conf)
+        beats = pulse.Pulse()
+        power_watch = watch.Watch(sources.load(conf), notifier, conf, beats)
         power_watch.start()
         notifier.background.start()
         control.ControlServer(
@@ -100,10 +102,10 @@ def _run(conf: cfg.ConfigOpts) -> None:
                 'resume': notifier.resume,
                 'suspend': notifier.suspend,
                 'snapshot': power_watch.snapshot,
-                'drill': power_watch.drill}, _AT_MOST)
+                'drill': power_watch.drill}, beats, _AT_MOST)
         systemd.notify('READY=1')
         LOG.info('Ready: %s', notifier.describe())
-        _loop(conf, notifier, stop)
+        _loop(conf, notifier, beats, stop)
         systemd.notify('STOPPING=1')
         standing = notifier.close()
         if standing:
@@ -145,13 +147,19 @@ def _subscribe(conf: cfg.ConfigOpts, notifier: daemon.Notifier,
 
 
 def _loop(conf: cfg.ConfigOpts, notifier: daemon.Notifier,
-          stop: threading.Event) -> None:
+          beats: pulse.Pulse, stop: threading.Event) -> None:
     interval = conf.temporality.scan_interval_ms / 1000
     watchdog = systemd.watchdog_interval()
     description = None
+    told: str | None = None
     while not stop.wait(min(interval, watchdog or interval)):
         notifier.scan()
-        if watchdog:
+        problem = beats.problem() or notifier.problem()
+        if problem and not told:
+            LOG.error('The notifier does not work: %s; systemd will start it '
+                      'anew', problem)
+        told = problem
+        if watchdog and not problem:
             systemd.notify('WATCHDOG=1')
         if notifier.describe() != description:
             description = notifier.describe()

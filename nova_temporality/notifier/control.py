@@ -40,6 +40,8 @@ from typing import Any
 
 from oslo_log import log as logging
 
+from nova_temporality.notifier import pulse as pulse_module
+
 LOG = logging.getLogger(__name__)
 
 _MAX_REQUEST = 4096
@@ -62,12 +64,14 @@ class ControlServer:
                  serves it
     :param operations: functions by name; the request's other members are
                        their keyword arguments
+    :param pulse: that is told that clients are served
     :param at_most: for how many clients an operation may be at work at a
                     time, by name; for the others there is a default
     """
 
     def __init__(self, path: str,
                  operations: abc.Mapping[str, abc.Callable[..., Any]],
+                 pulse: pulse_module.Pulse,
                  at_most: abc.Mapping[str, int] = types.MappingProxyType({})
                  ) -> None:
         self._operations = operations
@@ -83,13 +87,19 @@ class ControlServer:
         # Nobody can connect before listen().
         os.chmod(path, 0o600)
         self._listener.listen(_MAX_CLIENTS)
+        self._listener.settimeout(pulse_module.INTERVAL)
+        self._pulse = pulse
+        self._pulse.beat('control')
         threading.Thread(target=self._accept, daemon=True,
                          name='control').start()
 
     def _accept(self) -> None:
         while True:
+            self._pulse.beat('control')
             try:
                 client, _address = self._listener.accept()
+            except TimeoutError:
+                continue
             except OSError as e:  # e.g. no file descriptors left
                 LOG.error('Cannot accept a control connection: %s', e)
                 time.sleep(1)

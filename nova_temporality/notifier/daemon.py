@@ -307,6 +307,10 @@ class Notifier:
             'last_drill': self._drills.last_report,
         }
 
+    def problem(self) -> str | None:
+        """Say what keeps it from protecting pVMs, in words, or None."""
+        return self._fleet.problem()
+
     def describe(self) -> str:
         """Say in a line how the pVMs are."""
         return self._fleet.describe()

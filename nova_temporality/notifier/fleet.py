@@ -122,6 +122,13 @@ class Fleet:
                      priority=pvm.priority)
                 for name, pvm in sorted(self.known().items())]
 
+    def problem(self) -> str | None:
+        """Say whose thread has ended, in words; None if nobody's."""
+        dead = [name for name, pvm in sorted(self.known().items())
+                if not pvm.is_alive]
+        return 'the threads of pVMs have ended: %s' % ', '.join(
+            dead) if dead else None
+
     def describe(self) -> str:
         """Say in a line how the pVMs are."""
         states = [pvm.condition.state for pvm in self.known().values()]

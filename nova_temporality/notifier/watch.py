@@ -27,6 +27,7 @@ from nova_temporality.notifier import arbiter
 from nova_temporality.notifier import daemon
 from nova_temporality.notifier import drill
 from nova_temporality.notifier import power
+from nova_temporality.notifier import pulse as pulse_module
 from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier import sources
 from nova_temporality.notifier.sources import state
@@ -47,13 +48,16 @@ class Watch:
     :param sources: Source by name
     :param notifier: that fixates and resumes
     :param conf: with group [temporality]
+    :param pulse: that is told that the threads work
     """
 
     def __init__(self, sources: abc.Mapping[str, sources.Source],
-                 notifier: daemon.Notifier, conf: cfg.ConfigOpts) -> None:
+                 notifier: daemon.Notifier, conf: cfg.ConfigOpts,
+                 pulse: pulse_module.Pulse) -> None:
         opts = conf.temporality
         self._sources = sources
         self._notifier = notifier
+        self._pulse = pulse
         self._arbiter = arbiter.Arbiter(
             {name: source.momentary for name, source in sources.items()},
             opts.pod_confidence, opts.pod_min_confidence,
@@ -73,11 +77,14 @@ class Watch:
 
     def start(self) -> None:
         """Start all threads; they end with the process."""
+        self._pulse.beat('watch')
         threading.Thread(target=self._decide, daemon=True,
                          name='watch').start()
         for name, source in self._sources.items():
-            threading.Thread(target=self._run, args=(name, source),
-                             daemon=True, name='source-' + name).start()
+            thread = threading.Thread(target=self._run, args=(name, source),
+                                      daemon=True, name='source-' + name)
+            thread.start()
+            self._pulse.watch(thread)
 
         if self._drill_interval:
             threading.Thread(target=self._drill_for_ever, daemon=True,
@@ -149,6 +156,7 @@ class Watch:
     def _decide(self) -> None:
         """Decide for ever: an error must not end the thread."""
         while True:
+            self._pulse.beat('watch')
             try:
                 self._step()
             except Exception:
@@ -190,8 +198,8 @@ class Watch:
         received = []
         try:
             latest = self._news.get(
-                timeout=None if next_ns is None else
-                (next_ns - now_ns) / 1e9 + 0.001)
+                timeout=pulse_module.INTERVAL if next_ns is None else
+                min(pulse_module.INTERVAL, (next_ns - now_ns) / 1e9 + 0.001))
             while True:
                 received.append(latest)
                 self._arbiter.add(*latest)

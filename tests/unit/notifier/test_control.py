@@ -14,12 +14,14 @@
 
 import os
 import threading
+import types
 
 import pytest
 
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
 from nova_temporality.notifier import control
+from nova_temporality.notifier import pulse
 
 pytestmark = pytest.mark.native_threads
 
@@ -49,7 +51,7 @@ def run_dir(tmp_path, slow):
     control.ControlServer(
         paths.control_socket(str(tmp_path)),
         {'drill': slow, 'snapshot': slow, 'fixate': lambda: 'fixated'},
-        {'drill': 2})
+        pulse.Pulse(), {'drill': 2})
     return str(tmp_path)
 
 
@@ -90,7 +92,7 @@ def test_error_gives_the_place_back(tmp_path):
     def fail():
         raise ValueError('no')
     control.ControlServer(paths.control_socket(str(tmp_path)),
-                          {'drill': fail}, {'drill': 1})
+                          {'drill': fail}, pulse.Pulse(), {'drill': 1})
     for _ in range(40):
         with pytest.raises(client.NotifierError) as e:
             client.call(str(tmp_path), 'drill', 60)
@@ -102,3 +104,11 @@ def test_error_gives_the_place_back(tmp_path):
 
 def test_only_its_user_may_connect(run_dir):
     assert os.stat(paths.control_socket(run_dir)).st_mode & 0o777 == 0o600
+
+
+def test_it_shows_that_it_works(tmp_path):
+    beats = threading.Semaphore(0)
+    told = types.SimpleNamespace(beat=lambda name: beats.release())
+    control.ControlServer(paths.control_socket(str(tmp_path)), {}, told)
+    for _ in range(4):
+        assert beats.acquire(timeout=60)

@@ -20,6 +20,7 @@ import pytest
 
 from nova_temporality.notifier import background
 from nova_temporality.notifier import power
+from nova_temporality.notifier import pulse
 from nova_temporality.notifier import sources
 from nova_temporality.notifier import watch
 from tests.framework import pod_sources
@@ -78,7 +79,8 @@ class Notifier:
 def test_all_sources_are_acknowledged_whatever_one_of_them_raises():
     named = {'a': Source(OSError('no more')), 'b': Source()}
     notifier = Notifier()
-    watch.Watch(named, notifier, pod_sources.make_conf()).start()
+    watch.Watch(named, notifier, pod_sources.make_conf(),
+                pulse.Pulse()).start()
     for _ in range(2):
         named['b'].news.put(power.News.now(power.COMMIT, 'now'))
         event = notifier.fixations.get(timeout=20)
@@ -107,7 +109,8 @@ class TestStatus:
         self.instant.momentary = True
         self.notifier = Notifier()
         watch.Watch({'lasting': self.lasting, 'instant': self.instant},
-                    self.notifier, pod_sources.make_conf()).start()
+                    self.notifier, pod_sources.make_conf(),
+                    pulse.Pulse()).start()
 
     def states(self):
         return [status['state']
@@ -147,7 +150,7 @@ class TestStatus:
         source, notifier = Source(), Notifier()
         source.momentary = True
         watch.Watch({'instant': source}, notifier,
-                    pod_sources.make_conf()).start()
+                    pod_sources.make_conf(), pulse.Pulse()).start()
         source.news.put(OSError('once'))
         wait_for(lambda: source.news.empty() and notifier.status_of_sources()
                  [0]['state'] == 'listening')
@@ -196,7 +199,7 @@ def test_source_fires_directly_if_its_commit_is_sufficient(confidence, direct):
             waited.append((number, raised_by))
             return 1, 2, 3
 
-    watch.Watch(loaded, SignalNotifier(), conf)
+    watch.Watch(loaded, SignalNotifier(), conf, pulse.Pulse())
     assert (loaded['signal'].trigger is not None) == direct
     if direct:
         received = []
@@ -210,3 +213,47 @@ def test_source_fires_directly_if_its_commit_is_sufficient(confidence, direct):
         assert received == [power.News(
             power.COMMIT, 'signal 44 from process 3', 1, 2)]
         assert waited == [(44, 'signal')]
+
+
+def test_thread_that_decides_shows_that_it_works():
+    """Also while nothing happens; not while it hangs."""
+    beats = Beats()
+    notifier = Notifier()
+    hang, begun = threading.Event(), threading.Event()
+
+    def fixate(event, settled):
+        begun.set()
+        hang.wait(60)
+    notifier.fixate = fixate
+    source = Source()
+    watch.Watch({'a': source}, notifier, pod_sources.make_conf(),
+                beats).start()
+    for _ in range(3):
+        beats.wait()
+    source.news.put(power.News.now(power.COMMIT, 'now'))
+    assert begun.wait(60)
+    count = beats.count
+    assert not hang.wait(2 * pulse.INTERVAL)
+    assert beats.count == count
+    hang.set()
+    beats.wait()
+
+
+class Beats(pulse.Pulse):
+    """Counts the signs of life of the thread that decides."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+        self._beaten = threading.Condition()
+
+    def beat(self, name):
+        assert name == 'watch'
+        with self._beaten:
+            self.count += 1
+            self._beaten.notify_all()
+
+    def wait(self):
+        with self._beaten:
+            before = self.count
+            assert self._beaten.wait_for(lambda: self.count > before, 60)
