@@ -10,21 +10,26 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""temporality fixate, resume, drill and outage show"""
+"""temporality fixate, resume, drill, outage list and outage show"""
 
 import argparse
 from collections import abc
 import datetime
+from typing import Any
 
 from cliff import lister
 
 from nova_temporality.cli import columns
 from nova_temporality.cli import config
+from nova_temporality.host import paths
 from nova_temporality.notifier import client
-from nova_temporality.notifier import power
+from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import outage
+from nova_temporality.qemu import words
 from nova_temporality import vpm
 from nova_temporality.vpm import outcomes
+
+_Row = tuple[Any, ...]
 
 
 class Fixate(lister.Lister):
@@ -106,6 +111,23 @@ class Drill(lister.Lister):
              pvm['cost_ms'], pvm['reason']) for pvm in self.report['pvms']]
 
 
+class OutageList(lister.Lister):
+    """List the outages of this host.
+
+    Each has a report of its own, which drills and suspends never push out. The
+    same id stands in logs, notifications and metrics.
+    """
+
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        reports = _archive(self)
+        found = [report for report in map(reports.load, reports.ids())
+                 if report]
+        return ('Outage', 'Raised By', 'Servers', 'Called Off'), [
+            (report['id'], ', '.join(report['event']['raised_by']),
+             outage.counts(report), report['called_off'])
+            for report in found]
+
+
 class OutageShow(lister.Lister):
     """Show what became of servers in the last outage.
 
@@ -119,35 +141,79 @@ class OutageShow(lister.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
+            'outage', nargs='?', metavar='<outage>',
+            help='one that "temporality outage list" lists (default: the last '
+                 'one)')
+        parser.add_argument(
             '--all', action='store_true',
-            help='show all outages and drills that the pool remembers')
+            help='show all outages, drills and suspends that the pool '
+                 'remembers')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         with vpm.Pool(config.options(self).pool_path) as pool:
             found = outcomes.read(pool)
+        rows = [_row(outcome) for outcome in found]
         if not parsed_args.all:
-            found = _latest_outage(found)
+            rows = self._rows_of(parsed_args.outage, found)
         return ('Time', 'Raised By', 'Server', 'Result', 'Run State',
                 'Command ms', 'Stopped ms', 'Stream ms', 'Saved ms',
-                'Fixated ms', 'State Size', 'Route', 'Reason'), [
-            (_time(outcome), ', '.join(outcome.raised_by), outcome.name,
-             outcome.result, outcome.runstate,
-             _since_event_ms(outcome, outcome.command_ns),
-             _since_event_ms(outcome, outcome.stopped_ns),
-             _since_event_ms(outcome, outcome.stream_ns),
-             _since_event_ms(outcome, outcome.saved_ns),
-             _since_event_ms(outcome, outcome.fixated_ns),
-             outcome.length, outcome.route, outcome.reason)
-            for outcome in found]
+                'Fixated ms', 'State Size', 'Route', 'Reason', 'Outage'), rows
+
+    def _rows_of(self, wanted: str | None,
+                 found: abc.Iterable[outcomes.Outcome]) -> list[_Row]:
+        """Return the rows of one outage: of the ring, and of its report."""
+        reports = _archive(self)
+        outages = [outcome for outcome in found
+                   if archive.is_outage(outcome)]
+        latest = [outage.id_of(outcome.wall_ns) for outcome in outages[-1:]]
+        known = {event for report in map(reports.load, reports.ids())
+                 if report for event in report['events']}
+        if wanted is None:
+            # The ring may be ahead: power was gone before the file was there.
+            ids = reports.ids()[-1:] + [one for one in latest
+                                        if one not in known]
+            if not ids:
+                return []
+            wanted = ids[-1]
+        report = reports.load(wanted)
+        events = report['events'] if report else [wanted]
+        rows = {outcome.name: _row(outcome) for outcome in outages
+                if outage.id_of(outcome.wall_ns) in events}
+        if report is None and not rows:
+            raise UnknownOutage('no outage %s is known; "temporality outage '
+                                'list" lists them' % wanted)
+        if report is not None:
+            for pvm in report['pvms']:
+                rows.setdefault(pvm['name'], _row_of_report(report, pvm))
+        return [rows[name] for name in sorted(rows)]
 
 
-def _latest_outage(found: abc.Iterable[outcomes.Outcome]
-                   ) -> list[outcomes.Outcome]:
-    outages = [outcome for outcome in found if outcome.raised_by not in (
-        (power.DRILL,), (power.SNAPSHOT,))]
-    return [outcome for outcome in outages
-            if outcome.wall_ns == outages[-1].wall_ns]
+class UnknownOutage(Exception):
+    """There is no report of an outage."""
+
+
+def _archive(command: lister.Lister) -> archive.Archive:
+    return archive.Archive(paths.outages(config.options(command).pool_path))
+
+
+def _row(outcome: outcomes.Outcome) -> _Row:
+    return (_time(outcome), ', '.join(outcome.raised_by), outcome.name,
+            outcome.result, outcome.runstate,
+            _since_event_ms(outcome, outcome.command_ns),
+            _since_event_ms(outcome, outcome.stopped_ns),
+            _since_event_ms(outcome, outcome.stream_ns),
+            _since_event_ms(outcome, outcome.saved_ns),
+            _since_event_ms(outcome, outcome.fixated_ns),
+            outcome.length, outcome.route, words.printable(outcome.reason),
+            outage.id_of(outcome.wall_ns))
+
+
+def _row_of_report(report: outage.Report, pvm: dict[str, Any]) -> _Row:
+    return (report['event']['time'], ', '.join(report['event']['raised_by']),
+            pvm['name'], pvm['result'], pvm['runstate'], None,
+            pvm['stopped_ms'], None, pvm['saved_ms'], pvm['fixated_ms'],
+            pvm['state_size'], None, pvm['reason'], report['id'])
 
 
 def _time(outcome: outcomes.Outcome) -> str:

@@ -24,6 +24,7 @@ from nova_temporality.cli import sizes
 from nova_temporality.host import budget
 from nova_temporality.notifier import client
 from nova_temporality.notifier.reports import outage
+from nova_temporality.notifier.sources import state
 from nova_temporality import vpm
 
 
@@ -44,6 +45,25 @@ class _Pvms(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
                 'route ' + pvm['route'] if pvm['route'] else None,
                 pvm['reason'], pvm['remedy'])))
             for pvm in self._value) or 'none'
+
+
+class _Sources(
+        cliff_columns.FormattableColumn[list[state.SourceStatus]]):
+    """The sources that tell of power; a line each for people."""
+
+    def human_readable(self) -> str:
+        return '\n'.join(map(_source, self._value)) or (
+            'none: nobody tells when power fails; see pod_sources')
+
+
+def _source(source: state.SourceStatus) -> str:
+    since = source['since']
+    return ' - '.join(filter(None, (
+        '%(name)s %(state)s' % source + (' since ' + since if since else ''),
+        source['detail'],
+        'PROBLEM: %(problem)s' % source if source['problem'] else None,
+        source['remark'],
+        'last heard ' + source['heard'] if source['heard'] else None)))
 
 
 class _LastOutage(cliff_columns.FormattableColumn[outage.Report | None]):
@@ -95,8 +115,9 @@ class _Paused(cliff_columns.FormattableColumn[str | None]):
 class Status(show.ShowOne):
     """Show whether this host's servers would survive a power cut.
 
-    Exits with 1 if the notifier is down, if a running server is not armed, or
-    if the hold-up time is too short to fixate all of them.
+    Exits with 1 if the notifier is down, if it does not hear a source that
+    tells of power, if a running server is not armed, or if the hold-up time is
+    too short to fixate all of them.
     """
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -116,12 +137,16 @@ class Status(show.ShowOne):
                       'last_outage': None, 'last_drill': None}
             notifier = 'down: %s' % e
         pool = status['pool_error'] or self._pool(opts.pool_path)
+        # A notifier of an earlier version does not tell them.
+        sources = status.get('sources', [])
         self.sound = notifier == 'up' and not status['pool_error'] and all(
             pvm['state'] not in ('not armed', 'stopped')
-            for pvm in status['pvms']) and status['budget']['fits']
-        return (('notifier', 'engine', 'pool', 'platform', 'pvms', 'budget',
-                 'background_paused', 'last_outage', 'last_drill'),
-                (notifier, status['engine'], pool,
+            for pvm in status['pvms']) and all(
+            source['is_sound'] for source in sources) and (
+                status['budget']['fits'])
+        return (('notifier', 'engine', 'sources', 'pool', 'platform', 'pvms',
+                 'budget', 'background_paused', 'last_outage', 'last_drill'),
+                (notifier, status['engine'], _Sources(sources), pool,
                  _Platform(status['platform']), _Pvms(status['pvms']),
                  _Budget(status['budget']),
                  _Paused(status['background_paused']),

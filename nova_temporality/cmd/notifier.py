@@ -27,6 +27,7 @@ from nova_temporality.host import paths
 from nova_temporality.notifier import control
 from nova_temporality.notifier import daemon
 from nova_temporality.notifier import power
+from nova_temporality.notifier import pulse
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import metrics
 from nova_temporality.notifier.reports import systemd
@@ -38,6 +39,11 @@ from nova_temporality import vpm
 from nova_temporality.vpm import engine
 
 LOG = logging.getLogger(__name__)
+
+
+# For how many clients what takes long may be at work. They wait for each
+# other; nova-compute suspends servers one by one.
+_AT_MOST = {'drill': 2, 'snapshot': 8, 'suspend': 64}
 
 
 class _CannotStart(Exception):
@@ -57,8 +63,8 @@ def main() -> int:
     try:
         _run(conf)
         return 0
-    except (_CannotStart, cfg.ConfigFileValueError, metrics.MetricsError,
-            sources.SourceError, vpm.VpmError) as e:
+    except (_CannotStart, cfg.ConfigFileValueError, sources.SourceError,
+            vpm.VpmError) as e:
         problem = str(e)
     # Within the handler, oslo.log would log the exception once more.
     LOG.error('The notifier cannot start: %s', problem)
@@ -82,7 +88,8 @@ def _run(conf: cfg.ConfigOpts) -> None:
         _subscribe(conf, notifier, publisher)
         notifier.refresh()
         notifier.take_over()
-        power_watch = watch.Watch(sources.load(conf), notifier, conf)
+        beats = pulse.Pulse()
+        power_watch = watch.Watch(sources.load(conf), notifier, conf, beats)
         power_watch.start()
         notifier.background.start()
         control.ControlServer(
@@ -95,13 +102,17 @@ def _run(conf: cfg.ConfigOpts) -> None:
                 'resume': notifier.resume,
                 'suspend': notifier.suspend,
                 'snapshot': power_watch.snapshot,
-                'drill': power_watch.drill})
+                'drill': power_watch.drill}, beats, _AT_MOST)
         systemd.notify('READY=1')
         LOG.info('Ready: %s', notifier.describe())
-        _loop(conf, notifier, stop)
+        _loop(conf, notifier, beats, stop)
         systemd.notify('STOPPING=1')
-        notifier.close()
-        LOG.info('Ended; the pVMs run on, unprotected')
+        standing = notifier.close()
+        if standing:
+            LOG.error('Ended; these pVMs stand still until a notifier starts '
+                      'again: %s', ', '.join(standing))
+        else:
+            LOG.info('Ended; the pVMs run on, unprotected')
 
 
 def _open_engine(pool: vpm.Pool, conf: cfg.ConfigOpts) -> engine.Engine:
@@ -116,26 +127,39 @@ def _open_engine(pool: vpm.Pool, conf: cfg.ConfigOpts) -> engine.Engine:
 
 def _subscribe(conf: cfg.ConfigOpts, notifier: daemon.Notifier,
                publisher: events.Publisher) -> None:
-    """Have metrics and notifications receive the events, as configured."""
+    """Have metrics and notifications receive the events, as configured.
+
+    Without them servers are protected all the same.
+    """
     opts = conf.temporality
     if opts.metrics_port:
         exported = metrics.Metrics(notifier)
         publisher.subscribe(exported.on_event)
         exported.serve(opts.metrics_port)
     if opts.notification_url:
-        # oslo.messaging is imported only where it is used.
-        from nova_temporality.notifier.reports import notifications
-        publisher.subscribe(notifications.Notifications(conf).on_event)
+        try:
+            # oslo.messaging is imported only where it is used.
+            from nova_temporality.notifier.reports import notifications
+            publisher.subscribe(notifications.Notifications(conf).on_event)
+        except Exception as e:
+            LOG.error('[temporality] notification_url: no notifications are '
+                      'sent: %s', e)
 
 
 def _loop(conf: cfg.ConfigOpts, notifier: daemon.Notifier,
-          stop: threading.Event) -> None:
+          beats: pulse.Pulse, stop: threading.Event) -> None:
     interval = conf.temporality.scan_interval_ms / 1000
     watchdog = systemd.watchdog_interval()
     description = None
+    told: str | None = None
     while not stop.wait(min(interval, watchdog or interval)):
         notifier.scan()
-        if watchdog:
+        problem = beats.problem() or notifier.problem()
+        if problem and not told:
+            LOG.error('The notifier does not work: %s; systemd will start it '
+                      'anew', problem)
+        told = problem
+        if watchdog and not problem:
             systemd.notify('WATCHDOG=1')
         if notifier.describe() != description:
             description = notifier.describe()

@@ -143,6 +143,13 @@ class Checks(upgradecheck.UpgradeCommands):
             return _failure('Servers are not protected: %s' % exc)
         except client.NotifierError as exc:
             return _warning('Servers may be unprotected: %s' % exc)
+        # A notifier of an earlier version does not tell its sources.
+        deaf = ['%(name)s: %(detail)s' % dict(
+            source, detail=source['problem'] or source['detail'])
+            for source in status.get('sources', []) if not source['is_sound']]
+        if deaf:
+            return _warning('The notifier may not notice that power fails: '
+                            '%s; see "temporality status"' % ', '.join(deaf))
         bare = [pvm['name'] for pvm in status['pvms']
                 if pvm['state'] in ('not armed', 'stopped')]
         if bare:

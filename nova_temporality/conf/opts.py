@@ -368,13 +368,43 @@ Host on which upsd runs. For the source ``nut``.
         help="""
 TCP port of upsd. For the source ``nut``.
 """),
-    cfg.StrOpt(
+    cfg.ListOpt(
         'nut_ups',
+        default=[],
         help="""
-Name of the UPS, as ``upsc -l`` lists it. For the source ``nut``.
+UPSes that feed this host, as ``name``, ``name@host`` or ``name@host:port``.
+The names are those that ``upsc -l`` lists. Host and port are those of upsd;
+by default, ``nut_host`` and ``nut_port``. For the source ``nut``.
 
-When the UPS is on battery, power may fail soon. When its battery is low as
-well, or when a shutdown is forced, power fails.
+When a UPS is on battery, power may fail soon. When its battery is low as well,
+or when a shutdown is forced, it fails; but not while the UPS calibrates its
+battery. A UPS that is off, or on bypass, does not count as good.
+"""),
+    cfg.IntOpt(
+        'nut_min_supplies',
+        default=1,
+        min=1,
+        help="""
+How many of ``nut_ups`` this host needs. Power fails when fewer are left; until
+then the failure of a UPS is a warning. For the source ``nut``.
+"""),
+    cfg.IntOpt(
+        'nut_dead_time',
+        default=15,
+        min=0,
+        help="""
+How long a UPS that was on battery may be silent, in seconds. After that, it is
+taken for one that has failed: its network, or the host of upsd, often loses
+power first. This is upsmon's DEADTIME. With 0, silence never counts as a
+failure. For the source ``nut``.
+"""),
+    cfg.StrOpt(
+        'nut_ca_file',
+        help="""
+File of the CA certificates (PEM) that upsd's certificate is checked with,
+together with the host's name. If it is set, the notifier speaks TLS
+(STARTTLS) with upsd, or not at all. If it is not set, passwords and answers
+cross the network in the clear. For the source ``nut``.
 """),
     cfg.StrOpt(
         'nut_user',
@@ -434,6 +464,23 @@ is valid for longer. For the source ``messaging``.
 
 The clocks of the detector and of this host must not differ by more than
 this.
+"""),
+    cfg.IntOpt(
+        'messaging_silence',
+        default=60,
+        min=0,
+        help="""
+After how many seconds without a message the detector counts as lost. Have it
+repeat what it said more often than that. With 0, silence is never noticed. For
+the source ``messaging``.
+"""),
+    cfg.StrOpt(
+        'messaging_key_file',
+        help="""
+File with the key that messages are signed with (HMAC-SHA256), the same for the
+detector and for all hosts. Only root may read it. Messages without the right
+signature are ignored. If it is not set, whoever may write to the exchange can
+stop the servers. For the source ``messaging``.
 """),
     cfg.StrOpt(
         'gpio_chip',

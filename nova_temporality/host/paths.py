@@ -85,6 +85,11 @@ def drills(pool_path: str) -> str:
     return os.path.join(pool_path, 'drills')
 
 
+def outages(pool_path: str) -> str:
+    """Directory of the reports of all outages, beside the pool's files."""
+    return os.path.join(pool_path, 'outages')
+
+
 def loading_note(pool_path: str, name: str) -> str:
     """Note that a snapshot is being loaded into a pVM, and not yet ended."""
     return os.path.join(pool_path, 'loading', name)

@@ -127,8 +127,12 @@ class Arbiter:
 
     @property
     def is_alerted(self) -> bool:
-        """Whether WARN or COMMIT is the lasting condition of a source."""
-        return any(source.level in (power.WARN, power.COMMIT)
+        """Whether WARN or COMMIT is the lasting condition of a source.
+
+        A source that was lost after it had warned did not take that back.
+        """
+        return any(source.level in (power.WARN, power.COMMIT) or
+                   (source.level == power.LOST and source.has_alarm)
                    for source in self._sources.values()
                    if not source.is_momentary)
 

@@ -39,6 +39,15 @@ def serve(conf: cfg.ConfigOpts, url: str, exchange: str, topic: str,
     server.start()
 
 
+def client(url: str, exchange: str, topic: str) -> Any:
+    """Return an oslo_messaging.RPCClient that casts to all who listen."""
+    # Clients need the global configuration.
+    cfg.CONF([], default_config_files=[])
+    return oslo_messaging.get_rpc_client(
+        oslo_messaging.get_rpc_transport(cfg.CONF, url=url),
+        oslo_messaging.Target(exchange=exchange, topic=topic, fanout=True))
+
+
 def notifier(conf: cfg.ConfigOpts, url: str, topic: str,
              publisher_id: str) -> Any:
     """Return an oslo_messaging.Notifier that does not try again."""

@@ -21,7 +21,9 @@ disconnected::
     {"ok": false, "error": "..."}
 
 It never delays a fixation: clients have threads of their own, and limits on
-their number, on what they may send and on the time that they may take.
+their number, on what they may send and on the time that they may take. Each
+operation has a limit of its own, so that no number of drills that wait keeps a
+"fixate" from being answered; who comes beyond it is refused.
 """
 
 from collections import abc
@@ -33,15 +35,21 @@ import socket
 import struct
 import threading
 import time
+import types
 from typing import Any
 
 from oslo_log import log as logging
+
+from nova_temporality.notifier import pulse as pulse_module
 
 LOG = logging.getLogger(__name__)
 
 _MAX_REQUEST = 4096
 _RECV_SIZE = 64 << 10
+# Clients that may be about to say what they want.
 _MAX_CLIENTS = 16
+# Clients for whom one operation may be at work.
+_MAX_AT_WORK = 16
 _CLIENT_SECONDS = 5.0
 
 
@@ -56,12 +64,19 @@ class ControlServer:
                  serves it
     :param operations: functions by name; the request's other members are
                        their keyword arguments
+    :param pulse: that is told that clients are served
+    :param at_most: for how many clients an operation may be at work at a
+                    time, by name; for the others there is a default
     """
 
     def __init__(self, path: str,
-                 operations: abc.Mapping[str, abc.Callable[..., Any]]
+                 operations: abc.Mapping[str, abc.Callable[..., Any]],
+                 pulse: pulse_module.Pulse,
+                 at_most: abc.Mapping[str, int] = types.MappingProxyType({})
                  ) -> None:
         self._operations = operations
+        self._at_work = {name: threading.BoundedSemaphore(
+            at_most.get(name, _MAX_AT_WORK)) for name in operations}
         self._slots = threading.BoundedSemaphore(_MAX_CLIENTS)
         try:
             os.unlink(path)  # of a notifier that was killed
@@ -72,13 +87,19 @@ class ControlServer:
         # Nobody can connect before listen().
         os.chmod(path, 0o600)
         self._listener.listen(_MAX_CLIENTS)
+        self._listener.settimeout(pulse_module.INTERVAL)
+        self._pulse = pulse
+        self._pulse.beat('control')
         threading.Thread(target=self._accept, daemon=True,
                          name='control').start()
 
     def _accept(self) -> None:
         while True:
+            self._pulse.beat('control')
             try:
                 client, _address = self._listener.accept()
+            except TimeoutError:
+                continue
             except OSError as e:  # e.g. no file descriptors left
                 LOG.error('Cannot accept a control connection: %s', e)
                 time.sleep(1)
@@ -91,35 +112,52 @@ class ControlServer:
     def _serve(self, client: socket.socket) -> None:
         try:
             with client:
-                try:
-                    # Read first: a socket that is closed with unread data in
-                    # it drops the answer.
-                    line = _receive_line(client)
-                    _check_peer(client)
-                    reply = {'ok': True, 'result': self._operation(line)()}
-                except RequestError as e:
-                    reply = {'ok': False, 'error': str(e)}
-                except Exception as e:
-                    LOG.exception('A control operation failed')
-                    reply = {'ok': False, 'error': str(e)}
+                reply = self._reply(client)
                 client.settimeout(_CLIENT_SECONDS)
                 client.sendall(json.dumps(reply).encode() + b'\n')
         except OSError:
             pass  # the client has gone, or takes too long
-        finally:
-            self._slots.release()
 
-    def _operation(self, line: bytes) -> abc.Callable[[], Any]:
+    def _reply(self, client: socket.socket) -> dict[str, Any]:
+        try:
+            try:
+                # Read first: a socket that is closed with unread data in it
+                # drops the answer.
+                line = _receive_line(client)
+                _check_peer(client)
+                name, function = self._operation(line)
+            finally:
+                self._slots.release()
+            return {'ok': True, 'result': self._do(name, function)}
+        except RequestError as e:
+            return {'ok': False, 'error': str(e)}
+        except Exception as e:
+            LOG.exception('A control operation failed')
+            return {'ok': False, 'error': str(e)}
+
+    def _do(self, name: str, function: abc.Callable[[], Any]) -> Any:
+        at_work = self._at_work[name]
+        if not at_work.acquire(blocking=False):
+            raise RequestError('too many clients wait for "%s" already; try '
+                               'again when they have been answered' % name)
+        try:
+            return function()
+        finally:
+            at_work.release()
+
+    def _operation(self, line: bytes
+                   ) -> tuple[str, abc.Callable[[], Any]]:
         try:
             arguments = json.loads(line)
-            function = self._operations[arguments.pop('op')]
+            name = arguments.pop('op')
+            function = self._operations[name]
             inspect.signature(function).bind(**arguments)
         except (ValueError, RecursionError, KeyError, TypeError,
                 AttributeError):
             raise RequestError('not a request: %.100r; expected {"op": ...} '
                                'with one of %s, and its arguments'
                                % (line, ', '.join(sorted(self._operations))))
-        return functools.partial(function, **arguments)
+        return name, functools.partial(function, **arguments)
 
 
 def _check_peer(client: socket.socket) -> None:

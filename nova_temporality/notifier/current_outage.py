@@ -19,6 +19,7 @@ import time
 from oslo_log import log as logging
 
 from nova_temporality.notifier import power
+from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier.reports import systemd
 
@@ -30,18 +31,21 @@ class CurrentOutage:
 
     All methods but reason() are to be called with the lock held.
 
-    :param path: where the report of the last outage is stored
+    :param path: where the report of the last outage since the host was
+                 booted is stored
+    :param reports: where the reports of all outages are kept
     :ivar lock: one event at a time; a later one finds the work done
     :ivar raised_by: names of who raised the outage that is on; empty when
                      none is
     :ivar report: of the last outage, or None
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, reports: archive.Archive) -> None:
         self.lock = threading.Lock()
         self.raised_by: tuple[str, ...] = ()
         self.report: outage.Report | None = outage.load(path)
         self._path = path
+        self._archive = reports
 
     def reason(self) -> str | None:
         """Say who raised the outage that is on; None when none is."""
@@ -83,10 +87,13 @@ class CurrentOutage:
 
     def store(self, report: outage.Report) -> None:
         """Make a report that of the last outage."""
-        try:
-            outage.store(report, self._path)
-        except OSError as e:
-            LOG.error('Cannot write the report of the outage: %s', e)
+        for store in (self._archive.store,
+                      lambda report: outage.store(report, self._path)):
+            try:
+                store(report)
+            except OSError as e:
+                LOG.error('Cannot write the report of the outage %s: %s',
+                          report['id'], e)
         self.report = report
         systemd.notify('STATUS=' + outage.summary(report))
 

@@ -33,19 +33,27 @@ from nova_temporality.notifier import fleet
 from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
+from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import copying
 from nova_temporality.notifier.pvm import pvm as pvm_module
+from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import outage
+from nova_temporality.notifier.sources import state
 from nova_temporality.snapshot import saving
 from nova_temporality import vpm
 from nova_temporality.vpm import engine as native
+from nova_temporality.vpm import outcomes
 
 LOG = logging.getLogger(__name__)
 
 # Seconds that an answer to "refresh" and "resume" waits for pVMs.
 _REFRESH_PATIENCE = 5.0
 _RESUME_PATIENCE = 15.0
+# Seconds that ending waits for a drill or a snapshot, then for pVMs.
+_END_PATIENCE = 15.0
+
+_ENDING = 'the notifier is being ended'
 
 _T = TypeVar('_T')
 _Begun = tuple[attempts.Attempt, concurrent.futures.Future[_T]]
@@ -76,12 +84,15 @@ class Notifier:
     :param publish: see events.Publisher.publish()
     :ivar background: to be started
     :ivar acknowledged_ns: CLOCK_MONOTONIC when the latest fixation had ended
+    :ivar status_of_sources: returns how the sources are; set by who runs them
     """
 
     def __init__(self, pool: vpm.Pool, engine: native.Engine,
                  conf: cfg.ConfigOpts, publish: events.Publish) -> None:
         opts = conf.temporality
         self.acknowledged_ns = 0
+        self.status_of_sources: abc.Callable[
+            [], list[state.SourceStatus]] = list
         self._pool = pool
         self._engine = engine
         self._publish = publish
@@ -91,11 +102,13 @@ class Notifier:
         self._fleet = fleet.Fleet(
             pool, engine, opts.run_dir, opts.scan_interval_ms / 1000,
             self._platform, publish)
+        self._archive = archive.Archive(paths.outages(pool.path))
         self._outage = current_outage.CurrentOutage(
-            paths.last_outage(opts.run_dir))
+            paths.last_outage(opts.run_dir), self._archive)
         self._budget = budget.HostBudget(pool.path, opts.hold_up_ms)
         # No snapshot is made during a drill, which measures times.
         self._exclusive = threading.Lock()
+        self._ending = threading.Event()
         self._drills = drill.Drills(
             self._fleet, self._outage, self._budget, publish,
             self._exclusive, self._timeout_ns, opts.hold_up_ms * 1000000)
@@ -108,6 +121,10 @@ class Notifier:
         To be called when the pVMs are known: an outage is on if one of them
         stands still, whatever the last report says.
         """
+        try:
+            self._archive.complete(outcomes.read(self._pool))
+        except OSError as e:
+            LOG.error('Cannot write reports of outages: %s', e)
         with self._outage.lock, self._fleet.locked() as pvms:
             self._outage.restore({name for pvm in pvms.values()
                                   for name in pvm.raised_by})
@@ -151,7 +168,8 @@ class Notifier:
             self._outage.store(report)
         LOG.warning('%s', outage.summary(report))
         for failure in outage.failures(report):
-            LOG.error('%(name)s is not fixated: %(reason)s', failure)
+            LOG.error('Outage %s: %s is not fixated: %s', report['id'],
+                      failure['name'], failure['reason'])
         return report
 
     def fixate_for_reboot(self) -> outage.Report:
@@ -248,8 +266,8 @@ class Notifier:
             def begin(pvm: pvm_module.Pvm
                       ) -> _Begun[abc.Mapping[str, Any]]:
                 def copy(check: copying.Check) -> abc.Mapping[str, Any]:
-                    return saving.save(self._pool, pvm.region, directory,
-                                       disks, check)
+                    return self._copy_until_end(pvm.region, directory, disks,
+                                                check)
                 return pvm.snapshot(
                     event, event.monotonic_ns + self._timeout_ns, copy)
             _attempt, future = self._begin_alone(name, NotCopied, begin)
@@ -275,10 +293,11 @@ class Notifier:
         return self.status()
 
     def status(self) -> dict[str, Any]:
-        """Return pool, platform, pVMs and last outage, in plain data."""
+        """Return sources, pool, pVMs, last outage etc., in plain data."""
         return {
             'engine': self._engine.describe(),
             'engine_lost': self._engine.lost,
+            'sources': self.status_of_sources(),
             'pool': self._pool.path,
             'pool_error': self._fleet.scan_error,
             'platform': self._platform.describe(),
@@ -289,14 +308,53 @@ class Notifier:
             'last_drill': self._drills.last_report,
         }
 
+    def problem(self) -> str | None:
+        """Say what keeps it from protecting pVMs, in words, or None."""
+        return self._fleet.problem()
+
     def describe(self) -> str:
         """Say in a line how the pVMs are."""
         return self._fleet.describe()
 
-    def close(self) -> None:
-        """Disarm all pVMs, after a fixation if one is under way."""
+    def close(self) -> list[str]:
+        """Disarm all pVMs, after what is under way with them.
+
+        A snapshot is ended, and its pVM runs on; so does one after a drill or
+        a suspend.
+
+        :returns: names of pVMs that stand still for such a thing
+        """
+        self._ending.set()
+        # It is kept: nothing is begun any more.
+        if not self._exclusive.acquire(timeout=_END_PATIENCE):
+            LOG.error('A drill or a snapshot does not end')
+        with self._fleet.locked() as pvms:
+            futures = [pvm.check() for pvm in pvms.values()]
+        concurrent.futures.wait(futures, _REFRESH_PATIENCE)
         with self._outage.lock:
+            standing = [
+                name for name, pvm in sorted(self._fleet.known().items())
+                if pvm.raised_by and set(pvm.raised_by) <= power.NO_OUTAGE and
+                pvm.condition.state != conditions.OFF]
             self._fleet.close()
+        return standing
+
+    def _copy_until_end(self, region: vpm.RegionInfo, directory: str,
+                        disks: abc.Mapping[str, str],
+                        check: copying.Check) -> abc.Mapping[str, Any]:
+        """Copy a pVM, unless a fixation, or the end of all, comes first."""
+        def copy(check_end: copying.Check) -> abc.Mapping[str, Any]:
+            def check_both() -> None:
+                check()
+                check_end()
+            return saving.save(self._pool, region, directory, disks,
+                               check_both)
+        try:
+            return copying.run(copy, self._ending.is_set, region.name)
+        except copying.CopyInterrupted:
+            # If it was the fixation, that is raised again.
+            check()
+            raise NotCopied(_ENDING)
 
     def _begin_alone(self, name: str, refused: type[Exception],
                      begin: abc.Callable[[pvm_module.Pvm], _Begun[_T]]
@@ -308,6 +366,8 @@ class Notifier:
         :param begin: called with the pVM; returns what this does
         """
         with self._outage.lock:
+            if self._ending.is_set():
+                raise refused(_ENDING)
             outage_reason = self._outage.reason()
             if outage_reason:
                 raise refused(outage_reason + '; it stays fixated for that')

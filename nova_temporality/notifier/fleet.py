@@ -20,6 +20,7 @@ from collections import abc
 import contextlib
 import dataclasses
 import threading
+import time
 from typing import Any
 
 from oslo_log import log as logging
@@ -38,6 +39,10 @@ LOG = logging.getLogger(__name__)
 _EVENTS = {conditions.ARMED: events.PVM_ARMED,
            conditions.NOT_ARMED: events.PVM_UNARMED,
            conditions.STOPPED: events.PVM_UNARMED}
+
+# Seconds between two events about one pVM: its guest can toggle what blocks
+# it, for example the write cache of its disk.
+_QUIET_SECONDS = 60.0
 
 
 class Fleet:
@@ -64,8 +69,8 @@ class Fleet:
         self._platform = platform
         self._publish = publish
         self._pvms: dict[str, pvm_module.Pvm] = {}
-        # The latest event about each pVM, by name.
-        self._published: dict[str, str | None] = {}
+        # The latest event about each pVM, by name, and time.monotonic() then.
+        self._published: dict[str, tuple[str | None, float]] = {}
         # No job is given to a pVM that is being dropped; held briefly.
         self._lock = threading.Lock()
         self._scan_lock = threading.Lock()
@@ -117,6 +122,13 @@ class Fleet:
                      priority=pvm.priority)
                 for name, pvm in sorted(self.known().items())]
 
+    def problem(self) -> str | None:
+        """Say whose thread has ended, in words; None if nobody's."""
+        dead = [name for name, pvm in sorted(self.known().items())
+                if not pvm.is_alive]
+        return 'the threads of pVMs have ended: %s' % ', '.join(
+            dead) if dead else None
+
     def describe(self) -> str:
         """Say in a line how the pVMs are."""
         states = [pvm.condition.state for pvm in self.known().values()]
@@ -142,13 +154,20 @@ class Fleet:
 
     def _publish_changes(self) -> None:
         earlier, self._published = self._published, {}
+        now = time.monotonic()
         for name, known in self._pvms.items():
             condition = known.condition
             kind = _EVENTS.get(condition.state)
-            self._published[name] = kind
-            if kind and kind != earlier.get(name):
+            told, told_at = earlier.get(name, (None, -_QUIET_SECONDS))
+            if kind != told and kind and now - told_at < _QUIET_SECONDS:
+                # It is told later, if it is still so.
+                self._published[name] = told, told_at
+                continue
+            if kind and kind != told:
                 self._publish(kind, dict(dataclasses.asdict(condition),
                                          name=name))
+                told_at = now
+            self._published[name] = kind, told_at
 
 
 def _is_same(known: vpm.RegionInfo, found: vpm.RegionInfo | None) -> bool:

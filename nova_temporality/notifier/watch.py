@@ -14,6 +14,7 @@
 
 from collections import abc
 import functools
+import logging as levels
 import queue
 import threading
 import time
@@ -26,13 +27,19 @@ from nova_temporality.notifier import arbiter
 from nova_temporality.notifier import daemon
 from nova_temporality.notifier import drill
 from nova_temporality.notifier import power
+from nova_temporality.notifier import pulse as pulse_module
 from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier import sources
+from nova_temporality.notifier.sources import state
 
 LOG = logging.getLogger(__name__)
 
 # Seconds until a source that failed is run again.
 _RESTART_SECONDS = 5.0
+
+# How loud what sources say is logged.
+_LOG_LEVELS = {power.LOST: levels.ERROR, power.GOOD: levels.INFO,
+               power.WARN: levels.WARNING, power.COMMIT: levels.WARNING}
 
 
 class Watch:
@@ -41,13 +48,16 @@ class Watch:
     :param sources: Source by name
     :param notifier: that fixates and resumes
     :param conf: with group [temporality]
+    :param pulse: that is told that the threads work
     """
 
     def __init__(self, sources: abc.Mapping[str, sources.Source],
-                 notifier: daemon.Notifier, conf: cfg.ConfigOpts) -> None:
+                 notifier: daemon.Notifier, conf: cfg.ConfigOpts,
+                 pulse: pulse_module.Pulse) -> None:
         opts = conf.temporality
         self._sources = sources
         self._notifier = notifier
+        self._pulse = pulse
         self._arbiter = arbiter.Arbiter(
             {name: source.momentary for name, source in sources.items()},
             opts.pod_confidence, opts.pod_min_confidence,
@@ -59,20 +69,30 @@ class Watch:
                                                    raised_by=name)
         self._news: queue.SimpleQueue[
             tuple[str, power.News]] = queue.SimpleQueue()
+        self._states = {name: state.SourceState(name, source)
+                        for name, source in sources.items()}
         self._drill_interval = opts.drill_interval
+        notifier.status_of_sources = self.status
         notifier.background.pause_while(self._warning)
 
     def start(self) -> None:
         """Start all threads; they end with the process."""
+        self._pulse.beat('watch')
         threading.Thread(target=self._decide, daemon=True,
                          name='watch').start()
         for name, source in self._sources.items():
-            threading.Thread(target=self._run, args=(name, source),
-                             daemon=True, name='source-' + name).start()
+            thread = threading.Thread(target=self._run, args=(name, source),
+                                      daemon=True, name='source-' + name)
+            thread.start()
+            self._pulse.watch(thread)
 
         if self._drill_interval:
             threading.Thread(target=self._drill_for_ever, daemon=True,
                              name='drills').start()
+
+    def status(self) -> list[state.SourceStatus]:
+        """Return how the sources are."""
+        return [known.status() for known in self._states.values()]
 
     def drill(self) -> outage.Report:
         """Have the notifier drill, unless a source warns.
@@ -115,18 +135,28 @@ class Watch:
                 LOG.exception('A drill failed')
 
     def _run(self, name: str, source: sources.Source) -> None:
+        known = self._states[name]
+
+        def report(news: power.News) -> None:
+            self._news.put((name, news))
+            known.take(news)
+
         while True:
+            known.began()
+            problem = 'it ended by itself'
             try:
-                source.run(lambda news: self._news.put((name, news)))
+                source.run(report)
             except Exception as e:
                 LOG.exception('The source %s of news about power failed',
                               name)
-                self._news.put((name, power.News.now(power.LOST, str(e))))
+                problem = str(e) or type(e).__name__
+            report(power.News.now(power.LOST, problem))
             time.sleep(_RESTART_SECONDS)
 
     def _decide(self) -> None:
         """Decide for ever: an error must not end the thread."""
         while True:
+            self._pulse.beat('watch')
             try:
                 self._step()
             except Exception:
@@ -148,8 +178,9 @@ class Watch:
             self._notifier.alert()
         # Not before: nothing is logged ahead of a fixation.
         for name, news in received:
-            LOG.info('Power, as %s says: %s (%s)', name, news.level,
-                     news.detail)
+            LOG.log(_LOG_LEVELS.get(news.level, levels.ERROR),
+                    'Power, as %s says: %s (%s)', name, news.level,
+                    news.detail)
 
     def _acknowledge(self) -> None:
         for name, source in self._sources.items():
@@ -167,8 +198,8 @@ class Watch:
         received = []
         try:
             latest = self._news.get(
-                timeout=None if next_ns is None else
-                (next_ns - now_ns) / 1e9 + 0.001)
+                timeout=pulse_module.INTERVAL if next_ns is None else
+                min(pulse_module.INTERVAL, (next_ns - now_ns) / 1e9 + 0.001))
             while True:
                 received.append(latest)
                 self._arbiter.add(*latest)

@@ -12,8 +12,8 @@
 
 """A blocking client of the QEMU Machine Protocol over a unix socket.
 
-One client belongs to one thread at a time. It needs nothing but the socket
-module, so it works in native threads and under eventlet alike.
+One client belongs to one thread at a time. It needs nothing but sockets, so
+it works in native threads and under eventlet alike.
 
 The protocol: QEMU's docs/interop/qmp-spec.rst.
 """
@@ -21,10 +21,14 @@ The protocol: QEMU's docs/interop/qmp-spec.rst.
 import array
 from collections import abc
 import json
+import os
 import socket
+import stat
 import struct
 import time
 from typing import Any
+
+from nova_temporality.qemu import words
 
 # QEMU is not trusted: a reply without an end must not fill our memory. The
 # longest regular one, query-qmp-schema, has some hundred KiB.
@@ -41,16 +45,16 @@ class QmpCommandError(QmpError):
 
     :ivar command: the command's name
     :ivar error_class: QEMU's class, mostly "GenericError"
-    :ivar desc: QEMU's own words
+    :ivar desc: QEMU's own words, made printable
     """
 
     def __init__(self, command: str, error_class: str | None,
                  desc: str | None) -> None:
-        super().__init__('QEMU refuses %s: %s (%s)' % (command, desc,
-                                                       error_class))
         self.command = command
-        self.error_class = error_class
-        self.desc = desc
+        self.error_class = error_class and words.printable(error_class)
+        self.desc = desc and words.printable(desc)
+        super().__init__('QEMU refuses %s: %s (%s)' % (
+            command, self.desc, self.error_class))
 
 
 class QmpConnectionError(QmpError):
@@ -59,6 +63,17 @@ class QmpConnectionError(QmpError):
 
 class QmpRefused(QmpConnectionError):
     """Nobody listens: the QEMU that made the socket has ended."""
+
+
+class QmpWrongPeer(QmpConnectionError):
+    """Somebody else serves the socket; nothing was said to him.
+
+    :ivar uid: his user id
+    """
+
+    def __init__(self, path: str, uid: int) -> None:
+        super().__init__('%s is served by user id %d' % (path, uid))
+        self.uid = uid
 
 
 class QmpTimeout(QmpConnectionError):
@@ -77,14 +92,20 @@ class QmpClient:
     :ivar uid: user id of QEMU, likewise
     """
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float,
+                 uid: int | None = None) -> None:
         """Connect and negotiate.
+
+        A symbolic link in place of the socket is not followed: who owns its
+        directory could have us speak to somebody else's.
 
         :param path: of the unix socket
         :param timeout: seconds for connection and handshake together
-        :raises: QmpRefused, QmpTimeout, QmpConnectionError
+        :param uid: user id of who has to serve it; None for anybody
+        :raises: QmpRefused, QmpTimeout, QmpWrongPeer, QmpConnectionError
         """
         self._path = path
+        self._expected_uid = uid
         self._buffer = bytearray()
         self._last_id = 0
         deadline = time.monotonic() + timeout
@@ -99,7 +120,7 @@ class QmpClient:
     def _connect(self, sock: socket.socket, deadline: float) -> None:
         try:
             self._set_timeout(sock, deadline, 'the connection')
-            sock.connect(self._path)
+            self._reach(sock)
             credentials = sock.getsockopt(
                 socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize('3i'))
         except (socket.timeout, BlockingIOError):
@@ -112,6 +133,9 @@ class QmpClient:
             raise QmpConnectionError('cannot connect to %s: %s'
                                      % (self._path, e.strerror or e))
         self.pid, self.uid, _gid = struct.unpack('3i', credentials)
+        # Before a word is said, or taken.
+        if self._expected_uid not in (None, self.uid):
+            raise QmpWrongPeer(self._path, self.uid)
         greeting = self._receive(sock, deadline, 'its greeting')
         try:
             version = greeting['QMP']['version']['qemu']
@@ -120,6 +144,16 @@ class QmpClient:
         except (KeyError, TypeError):
             raise QmpConnectionError('%s does not speak QMP' % self._path)
         self.command('qmp_capabilities', timeout=deadline - time.monotonic())
+
+    def _reach(self, sock: socket.socket) -> None:
+        """Connect to what is at the path now, unless that is a link."""
+        place = os.open(self._path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISSOCK(os.fstat(place).st_mode):
+                raise QmpConnectionError('%s is no socket' % self._path)
+            sock.connect('/proc/self/fd/%d' % place)
+        finally:
+            os.close(place)
 
     @property
     def connected(self) -> bool:

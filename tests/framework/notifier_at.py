@@ -19,6 +19,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 
 from nova_temporality.cmd import notifier
@@ -108,6 +109,12 @@ def end_late():
     signal.pidfd_send_signal = lambda *args: None
 
 
+def hang_at_copy(_pool, _region, directory, _disks, _check):
+    """Copy for ever, without asking whether to end."""
+    os.mkdir(os.path.join(directory, 'copying'))
+    threading.Event().wait()
+
+
 _ffi, _lib = _vpm.ffi, _vpm.lib
 # Callbacks have to be kept.
 _probes = []
@@ -160,6 +167,7 @@ POINTS = {
         once(lambda *args: calls_of('_drill'), 3)),
     'power-fails-at-copy': lambda: setattr(
         saving, 'save', copy_for_ever),
+    'hang-at-copy': lambda: setattr(saving, 'save', hang_at_copy),
     'at-copy': lambda: setattr(saving, 'save', lambda *args: die()),
     'qemu-ends-late': end_late,
     'hang-qemu-at-first-save': lambda: at_step(

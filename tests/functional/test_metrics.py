@@ -124,16 +124,29 @@ class TestMetrics:
         assert metrics()['temporality_pvm_state', guest.name,
                          'not armed'] == 1
 
-    def test_port_that_is_taken(self, notifier, port, capfd):
+    def test_port_that_is_taken_is_not_fatal(self, host, notifier, port,
+                                             capfd):
+        guest = host.booted()
         with socket.create_server(('127.0.0.1', port)):
-            notifier.launch()
-            assert notifier.process.wait(machine.PATIENCE) == 1
+            notifier.protect(guest)
+            report = notifier.power_fails()
+        assert machine.outcome(report, guest)['result'] == 'fixated'
         error = ''.join(capfd.readouterr())
         assert 'metrics_port' in error
         assert 'Traceback' not in error
 
 
 class TestNotifications:
+
+    def test_bad_url_is_not_fatal(self, host, capfd):
+        host.configure(notification_url='nonsense://a')
+        guest = host.booted()
+        notifier = host.notifier()
+        notifier.protect(guest)
+        assert notifier.state(guest) == 'armed'
+        error = ''.join(capfd.readouterr())
+        assert 'notification_url' in error
+        assert 'Traceback' not in error
 
     def test_armed_outage_and_call_off(self, host, bus_url, spawn):
         host.configure(notification_url=bus_url)

@@ -14,6 +14,7 @@
 
 import os
 import subprocess
+import threading
 import uuid
 
 import pytest
@@ -216,6 +217,32 @@ def test_power_fails_while_it_is_copied(host, tmp_path):
     guest.recover()
     guest.wait_counting()
     assert guest.boots() == 1
+
+
+def test_notifier_is_ended_while_it_copies(host, tmp_path):
+    """Also a copy that hangs lets the guest run on, and does so at once."""
+    guest = host.guest()
+    kept, notifier = snapshots.protected(
+        host, guest, tmp_path, [machine.NOTIFIER_AT, 'hang-at-copy'])
+    errors = []
+
+    def make():
+        try:
+            kept.make(notifier)
+        except client.NotifierError as e:
+            errors.append(str(e))
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    machine.wait_for(lambda: list(tmp_path.rglob('copying')), 'the copying')
+    assert guest.proven()
+
+    assert notifier.end() == 0
+
+    guest.wait_counting()
+    assert not guest.proven()
+    thread.join(machine.PATIENCE)
+    assert errors
+    assert kept.conditions().get('one') in (None, 'incomplete')
 
 
 def test_notifier_is_killed_while_it_copies(host, tmp_path):

@@ -133,7 +133,8 @@ class TestNut:
         machine.wait_for(guest.proven, 'fixated')
         ups.upsd.kill()
         ups.upsd.wait()
-        machine.wait_for(lambda: 'lost' in read_log(capfd), 'noticed')
+        machine.wait_for(lambda: 'nut_ups rack: upsd at' in read_log(capfd),
+                         'noticed')
         ups.set('OL')
         assert guest.stands_still()
         assert guest.proven()
@@ -241,6 +242,43 @@ class TestMessaging:
         detector.say(level='good', site='room 2')
         assert guest.stands_still()
         detector.say(level='good')
+        machine.wait_for(lambda: not guest.proven(), 'called off')
+        guest.wait_counting()
+
+    def test_signed_announcements(self, host, bus_url, spawn, tmp_path,
+                                  capfd):
+        key = tmp_path / 'key'
+        key.write_text('0123456789abcdef')
+        key.chmod(0o600)
+        host.configure(pod_sources='messaging', messaging_url=bus_url,
+                       messaging_site='room 1', messaging_key_file=key,
+                       grace_ms=GRACE_MS)
+        guest = host.booted()
+        notifier = host.notifier()
+        notifier.protect(guest)
+
+        def announce(level):
+            subprocess.run(
+                [sys.executable, '-m', 'nova_temporality.cmd.admin',
+                 '--config-file', str(host.config_file), 'power', 'announce',
+                 level], check=True, timeout=machine.PATIENCE,
+                env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+
+        def source():
+            return notifier.call('status')['sources'][0]
+
+        def until_good():
+            # Nobody listens until the notifier has made its queue.
+            announce('good')
+            return source()['state'] == 'good'
+        machine.wait_for(until_good, 'it is heard')
+        assert source()['is_sound']
+        Detector(bus_url, spawn).say(level='commit')
+        machine.wait_for(lambda: 'not signed' in read_log(capfd), 'ignored')
+        assert not guest.proven()
+        announce('commit')
+        machine.wait_for(guest.proven, 'fixated')
+        announce('good')
         machine.wait_for(lambda: not guest.proven(), 'called off')
         guest.wait_counting()
 

@@ -17,6 +17,7 @@ import threading
 import time
 
 from nova_temporality.notifier import power
+from nova_temporality.qemu import words
 from nova_temporality.vpm import outcomes
 
 FIXATED = outcomes.FIXATED
@@ -39,7 +40,8 @@ class PvmReport:
     :ivar saved_ms: QEMU had delivered its state
     :ivar fixated_ms: the marker was durable
     :ivar state_size: bytes
-    :ivar reason: why it is not fixated
+    :ivar reason: why it is not fixated; perhaps in words of QEMU, so they
+                  are made printable
     """
 
     name: str
@@ -50,6 +52,10 @@ class PvmReport:
     fixated_ms: float | None = None
     state_size: int | None = None
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.reason is not None:
+            object.__setattr__(self, 'reason', words.printable(self.reason))
 
 
 class Attempt:

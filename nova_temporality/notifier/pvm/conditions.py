@@ -14,6 +14,8 @@
 
 import dataclasses
 
+from nova_temporality.qemu import words
+
 # Conditions of a pVM.
 OFF = 'off'
 NOT_ARMED = 'not armed'
@@ -47,7 +49,7 @@ class Condition:
     """How a pVM is.
 
     :ivar state: OFF, NOT_ARMED, ARMED, FIXATED or STOPPED
-    :ivar reason: why, in words
+    :ivar reason: why, in words; perhaps QEMU's, so they are made printable
     :ivar remedy: what an operator can do, in words
     :ivar route: how its state would be written, while it is armed: see the
                  module qemu.route
@@ -57,6 +59,10 @@ class Condition:
     reason: str | None = None
     remedy: str | None = None
     route: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.reason is not None:
+            object.__setattr__(self, 'reason', words.printable(self.reason))
 
 
 class NotArmed(Exception):
@@ -68,4 +74,4 @@ class NotArmed(Exception):
     def __init__(self, state: str, reason: str | None = None,
                  remedy: str | None = None) -> None:
         self.condition = Condition(state, reason, remedy)
-        super().__init__(reason)
+        super().__init__(self.condition.reason)

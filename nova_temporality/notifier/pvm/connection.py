@@ -188,14 +188,21 @@ class Qemu:
         self.seen_live = False
 
     def _open(self, path: str, timeout: float) -> qmp_module.QmpClient:
+        # QEMU owns the directory, so it could put any socket there.
+        uid = self._region.uid
         try:
-            qmp = qmp_module.QmpClient(path, timeout)
+            qmp = qmp_module.QmpClient(path, timeout, uid or None)
         except qmp_module.QmpRefused:
             raise conditions.NotArmed(conditions.OFF)
-        # QEMU owns the directory, so it could put any socket there.
-        if self._region.uid not in (0, qmp.uid):
+        except qmp_module.QmpWrongPeer as e:
+            raise _wrong_peer(path, 'user id', e.uid, uid)
+        if qmp.pid == 0:
             qmp.close()
-            raise _wrong_peer(path, 'user id', qmp.uid, self._region.uid)
+            raise conditions.NotArmed(
+                conditions.NOT_ARMED, 'its QEMU runs in a PID namespace that '
+                'the notifier cannot see into',
+                'run the notifier in the PID namespace of the host (for a '
+                'container: --pid=host)')
         return qmp
 
 

@@ -131,6 +131,11 @@ class Pvm:
         return self._inspector.raised_by
 
     @property
+    def is_alive(self) -> bool:
+        """Whether its thread has not ended."""
+        return self._worker.is_alive
+
+    @property
     def priority(self) -> int:
         """Its priority, as its latest QEMU was given."""
         return self._qemu.priority

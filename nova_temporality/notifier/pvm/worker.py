@@ -41,7 +41,14 @@ class Worker:
         self._jobs: queue.SimpleQueue[
             tuple[concurrent.futures.Future[Any],
                   abc.Callable[[], Any]] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, daemon=True, name=name).start()
+        self._thread = threading.Thread(target=self._work, daemon=True,
+                                        name=name)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread has not ended."""
+        return self._thread.is_alive()
 
     def submit(self, function: abc.Callable[_P, _T], *args: _P.args,
                **kwargs: _P.kwargs) -> 'concurrent.futures.Future[_T]':

@@ -13,8 +13,12 @@
 """Metrics for Prometheus, on the loopback address only."""
 
 from collections import abc
+import datetime
+import threading
+import time
 from typing import Any
 
+from oslo_log import log as logging
 import prometheus_client
 from prometheus_client import core
 from prometheus_client import registry
@@ -23,13 +27,14 @@ from nova_temporality.host import budget as host_budget
 from nova_temporality.notifier import daemon
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.reports import events
+from nova_temporality.notifier.sources import state as source_state
+
+LOG = logging.getLogger(__name__)
 
 _ADDRESS = '127.0.0.1'
+# Seconds until a port that is in use is tried again.
+_TRY_AGAIN = 30.0
 _PHASES = ('stopped', 'saved', 'fixated')
-
-
-class MetricsError(Exception):
-    """The metrics cannot be served."""
 
 
 class _Present(registry.Collector):
@@ -61,6 +66,7 @@ class _Present(registry.Collector):
             'temporality_engine_degraded', 'Whether the engine lacks a right '
             'that it was to use; "temporality status" says which',
             bool(status['engine_lost']))
+        yield from _sources(status['sources'])
         yield from _budget(status['budget'])
         yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
@@ -73,12 +79,42 @@ class _Present(registry.Collector):
             'Time from the event to the end of a phase of the last fixation',
             labels=['server', 'phase'])
         last = status['last_outage']
+        outage = core.GaugeMetricFamily(
+            'temporality_last_outage', 'Always 1; the id of the last outage '
+            'since the host was booted', labels=['outage'])
+        if last:
+            outage.add_metric([last['id']], 1)
+        yield outage
         for pvm in last['pvms'] if last else ():
             for phase in _PHASES:
                 if pvm[phase + '_ms'] is not None:
                     phases.add_metric([pvm['name'], phase],
                                       pvm[phase + '_ms'] / 1000)
         yield phases
+
+
+def _sources(sources: abc.Iterable[source_state.SourceStatus]
+             ) -> abc.Iterator[core.Metric]:
+    state = core.GaugeMetricFamily(
+        'temporality_source_state', 'Always 1; what the source says of power, '
+        '"lost" if it does not see it', labels=['source', 'state'])
+    sound = core.GaugeMetricFamily(
+        'temporality_source_sound', 'Whether the source is heard as it is '
+        'configured; "temporality status" has the reasons',
+        labels=['source'])
+    heard = core.GaugeMetricFamily(
+        'temporality_source_heard_time_seconds', 'When the other end of '
+        'the source was heard last', labels=['source'])
+    for source in sources:
+        state.add_metric([source['name'], source['state']], 1)
+        sound.add_metric([source['name']], source['is_sound'])
+        if source['heard']:
+            heard.add_metric(
+                [source['name']],
+                datetime.datetime.fromisoformat(source['heard']).timestamp())
+    yield state
+    yield sound
+    yield heard
 
 
 def _budget(budget: host_budget.BudgetStatus
@@ -134,11 +170,28 @@ class Metrics:
     def serve(self, port: int) -> None:
         """Serve them over HTTP, in a thread of its own.
 
-        :raises: MetricsError
+        Protecting servers does not depend on it: a port that is in use is
+        logged, and tried again in the background.
         """
+        problem = self._listen(port)
+        if problem:
+            LOG.error('[temporality] metrics_port: no metrics are served, '
+                      'cannot listen on %s:%d: %s; free the port, or give the '
+                      'notifier the network (see '
+                      'temporality-notifier-network.conf). It is tried again',
+                      _ADDRESS, port, problem)
+            threading.Thread(target=self._listen_later, args=(port,),
+                             daemon=True, name='metrics').start()
+
+    def _listen_later(self, port: int) -> None:
+        while self._listen(port):
+            time.sleep(_TRY_AGAIN)
+        LOG.info('Metrics are served on %s:%d now', _ADDRESS, port)
+
+    def _listen(self, port: int) -> str | None:
+        """Begin to serve; return what is in the way, in words, or None."""
         try:
-            prometheus_client.start_http_server(port, _ADDRESS,
-                                                self.registry)
+            prometheus_client.start_http_server(port, _ADDRESS, self.registry)
         except OSError as e:
-            raise MetricsError('[temporality] metrics_port: cannot listen on '
-                               '%s:%d: %s' % (_ADDRESS, port, e))
+            return str(e)
+        return None

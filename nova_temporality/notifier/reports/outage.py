@@ -14,7 +14,9 @@
 
 It informs people; what may be resumed is proven by the pool alone.
 
-    {"event": {"source": "signal 44 from process 1", "time": <ISO 8601>,
+    {"id": "20260131T235959.123Z", of the first event
+     "events": [ids of all events that are part of it],
+     "event": {"source": "signal 44 from process 1", "time": <ISO 8601>,
                "raised_by": [names of sources or "operator", ...]},
      "acknowledged_ms": 7.9,       since the event
      "called_off": <ISO 8601>,     null while nobody did
@@ -45,6 +47,8 @@ class EventReport(TypedDict):
 class Report(TypedDict):
     """An outage; the items of pvms are instances of PvmReport as dicts."""
 
+    id: str
+    events: list[str]
     event: EventReport
     acknowledged_ms: float
     called_off: str | None
@@ -60,7 +64,9 @@ def report(event: power.PowerEvent,
     :param pvm_reports: of all pVMs
     :param acknowledged_ns: CLOCK_MONOTONIC when all of them were settled
     """
+    event_id = id_of(event.wall_ns)
     return {
+        'id': event_id, 'events': [event_id],
         'event': {'source': event.source, 'time': _iso(event.wall_ns),
                   'raised_by': list(event.raised_by)},
         'acknowledged_ms': round(
@@ -69,6 +75,15 @@ def report(event: power.PowerEvent,
         'pvms': [dataclasses.asdict(pvm) for pvm in
                  sorted(pvm_reports, key=lambda pvm: pvm.name)],
     }
+
+
+def id_of(wall_ns: int) -> str:
+    """Return the id of an event.
+
+    :param wall_ns: CLOCK_REALTIME of it
+    """
+    return _iso(wall_ns).translate(
+        str.maketrans('', '', '-:')).removesuffix('+0000') + 'Z'
 
 
 def merge(earlier: Report, later: Report) -> Report:
@@ -89,6 +104,7 @@ def merge(earlier: Report, later: Report) -> Report:
         {*earlier['event']['raised_by'],
          *later['event']['raised_by']})}
     return {**earlier, 'event': event,
+            'events': [*earlier['events'], *later['events']],
             'pvms': [pvms[name] for name in sorted(pvms)]}
 
 
@@ -115,18 +131,28 @@ def counts(outage: Report) -> str:
 
 def summary(outage: Report) -> str:
     """Say in a line what is in a report."""
-    return 'power failed at %s (%s): %s; acknowledged after %.1f ms%s' % (
-        outage['event']['time'], outage['event']['source'], counts(outage),
-        outage['acknowledged_ms'],
-        ', called off' if outage['called_off'] else '')
+    return 'outage %s: power failed at %s (%s): %s; acknowledged after ' \
+        '%.1f ms%s' % (
+            outage['id'], outage['event']['time'], outage['event']['source'],
+            counts(outage), outage['acknowledged_ms'],
+            ', called off' if outage['called_off'] else '')
 
 
 def store(outage: Report, path: str) -> None:
-    """Write a report to a file, as a whole or not at all."""
+    """Write a report to a file, durably, as a whole or not at all.
+
+    It names servers, so not everybody may read it.
+    """
     temporary = path + '.new'
-    with open(temporary, 'w', encoding='utf-8') as f:
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC |
+                 os.O_NOFOLLOW, 0o640)
+    with open(fd, 'w', encoding='utf-8') as f:
+        # One that was left behind keeps its mode.
+        os.fchmod(fd, 0o640)
         json.dump(outage, f, indent=1)
         f.write('\n')
+        f.flush()
+        os.fsync(fd)
     os.rename(temporary, path)
 
 
@@ -135,7 +161,7 @@ def load(path: str) -> Report | None:
     try:
         with open(path, encoding='utf-8') as f:
             stored = json.load(f)
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
     # A report of another version is of no use either.
     if (not isinstance(stored, dict) or

@@ -23,6 +23,7 @@ class, and the entry point; examples/pod-source is one to start from.
 
 from collections import abc
 from importlib import metadata
+import time
 from typing import Any
 from typing import cast
 from typing import NoReturn
@@ -63,10 +64,19 @@ class Source:
                    alone is sufficient to begin a fixation, a function to wait
                    for the signal with. The source reports COMMIT when that
                    has returned, with the times that it returned
+    :ivar problem: what an operator has to mend, in words, None if nothing:
+                   the source hears less than it was configured to hear. It is
+                   shown as an error; log it, too, when it changes
+    :ivar remark: what an operator should know of how it is configured, in
+                  words, or None
+    :ivar heard_ns: CLOCK_REALTIME when the other end was heard last, 0 before
     """
 
     momentary: bool = False
     trigger: Trigger | None = None
+    problem: str | None = None
+    remark: str | None = None
+    heard_ns: int = 0
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         """Check the options, without touching anything outside.
@@ -90,6 +100,14 @@ class Source:
                        operators, and the time of the change
         """
         raise NotImplementedError
+
+    def heard(self) -> None:
+        """Note that the other end was heard, whatever it said.
+
+        The notifier does so for all news but LOST. Call it for other signs of
+        life, too, and when a source that was lost works again without news.
+        """
+        self.heard_ns = time.time_ns()
 
     def acknowledge(self) -> None:
         """All pVMs are fixated or given up, after news that power fails.

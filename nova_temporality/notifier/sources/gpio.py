@@ -62,6 +62,7 @@ class GpioSource(sources.Source):
         """Read the line: events may have been lost."""
         is_good = request.get_value(self._line) == line.Value.ACTIVE
         self._report_change(report, is_good, time.monotonic_ns())
+        self.heard()
 
     def _on_edge(self, event: gpiod.EdgeEvent,
                  report: sources.Report) -> None:

@@ -10,150 +10,183 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A UPS that Network UPS Tools (NUT) watch, asked through upsd.
+"""UPSes that Network UPS Tools (NUT) watch, asked through upsd."""
 
-The protocol is that of RFC 9271 and of NUT's own "Network protocol
-information": lines of ASCII over TCP.
-"""
-
-import socket
+import queue
+import ssl
+import threading
 import time
-from typing import Self
 
 from oslo_config import cfg
+from oslo_log import log as logging
 
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
+from nova_temporality.notifier.sources import nut_client
+from nova_temporality.notifier.sources import nut_supply
 
-_MAX_LINE = 1024
-# Seconds that upsd may take for an answer.
-_PATIENCE = 5.0
+LOG = logging.getLogger(__name__)
 
-
-class NutError(Exception):
-    """upsd does not answer, or does not know the status of the UPS."""
-
-
-def level(status: str) -> str:
-    """Return the power level that the words of ups.status mean."""
-    words = status.split()
-    if 'FSD' in words or ('OB' in words and 'LB' in words):
-        return power.COMMIT
-    if 'OB' in words:
-        return power.WARN
-    if 'OL' in words:
-        return power.GOOD
-    return power.LOST
-
-
-class Connection:
-    """One connection to upsd.
-
-    :raises: OSError, NutError; as do its methods
-    """
-
-    def __init__(self, host: str, port: int) -> None:
-        self._sock = socket.create_connection((host, port), _PATIENCE)
-        self._buffer = b''
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._sock.close()
-
-    def log_in(self, ups: str, user: str, password: str) -> None:
-        """Log in: upsd counts the hosts that depend on the UPS."""
-        self._expect_ok('USERNAME ' + user)
-        self._expect_ok('PASSWORD ' + password)
-        self._expect_ok('LOGIN ' + ups)
-
-    def status(self, ups: str) -> str:
-        """Return the words of ups.status, e.g. "OB LB"."""
-        reply = self._ask('GET VAR %s ups.status' % ups)
-        start = 'VAR %s ups.status "' % ups
-        if not reply.startswith(start) or not reply.endswith('"'):
-            raise NutError('upsd answers %.100r' % reply)
-        return reply[len(start):-1]
-
-    def _expect_ok(self, request: str) -> None:
-        reply = self._ask(request)
-        if not reply.startswith('OK'):
-            raise NutError('upsd answers %.100r to %s'
-                           % (reply, request.split()[0]))
-
-    def _ask(self, request: str) -> str:
-        deadline = time.monotonic() + _PATIENCE
-        self._sock.settimeout(_PATIENCE)
-        self._sock.sendall(request.encode() + b'\n')
-        while b'\n' not in self._buffer:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise NutError('upsd does not answer within %d seconds'
-                               % _PATIENCE)
-            self._sock.settimeout(left)
-            data = self._sock.recv(_MAX_LINE)
-            if not data:
-                raise NutError('upsd closed the connection')
-            self._buffer += data
-            if len(self._buffer) > _MAX_LINE:
-                raise NutError('upsd sends more than a line')
-        line, self._buffer = self._buffer.split(b'\n', 1)
-        reply = line.decode('ascii', 'replace')
-        if reply.startswith('ERR'):
-            raise NutError('upsd answers %s to %s'
-                           % (reply, request.split()[0]))
-        return reply
+# What a thread that asks one UPS has learnt: its number, the words of
+# ups.status, or None, and what is wrong.
+_Heard = tuple[int, str | None, str]
 
 
 class NutSource(sources.Source):
-    """On battery is WARN; battery low and forced shutdown are COMMIT."""
+    """On battery is WARN; battery low and forced shutdown are COMMIT.
+
+    Each UPS is asked by a thread of its own: an upsd that hangs must not
+    make us deaf to another one.
+    """
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         opts = conf.temporality
-        self._address = opts.nut_host, opts.nut_port
-        self._ups = opts.nut_ups
-        self._user = opts.nut_user
-        self._password = opts.nut_password
+        self._user = opts.nut_user or ''
+        self._password = opts.nut_password or ''
         self._interval = opts.nut_poll_interval_ms / 1000
-        for name in ('nut_ups', 'nut_user', 'nut_password'):
-            value = getattr(opts, name) or ''
+        self._min_supplies = opts.nut_min_supplies
+        for name, value in (('nut_user', self._user),
+                            ('nut_password', self._password),
+                            *(('nut_ups', ups) for ups in opts.nut_ups)):
             # Other characters would need quoting, or begin a command.
             if (not value.isascii() or not value.isprintable() or
                     set(value) & set(' "\\')):
                 raise sources.SourceError(
                     '[temporality] %s: use printable ASCII characters only, '
                     'without blanks, quotes and backslashes' % name)
-        if not self._ups:
+        if not opts.nut_ups:
             raise sources.SourceError(
                 '[temporality] nut_ups is not set; name the UPS as '
                 '"upsc -l %s" does' % opts.nut_host)
         if bool(self._user) != bool(self._password):
             raise sources.SourceError(
                 '[temporality] nut_user and nut_password: set both or none')
+        if self._min_supplies > len(opts.nut_ups):
+            raise sources.SourceError(
+                '[temporality] nut_min_supplies is %d, but nut_ups names %d '
+                'UPSes only' % (self._min_supplies, len(opts.nut_ups)))
+        self._tls = _tls(opts.nut_ca_file)
+        self._upses = [_address(ups, opts.nut_host, opts.nut_port)
+                       for ups in opts.nut_ups]
+        self._supplies = [nut_supply.Supply(name, opts.nut_dead_time * 10**9)
+                          for name in opts.nut_ups]
         self._level: str | None = None
+        # What operators have to mend, by the number of the UPS.
+        self._problems: dict[int, str] = {}
 
     def run(self, report: sources.Report) -> None:
-        while True:
-            try:
-                with Connection(*self._address) as connection:
-                    if self._user:
-                        connection.log_in(self._ups, self._user,
-                                          self._password)
-                    while True:
-                        status = connection.status(self._ups)
-                        self._report_change(
-                            report, level(status),
-                            'UPS %s: %s' % (self._ups, status))
-                        time.sleep(self._interval)
-            except (OSError, NutError) as e:
-                self._report_change(
-                    report, power.LOST, 'UPS %s at %s:%d: %s'
-                    % (self._ups, *self._address, e))
-            time.sleep(self._interval)
+        heard: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
+        stop = threading.Event()
+        for number in range(len(self._upses)):
+            threading.Thread(target=self._ask, args=(number, heard, stop),
+                             daemon=True, name='nut-%d' % number).start()
+        try:
+            while True:
+                answer = self._take(heard)
+                # Before anything is logged.
+                self._report_change(report)
+                if answer is not None:
+                    self._note(*answer)
+        finally:
+            stop.set()
 
-    def _report_change(self, report: sources.Report, level: str,
-                       detail: str) -> None:
+    def _take(self, heard: queue.SimpleQueue[_Heard]
+              ) -> tuple[int, str] | None:
+        """Wait for an answer, or until silence has a meaning; take it.
+
+        :returns: the number of the UPS, and what is wrong, '' if nothing
+        """
+        now_ns = time.monotonic_ns()
+        deaths = [dies_ns for supply in self._supplies
+                  if (dies_ns := supply.dies_ns(now_ns)) is not None]
+        try:
+            number, status, problem = heard.get(
+                timeout=(max(min(deaths) - now_ns, 0) / 1e9 + 0.001
+                         if deaths else None))
+        except queue.Empty:
+            return None
+        if status is None:
+            self._supplies[number].lose(problem)
+        else:
+            self._supplies[number].hear(status, time.monotonic_ns())
+            self.heard()
+        return number, problem
+
+    def _note(self, number: int, problem: str) -> None:
+        """Note what is wrong with one UPS, '' if nothing; log what is new."""
+        words = '%s: %s' % (self._supplies[number].name, problem)
+        if problem and words != self._problems.get(number):
+            LOG.error('nut_ups %s', words)
+        if problem:
+            self._problems[number] = words
+        else:
+            self._problems.pop(number, None)
+        self.problem = '; '.join(
+            self._problems[at] for at in sorted(self._problems)) or None
+
+    def _report_change(self, report: sources.Report) -> None:
+        now_ns = time.monotonic_ns()
+        level = nut_supply.together(
+            [supply.level(now_ns) for supply in self._supplies],
+            self._min_supplies)
         if level != self._level:
             self._level = level
-            report(power.News.now(level, detail))
+            report(power.News.now(level, ', '.join(
+                supply.describe() for supply in self._supplies)))
+
+    def _ask(self, number: int, heard: queue.SimpleQueue[_Heard],
+             stop: threading.Event) -> None:
+        """Ask one UPS again and again."""
+        name, host, port = self._upses[number]
+        while not stop.is_set():
+            try:
+                with nut_client.Connection(host, port,
+                                           self._tls) as connection:
+                    problem = self._log_in(connection, name)
+                    while not stop.is_set():
+                        status = connection.status(name)
+                        heard.put((number, status, problem))
+                        stop.wait(self._interval)
+            except (OSError, nut_client.NutError) as e:
+                heard.put((number, None, 'upsd at %s:%d: %s'
+                           % (host, port, e)))
+            stop.wait(self._interval)
+
+    def _log_in(self, connection: nut_client.Connection, ups: str) -> str:
+        """Log in; return what is wrong, in words, '' if nothing.
+
+        A wrong password is no reason to be deaf: upsd answers all the same.
+        """
+        if not self._user:
+            return ''
+        try:
+            connection.log_in(ups, self._user, self._password)
+        except nut_client.NutDenied as e:
+            return str(e)
+        return ''
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext | None:
+    if not ca_file:
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as e:
+        raise sources.SourceError(
+            '[temporality] nut_ca_file: cannot read certificates from %s: %s'
+            % (ca_file, e))
+
+
+def _address(ups: str, default_host: str,
+             default_port: int) -> tuple[str, str, int]:
+    """Return name, host and port of "name[@host[:port]]"."""
+    name, _at, address = ups.partition('@')
+    host, _colon, port = address.rpartition(':')
+    if not host or port.endswith(']'):  # no port
+        host, port = address, ''
+    if not name or (port and not port.isdigit()):
+        raise sources.SourceError(
+            '[temporality] nut_ups: "%s" is not "name", "name@host" or '
+            '"name@host:port"' % ups)
+    return (name, host.strip('[]') or default_host,
+            int(port) if port else default_port)

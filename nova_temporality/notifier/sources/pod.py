@@ -61,6 +61,8 @@ class PodSource(sources.Source):
         device.register(self._signal)
         if device.info().inputs:
             self._problem = None
+            # An NMI alone does not say how power is.
+            self.heard()
         else:
             self._lose(report, 'the POD driver watches nothing; load it with '
                        'gpio_chip and gpio_line, or nmi')

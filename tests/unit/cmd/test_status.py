@@ -122,6 +122,14 @@ class StatusTest(base.DriverTestCase):
         self.notifier.return_value['pvms'].append(
             {'name': 'bare', 'state': 'not armed'})
         self.check('notifier', WARNING, 'bare')
+        source = {'name': 'nut', 'detail': 'upsd is away', 'problem': None,
+                  'is_sound': False}
+        self.notifier.return_value = {'pvms': [], 'sources': [source]}
+        self.check('notifier', WARNING, 'nut', 'upsd is away')
+        source['problem'] = 'nut_password'
+        self.check('notifier', WARNING, 'nut_password')
+        source['is_sound'] = True
+        self.check('notifier', FINE)
         self.notifier.side_effect = client.NotifierError('only by root')
         self.check('notifier', WARNING, 'only by root')
         self.notifier.side_effect = client.NotifierDown('start it')

@@ -82,6 +82,14 @@ def test_warning_alerts_once_and_fixates_nothing():
     assert host.alerts == 2
 
 
+def test_warning_of_a_source_that_was_lost_is_not_forgotten():
+    host = Host().hear(power.WARN).hear(power.LOST)
+    assert host.arbiter.is_alerted
+    host.hear(power.GOOD).hear(power.LOST)
+    assert not host.arbiter.is_alerted
+    assert host.alerts == 1
+
+
 def test_good_and_lost_do_nothing():
     host = Host().hear(power.GOOD).hear(power.LOST).wait(100 * S)
     assert (host.fixations, host.call_offs, host.alerts) == ([], [], 0)

@@ -12,26 +12,54 @@
 
 """Whether an outage is on, and what is reported about it."""
 
+import itertools
+
 import pytest
 
 from nova_temporality.notifier import current_outage
 from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
+from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import outage
+
+
+# A millisecond after the other.
+_instants = itertools.count(10**18, 10**6)
 
 
 def begin(current, *raised_by):
     """Have an event begin or extend the outage."""
-    event = power.PowerEvent.now('test', raised_by)
+    event = power.PowerEvent('test', next(_instants), 1, raised_by)
     report = outage.report(
         event, [attempts.PvmReport('pvm', attempts.FIXATED, fixated_ms=5.0)],
         event.monotonic_ns)
     current.store(current.extend(event, report))
 
 
+def make(directory):
+    return current_outage.CurrentOutage(
+        str(directory / 'last'), archive.Archive(str(directory / 'outages')))
+
+
 @pytest.fixture
 def current(tmp_path):
-    return current_outage.CurrentOutage(str(tmp_path / 'last'))
+    return make(tmp_path)
+
+
+def test_each_outage_has_a_report_of_its_own(current, tmp_path):
+    ids = []
+    for _ in range(2):
+        begin(current, 'nut')
+        begin(current, 'signal')
+        current.call_off()
+        ids.append(current.report['id'])
+    reports = archive.Archive(str(tmp_path / 'outages'))
+    assert reports.ids() == ids
+    for one in ids:
+        report = reports.load(one)
+        assert report['called_off']
+        assert len(report['events']) == 2
+        assert report['events'][0] == one
 
 
 def test_no_outage(current):
@@ -67,7 +95,7 @@ def test_next_outage_has_a_report_of_its_own(current):
 
 def test_next_notifier_takes_it_over(current, tmp_path):
     begin(current, 'nut', 'signal')
-    following = current_outage.CurrentOutage(str(tmp_path / 'last'))
+    following = make(tmp_path)
     assert following.reason() is None
     following.restore({'nut'})
     assert following.raised_by == ('nut', 'signal')
@@ -76,7 +104,7 @@ def test_next_notifier_takes_it_over(current, tmp_path):
 def test_what_was_called_off_is_not_taken_over(current, tmp_path):
     begin(current, 'nut')
     current.call_off()
-    following = current_outage.CurrentOutage(str(tmp_path / 'last'))
+    following = make(tmp_path)
     following.restore({'gpio'})
     assert following.raised_by == ('gpio',)
 
@@ -89,7 +117,8 @@ def test_pvm_that_is_resumed_by_itself_is_no_outage(current, name):
 
 
 def test_report_that_cannot_be_written_is_kept(tmp_path, caplog):
-    current = current_outage.CurrentOutage(str(tmp_path / 'none' / 'last'))
+    current = make(tmp_path / 'none')
+    (tmp_path / 'none').write_text('no directory')
     begin(current, 'nut')
     assert current.report['event']['raised_by'] == ['nut']
     assert 'Cannot write' in caplog.text

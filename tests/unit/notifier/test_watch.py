@@ -13,12 +13,14 @@
 """What becomes of news about power."""
 
 import queue
+import threading
 import time
 
 import pytest
 
 from nova_temporality.notifier import background
 from nova_temporality.notifier import power
+from nova_temporality.notifier import pulse
 from nova_temporality.notifier import sources
 from nova_temporality.notifier import watch
 from tests.framework import pod_sources
@@ -36,7 +38,12 @@ class Source(sources.Source):
 
     def run(self, report):
         while True:
-            report(self.news.get())
+            news = self.news.get()
+            if isinstance(news, Exception):
+                raise news
+            if news is None:
+                return
+            report(news)
 
     def acknowledge(self):
         self.acknowledged.put(True)
@@ -57,6 +64,12 @@ class Notifier:
     def outage_raised_by():
         return ()
 
+    def alert(self):
+        pass
+
+    def wait_signal(self, number, raised_by):
+        raise AssertionError('no source of signals is among these')
+
     def fixate(self, event, settled):
         self.acknowledged_ns = time.monotonic_ns()
         settled()
@@ -66,7 +79,8 @@ class Notifier:
 def test_all_sources_are_acknowledged_whatever_one_of_them_raises():
     named = {'a': Source(OSError('no more')), 'b': Source()}
     notifier = Notifier()
-    watch.Watch(named, notifier, pod_sources.make_conf()).start()
+    watch.Watch(named, notifier, pod_sources.make_conf(),
+                pulse.Pulse()).start()
     for _ in range(2):
         named['b'].news.put(power.News.now(power.COMMIT, 'now'))
         event = notifier.fixations.get(timeout=20)
@@ -74,6 +88,98 @@ def test_all_sources_are_acknowledged_whatever_one_of_them_raises():
         for source in named.values():
             assert source.acknowledged.get(timeout=20)
     assert named['a'].acknowledged.empty()
+
+
+def wait_for(condition):
+    """Wait for what happens in other threads."""
+    give_up = threading.Event()
+    for _ in range(2000):
+        if condition():
+            return
+        give_up.wait(0.01)
+    raise AssertionError('it did not happen')
+
+
+class TestStatus:
+
+    @pytest.fixture
+    def watched(self, monkeypatch):
+        monkeypatch.setattr(watch, '_RESTART_SECONDS', 3600)
+        self.lasting, self.instant = Source(), Source()
+        self.instant.momentary = True
+        self.notifier = Notifier()
+        watch.Watch({'lasting': self.lasting, 'instant': self.instant},
+                    self.notifier, pod_sources.make_conf(),
+                    pulse.Pulse()).start()
+
+    def states(self):
+        return [status['state']
+                for status in self.notifier.status_of_sources()]
+
+    def test_nothing_was_heard_yet(self, watched):
+        for status in self.notifier.status_of_sources():
+            assert status['state'] == 'listening'
+            assert status['is_sound']
+            assert status['heard'] is status['since'] is None
+
+    @pytest.mark.parametrize('level', [power.GOOD, power.WARN, power.COMMIT])
+    def test_last_word(self, watched, level):
+        self.lasting.news.put(power.News(level, 'says so', 10**18, 1))
+        self.lasting.news.put(power.News(level, 'again', 2 * 10**18, 2))
+        wait_for(lambda: self.notifier.status_of_sources()[0]['detail'] ==
+                 'again')
+        status = self.notifier.status_of_sources()[0]
+        assert status['state'] == level
+        assert status['since'] == '2001-09-09T01:46:40+00:00'
+        assert status['heard'] > '2026'
+        assert status['is_sound']
+
+    @pytest.mark.parametrize('end', [OSError('no chip'), None])
+    def test_source_that_ends_is_lost(self, watched, end):
+        self.lasting.news.put(end)
+        self.instant.news.put(end)
+        wait_for(lambda: self.states() == ['lost', 'lost'])
+        for status in self.notifier.status_of_sources():
+            assert not status['is_sound']
+            assert status['detail'] == (str(end) if end else
+                                        'it ended by itself')
+            assert status['heard'] is None
+
+    def test_momentary_source_listens_again(self, monkeypatch):
+        monkeypatch.setattr(watch, '_RESTART_SECONDS', 0)
+        source, notifier = Source(), Notifier()
+        source.momentary = True
+        watch.Watch({'instant': source}, notifier,
+                    pod_sources.make_conf(), pulse.Pulse()).start()
+        source.news.put(OSError('once'))
+        wait_for(lambda: source.news.empty() and notifier.status_of_sources()
+                 [0]['state'] == 'listening')
+
+    def test_sign_of_life_after_it_was_lost(self, watched):
+        self.lasting.news.put(power.News.now(power.LOST, 'away'))
+        wait_for(lambda: self.states()[0] == 'lost')
+        self.lasting.heard()
+        assert self.states()[0] == 'listening'
+
+    def test_problem(self, watched):
+        self.lasting.problem = 'nut_password'
+        self.instant.remark = 'not signed'
+        lasting, instant = self.notifier.status_of_sources()
+        assert (lasting['problem'], lasting['is_sound']) == (
+            'nut_password', False)
+        assert (instant['remark'], instant['is_sound']) == (
+            'not signed', True)
+
+    @pytest.mark.parametrize('level, loud', [
+        (power.LOST, 'ERROR'), (power.GOOD, 'INFO'),
+        (power.WARN, 'WARNING')])
+    def test_what_is_bad_is_logged_loudly(self, watched, caplog, level, loud):
+        caplog.set_level('INFO')
+        self.lasting.news.put(power.News.now(level, 'says so'))
+        wait_for(lambda: 'says so' in caplog.text)
+        record, = (record for record in caplog.records
+                   if 'says so' in record.getMessage())
+        assert record.levelname == loud
 
 
 @pytest.mark.parametrize('confidence, direct', [(100, True), (60, False)])
@@ -93,7 +199,7 @@ def test_source_fires_directly_if_its_commit_is_sufficient(confidence, direct):
             waited.append((number, raised_by))
             return 1, 2, 3
 
-    watch.Watch(loaded, SignalNotifier(), conf)
+    watch.Watch(loaded, SignalNotifier(), conf, pulse.Pulse())
     assert (loaded['signal'].trigger is not None) == direct
     if direct:
         received = []
@@ -107,3 +213,47 @@ def test_source_fires_directly_if_its_commit_is_sufficient(confidence, direct):
         assert received == [power.News(
             power.COMMIT, 'signal 44 from process 3', 1, 2)]
         assert waited == [(44, 'signal')]
+
+
+def test_thread_that_decides_shows_that_it_works():
+    """Also while nothing happens; not while it hangs."""
+    beats = Beats()
+    notifier = Notifier()
+    hang, begun = threading.Event(), threading.Event()
+
+    def fixate(event, settled):
+        begun.set()
+        hang.wait(60)
+    notifier.fixate = fixate
+    source = Source()
+    watch.Watch({'a': source}, notifier, pod_sources.make_conf(),
+                beats).start()
+    for _ in range(3):
+        beats.wait()
+    source.news.put(power.News.now(power.COMMIT, 'now'))
+    assert begun.wait(60)
+    count = beats.count
+    assert not hang.wait(2 * pulse.INTERVAL)
+    assert beats.count == count
+    hang.set()
+    beats.wait()
+
+
+class Beats(pulse.Pulse):
+    """Counts the signs of life of the thread that decides."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+        self._beaten = threading.Condition()
+
+    def beat(self, name):
+        assert name == 'watch'
+        with self._beaten:
+            self.count += 1
+            self._beaten.notify_all()
+
+    def wait(self):
+        with self._beaten:
+            before = self.count
+            assert self._beaten.wait_for(lambda: self.count > before, 60)

@@ -195,6 +195,59 @@ def test_nobody_listens(tmp_path, qemu):
         qmp.QmpClient(str(path), 1)
 
 
+def test_link_is_not_followed(tmp_path, qemu):
+    """A socket of somebody else's is not even connected to."""
+    fake = qemu()
+    link = tmp_path / 'link'
+    link.symlink_to(fake.path)
+    with pytest.raises(qmp.QmpConnectionError) as e:
+        qmp.QmpClient(str(link), 1)
+    assert str(link) in str(e.value)
+    assert connect(fake).connected
+    assert len(fake.requests) == 1
+
+
+def test_what_is_no_socket(tmp_path):
+    path = tmp_path / 'file'
+    path.write_text('')
+    with pytest.raises(qmp.QmpConnectionError, match='no socket'):
+        qmp.QmpClient(str(path), 1)
+
+
+def test_wrong_peer_is_not_spoken_to(qemu):
+    fake = qemu()
+    with pytest.raises(qmp.QmpWrongPeer) as e:
+        qmp.QmpClient(fake.path, 1, os.getuid() + 1)
+    assert e.value.uid == os.getuid()
+    assert fake.requests == []
+
+
+def test_right_peer(qemu):
+    assert qmp.QmpClient(qemu().path, 10, os.getuid()).connected
+
+
+def test_no_descriptor_is_left(tmp_path, qemu):
+    fake = qemu()
+    client = connect(fake)
+    before = len(os.listdir('/proc/self/fd'))
+    for _ in range(3):
+        with pytest.raises(qmp.QmpRefused):
+            qmp.QmpClient(str(tmp_path / 'none'), 1)
+    assert len(os.listdir('/proc/self/fd')) == before
+    client.close()
+
+
+def test_words_of_an_error_are_printable(qemu):
+    desc = 'no\n2026-01-01 INFO all is well \x1b[2J' + 'x' * (1 << 20)
+    client = connect(qemu(lambda request: line(
+        {'error': {'class': 'a\nb', 'desc': desc}, 'id': request['id']})))
+    with pytest.raises(qmp.QmpCommandError) as e:
+        client.command('stop')
+    assert str(e.value).isprintable()
+    assert 'no\\n2026' in str(e.value)
+    assert len(str(e.value)) < 1000
+
+
 def test_path_too_long():
     with pytest.raises(qmp.QmpConnectionError) as e:
         qmp.QmpClient('/tmp/' + 'x' * 200, 1)

@@ -10,65 +10,64 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""Whom the notifier takes for the QEMU of a pVM."""
 
-"""The end of a QEMU, however long it takes."""
-
-import os
-import signal
-import subprocess
+import types
 
 import pytest
 
+from nova_temporality.host import paths
+from nova_temporality.notifier.pvm import attempts
+from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import connection
+from nova_temporality.qemu import qmp
 
-# Seconds for what has to happen.
-PATIENCE = 30
+
+class Client:
+    """Stands for QmpClient, of a QEMU whose process id is not known."""
+
+    pid = 0
+    closed = False
+
+    def __init__(self, path, timeout, uid):
+        self.uid = uid
+
+    def close(self):
+        Client.closed = True
 
 
 @pytest.fixture
-def process():
-    # It is not a child that was waited for until the end of the test.
-    with subprocess.Popen(['sleep', 'infinity']) as process:
-        yield process
-        process.kill()
+def reached(tmp_path):
+    region = types.SimpleNamespace(name='pvm', uid=7)
+    arming = types.SimpleNamespace(open=lambda: None, disarm=lambda: None)
+    return connection.Qemu(region, str(tmp_path), arming)
 
 
-@pytest.fixture
-def ending(process):
-    ending = connection.Ending(process.pid)
-    yield ending
-    ending.close()
+def test_other_pid_namespace(reached, monkeypatch):
+    monkeypatch.setattr(qmp, 'QmpClient', Client)
+    with pytest.raises(conditions.NotArmed) as e:
+        reached.reach(1)
+    assert 'PID namespace' in str(e.value)
+    assert '--pid=host' in e.value.condition.remedy
+    assert Client.closed
 
 
-def test_ends_when_it_is_killed(ending):
-    assert not ending.wait(0)
-    ending.kill()
-    assert ending.wait(PATIENCE)
-    ending.kill()
-    assert ending.wait(0)
+def test_link_to_another_socket(reached, tmp_path):
+    watch = tmp_path / 'qmp' / 'pvm' / 'watch.sock'
+    assert str(watch) == paths.watch_socket(str(tmp_path), 'pvm')
+    watch.parent.mkdir(parents=True)
+    watch.symlink_to('/run/somebody.sock')
+    with pytest.raises(qmp.QmpConnectionError) as e:
+        reached.reach(1)
+    assert str(watch) in str(e.value)
 
 
-def test_ended_before(process):
-    process.kill()
-    process.wait()
-    ending = connection.Ending(process.pid)
-    assert ending.wait(0)
-    ending.kill()
-    ending.close()
-
-
-def test_reaped_before_it_is_killed(process, ending):
-    process.kill()
-    process.wait()
-    assert ending.wait(PATIENCE)
-    ending.kill()
-
-
-def test_notifier_that_may_not_kill(ending, monkeypatch, caplog):
-    def refuse(*args):
-        raise PermissionError(os.strerror(1))
-    monkeypatch.setattr(signal, 'pidfd_send_signal', refuse)
-    ending.kill()
-    assert 'CAP_KILL' in caplog.text
-    assert 'kill -9 %d' % ending.pid in caplog.text
-    assert not ending.wait(0)
+@pytest.mark.parametrize('make', [
+    lambda words: conditions.Condition(conditions.NOT_ARMED, words),
+    lambda words: conditions.NotArmed(conditions.NOT_ARMED, words).condition,
+    lambda words: attempts.PvmReport('pvm', attempts.FAILED, reason=words)])
+def test_words_of_qemu_are_printable(make):
+    reason = make('a\nb\x1b' + 'x' * 10**6).reason
+    assert reason.isprintable()
+    assert len(reason) < 1000
+    assert str(conditions.NotArmed(conditions.NOT_ARMED, 'a\nb')) == 'a\\nb'

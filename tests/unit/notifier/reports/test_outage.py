@@ -35,6 +35,9 @@ class TestOutage:
         report = self.report(
             attempts.PvmReport('b', attempts.FIXATED, fixated_ms=5.0),
             attempts.PvmReport('a', attempts.FAILED, reason='why'))
+        assert report['id'] == '20010909T014640.000Z'
+        assert report['events'] == [report['id']]
+        assert report['id'] in outage.summary(report)
         assert report['acknowledged_ms'] == 7.9
         assert report['event'] == {
             'source': 'test', 'time': '2001-09-09T01:46:40.000+00:00',
@@ -83,6 +86,15 @@ class TestOutage:
         outage.store(report, path)
         assert outage.load(path) == report
         assert os.listdir(tmp_path) == ['last']
+        # It names servers.
+        assert os.stat(path).st_mode & 0o777 == 0o640
+
+    def test_mode_of_a_file_that_was_left_behind(self, tmp_path):
+        left = tmp_path / 'last.new'
+        left.write_text('')
+        left.chmod(0o644)
+        outage.store(self.report(), str(tmp_path / 'last'))
+        assert os.stat(tmp_path / 'last').st_mode & 0o777 == 0o640
 
     @pytest.mark.parametrize('content', ['', '{', '[]', '{"event": 1}',
                                          '{"event": {}, "pvms": [],'

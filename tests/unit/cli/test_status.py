@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""temporality status, as far as it depends on what the notifier answers."""
+
+import pytest
+
+from nova_temporality.notifier import client
+
+SOURCE = {'name': 'nut', 'state': 'good', 'since': '2001', 'heard': '2002',
+          'detail': 'UPS rack: OL', 'problem': None, 'remark': None,
+          'is_sound': True}
+BUDGET = {'predicted_ms': 1.0, 'hold_up_ms': 10, 'not_drilled': 0,
+          'drilled_at': None, 'fits': True}
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """What the notifier answers; the status of a sound host."""
+    status = {'engine': 'fine', 'pvms': [], 'pool_error': None,
+              'platform': None, 'budget': BUDGET, 'background_paused': None,
+              'last_outage': None, 'last_drill': None, 'sources': [SOURCE]}
+    monkeypatch.setattr(client, 'call', lambda *args: status)
+    return status
+
+
+def test_sound(run, answer, capsys):
+    assert run('status') == 0
+    assert 'nut good since 2001 - UPS rack: OL - last heard 2002' in (
+        capsys.readouterr().out)
+
+
+@pytest.mark.parametrize('changes, words', [
+    ({'state': 'lost', 'detail': 'upsd is away', 'is_sound': False},
+     'nut lost since 2001 - upsd is away'),
+    ({'problem': 'nut_password', 'is_sound': False},
+     'PROBLEM: nut_password')])
+def test_deaf_host_is_not_sound(run, answer, capsys, changes, words):
+    answer['sources'] = [dict(SOURCE, **changes)]
+    assert run('status') == 1
+    assert words in capsys.readouterr().out
+
+
+def test_remark_is_shown(run, answer, capsys):
+    answer['sources'] = [dict(SOURCE, remark='not signed')]
+    assert run('status') == 0
+    assert 'not signed' in capsys.readouterr().out
+
+
+def test_no_sources(run, answer, capsys):
+    answer['sources'] = []
+    assert run('status') == 0
+    assert 'nobody tells' in capsys.readouterr().out
+
+
+def test_earlier_notifier(run, answer):
+    del answer['sources']
+    assert run('status') == 0
+
+
+def test_json(run_json, answer):
+    assert run_json('status')['sources'] == [SOURCE]

@@ -1,0 +1,81 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Metrics of what the notifier knows."""
+
+import socket
+import threading
+import urllib.request
+
+import pytest
+
+from nova_temporality.notifier.reports import metrics
+
+pytestmark = pytest.mark.native_threads
+
+
+class Notifier:
+    """Stands for daemon.Notifier."""
+
+    sources = []
+
+    def status(self):
+        return {'pvms': [], 'platform': {'caches': 'emulated'},
+                'engine_lost': None, 'sources': self.sources,
+                'budget': {'hold_up_ms': 10, 'predicted_ms': 1,
+                           'drilled_ms': None},
+                'background_paused': None, 'last_outage': None}
+
+    def outage_raised_by(self):
+        return ()
+
+
+def test_sources():
+    notifier = Notifier()
+    notifier.sources = [
+        {'name': 'nut', 'state': 'lost', 'heard': '2001-09-09T01:46:40+00:00',
+         'is_sound': False},
+        {'name': 'signal', 'state': 'listening', 'heard': None,
+         'is_sound': True}]
+    registry = metrics.Metrics(notifier).registry
+
+    def value(name, **labels):
+        return registry.get_sample_value('temporality_source_' + name, labels)
+    assert value('state', source='nut', state='lost') == 1
+    assert value('sound', source='nut') == 0
+    assert value('sound', source='signal') == 1
+    assert value('heard_time_seconds', source='nut') == 10**9
+    assert value('heard_time_seconds', source='signal') is None
+
+
+def test_busy_port_is_tried_again(monkeypatch, caplog):
+    busy = socket.create_server(('127.0.0.1', 0))
+    port = busy.getsockname()[1]
+    waits, go_on = threading.Event(), threading.Event()
+
+    def sleep(seconds):
+        waits.set()
+        assert go_on.wait(60)
+    monkeypatch.setattr(metrics.time, 'sleep', sleep)
+    metrics.Metrics(Notifier()).serve(port)
+    error, = (record.getMessage() for record in caplog.records
+              if record.levelname == 'ERROR')
+    assert 'metrics_port' in error
+    assert waits.wait(60)
+    busy.close()
+    served = threading.Event()
+    monkeypatch.setattr(metrics.LOG, 'info', lambda *args: served.set())
+    go_on.set()
+    assert served.wait(60)
+    with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % port,
+                                timeout=60) as reply:
+        assert b'temporality_outage' in reply.read()

@@ -1,0 +1,111 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is published about pVMs, and how often."""
+
+import pytest
+
+from nova_temporality.notifier import fleet as fleet_module
+from nova_temporality.notifier.pvm import conditions
+
+pytestmark = pytest.mark.native_threads
+
+
+class Pvm:
+    """Stands for pvm.Pvm."""
+
+    def __init__(self, pool, engine, region, *args):
+        self.region = region
+        self.condition = conditions.Condition(conditions.ARMED)
+
+    def close(self):
+        pass
+
+
+class Region:
+    id = created_ns = sequence = 1
+
+    def __init__(self, name):
+        self.name = name
+
+
+class Pool:
+    """Stands for vpm.Pool."""
+
+    names = ('a', 'b')
+
+    def regions(self):
+        return [Region(name) for name in self.names]
+
+
+@pytest.fixture
+def fleet(monkeypatch):
+    monkeypatch.setattr(fleet_module.pvm_module, 'Pvm', Pvm)
+    published = []
+    made = fleet_module.Fleet(
+        Pool(), None, '/run', 1, None,
+        lambda kind, data: published.append((data['name'], kind)))
+    made.published = published
+    made.scan()
+    published.clear()
+    return made
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Set what time.monotonic() returns."""
+    now = [fleet_module.time.monotonic()]
+    monkeypatch.setattr(fleet_module.time, 'monotonic', lambda: now[0])
+
+    def wait(seconds):
+        now[0] += seconds
+    return wait
+
+
+def be(fleet, name, state):
+    fleet.known()[name].condition = conditions.Condition(state)
+    fleet.scan()
+
+
+def test_guest_that_toggles_floods_nobody(fleet, clock):
+    clock(100)
+    for _ in range(100):
+        be(fleet, 'a', conditions.NOT_ARMED)
+        be(fleet, 'a', conditions.ARMED)
+    assert fleet.published == [('a', 'pvm.unarmed')]
+    # Others are not concerned.
+    be(fleet, 'b', conditions.NOT_ARMED)
+    assert fleet.published[1:] == [('b', 'pvm.unarmed')]
+    # What lasts is told in the end.
+    clock(61)
+    fleet.scan()
+    assert fleet.published[2:] == [('a', 'pvm.armed')]
+    fleet.scan()
+    assert len(fleet.published) == 3
+
+
+def test_what_did_not_last_is_not_told(fleet, clock):
+    clock(100)
+    be(fleet, 'a', conditions.NOT_ARMED)
+    be(fleet, 'a', conditions.ARMED)
+    be(fleet, 'a', conditions.NOT_ARMED)
+    clock(100)
+    fleet.scan()
+    assert fleet.published == [('a', 'pvm.unarmed')]
+
+
+def test_outage_is_no_event_of_a_server(fleet, clock):
+    clock(100)
+    be(fleet, 'a', conditions.FIXATED)
+    clock(100)
+    be(fleet, 'a', conditions.ARMED)
+    assert fleet.published == [('a', 'pvm.armed')]
