@@ -248,7 +248,10 @@ class Pool:
         return _lib.vpm_pool_is_paused(self.handle())
 
     def finish_freed(self) -> None:
-        """Scrub what was freed during a pause, unless there is one."""
+        """Scrub what was freed and is not scrubbed yet.
+
+        Does nothing during a pause of background work.
+        """
         self.call(_lib.vpm_pool_finish_freed)
 
     def alloc(self, name: str, size: int, sequence: int = 0) -> RegionInfo:

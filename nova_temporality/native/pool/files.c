@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drain.h"
 #include "error.h"
 #include "paged.h"
 #include "regiondir.h"
@@ -38,6 +39,16 @@ static int create_file(const struct vpm_pool *pool, int dir,
     return rc;
 }
 
+int vpm_files_create_dir(struct vpm_pool *pool,
+                         const struct vpm_toc_body *body,
+                         struct vpm_error *err)
+{
+    if (vpm_persist->mkdir(pool->regions_fd, vpm_dir_name(body->id).text,
+                           0711) < 0)
+        return failed("create", body, "", err);
+    return VPM_OK;
+}
+
 int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
                      const char *swap_dir, struct vpm_error *err)
 {
@@ -45,9 +56,7 @@ int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
     uid_t uid = base ? base + body->descriptor : 0;
     int dir, rc;
 
-    if (vpm_persist->mkdir(pool->regions_fd, vpm_dir_name(body->id).text,
-                           0711) < 0 ||
-        vpm_persist->sync(pool->regions_fd) < 0)
+    if (vpm_persist->sync(pool->regions_fd) < 0)
         return failed("create", body, "", err);
     dir = vpm_dir_open(pool->regions_fd, body->id);
     if (dir < 0)
@@ -74,7 +83,7 @@ static int scrub_file(struct vpm_pool *pool, const struct vpm_toc_body *body,
         return VPM_OK;
     if (fd < 0)
         return failed("open", body, name, err);
-    if (vpm_dir_zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
+    if (vpm_dir_zero_data(fd, 0) < 0 || vpm_persist->sync(fd) < 0)
         rc = failed("scrub", body, name, err);
     close(fd);
     return rc;
@@ -91,6 +100,43 @@ int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
         rc = vpm_paged_scrub(pool->regions_fd, body, err);
     return rc;
 }
+
+/* -- freeing ------------------------------------------------------------- */
+
+static int drain_file(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                      const char *name, bool urgent, bool *left,
+                      struct vpm_error *err)
+{
+    int fd = *left ? -1 : vpm_dir_open_file(pool->regions_fd, body->id, name,
+                                            O_RDWR);
+    int rc = VPM_OK;
+
+    if (*left || (fd < 0 && errno == ENOENT))
+        return VPM_OK;
+    if (fd < 0)
+        return failed("open", body, name, err);
+    if (vpm_drain(pool, fd, urgent, left) < 0)
+        rc = failed("scrub", body, name, err);
+    close(fd);
+    return rc;
+}
+
+int vpm_files_drain(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                    bool urgent, bool *left, struct vpm_error *err)
+{
+    static const char *const names[] = {
+        VPM_STATE_FILE, VPM_RAM_FILE, VPM_VIRTUAL_FILE,
+    };
+    int rc = VPM_OK;
+
+    for (size_t i = 0; rc == VPM_OK && i < (body->virtual_size ? 3 : 2); i++)
+        rc = drain_file(pool, body, names[i], urgent, left, err);
+    if (rc == VPM_OK && body->virtual_size && !*left)
+        rc = vpm_paged_drain(pool, body, urgent, left, err);
+    return rc;
+}
+
+/* -- restoring sizes ----------------------------------------------------- */
 
 static int restore_file(struct vpm_pool *pool,
                         const struct vpm_toc_body *body, const char *name,

@@ -5,8 +5,13 @@
 
 #include "handle.h"
 
-/* Makes directory and files; all space is reserved and zero.  *swap_dir* is
- * that of a VPM region. */
+/* Makes the directory; not yet durable. */
+int vpm_files_create_dir(struct vpm_pool *pool,
+                         const struct vpm_toc_body *body,
+                         struct vpm_error *err);
+
+/* Makes the directory durable, and the files; all space is reserved and zero.
+ * *swap_dir* is that of a VPM region. */
 int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
                      const char *swap_dir, struct vpm_error *err);
 
@@ -14,6 +19,11 @@ int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
  * are skipped. */
 int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
                     struct vpm_error *err);
+
+/* Empties all that a server can have written to in a freed region's files, the
+ * state first, as vpm_drain does (drain.h). */
+int vpm_files_drain(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                    bool urgent, bool *left, struct vpm_error *err);
 
 /* Gives files of a live region back their size if somebody truncated them, and
  * makes a page table anew. */

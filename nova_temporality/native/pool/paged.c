@@ -96,6 +96,21 @@ int vpm_paged_scrub(int regions_fd, const struct vpm_toc_body *body,
     return rc;
 }
 
+int vpm_paged_drain(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                    bool urgent, bool *left, struct vpm_error *err)
+{
+    int dir = vpm_dir_open(pool->regions_fd, body->id);
+    int rc;
+
+    if (dir < 0 && errno == ENOENT)
+        return VPM_OK;
+    if (dir < 0)
+        return failed("open the directory of", body, VPM_SWAP_LINK, err);
+    rc = vpm_swapfile_drain(pool, dir, body, urgent, left, err);
+    close(dir);
+    return rc;
+}
+
 /* -- restoring sizes ----------------------------------------------------- */
 
 static int restore_virtual(int dir, const struct vpm_toc_body *body,

@@ -55,9 +55,9 @@ int vpm_dir_reserve(const struct vpm_pool *pool, int fd, uint64_t from,
 
 /* Zeroes what was ever written.  Holes, and extents that were reserved but
  * not written, hold nothing of the region. */
-int vpm_dir_zero_data(int fd)
+int vpm_dir_zero_data(int fd, uint64_t from)
 {
-    off_t start = 0, end;
+    off_t start = (off_t)from, end;
 
     for (;;) {
         start = lseek(fd, start, SEEK_DATA);

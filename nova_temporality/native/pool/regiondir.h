@@ -32,8 +32,8 @@ int vpm_dir_finish_file(int fd, int rc, uint64_t *inode);
 int vpm_dir_reserve(const struct vpm_pool *pool, int fd, uint64_t from,
                     uint64_t size);
 
-/* Zeroes what was ever written to an open file; not yet durable.  0, or -1
- * with errno. */
-int vpm_dir_zero_data(int fd);
+/* Zeroes what was ever written to an open file from offset *from* on; not yet
+ * durable.  0, or -1 with errno. */
+int vpm_dir_zero_data(int fd, uint64_t from);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drain.h"
 #include "error.h"
 #include "ppt.h"
 #include "regiondir.h"
@@ -202,7 +203,24 @@ int vpm_swapfile_scrub(int dir, const struct vpm_toc_body *body,
         return VPM_OK;
     if (fd < 0)
         return cannot_open(body, err);
-    if (vpm_dir_zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
+    if (vpm_dir_zero_data(fd, 0) < 0 || vpm_persist->sync(fd) < 0)
+        rc = failed("scrub", body, err);
+    close(fd);
+    return rc;
+}
+
+int vpm_swapfile_drain(struct vpm_pool *pool, int dir,
+                       const struct vpm_toc_body *body, bool urgent,
+                       bool *left, struct vpm_error *err)
+{
+    int fd = open_swap(dir);
+    int rc = VPM_OK;
+
+    if (fd < 0 && (errno == ENOENT || errno == ENODATA))
+        return VPM_OK;
+    if (fd < 0)
+        return cannot_open(body, err);
+    if (vpm_drain(pool, fd, urgent, left) < 0)
         rc = failed("scrub", body, err);
     close(fd);
     return rc;
