@@ -583,8 +583,11 @@ int vpm_state_verify(struct vpm_pool *pool, uint64_t id,
                      struct vpm_state_info *info, struct vpm_error *err);
 
 /* Proves a state as vpm_state_verify does, and writes its stream to *fd*, a
- * socket or pipe.  The caller must be prepared for SIGPIPE of a pipe. */
+ * socket or pipe.  VPM_ETIMEDOUT when the other end has not taken all of it
+ * before *deadline_ns* of CLOCK_MONOTONIC (0: no deadline), for example because
+ * it does not read any more.  The caller must be prepared for SIGPIPE of a
+ * pipe. */
 int vpm_state_send(struct vpm_pool *pool, uint64_t id, int fd,
-                   struct vpm_error *err);
+                   uint64_t deadline_ns, struct vpm_error *err);
 
 #endif
