@@ -476,7 +476,9 @@ struct vpm_arming {
 
 #define VPM_STREAM_NAME "temporality-state"
 
-/* Arms a unit: VPM_EINVAL if it is armed or fired.  The unit has copies of
+/* Arms a unit: VPM_EINVAL if it is armed or fired, VPM_ECORRUPT if the region's
+ * ram was truncated, extended or given more space by a process of its user id,
+ * because no state would be proven.  The unit has copies of
  * connection and pipe; the run lock's descriptor must stay open. */
 int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                  struct vpm_error *err);

@@ -187,6 +187,12 @@ static void check_stat(struct check *check, const struct vpm_entry *entry,
         find(check, "%s/%s/%s of '%s' has %lld bytes instead of %" PRIu64,
              VPM_REGIONS_DIR, dir.text, expected->name, entry->body.name,
              (long long)st->st_size, expected->size);
+    else if ((uint64_t)st->st_blocks * 512 >
+             vpm_dir_most_space(expected->sparse ? 0 : expected->size))
+        find(check, "%s/%s/%s of '%s' takes %" PRIu64 " bytes, more than its "
+             "size: a process of its user id reserved them; the server's next "
+             "start gives them back", VPM_REGIONS_DIR, dir.text,
+             expected->name, entry->body.name, (uint64_t)st->st_blocks * 512);
     else if (!expected->sparse &&
              (uint64_t)st->st_blocks * 512 < expected->size)
         find(check, "%s/%s/%s of '%s' has holes: only %" PRIu64 " of its %"
@@ -215,7 +221,7 @@ static void check_file(struct check *check, const struct vpm_entry *entry,
 {
     check_open_file(check, entry, expected,
                     vpm_dir_open_file(check->regions_fd, entry->body.id,
-                                      expected->name, O_RDONLY));
+                                      expected->name, O_PATH));
 }
 
 static bool has_marker(const struct vpm_map *map)
@@ -314,7 +320,7 @@ static void check_vpm(struct check *check, const struct vpm_entry *entry,
     check_file(check, entry, &virtual);
     if (vpm_swapfile_path(check->regions_fd, entry->body.id, path,
                           sizeof(path)) == 0)
-        fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     check_open_file(check, entry, &swap, fd);
     check_ppt(check, entry);
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "drain.h"
@@ -17,6 +16,12 @@
 static int failed(const char *what, const struct vpm_toc_body *body,
                   const char *name, struct vpm_error *err)
 {
+    if (errno == EAGAIN)
+        return vpm_fail(err, VPM_ESYS, "cannot %s %s/%s/%s of '%s': a process "
+                        "of the server's user id has a lease on it; end that "
+                        "process, or try again in a minute", what,
+                        VPM_REGIONS_DIR, vpm_dir_name(body->id).text, name,
+                        body->name);
     return vpm_fail_errno(err, "cannot %s %s/%s/%s of '%s'", what,
                           VPM_REGIONS_DIR, vpm_dir_name(body->id).text, name,
                           body->name);
@@ -143,14 +148,11 @@ static int restore_file(struct vpm_pool *pool,
                         uint64_t size, struct vpm_error *err)
 {
     int fd = vpm_dir_open_file(pool->regions_fd, body->id, name, O_RDWR);
-    struct stat st;
     int rc = VPM_OK;
 
     if (fd < 0)
         return failed("open", body, name, err);
-    if (fstat(fd, &st) < 0 ||
-        ((uint64_t)st.st_size < size &&
-         vpm_dir_reserve(pool, fd, (uint64_t)st.st_size, size) < 0))
+    if (vpm_dir_restore(pool, fd, size) < 0)
         rc = failed("restore the size of", body, name, err);
     close(fd);
     return rc;

@@ -25,8 +25,9 @@ int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
 int vpm_files_drain(struct vpm_pool *pool, const struct vpm_toc_body *body,
                     bool urgent, bool *left, struct vpm_error *err);
 
-/* Gives files of a live region back their size if somebody truncated them, and
- * makes a page table anew. */
+/* Gives files of a live region, which was scrubbed, exactly the size and the
+ * space that they had, whatever somebody did to them, and makes a page table
+ * anew. */
 int vpm_files_restore_size(struct vpm_pool *pool,
                            const struct vpm_toc_body *body,
                            struct vpm_error *err);

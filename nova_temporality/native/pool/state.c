@@ -164,7 +164,7 @@ int vpm_state_subject(int regions_fd, const struct vpm_conf *conf,
                       struct vpm_error *err)
 {
     int fd = vpm_dir_open_file(regions_fd, entry->body.id, VPM_RAM_FILE,
-                               O_RDONLY);
+                               O_PATH);
     struct stat st;
     int rc = fd < 0 ? -1 : fstat(fd, &st);
 

@@ -108,7 +108,8 @@ static int open_swap(int dir)
             errno = ESTALE;
         return -1;
     }
-    fd = openat(place_fd, place.name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    fd = openat(place_fd, place.name, O_RDWR | O_NONBLOCK | O_NOFOLLOW |
+                O_CLOEXEC);
     saved = errno;
     close(place_fd);
     errno = saved;
@@ -238,7 +239,7 @@ int vpm_swapfile_restore(int dir, const struct vpm_toc_body *body,
 
     if (fd < 0)
         return cannot_open(body, err);
-    if (vpm_persist->truncate(fd, length) < 0 ||
+    if (vpm_dir_set_size(fd, length) < 0 ||
         vpm_persist->allocate(fd, length) < 0)
         rc = failed("restore the size of", body, err);
     close(fd);
