@@ -29,7 +29,10 @@ struct room {
     uint64_t used;
     uint64_t freed;       /* of that, not scrubbed yet */
     uint32_t unfinished;  /* regions that are freeing or allocating */
-    uint32_t free_index;  /* number of descriptors when there is none */
+    uint64_t serial;      /* of the latest allocation, at descriptor */
+    uint32_t latest;
+    uint32_t free_index;  /* the next after that one that is free, going
+                           * round; number of descriptors: there is none */
     struct vpm_entry same;  /* of the same id; its tag is FREE: there is none */
 };
 
@@ -64,11 +67,12 @@ static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wanted,
 
         if (rc < 0)
             return rc;
-        if (entry.tag == VPM_TOC_FREE) {
-            if (room->free_index == count)
-                room->free_index = i;
-            continue;
+        if (entry.body.serial > room->serial) {
+            room->serial = entry.body.serial;
+            room->latest = i;
         }
+        if (entry.tag == VPM_TOC_FREE)
+            continue;
         if (entry.body.id == wanted->id && entry.tag == VPM_TOC_LIVE)
             return same_id(pool, &entry.body, wanted, err);
         if (entry.body.id == wanted->id)
@@ -77,6 +81,28 @@ static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wanted,
         room->unfinished += entry.tag != VPM_TOC_LIVE;
         if (entry.tag == VPM_TOC_FREEING)
             room->freed += entry.body.size;
+    }
+    return VPM_OK;
+}
+
+/* Descriptors, and with them user ids, go round, so that one is not somebody
+ * else's at once: a process or a file that was forgotten may still have it. */
+static int find_descriptor(struct vpm_pool *pool, struct room *room,
+                           struct vpm_error *err)
+{
+    uint32_t count = pool->file.conf.descriptors;
+    uint32_t first = room->serial ? room->latest + 1 : 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct vpm_entry entry;
+        int rc = vpm_toc_read(&pool->file, (first + i) % count, &entry, err);
+
+        if (rc < 0)
+            return rc;
+        if (entry.tag == VPM_TOC_FREE) {
+            room->free_index = entry.index;
+            break;
+        }
     }
     return VPM_OK;
 }
@@ -211,12 +237,15 @@ static int begin_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
         rc = vpm_fail(err, VPM_EEXIST, "an earlier region of '%s' is being "
                       "freed", body->name);
     if (rc == VPM_OK)
+        rc = find_descriptor(pool, room, err);
+    if (rc == VPM_OK)
         rc = check_room(pool, room, body->size, err);
     if (rc == VPM_OK)
         rc = check_unused(pool, body->id, err);
     if (rc < 0)
         return rc;
     body->descriptor = room->free_index;
+    body->serial = room->serial + 1;
     rc = vpm_toc_write(&pool->file, body, err);
     if (rc == VPM_OK)
         return begin(pool, body, err);

@@ -29,7 +29,8 @@ static const struct vpm_pool_params params = {
     .total_size = TOTAL,
     .state_size = STATE_SIZE,
     .page_size = 4096,
-    .descriptors = 4,
+    /* Descriptors go round: the successor has to get the victim's. */
+    .descriptors = 2,
     .uid_base = UID_BASE,
 };
 
