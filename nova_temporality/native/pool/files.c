@@ -38,7 +38,8 @@ static int create_file(const struct vpm_pool *pool, int dir,
         return failed("create", body, name, err);
     if (uid && vpm_persist->chown(fd, uid) < 0)
         rc = failed("give its own user id to", body, name, err);
-    else if (vpm_dir_reserve(pool, fd, 0, size) < 0)
+    else if (vpm_dir_reserve(pool, fd, 0, size) < 0 ||
+             vpm_persist->sync(fd) < 0)
         rc = failed("reserve space for", body, name, err);
     close(fd);
     return rc;
@@ -88,7 +89,7 @@ static int scrub_file(struct vpm_pool *pool, const struct vpm_toc_body *body,
         return VPM_OK;
     if (fd < 0)
         return failed("open", body, name, err);
-    if (vpm_dir_zero_data(fd, 0) < 0 || vpm_persist->sync(fd) < 0)
+    if (vpm_dir_zero_data(fd, 0) < 0)
         rc = failed("scrub", body, name, err);
     close(fd);
     return rc;

@@ -15,8 +15,8 @@ int vpm_files_create_dir(struct vpm_pool *pool,
 int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
                      const char *swap_dir, struct vpm_error *err);
 
-/* Zeroes state, ram and swap durably, the state first.  Files that are missing
- * are skipped. */
+/* Zeroes state, ram and swap, the state first; only the last is durable then:
+ * restore their sizes.  Files that are missing are skipped. */
 int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
                     struct vpm_error *err);
 
@@ -27,7 +27,7 @@ int vpm_files_drain(struct vpm_pool *pool, const struct vpm_toc_body *body,
 
 /* Gives files of a live region, which was scrubbed, exactly the size and the
  * space that they had, whatever somebody did to them, and makes a page table
- * anew. */
+ * anew; durably, what was scrubbed included. */
 int vpm_files_restore_size(struct vpm_pool *pool,
                            const struct vpm_toc_body *body,
                            struct vpm_error *err);

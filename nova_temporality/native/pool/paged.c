@@ -171,7 +171,7 @@ static int zero_tables(int fd, const struct vpm_shape *shape)
         vpm_persist->allocate(fd, shape->length) < 0 ||
         vpm_persist->zero(fd, from, shape->length - from) < 0)
         return -1;
-    return vpm_persist->sync(fd);
+    return 0;
 }
 
 /* All of it is made anew, because a server's user id can write to it. */

@@ -28,8 +28,8 @@ int vpm_dir_new_file(int dir, const char *name, uid_t uid);
  * -1, tells its inode number, and closes it.  0, or -1 with errno. */
 int vpm_dir_finish_file(int fd, int rc, uint64_t *inode);
 
-/* Reserves the bytes of a file from *from* to *size*, durably.  0, or -1 with
- * errno. */
+/* Reserves the bytes of a file from *from* to *size*; not yet durable.  0, or
+ * -1 with errno. */
 int vpm_dir_reserve(const struct vpm_pool *pool, int fd, uint64_t from,
                     uint64_t size);
 
