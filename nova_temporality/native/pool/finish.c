@@ -9,7 +9,6 @@
 #include "error.h"
 #include "files.h"
 #include "lock.h"
-#include "pool.h"
 #include "regiondir.h"
 
 /* Whether an entry still says what was found in it.  An incarnation is never

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool.c -- making, locking and opening pools */
+/* pool.c -- making and opening pools */
 #include "pool.h"
 
 #include <dirent.h>
@@ -187,18 +187,6 @@ int vpm_pool_create(const char *dir, const struct vpm_pool_params *params,
     rc = create_in(dir_fd, dir, params, err);
     close(dir_fd);
     return rc;
-}
-
-/* -- locking ------------------------------------------------------------- */
-
-int vpm_pool_lock(struct vpm_pool *pool, struct vpm_error *err)
-{
-    int fd = vpm_lock(pool->dir_fd, VPM_LOCK_FILE);
-
-    if (fd < 0)
-        return vpm_fail_errno(err, "cannot lock %s/%s", pool->path,
-                              VPM_LOCK_FILE);
-    return fd;
 }
 
 /* -- opening ------------------------------------------------------------- */

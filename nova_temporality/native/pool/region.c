@@ -16,7 +16,6 @@
 #include "lock.h"
 #include "lookup.h"
 #include "paged.h"
-#include "pool.h"
 #include "ppt.h"
 #include "regiondir.h"
 #include "state.h"
