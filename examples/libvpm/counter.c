@@ -108,7 +108,7 @@ static bool recover(struct vpm_pool *pool, uint64_t id,
         fail("cannot verify the state");
     if (pipe(ends) < 0)
         fail_errno("cannot make a pipe");
-    if (vpm_state_send(pool, id, ends[1], &err) < 0)
+    if (vpm_state_send(pool, id, ends[1], 0, &err) < 0)
         fail("cannot read the state");
     if (info.length != sizeof(*environment) ||
         read(ends[0], environment, sizeof(*environment)) !=

@@ -15,6 +15,10 @@
 Background work moves pages out of memory ahead of need, and scrubs what was
 freed; see the pause of a pool in vpm.h. The pause is renewed as long as there
 is a reason. It ends soon after the notifier has ended.
+
+What was freed and not scrubbed, because of a pause, or because a process or
+the host ended meanwhile, is scrubbed here, beside everything else: nobody
+waits for that at a start, and after a crash it goes on where it was.
 """
 
 from collections import abc
@@ -29,6 +33,8 @@ LOG = logging.getLogger(__name__)
 _PAUSE_NS = 5 * 10**9
 # Seconds between two looks whether there is a reason.
 _INTERVAL = 1.0
+# So many looks after the end of one scrub the next one begins.
+_LOOKS = 60
 
 
 class Background:
@@ -46,6 +52,9 @@ class Background:
         # A pause of an earlier notifier is ended, or renewed.
         self._ended = False
         self._error: str | None = None
+        self._scrubbing: threading.Thread | None = None
+        self._looks = 0
+        self._scrub_error: str | None = None
 
     def pause_while(self, reason: abc.Callable[[], str | None]) -> None:
         """Add a function that returns a reason in words, or None."""
@@ -82,18 +91,32 @@ class Background:
         elif not self._ended:
             self._pool.pause(0)
             self._ended = True
-            # This may take long, and be paused again meanwhile.
-            threading.Thread(target=self._scrub, daemon=True,
-                             name='scrub').start()
+            self._looks = 0
+        if not reason:
+            self._start_scrub()
         if reason and not self.paused:
             LOG.warning('Background work is paused: %s', reason)
         elif self.paused and not reason:
             LOG.warning('Background work goes on')
         self.paused = reason
 
+    def _start_scrub(self) -> None:
+        """Scrub what was freed now and then; do not wait for that."""
+        if self._scrubbing and self._scrubbing.is_alive():
+            return
+        if self._looks == 0:
+            # This may take long, and be paused again meanwhile.
+            self._scrubbing = threading.Thread(
+                target=self._scrub, daemon=True, name='scrub')
+            self._scrubbing.start()
+        self._looks = (self._looks + 1) % _LOOKS
+
     def _scrub(self) -> None:
         try:
             self._pool.finish_freed()
+            self._scrub_error = None
         except vpm.VpmError as e:
-            LOG.error('Freed memory cannot be scrubbed, so its space stays '
-                      'used: %s', e)
+            if str(e) != self._scrub_error:
+                LOG.error('Freed memory cannot be scrubbed, so its space '
+                          'stays used: %s', e)
+            self._scrub_error = str(e)

@@ -316,7 +316,8 @@ def check_pager(pool_path: str, name: str) -> None:
     if not region.is_vpm:
         return
     path = os.path.join(region.directory, 'ppt')
-    with open(path, 'rb') as page_table:
+    # It belongs to the server's user id, whose lease could have us wait.
+    with open(path, 'rb', opener=_without_waiting) as page_table:
         try:
             fcntl.flock(page_table, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -326,6 +327,10 @@ def check_pager(pool_path: str, name: str) -> None:
         'what removes LD_PRELOAD from its environment (AppArmor or '
         'SELinux?), or keeps QEMU from reading [temporality] preload_path' %
         name)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _refuse_if_loading(pool_path: str, name: str) -> None:

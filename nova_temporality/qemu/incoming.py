@@ -12,9 +12,7 @@
 
 """Loading a fixated state into an empty QEMU."""
 
-import os
 import socket
-import struct
 import time
 
 from nova_temporality.qemu import migration
@@ -82,13 +80,12 @@ def _load(qmp: qmp_module.QmpClient, pool: vpm.Pool, region: vpm.RegionInfo,
 def _send(pool: vpm.Pool, region: vpm.RegionInfo, sock: socket.socket,
           deadline: float) -> vpm.VpmError | None:
     """Send the state; return the error if that fails."""
-    # Under eventlet a socket is non-blocking behind Python's back.
-    os.set_blocking(sock.fileno(), True)
-    # A QEMU that hangs must not make us hang. 'll' is struct timeval.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
-                    struct.pack('ll', max(1, int(_left(deadline))), 0))
     try:
-        pool.send_state(region.id, sock)
+        # A QEMU that hangs must not make us hang.
+        pool.send_state(region.id, sock, deadline)
+    except vpm.DeadlineExceeded as e:
+        raise RecoveryError('QEMU of %s hangs while it loads its state: %s' %
+                            (region.name, e))
     except vpm.SystemCallFailed as e:
         # Mostly a broken pipe. Only QEMU knows the reason.
         return e

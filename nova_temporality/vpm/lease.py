@@ -35,24 +35,50 @@ class RegionInUse(RegionError):
 
 
 def refuse_if_in_use(region: pool_module.RegionInfo) -> None:
-    """Make sure that no process has a region's memory open for writing.
+    """Make sure that no process has a region's files open for writing.
 
     There must never be two QEMUs on one memory, even if libvirt does not know
     of one of them.
 
-    :raises RegionInUse: somebody has its memory open
+    :raises RegionInUse: somebody has one of them open
     """
-    # The kernel grants a read lease only if nobody has the file open for
-    # writing (fcntl(2), F_SETLEASE).
-    fd = os.open(region.ram_path, os.O_RDONLY | os.O_CLOEXEC)
+    for path in _files(region):
+        if _is_written(path):
+            raise RegionInUse(
+                'the memory of %s (%s) is open in another process, probably '
+                'a QEMU that libvirt does not know of. End that process '
+                'first' % (region.name, path))
+
+
+def _files(region: pool_module.RegionInfo) -> list[str]:
+    """All files that belong to the region's user id."""
+    files = [region.ram_path]
+    if region.is_vpm:
+        files += [region.virtual_path, os.path.join(region.directory, 'ppt')]
+        # A swap directory that is not mounted is told of by whoever needs it.
+        if os.path.exists(region.swap_path):
+            files.append(region.swap_path)
+    return files
+
+
+def _is_written(path: str) -> bool:
+    """Whether some process has a file open for writing, or a lease on it.
+
+    The kernel grants a read lease only if nobody has the file open for writing
+    (fcntl(2), F_SETLEASE). Of a file system without leases nobody knows.
+    """
+    fd = None
     try:
+        # A process of the file's owner, with a lease, could have us wait.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as exc:
+        if exc.errno == errno.EINVAL:
+            return False
         if exc.errno != errno.EAGAIN:
             raise
-        raise RegionInUse(
-            'the memory of %s (%s) is open in another process, probably a '
-            'QEMU that libvirt does not know of. End that process first' %
-            (region.name, region.ram_path))
+        return True
     finally:
-        os.close(fd)
+        if fd is not None:
+            os.close(fd)
+    return False

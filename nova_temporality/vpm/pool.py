@@ -248,7 +248,10 @@ class Pool:
         return _lib.vpm_pool_is_paused(self.handle())
 
     def finish_freed(self) -> None:
-        """Scrub what was freed during a pause, unless there is one."""
+        """Scrub what was freed and is not scrubbed yet.
+
+        Does nothing during a pause of background work.
+        """
         self.call(_lib.vpm_pool_finish_freed)
 
     def alloc(self, name: str, size: int, sequence: int = 0) -> RegionInfo:
@@ -346,13 +349,17 @@ class Pool:
                                   'saved_ns')),
             **handles.numbers(info, 'epoch', 'length', 'persisted_ns'))
 
-    def send_state(self, id: int, fd: int | handles.HasFileno) -> None:
+    def send_state(self, id: int, fd: int | handles.HasFileno,
+                   deadline: float = 0.0) -> None:
         """Prove a region's state, then write it to a socket or pipe.
 
         :param fd: a file descriptor, or an object with fileno()
+        :param deadline: seconds of time.monotonic(); 0: none
+        :raises DeadlineExceeded: the other end has not read all by then
         """
         self.call(_lib.vpm_state_send, handles.number('id', id, 64),
-                  handles.fileno(fd))
+                  handles.fileno(fd),
+                  handles.number('deadline', int(deadline * 1e9), 64))
 
     def handle(self) -> Any:
         """What libvpm knows it by; for the modules of this package.

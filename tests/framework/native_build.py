@@ -40,7 +40,8 @@ VARIANTS = {
 # The explorer tells sites in the code apart by the calls that lead to them.
 # Small regions make for small images.
 EXPLORER_FLAGS = ['-DFRAMES_MIN=2', '-DSPARE_SLOTS(pages)=3',
-                  '-DVPM_RING_ENTRIES=2', '-O1',
+                  '-DVPM_RING_ENTRIES=2', '-DVPM_DRAIN_CHUNK=2048',
+                  '-O1',
                   '-fno-optimize-sibling-calls', '-no-pie',
                   '-Wl,--wrap=vpm_map_open,--wrap=vpm_map_close,'
                   '--wrap=vpm_map_medium,--wrap=vpm_pool_is_paused,'
@@ -146,5 +147,6 @@ def explorer():
              *sources('media', 'pool'),
              NATIVE / 'pager/backing.c', NATIVE / 'pager/move.c',
              *sorted(HERE.glob('explorer/*.c')),
-             HERE / 'harness.c', HERE / 'crash.c', '-o', target])
+             HERE / 'harness.c', HERE / 'crash.c', HERE / 'careful.c',
+             '-o', target])
     return target

@@ -129,7 +129,7 @@ static void check_proven(size_t length, const struct vpm_state_info *state)
           state->length <= STATE_SIZE - VPM_BLOCK);
     CHECK(memchr(state->meta.runstate, 0, sizeof(state->meta.runstate)));
     CHECK(memchr(state->meta.producer, 0, sizeof(state->meta.producer)));
-    OK(vpm_state_send(pool, region.id, ends[1], &err));
+    OK(vpm_state_send(pool, region.id, ends[1], 0, &err));
     CHECK(sent_bytes() == state->length);
     CHECK(memcmp(sent, file + VPM_BLOCK, state->length) == 0);
 }

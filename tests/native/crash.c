@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "persist.h"
+#include "careful.h"
 
 static long stop_at = -1;
 static long steps;
@@ -127,7 +127,7 @@ static int crash_symlink(const char *target, int dir, const char *name)
 static int crash_truncate(int fd, uint64_t length)
 {
     step();
-    return vpm_persist_real.truncate(fd, length);
+    return careful_truncate(fd, length);
 }
 
 static int crash_write(int fd, uint64_t offset, const struct iovec *iov,

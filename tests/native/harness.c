@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "careful.h"
+
 struct vpm_error err;
 char last_finding[VPM_MESSAGE_MAX + 1];
 
@@ -60,6 +62,7 @@ void fresh_fs(unsigned mib)
     snprintf(options, sizeof(options), "size=%um,mode=755", mib);
     CHECK(mount("none", FS, "tmpfs", 0, options) == 0);
     mounted = 1;
+    be_careful();
 }
 
 struct vpm_pool *new_pool(void)
@@ -158,6 +161,14 @@ int fd_is(int fd, int byte)
     }
     CHECK(got == 0 && at > 0);
     return 1;
+}
+
+int fd_is_drained(int fd)
+{
+    struct stat st;
+
+    CHECK(fstat(fd, &st) == 0);
+    return st.st_size == 0;
 }
 
 int file_is(const char *path, int byte)

@@ -62,7 +62,8 @@ void call_failed(const char *file, int line, const char *call, int expected,
 __attribute__((noreturn))
 void message_failed(const char *file, int line, const char *text);
 
-/* An empty tmpfs of that many MiB on FS. */
+/* An empty tmpfs of that many MiB on FS.  From then on libvpm is careful
+ * (careful.h). */
 void fresh_fs(unsigned mib);
 
 /* 1 MiB, 16 KiB per state, 8 descriptors, own user ids. */
@@ -94,11 +95,12 @@ const char *region_file(uint64_t id, const char *name);
 /* Path of a VPM region's page table. */
 const char *ppt_file(const struct vpm_region_info *info);
 
-/* Fills a file with a byte; whether it holds nothing else; overwrites bytes
- * at an offset. */
+/* Fills a file with a byte; whether it holds nothing else; whether it was cut
+ * off to nothing, which careful.h watches; overwrites bytes at an offset. */
 void fill_file(const char *path, int byte);
 int file_is(const char *path, int byte);
 int fd_is(int fd, int byte);
+int fd_is_drained(int fd);
 void poke(const char *path, uint64_t offset, const void *data, size_t size);
 void peek(const char *path, uint64_t offset, void *data, size_t size);
 int exists(const char *path);

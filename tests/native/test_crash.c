@@ -123,7 +123,7 @@ static void check_free(struct vpm_pool *pool)
         return;
     }
     EXPECT(VPM_ENOENT, rc);
-    CHECK(fd_is(victim_ram, 0));
+    CHECK(fd_is_drained(victim_ram));
     CHECK(!exists(region_file(id_of("victim"), "")));
     alloc(pool, "victim", MIB - SIZE);
 }
@@ -264,7 +264,7 @@ static void check_vpm_free(struct vpm_pool *pool)
         return;
     }
     EXPECT(VPM_ENOENT, rc);
-    CHECK(fd_is(victim_ram, 0) && swap_files() == 0);
+    CHECK(fd_is_drained(victim_ram) && swap_files() == 0);
     CHECK(!exists(region_file(id_of("victim"), "")));
 }
 
@@ -313,8 +313,12 @@ static void operate(void *step)
 
 static void recover(void *step)
 {
+    struct vpm_pool *pool;
+
     crash_at(*(long *)step);
-    vpm_pool_close(open_pool());
+    pool = open_pool();
+    OK(vpm_pool_finish_freed(pool, &err));
+    vpm_pool_close(pool);
 }
 
 static void start(void)
@@ -330,6 +334,7 @@ static void finish(void)
 {
     struct vpm_pool *pool = open_pool();
 
+    OK(vpm_pool_finish_freed(pool, &err));
     CHECK(check_pool(0) == 0);
     check_other(pool);
     current->check(pool);

@@ -76,9 +76,8 @@ def test_mutants_of_freeing_in_a_pause_are_killed():
     assert result['violations'] == 0
     assert re.search('killed without this fence.*\n.*\n.*\n.*\n'
                      '.*from mark_freeing at', output)
-    assert re.search('killed without this sync.*\n.*\n.*from '
-                     'vpm_files_scrub at.*\n.*\n.*\n'
-                     '.*from vpm_pool_finish_freed at', output)
+    assert re.search('killed without this sync.*\n.*vpm_drain at.*\n.*\n.*\n'
+                     '.*\n.*\n.*from vpm_pool_finish_freed at', output)
 
 
 def test_a_violation_can_be_replayed():

@@ -26,7 +26,7 @@ static void what_goes_in_comes_out(void)
     CHECK(memcmp(&info.meta, &meta, sizeof(meta)) == 0);
 
     CHECK(pipe(ends) == 0);
-    OK(vpm_state_send(pool, region.id, ends[1], &err));
+    OK(vpm_state_send(pool, region.id, ends[1], 0, &err));
     close(ends[1]);
     CHECK(read(ends[0], back, sizeof(back)) == 5000);
     for (int i = 0; i < 5000; i++)

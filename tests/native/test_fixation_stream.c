@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_fixation_stream.c -- streams of all lengths and speeds */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -129,10 +130,49 @@ static void reader_goes_away(void)
     OK(commit());
     CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
     close(ends[0]);
-    EXPECT(VPM_ESYS, vpm_state_send(pool, region.id, ends[1], &err));
+    EXPECT(VPM_ESYS, vpm_state_send(pool, region.id, ends[1], 0, &err));
     SAYS("Broken pipe");
     close(ends[1]);
     stop();
+}
+
+/* A QEMU that hangs while it loads must not hang nova-compute's start. */
+static void reader_stops_reading(int ends[2])
+{
+    uint64_t deadline;
+
+    start();
+    OK(vpm_fixation_begin(fixation, &err));
+    OK(receive(filled_pipe(1, CAPACITY)));
+    OK(commit());
+    deadline = vpm_now_ns(CLOCK_MONOTONIC) + 50000000;
+    alarm(60);
+    EXPECT(VPM_ETIMEDOUT, vpm_state_send(pool, region.id, ends[1], deadline,
+                                         &err));
+    SAYS("not read to its end before the deadline");
+    alarm(0);
+    CHECK(vpm_now_ns(CLOCK_MONOTONIC) >= deadline);
+    close(ends[0]);
+    close(ends[1]);
+    stop();
+}
+
+static void socket_is_not_read(void)
+{
+    int small = 1, ends[2];
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    CHECK(setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &small,
+                     sizeof(small)) == 0);
+    reader_stops_reading(ends);
+}
+
+static void pipe_is_not_read(void)
+{
+    int ends[2];
+
+    CHECK(pipe(ends) == 0 && fcntl(ends[1], F_SETPIPE_SZ, 4096) == 4096);
+    reader_stops_reading(ends);
 }
 
 int main(void)
@@ -145,5 +185,7 @@ int main(void)
     RUN(deadline_counts_while_data_comes);
     RUN(stream_in_bits_on_a_nonblocking_socket);
     RUN(reader_goes_away);
+    RUN(socket_is_not_read);
+    RUN(pipe_is_not_read);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_lock.c -- two who change the TOC at once, one of them killed in the
- * midst of it, and readers meanwhile */
+ * midst of it, and others meanwhile */
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -131,7 +131,7 @@ static void owner_killed_in_nvfree(void)
     fill_file(info.ram_path, 0xaa);
     ram = open(info.ram_path, O_RDONLY);
     kill_owner(start_owner(free_a));
-    CHECK(fd_is(ram, 0));
+    CHECK(fd_is_drained(ram));
     close(ram);
     EXPECT(VPM_ENOENT, vpm_region_lookup(pool, "a", 0, &info, &err));
     OK(vpm_region_lookup(pool, "b", 0, &info, &err));
@@ -158,6 +158,41 @@ static void others_go_on_meanwhile(void)
     vpm_pool_close(open_pool());
     CHECK(check_pool(0) == 0);
     vpm_pool_close(pool);
+}
+
+/* A region is large, and others are not; they must not wait for it. */
+static void others_come_and_go_meanwhile(void (*work)(struct vpm_pool *))
+{
+    struct vpm_pool *pool = open_pool();
+    pid_t owner = start_owner(work);
+
+    alarm(60);
+    alloc(pool, "other", 4096);
+    CHECK(check_pool(0) == 0);
+    OK(vpm_pool_finish_freed(pool, &err));
+    OK(nvfree(pool, "other", 0, &err));
+    alarm(0);
+    CHECK(kill(owner, SIGKILL) == 0 && waitpid(owner, NULL, 0) == owner);
+    vpm_pool_close(pool);
+    pool = open_pool();
+    OK(vpm_pool_finish_freed(pool, &err));
+    CHECK(check_pool(0) == 0);
+    vpm_pool_close(pool);
+}
+
+static void others_do_not_wait_for_nvalloc(void)
+{
+    vpm_pool_close(new_pool());
+    others_come_and_go_meanwhile(alloc_a);
+}
+
+static void others_do_not_wait_for_nvfree(void)
+{
+    struct vpm_pool *pool = new_pool();
+
+    fill_file(alloc(pool, "a", 900 * KIB).ram_path, 0xaa);
+    vpm_pool_close(pool);
+    others_come_and_go_meanwhile(free_a);
 }
 
 /* -- threads ------------------------------------------------------------- */
@@ -243,6 +278,8 @@ int main(void)
     RUN(owner_killed_in_nvalloc);
     RUN(owner_killed_in_nvfree);
     RUN(others_go_on_meanwhile);
+    RUN(others_do_not_wait_for_nvalloc);
+    RUN(others_do_not_wait_for_nvfree);
     RUN(threads_share_a_handle);
     return 0;
 }

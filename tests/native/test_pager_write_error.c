@@ -2,6 +2,7 @@
 /* test_pager_write_error.c -- a page that cannot be written is kept */
 /* build: threads */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "paged_guest.h"
@@ -66,8 +67,48 @@ static void what_cannot_be_written_is_kept(void)
     done();
 }
 
+static int said[2];  /* a pipe that stands for the log */
+
+static void write_with_failures_to_a_log(void)
+{
+    CHECK(dup2(said[1], STDERR_FILENO) == STDERR_FILENO);
+    write_with_failures();
+}
+
+/* Each try fails until the disk is mended; the log is not filled by that. */
+static void failures_are_said_once(void)
+{
+    char text[4096] = "";
+    const char *first;
+
+    make_small();
+    CHECK(pipe(said) == 0);
+    CHECK(ended(spawn(write_with_failures_to_a_log)) == 0);
+    CHECK(read(said[0], text, sizeof(text) - 1) > 0);
+    first = strstr(text, "cannot be written to the swap file");
+    CHECK(first && !strstr(first + 1, "cannot be written"));
+    CHECK(strstr(text, "pages leave memory again"));
+    done();
+}
+
+/* The log daemon hangs. */
+static void faults_do_not_wait_for_the_log(void)
+{
+    char block[4096] = "";
+
+    make_small();
+    CHECK(pipe(said) == 0 && fcntl(said[1], F_SETPIPE_SZ, 4096) == 4096);
+    CHECK(write(said[1], block, sizeof(block)) == sizeof(block));
+    alarm(120);
+    CHECK(ended(spawn(write_with_failures_to_a_log)) == 0);
+    alarm(0);
+    done();
+}
+
 int main(void)
 {
     RUN(what_cannot_be_written_is_kept);
+    RUN(failures_are_said_once);
+    RUN(faults_do_not_wait_for_the_log);
     return 0;
 }

@@ -228,6 +228,7 @@ def test_power_cut_at_each_step(fs, operation, prepare, check, number):
         stopped = operate(fs, step, operation, VICTIM, number)
         fs.cut_power()
         with vpm.Pool(fs.pool) as pool:
+            pool.finish_freed()
             assert vpm.check(fs.pool) == []
             check(pool, stopped)
             other = pool.lookup(OTHER)

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crc32c.h"
 #include "harness.h"
 
 static void alloc_sets_everything(void)
@@ -151,12 +152,60 @@ static void a_new_region_of_the_same_name_is_new(void)
     CHECK(system("cp " POOL "/regions/*/state " FS "/old") == 0);
     OK(nvfree(pool, "a", 0, &err));
     new = alloc(pool, "a", 4096);
-    CHECK(new.id == old.id && new.descriptor == old.descriptor);
+    CHECK(new.id == old.id && new.descriptor != old.descriptor);
     CHECK(new.epoch == 0);
     OK(vpm_region_begin_epoch(pool, new.id, &err));
     CHECK(system("cat " FS "/old > $(ls " POOL "/regions/*/state)") == 0);
     EXPECT(VPM_EUNPROVEN, vpm_state_verify(pool, new.id, &state, &err));
     SAYS("an earlier region of the same name");
+    vpm_pool_close(pool);
+}
+
+/* A descriptor, and the user id that goes with it, is not somebody else's at
+ * once, whoever opens the pool. */
+static void descriptors_go_round(void)
+{
+    struct vpm_pool *pool = new_pool();
+    const uint32_t count = small_params.descriptors;
+
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        CHECK(alloc(pool, "a", 4096).descriptor == i % count);
+        OK(nvfree(pool, "a", 0, &err));
+        vpm_pool_close(pool);
+        pool = open_pool();
+    }
+    alloc(pool, "b", 4096);
+    CHECK(alloc(pool, "c", 4096).descriptor == 1);
+    for (uint32_t i = 2; i < count + 1; i++) {
+        CHECK(alloc(pool, "d", 4096).descriptor == (i < count ? i : 2));
+        OK(nvfree(pool, "d", 0, &err));
+    }
+    vpm_pool_close(pool);
+}
+
+/* Of a pool that was made before they did: serial numbers are zero. */
+static void descriptors_of_an_older_pool(void)
+{
+    struct vpm_pool *pool = new_pool();
+    uint64_t zero = 0, word = 0;
+    struct vpm_toc_body body;
+
+    alloc(pool, "a", 4096);
+    alloc(pool, "b", 4096);
+    vpm_pool_close(pool);
+    for (uint64_t at = 4096; at < 4096 + 512; at += 256) {
+        poke(POOL "/pool", at + 16 + 120, &zero, sizeof(zero));
+        peek(POOL "/pool", at + 16, &body, sizeof(body));
+        word = (uint64_t)VPM_TOC_LIVE << 32 |
+            vpm_crc32c(0, &body, sizeof(body));
+        poke(POOL "/pool", at, &word, sizeof(word));
+    }
+    pool = open_pool();
+    CHECK(check_pool(0) == 0);
+    CHECK(alloc(pool, "c", 4096).descriptor == 2);
+    OK(nvfree(pool, "c", 0, &err));
+    OK(nvfree(pool, "a", 0, &err));
+    CHECK(alloc(pool, "c", 4096).descriptor == 3);
     vpm_pool_close(pool);
 }
 
@@ -169,5 +218,7 @@ int main(void)
     RUN(same_name_other_sequence);
     RUN(regions_survive_reopening_in_any_order);
     RUN(a_new_region_of_the_same_name_is_new);
+    RUN(descriptors_go_round);
+    RUN(descriptors_of_an_older_pool);
     return 0;
 }

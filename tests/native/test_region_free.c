@@ -21,7 +21,7 @@ static void free_scrubs(void)
     state = open(region_file(info.id, "state"), O_RDONLY);
     CHECK(ram >= 0 && state >= 0);
     OK(nvfree(pool, "a", 0, &err));
-    CHECK(fd_is(ram, 0) && fd_is(state, 0));
+    CHECK(fd_is_drained(ram) && fd_is_drained(state));
     CHECK(!exists(region_file(info.id, "")));
     CHECK(check_pool(0) == 0);
     EXPECT(VPM_ENOENT, nvfree(pool, "a", 0, &err));
@@ -112,8 +112,10 @@ static void unrepairable_regions_do_not_stop_others(void)
     EXPECT(VPM_ESYS, nvfree(pool, "stuck", 0, &err));
     EXPECT(VPM_ENOENT, nvfree(pool, "unknown", 0, &err));
     OK(nvfree(pool, "other", 0, &err));
+    EXPECT(VPM_ESYS, vpm_pool_finish_freed(pool, &err));
     CHECK(rmdir(path) == 0);
     OK(nvfree(pool, "third", 0, &err));
+    OK(vpm_pool_finish_freed(pool, &err));
     CHECK(check_pool(0) == 0);
     vpm_pool_close(pool);
 }

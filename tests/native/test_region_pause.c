@@ -67,6 +67,8 @@ static void the_end_of_a_pause_is_noticed_by_all(void)
     CHECK(exists(info.ram_path));
     vpm_pool_close(pool);
     pool = open_pool();
+    CHECK(exists(info.ram_path));
+    OK(vpm_pool_finish_freed(pool, &err));
     CHECK(!exists(info.ram_path) && check_pool(0) == 0);
     vpm_pool_close(pool);
 }

@@ -116,7 +116,7 @@ static void unknown_ids(void)
     SAYS("0000000000000005");
     EXPECT(VPM_ENOENT, vpm_region_begin_epoch(pool, 5, &err));
     EXPECT(VPM_ENOENT, vpm_state_verify(pool, 5, &state, &err));
-    EXPECT(VPM_ENOENT, vpm_state_send(pool, 5, 1, &err));
+    EXPECT(VPM_ENOENT, vpm_state_send(pool, 5, 1, 0, &err));
     CHECK(vpm_fixation_open(pool, 5, &err) == NULL);
     CHECK(err.code == VPM_ENOENT);
     vpm_pool_close(pool);

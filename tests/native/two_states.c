@@ -23,7 +23,7 @@ void unproven(uint64_t id, const char *reason)
     SAYS("is unproven");
     SAYS(reason);
     CHECK(pipe(ends) == 0);
-    EXPECT(VPM_EUNPROVEN, vpm_state_send(pool, id, ends[1], &err));
+    EXPECT(VPM_EUNPROVEN, vpm_state_send(pool, id, ends[1], 0, &err));
     close(ends[1]);
     CHECK(read(ends[0], &byte, 1) == 0);
     close(ends[0]);

@@ -2,7 +2,7 @@
 /* vpm_crash.c -- a program that does one thing to a pool and is stopped in
  * the midst of it
  *
- * vpm_crash STEP POOL open
+ * vpm_crash STEP POOL finish
  * vpm_crash STEP POOL alloc|free|scrub|epoch NAME SIZE
  * vpm_crash STEP POOL alloc_vpm NAME SIZE SWAP_DIR
  * vpm_crash STEP POOL fixate NAME LENGTH
@@ -94,7 +94,8 @@ int main(int argc, char **argv)
         return 1;
     crash_at(atol(argv[1]));
     pool = vpm_pool_open(argv[2], &err);
-    rc = !pool ? err.code : argc == 4 ? VPM_OK :
+    rc = !pool ? err.code :
+        argc == 4 ? vpm_pool_finish_freed(pool, &err) :
         operate(pool, argv[3], argv[4], strtoull(argv[5], NULL, 10),
                 argc == 7 ? argv[6] : "");
     if (rc < 0)

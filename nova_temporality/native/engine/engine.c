@@ -233,8 +233,10 @@ static int arm(struct vpm_unit *unit, const struct vpm_arming *arming,
 int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                  struct vpm_error *err)
 {
-    int rc;
+    int rc = vpm_fixation_check_ram(unit->fixation, err);
 
+    if (rc < 0)
+        return rc;
     if (arming->priority > VPM_PRIORITY_MAX)
         return vpm_fail(err, VPM_EINVAL, "priority of region %016" PRIx64
                         " is %" PRIu32 "; it must be from 0 to %d",

@@ -6,8 +6,8 @@
  *
  *   pool             CONF (what the pool is), TOC (table of contents) and a
  *                    ring of the latest outcomes of fixations
- *   lock             flock(2)ed while the TOC changes; a killed owner leaves
- *                    no lock behind
+ *   lock             flock(2)ed while descriptors are taken or given back; a
+ *                    killed owner leaves no lock behind
  *   pause            until when background work waits; volatile
  *   regions/<id>/    one directory per region, <id> in 16 hex digits:
  *     ram            the server's memory, owned by the region's own user id
@@ -45,10 +45,11 @@
  *     It is advanced durably before they do, so a state of an earlier epoch
  *     (a stale or copied one) never fits again.
  *
- * Locks: nvalloc and nvfree exclude each other, by flock(2) of the file lock,
- * for all the time that they take.  Functions that change one region only
- * (begin_epoch, scrub) exclude each other for that region, by flock(2) of its
- * directory.  Reading and fixating take no lock and never wait.
+ * Locks: functions that change one region (nvalloc, nvfree, begin_epoch, scrub)
+ * exclude each other for that region, by flock(2) of its directory, for all
+ * the time that they take.  nvalloc and nvfree also take the file lock, but
+ * only for the instants in which a descriptor is taken or given back.  Reading
+ * and fixating take no lock and never wait.
  *
  * Errors: functions return VPM_OK (0), or a negative enum vpm_code.  Those
  * that return a pointer return NULL on failure.  In either case *err (never
@@ -135,11 +136,10 @@ int vpm_pool_create(const char *dir, const struct vpm_pool_params *params,
  * checksums.  NULL on failure: VPM_ENOENT when there is no pool, VPM_EFOREIGN
  * when it is a copy or was moved, VPM_EVERSION, VPM_ECORRUPT.
  *
- * Then an allocation that a crash interrupted is rolled back, and, unless
- * background work is paused, a scrub that was interrupted is finished.  What
- * cannot be repaired keeps its space and is reported by vpm_pool_check.  A
- * process that is allocating or freeing has repaired the pool already, and is
- * not waited for.
+ * Then an allocation that a crash interrupted is rolled back.  What was freed
+ * and is not scrubbed yet stays so: scrubbing takes time, and nobody waits for
+ * it before servers can be recovered; see vpm_pool_finish_freed.  What cannot
+ * be rolled back keeps its space and is reported by vpm_pool_check.
  *
  * The handle is closed by vpm_pool_close. */
 struct vpm_pool *vpm_pool_open(const char *dir, struct vpm_error *err);
@@ -174,8 +174,10 @@ int vpm_pool_pause(struct vpm_pool *pool, uint64_t for_ns,
 /* Whether there is a pause. */
 bool vpm_pool_is_paused(struct vpm_pool *pool);
 
-/* Scrubs what was freed during a pause.  Does nothing while there is one, and
- * stops between regions when one begins. */
+/* Scrubs what was freed and is not scrubbed yet: because of a pause, a crash,
+ * or a swap file that could not be had.  Regions that another process scrubs
+ * are left to it.  Does nothing during a pause, and stops soon when one begins;
+ * what was done until then is not done again, also after a crash. */
 int vpm_pool_finish_freed(struct vpm_pool *pool, struct vpm_error *err);
 
 /* -- regions ------------------------------------------------------------ */
@@ -241,9 +243,9 @@ int nvalloc_vpm(struct vpm_pool *pool, const char *name, uint32_t sequence,
  *
  * While background work is paused, the region is only marked as freeing,
  * durably: nobody finds it any more, and nobody gets its space.  A region that
- * is freeing, also after a crash, is scrubbed by the next vpm_pool_open,
- * nvalloc or nvfree outside of a pause, by vpm_pool_finish_freed, and, even
- * during a pause, by an nvalloc of the same id. */
+ * is freeing, also after a crash, is scrubbed by vpm_pool_finish_freed, by
+ * another nvfree of it, outside of a pause by an nvalloc that needs its room,
+ * and, even during a pause, by an nvalloc of the same id. */
 int nvfree(struct vpm_pool *pool, const char *name, uint32_t sequence,
            struct vpm_error *err);
 
@@ -474,7 +476,9 @@ struct vpm_arming {
 
 #define VPM_STREAM_NAME "temporality-state"
 
-/* Arms a unit: VPM_EINVAL if it is armed or fired.  The unit has copies of
+/* Arms a unit: VPM_EINVAL if it is armed or fired, VPM_ECORRUPT if the region's
+ * ram was truncated, extended or given more space by a process of its user id,
+ * because no state would be proven.  The unit has copies of
  * connection and pipe; the run lock's descriptor must stay open. */
 int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                  struct vpm_error *err);
@@ -581,8 +585,11 @@ int vpm_state_verify(struct vpm_pool *pool, uint64_t id,
                      struct vpm_state_info *info, struct vpm_error *err);
 
 /* Proves a state as vpm_state_verify does, and writes its stream to *fd*, a
- * socket or pipe.  The caller must be prepared for SIGPIPE of a pipe. */
+ * socket or pipe.  VPM_ETIMEDOUT when the other end has not taken all of it
+ * before *deadline_ns* of CLOCK_MONOTONIC (0: no deadline), for example because
+ * it does not read any more.  The caller must be prepared for SIGPIPE of a
+ * pipe. */
 int vpm_state_send(struct vpm_pool *pool, uint64_t id, int fd,
-                   struct vpm_error *err);
+                   uint64_t deadline_ns, struct vpm_error *err);
 
 #endif

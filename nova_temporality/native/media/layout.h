@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* layout.h -- what lies on the media
  *
- * All numbers are little-endian.  All structures have fixed sizes.  A change
- * of anything here needs a new VPM_FORMAT_VERSION; only the places of magic,
+ * All numbers are little-endian.  All structures have fixed sizes.  Reserved
+ * bytes are zero, and covered by the checksums; a libvpm that knows nothing of
+ * them ignores them.  Any other change needs a new VPM_FORMAT_VERSION; only the places of magic,
  * version and crc of CONF stay for ever, so that any libvpm can tell a newer
  * pool from a damaged one.
  *
@@ -111,7 +112,10 @@ struct vpm_toc_body {
     uint64_t virtual_size;     /* 0: fully resident, as are the next two */
     uint32_t vpm_page_size;
     uint32_t policy;           /* enum vpm_policy */
-    uint8_t reserved[120];
+    uint64_t serial;           /* counts the pool's allocations; 0: made by a
+                                * libvpm that did not.  Of a free entry: of
+                                * the last region that had it */
+    uint8_t reserved[112];
 };
 
 struct vpm_toc_entry {
@@ -127,6 +131,7 @@ static_assert(offsetof(struct vpm_toc_body, sequence) == 32, "media format");
 static_assert(offsetof(struct vpm_toc_body, name) == 40, "media format");
 static_assert(offsetof(struct vpm_toc_body, virtual_size) == 104,
               "media format");
+static_assert(offsetof(struct vpm_toc_body, serial) == 120, "media format");
 
 #define VPM_TOC_OFFSET sizeof(struct vpm_conf)
 

@@ -2,8 +2,10 @@
 /* ppt.c -- the persistent page table of a VPM region */
 #include "ppt.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,17 +47,11 @@ int vpm_ppt_format(int fd, const struct vpm_conf *conf,
         .swap_inode = files->swap_inode,
         .policy = body->policy,
     };
-    struct vpm_map map = {0};
-    int rc = vpm_map_open(&map, fd, sizeof(header), true);
+    const struct iovec iov = {&header, sizeof(header)};
 
     memcpy(header.pool_uuid, conf->uuid, sizeof(header.pool_uuid));
     header.crc = header_crc(&header);
-    if (rc == 0) {
-        vpm_persist->store(&map, 0, &header, sizeof(header));
-        rc = vpm_persist_range(&map, 0, sizeof(header));
-    }
-    vpm_map_close(&map);
-    if (rc < 0)
+    if (vpm_persist->write(fd, 0, &iov, 1) < 0 || vpm_persist->sync(fd) < 0)
         return vpm_fail_errno(err, "cannot write the page table of region %016"
                               PRIx64 " of '%s'", body->id, body->name);
     return VPM_OK;
@@ -105,19 +101,44 @@ static int check_file(struct vpm_ppt *ppt, off_t size, const char *path,
     return VPM_OK;
 }
 
+/* What is missing in a file that is cut off meanwhile reads as zeros. */
+static int read_copy(struct vpm_map *map, int fd, size_t length)
+{
+    size_t at = 0;
+    ssize_t got;
+    void *addr = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (addr == MAP_FAILED)
+        return -1;
+    *map = (struct vpm_map){.addr = addr, .length = length};
+    do {
+        got = pread(fd, map->addr + at, length - at, (off_t)at);
+        if (got > 0)
+            at += (size_t)got;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    return got < 0 ? -1 : 0;
+}
+
 static int map_checked(struct vpm_ppt *ppt, int fd, const char *path,
                        bool writable, struct vpm_error *err)
 {
     struct stat st;
+    int rc;
 
     if (fstat(fd, &st) < 0)
         return vpm_fail_errno(err, "cannot examine %s", path);
-    if (st.st_size < (off_t)sizeof(ppt->header))
+    if (pread(fd, &ppt->header, sizeof(ppt->header), 0) !=
+        sizeof(ppt->header))
         return corrupt(err, path, "it has no header");
-    if (vpm_map_open(&ppt->map, fd, (size_t)st.st_size, writable) < 0)
-        return vpm_fail_errno(err, "cannot map %s", path);
-    memcpy(&ppt->header, ppt->map.addr, sizeof(ppt->header));
-    return check_file(ppt, st.st_size, path, err);
+    rc = check_file(ppt, st.st_size, path, err);
+    if (rc < 0)
+        return rc;
+    if ((writable ? vpm_map_open(&ppt->map, fd, (size_t)st.st_size, true) :
+         read_copy(&ppt->map, fd, (size_t)st.st_size)) < 0)
+        return vpm_fail_errno(err, "cannot %s %s", writable ? "map" : "read",
+                              path);
+    return VPM_OK;
 }
 
 int vpm_ppt_open(struct vpm_ppt *ppt, int fd, const char *path,

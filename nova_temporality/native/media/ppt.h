@@ -43,8 +43,10 @@ int vpm_ppt_format(int fd, const struct vpm_conf *conf,
                    const struct vpm_toc_body *body,
                    const struct vpm_ppt_files *files, struct vpm_error *err);
 
-/* Maps the file and checks its header; *path* is for messages.  The entries
- * are not read. */
+/* Maps the file, if it is to be written, and checks its header; *path* is for
+ * messages.  The entries are not examined.  If it is not to be written, *ppt*
+ * is a copy: a server's user id can truncate the file, and that is SIGBUS for
+ * whoever has it mapped. */
 int vpm_ppt_open(struct vpm_ppt *ppt, int fd, const char *path,
                  bool writable, struct vpm_error *err);
 void vpm_ppt_close(struct vpm_ppt *ppt);

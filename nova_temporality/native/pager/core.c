@@ -3,24 +3,47 @@
 #include "core.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "clock.h"
+
+/* An error that is not fatal is tried again all the time; a line per minute is
+ * enough, and the region's status says the rest. */
+#define SAY_AGAIN_NS 60000000000ull
 
 void vpm_pager_say(struct vpm_pager *pager, const char *format, ...)
 {
     char text[512];
     int used = snprintf(text, sizeof(text), "vpm: region %016" PRIx64 ": ",
                         pager->backing.ppt.header.region_id);
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
     va_list args;
 
     va_start(args, format);
     vsnprintf(text + used, sizeof(text) - (size_t)used - 1, format, args);
     va_end(args);
     strcat(text, "\n");
-    if (write(STDERR_FILENO, text, strlen(text)) < 0)
+    /* A pipe that can be written has room for PIPE_BUF bytes. */
+    if (poll(&ready, 1, 0) != 1 ||
+        write(STDERR_FILENO, text, strlen(text)) < 0)
         return;  /* there is nobody to tell */
+}
+
+/* With error_lock held: whether to say an error. */
+static bool is_news(struct vpm_pager *pager, enum vpm_region_error reason)
+{
+    uint64_t now = vpm_now_ns(CLOCK_MONOTONIC);
+
+    if (vpm_region_error_is_fatal(reason))
+        return true;
+    if (pager->said_ns && now - pager->said_ns < SAY_AGAIN_NS)
+        return false;
+    pager->said_ns = now;
+    return pager->said = true;
 }
 
 void vpm_pager_report(struct vpm_pager *pager, enum vpm_region_error reason,
@@ -36,12 +59,16 @@ void vpm_pager_report(struct vpm_pager *pager, enum vpm_region_error reason,
     };
     void (*end)(void) = __atomic_load_n(&pager->end, __ATOMIC_ACQUIRE);
 
+    bool news;
+
     pthread_mutex_lock(&pager->error_lock);
     vpm_ppt_set_error(&pager->backing.ppt, reason, error, page, slot);
+    news = is_news(pager, reason);
     pthread_mutex_unlock(&pager->error_lock);
-    vpm_pager_say(pager, "page %" PRIu32 " (slot %" PRIu32 ") %s%s%s", page,
-                  slot, words[reason], error ? ": " : "",
-                  error ? strerror(error) : "");
+    if (news)
+        vpm_pager_say(pager, "page %" PRIu32 " (slot %" PRIu32 ") %s%s%s", page,
+                      slot, words[reason], error ? ": " : "",
+                      error ? strerror(error) : "");
     if (end && vpm_region_error_is_fatal(reason))
         end();
 }
@@ -52,7 +79,9 @@ void vpm_pager_recovered(struct vpm_pager *pager,
     bool cleared;
 
     pthread_mutex_lock(&pager->error_lock);
-    cleared = vpm_ppt_clear_error(&pager->backing.ppt, reason);
+    cleared = vpm_ppt_clear_error(&pager->backing.ppt, reason) && pager->said;
+    if (cleared)
+        pager->said = false;
     pthread_mutex_unlock(&pager->error_lock);
     if (cleared)
         vpm_pager_say(pager, "pages leave memory again");

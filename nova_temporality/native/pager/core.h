@@ -68,7 +68,10 @@ struct vpm_pager {
     const uint64_t *pause;        /* see pause.h; NULL: never */
     void (*end)(void);            /* after a fatal error, or NULL */
 
-    pthread_mutex_t error_lock;   /* of the error in the status */
+    pthread_mutex_t error_lock;   /* of the error in the status, and of: */
+    uint64_t said_ns;             /* when an error was said that was not
+                                   * fatal; 0: never */
+    bool said;                    /* and whether it was the recorded one */
     pthread_mutex_t lock;         /* of all that follows, and of who owns
                                    * what in *backing* */
     pthread_cond_t room;          /* too few frames are free */
@@ -106,12 +109,13 @@ static inline struct vpm_ppt_status *status(struct vpm_pager *pager)
 /* -- what all parts do --------------------------------------------------- */
 
 /* Prints a line on stderr, in one write, so that lines of threads do not
- * mix. */
+ * mix; not at all when nobody takes it: faults must not wait for a log. */
 __attribute__((format(printf, 2, 3)))
 void vpm_pager_say(struct vpm_pager *pager, const char *format, ...);
 
-/* Records an error in the region's status, and says so; ends the process when
- * it is fatal and vpm_pager_on_fatal said how. */
+/* Records an error in the region's status, and says so, but not again and again
+ * when it is not fatal; ends the process when it is fatal and
+ * vpm_pager_on_fatal said how. */
 void vpm_pager_report(struct vpm_pager *pager, enum vpm_region_error reason,
                       int error, uint32_t page, uint32_t slot);
 

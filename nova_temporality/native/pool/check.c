@@ -18,6 +18,7 @@
 #include "device.h"
 #include "error.h"
 #include "files.h"
+#include "lock.h"
 #include "pause.h"
 #include "ppt.h"
 #include "regiondir.h"
@@ -32,12 +33,28 @@ struct check {
     uid_t owner;                /* of the pool file */
     struct vpm_poolfile file;
     struct vpm_entry *entries;  /* those that are sound and not free */
+    uint64_t *ids;              /* of these, in ascending order */
     uint32_t entry_count;
     uint32_t unsound_count;
+    const struct vpm_entry *about;  /* the region that is examined, or NULL */
     void (*report)(const char *finding, void *opaque);
     void *opaque;
     int findings;
 };
+
+/* Whether somebody frees the region, or begins an epoch of it, meanwhile: what
+ * was found then is no finding. */
+static bool has_changed(const struct check *check)
+{
+    const struct vpm_entry *about = check->about;
+    struct vpm_error ignored;
+    struct vpm_entry now;
+
+    return about && (vpm_toc_read(&check->file, about->index, &now,
+                                  &ignored) < 0 ||
+                     now.tag != about->tag || now.epoch != about->epoch ||
+                     memcmp(&now.body, &about->body, sizeof(now.body)) != 0);
+}
 
 __attribute__((format(printf, 2, 3)))
 static void find(struct check *check, const char *format, ...)
@@ -45,6 +62,8 @@ static void find(struct check *check, const char *format, ...)
     struct vpm_error finding;
     va_list args;
 
+    if (has_changed(check))
+        return;
     va_start(args, format);
     vsnprintf(finding.message, sizeof(finding.message), format, args);
     va_end(args);
@@ -54,23 +73,65 @@ static void find(struct check *check, const char *format, ...)
 
 /* -- TOC ----------------------------------------------------------------- */
 
-static void check_twice(struct check *check, const struct vpm_entry *entry)
+static int compare_ids(const void *left, const void *right)
 {
-    for (uint32_t i = 0; i < check->entry_count; i++)
-        if (check->entries[i].body.id == entry->body.id)
-            find(check, "TOC entries %" PRIu32 " and %" PRIu32 " both have "
-                 "region id %016" PRIx64, check->entries[i].index,
-                 entry->index, entry->body.id);
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+    return (a > b) - (a < b);
 }
 
-/* Whether a crash interrupted it.  A region that was freed during a pause
- * waits for the end of the pause. */
-static bool is_unfinished(const struct check *check,
-                          const struct vpm_entry *entry)
+static void find_twins(struct check *check, uint64_t id)
 {
-    if (entry->tag == VPM_TOC_FREEING)
-        return !vpm_pause_holds(vpm_pause_read(check->dir_fd));
-    return entry->tag == VPM_TOC_ALLOCATING;
+    const struct vpm_entry *first = NULL;
+
+    for (uint32_t i = 0; i < check->entry_count; i++) {
+        const struct vpm_entry *entry = &check->entries[i];
+
+        if (entry->body.id == id && first)
+            find(check, "TOC entries %" PRIu32 " and %" PRIu32 " both have "
+                 "region id %016" PRIx64, first->index, entry->index, id);
+        else if (entry->body.id == id)
+            first = entry;
+    }
+}
+
+/* Sorts the ids, and looks for those that are there twice. */
+static void check_twice(struct check *check)
+{
+    for (uint32_t i = 0; i < check->entry_count; i++)
+        check->ids[i] = check->entries[i].body.id;
+    qsort(check->ids, check->entry_count, sizeof(*check->ids), compare_ids);
+    for (uint32_t i = 1; i < check->entry_count; i++)
+        if (check->ids[i] == check->ids[i - 1] &&
+            (i == 1 || check->ids[i] != check->ids[i - 2]))
+            find_twins(check, check->ids[i]);
+}
+
+/* Whether nobody works on a region. */
+static bool is_idle(const struct check *check, const struct vpm_entry *entry)
+{
+    int fd = vpm_lock_try(check->regions_fd,
+                          vpm_dir_name(entry->body.id).text);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || errno != EWOULDBLOCK;
+}
+
+/* A region that was freed during a pause waits for the end of the pause. */
+static void check_unfinished(struct check *check,
+                             const struct vpm_entry *entry)
+{
+    if (entry->tag == VPM_TOC_ALLOCATING && is_idle(check, entry))
+        find(check, "TOC entry %" PRIu32 ": allocating region %016" PRIx64
+             " of '%s' was interrupted; the next opening of the pool rolls "
+             "it back", entry->index, entry->body.id, entry->body.name);
+    if (entry->tag == VPM_TOC_FREEING && is_idle(check, entry) &&
+        !vpm_pause_holds(vpm_pause_read(check->dir_fd)))
+        find(check, "TOC entry %" PRIu32 ": region %016" PRIx64 " of '%s' was "
+             "freed and is not scrubbed yet; the notifier does that in the "
+             "background: start it, or see in its log why it cannot",
+             entry->index, entry->body.id, entry->body.name);
 }
 
 static void check_toc(struct check *check)
@@ -89,18 +150,11 @@ static void check_toc(struct check *check)
         }
         if (entry->tag == VPM_TOC_FREE)
             continue;
-        if (is_unfinished(check, entry))
-            find(check, "TOC entry %" PRIu32 ": %s region %016" PRIx64 " of "
-                 "'%s' was interrupted; the next nvalloc, nvfree or opening "
-                 "of the pool %s", i,
-                 entry->tag == VPM_TOC_FREEING ? "freeing" : "allocating",
-                 entry->body.id, entry->body.name,
-                 entry->tag == VPM_TOC_FREEING ? "finishes it" :
-                 "rolls it back");
-        check_twice(check, entry);
+        check_unfinished(check, entry);
         used += entry->body.size;
         check->entry_count++;
     }
+    check_twice(check);
     if (used > conf->total_size)
         find(check, "regions have %" PRIu64 " bytes altogether, more than "
              "the pool's %" PRIu64, used, conf->total_size);
@@ -133,6 +187,12 @@ static void check_stat(struct check *check, const struct vpm_entry *entry,
         find(check, "%s/%s/%s of '%s' has %lld bytes instead of %" PRIu64,
              VPM_REGIONS_DIR, dir.text, expected->name, entry->body.name,
              (long long)st->st_size, expected->size);
+    else if ((uint64_t)st->st_blocks * 512 >
+             vpm_dir_most_space(expected->sparse ? 0 : expected->size))
+        find(check, "%s/%s/%s of '%s' takes %" PRIu64 " bytes, more than its "
+             "size: a process of its user id reserved them; the server's next "
+             "start gives them back", VPM_REGIONS_DIR, dir.text,
+             expected->name, entry->body.name, (uint64_t)st->st_blocks * 512);
     else if (!expected->sparse &&
              (uint64_t)st->st_blocks * 512 < expected->size)
         find(check, "%s/%s/%s of '%s' has holes: only %" PRIu64 " of its %"
@@ -161,7 +221,7 @@ static void check_file(struct check *check, const struct vpm_entry *entry,
 {
     check_open_file(check, entry, expected,
                     vpm_dir_open_file(check->regions_fd, entry->body.id,
-                                      expected->name, O_RDONLY));
+                                      expected->name, O_PATH));
 }
 
 static bool has_marker(const struct vpm_map *map)
@@ -260,7 +320,7 @@ static void check_vpm(struct check *check, const struct vpm_entry *entry,
     check_file(check, entry, &virtual);
     if (vpm_swapfile_path(check->regions_fd, entry->body.id, path,
                           sizeof(path)) == 0)
-        fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     check_open_file(check, entry, &swap, fd);
     check_ppt(check, entry);
 }
@@ -291,12 +351,14 @@ static void check_region(struct check *check, const struct vpm_entry *entry)
 
 static bool is_known(const struct check *check, const char *name)
 {
+    uint64_t id;
+
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return true;
-    for (uint32_t i = 0; i < check->entry_count; i++)
-        if (strcmp(vpm_dir_name(check->entries[i].body.id).text, name) == 0)
-            return true;
-    return false;
+    id = strtoull(name, NULL, 16);
+    return strcmp(vpm_dir_name(id).text, name) == 0 &&
+        bsearch(&id, check->ids, check->entry_count, sizeof(id),
+                compare_ids);
 }
 
 /* A directory that no entry names may be somebody's data: libvpm never removes
@@ -325,15 +387,18 @@ static void check_unknown(struct check *check)
 
 static void check_regions(struct check *check)
 {
-    for (uint32_t i = 0; i < check->entry_count; i++)
-        if (check->entries[i].tag == VPM_TOC_LIVE)
-            check_region(check, &check->entries[i]);
-    check_unknown(check);
+    for (uint32_t i = 0; i < check->entry_count; i++) {
+        if (check->entries[i].tag != VPM_TOC_LIVE)
+            continue;
+        check->about = &check->entries[i];
+        check_region(check, check->about);
+    }
+    check->about = NULL;
 }
 
 /* -- pool ---------------------------------------------------------------- */
 
-static void check_contents(struct check *check)
+static void check_file_itself(struct check *check)
 {
     struct vpm_error why;
     struct stat st;
@@ -345,40 +410,9 @@ static void check_contents(struct check *check)
     if (vpm_device_verify(check->file.fd, &check->file.conf.device,
                           check->file.path, &why) < 0)
         find(check, "%s", why.message);
-    check_toc(check);
-    if (check->regions_fd < 0)
-        find(check, "%s/%s cannot be opened", check->dir, VPM_REGIONS_DIR);
-    else
-        check_regions(check);
 }
 
-/* Without a sound CONF nothing else can be understood. */
-static int check_pool(struct check *check, struct vpm_error *err)
-{
-    struct vpm_error why;
-    int rc = vpm_poolfile_open(&check->file, check->dir_fd, check->dir,
-                               false, &why);
-
-    if (rc == VPM_ENOENT || rc == VPM_ESYS) {
-        *err = why;
-        return rc;
-    }
-    if (rc < 0) {
-        find(check, "%s", why.message);
-        return VPM_OK;
-    }
-    check->entries = calloc((size_t)check->file.conf.descriptors + 1,
-                            sizeof(*check->entries));
-    if (!check->entries)
-        rc = vpm_fail_errno(err, "cannot check %s", check->dir);
-    else
-        check_contents(check);
-    free(check->entries);
-    vpm_poolfile_close(&check->file);
-    return rc;
-}
-
-/* Keeps others from changing the TOC: whatever is unfinished then was
+/* Keeps others from allocating: what is unfinished, and nobody works on, was
  * interrupted.  To take the lock it is enough to be able to read the file. */
 static int lock_shared(struct check *check)
 {
@@ -396,6 +430,53 @@ static int lock_shared(struct check *check)
     return fd;
 }
 
+/* Only what is quick is done under the lock. */
+static void check_contents(struct check *check)
+{
+    int lock_fd;
+
+    check_file_itself(check);
+    lock_fd = lock_shared(check);
+    check_toc(check);
+    if (check->regions_fd < 0)
+        find(check, "%s/%s cannot be opened", check->dir, VPM_REGIONS_DIR);
+    else
+        check_unknown(check);
+    if (lock_fd >= 0)
+        close(lock_fd);
+    if (check->regions_fd >= 0)
+        check_regions(check);
+}
+
+/* Without a sound CONF nothing else can be understood. */
+static int check_pool(struct check *check, struct vpm_error *err)
+{
+    struct vpm_error why;
+    size_t room;
+    int rc = vpm_poolfile_open(&check->file, check->dir_fd, check->dir,
+                               false, &why);
+
+    if (rc == VPM_ENOENT || rc == VPM_ESYS) {
+        *err = why;
+        return rc;
+    }
+    if (rc < 0) {
+        find(check, "%s", why.message);
+        return VPM_OK;
+    }
+    room = (size_t)check->file.conf.descriptors + 1;
+    check->entries = calloc(room, sizeof(*check->entries));
+    check->ids = calloc(room, sizeof(*check->ids));
+    if (!check->entries || !check->ids)
+        rc = vpm_fail_errno(err, "cannot check %s", check->dir);
+    else
+        check_contents(check);
+    free(check->entries);
+    free(check->ids);
+    vpm_poolfile_close(&check->file);
+    return rc;
+}
+
 int vpm_pool_check(const char *dir,
                    void (*report)(const char *finding, void *opaque),
                    void *opaque, struct vpm_error *err)
@@ -405,7 +486,7 @@ int vpm_pool_check(const char *dir,
         .report = report,
         .opaque = opaque,
     };
-    int lock_fd, rc;
+    int rc;
 
     check.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (check.dir_fd < 0 && errno == ENOENT)
@@ -414,10 +495,7 @@ int vpm_pool_check(const char *dir,
         return vpm_fail_errno(err, "cannot open %s", dir);
     check.regions_fd = openat(check.dir_fd, VPM_REGIONS_DIR, O_RDONLY |
                               O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    lock_fd = lock_shared(&check);
     rc = check_pool(&check, err);
-    if (lock_fd >= 0)
-        close(lock_fd);
     if (check.regions_fd >= 0)
         close(check.regions_fd);
     close(check.dir_fd);

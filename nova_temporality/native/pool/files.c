@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "drain.h"
 #include "error.h"
 #include "paged.h"
 #include "regiondir.h"
@@ -16,6 +16,12 @@
 static int failed(const char *what, const struct vpm_toc_body *body,
                   const char *name, struct vpm_error *err)
 {
+    if (errno == EAGAIN)
+        return vpm_fail(err, VPM_ESYS, "cannot %s %s/%s/%s of '%s': a process "
+                        "of the server's user id has a lease on it; end that "
+                        "process, or try again in a minute", what,
+                        VPM_REGIONS_DIR, vpm_dir_name(body->id).text, name,
+                        body->name);
     return vpm_fail_errno(err, "cannot %s %s/%s/%s of '%s'", what,
                           VPM_REGIONS_DIR, vpm_dir_name(body->id).text, name,
                           body->name);
@@ -32,10 +38,21 @@ static int create_file(const struct vpm_pool *pool, int dir,
         return failed("create", body, name, err);
     if (uid && vpm_persist->chown(fd, uid) < 0)
         rc = failed("give its own user id to", body, name, err);
-    else if (vpm_dir_reserve(pool, fd, 0, size) < 0)
+    else if (vpm_dir_reserve(pool, fd, 0, size) < 0 ||
+             vpm_persist->sync(fd) < 0)
         rc = failed("reserve space for", body, name, err);
     close(fd);
     return rc;
+}
+
+int vpm_files_create_dir(struct vpm_pool *pool,
+                         const struct vpm_toc_body *body,
+                         struct vpm_error *err)
+{
+    if (vpm_persist->mkdir(pool->regions_fd, vpm_dir_name(body->id).text,
+                           0711) < 0)
+        return failed("create", body, "", err);
+    return VPM_OK;
 }
 
 int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
@@ -45,9 +62,7 @@ int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
     uid_t uid = base ? base + body->descriptor : 0;
     int dir, rc;
 
-    if (vpm_persist->mkdir(pool->regions_fd, vpm_dir_name(body->id).text,
-                           0711) < 0 ||
-        vpm_persist->sync(pool->regions_fd) < 0)
+    if (vpm_persist->sync(pool->regions_fd) < 0)
         return failed("create", body, "", err);
     dir = vpm_dir_open(pool->regions_fd, body->id);
     if (dir < 0)
@@ -74,7 +89,7 @@ static int scrub_file(struct vpm_pool *pool, const struct vpm_toc_body *body,
         return VPM_OK;
     if (fd < 0)
         return failed("open", body, name, err);
-    if (vpm_dir_zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
+    if (vpm_dir_zero_data(fd, 0) < 0)
         rc = failed("scrub", body, name, err);
     close(fd);
     return rc;
@@ -92,19 +107,53 @@ int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
     return rc;
 }
 
+/* -- freeing ------------------------------------------------------------- */
+
+static int drain_file(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                      const char *name, bool urgent, bool *left,
+                      struct vpm_error *err)
+{
+    int fd = *left ? -1 : vpm_dir_open_file(pool->regions_fd, body->id, name,
+                                            O_RDWR);
+    int rc = VPM_OK;
+
+    if (*left || (fd < 0 && errno == ENOENT))
+        return VPM_OK;
+    if (fd < 0)
+        return failed("open", body, name, err);
+    if (vpm_drain(pool, fd, urgent, left) < 0)
+        rc = failed("scrub", body, name, err);
+    close(fd);
+    return rc;
+}
+
+int vpm_files_drain(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                    bool urgent, bool *left, struct vpm_error *err)
+{
+    static const char *const names[] = {
+        VPM_STATE_FILE, VPM_RAM_FILE, VPM_VIRTUAL_FILE,
+    };
+    int rc = VPM_OK;
+
+    for (size_t i = 0; rc == VPM_OK && i < (body->virtual_size ? 3 : 2); i++)
+        rc = drain_file(pool, body, names[i], urgent, left, err);
+    if (rc == VPM_OK && body->virtual_size && !*left)
+        rc = vpm_paged_drain(pool, body, urgent, left, err);
+    return rc;
+}
+
+/* -- restoring sizes ----------------------------------------------------- */
+
 static int restore_file(struct vpm_pool *pool,
                         const struct vpm_toc_body *body, const char *name,
                         uint64_t size, struct vpm_error *err)
 {
     int fd = vpm_dir_open_file(pool->regions_fd, body->id, name, O_RDWR);
-    struct stat st;
     int rc = VPM_OK;
 
     if (fd < 0)
         return failed("open", body, name, err);
-    if (fstat(fd, &st) < 0 ||
-        ((uint64_t)st.st_size < size &&
-         vpm_dir_reserve(pool, fd, (uint64_t)st.st_size, size) < 0))
+    if (vpm_dir_restore(pool, fd, size) < 0)
         rc = failed("restore the size of", body, name, err);
     close(fd);
     return rc;

@@ -5,18 +5,29 @@
 
 #include "handle.h"
 
-/* Makes directory and files; all space is reserved and zero.  *swap_dir* is
- * that of a VPM region. */
+/* Makes the directory; not yet durable. */
+int vpm_files_create_dir(struct vpm_pool *pool,
+                         const struct vpm_toc_body *body,
+                         struct vpm_error *err);
+
+/* Makes the directory durable, and the files; all space is reserved and zero.
+ * *swap_dir* is that of a VPM region. */
 int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
                      const char *swap_dir, struct vpm_error *err);
 
-/* Zeroes state, ram and swap durably, the state first.  Files that are missing
- * are skipped. */
+/* Zeroes state, ram and swap, the state first; only the last is durable then:
+ * restore their sizes.  Files that are missing are skipped. */
 int vpm_files_scrub(struct vpm_pool *pool, const struct vpm_toc_body *body,
                     struct vpm_error *err);
 
-/* Gives files of a live region back their size if somebody truncated them, and
- * makes a page table anew. */
+/* Empties all that a server can have written to in a freed region's files, the
+ * state first, as vpm_drain does (drain.h). */
+int vpm_files_drain(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                    bool urgent, bool *left, struct vpm_error *err);
+
+/* Gives files of a live region, which was scrubbed, exactly the size and the
+ * space that they had, whatever somebody did to them, and makes a page table
+ * anew; durably, what was scrubbed included. */
 int vpm_files_restore_size(struct vpm_pool *pool,
                            const struct vpm_toc_body *body,
                            struct vpm_error *err);

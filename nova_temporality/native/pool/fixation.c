@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -104,6 +105,31 @@ struct vpm_fixation *vpm_fixation_open(struct vpm_pool *pool, uint64_t id,
         return NULL;
     }
     return fixation;
+}
+
+int vpm_fixation_check_ram(const struct vpm_fixation *fixation,
+                           struct vpm_error *err)
+{
+    const struct vpm_toc_body *body = &fixation->body;
+    char path[64];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/" VPM_RAM_FILE,
+             vpm_dir_name(body->id).text);
+    if (fstatat(fixation->pool->regions_fd, path, &st,
+                AT_SYMLINK_NOFOLLOW) < 0)
+        return vpm_fail_errno(err, "cannot examine the memory of region "
+                              "%016" PRIx64 " of '%s'", body->id, body->name);
+    if (st.st_ino == fixation->ram_inode &&
+        (uint64_t)st.st_size == body->size &&
+        (uint64_t)st.st_blocks * 512 <= vpm_dir_most_space(body->size))
+        return VPM_OK;
+    return vpm_fail(err, VPM_ECORRUPT, "the memory of '%s' (%s/%s) has %lld "
+                    "bytes and takes %" PRIu64 " instead of %" PRIu64 ": a "
+                    "process of its user id %u changed it; no state would be "
+                    "proven. Stop and start the server, which restores it",
+                    body->name, VPM_REGIONS_DIR, path, (long long)st.st_size,
+                    (uint64_t)st.st_blocks * 512, body->size, st.st_uid);
 }
 
 void vpm_fixation_close(struct vpm_fixation *fixation)

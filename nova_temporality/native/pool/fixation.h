@@ -15,6 +15,11 @@ int vpm_fixation_begin_anew(struct vpm_fixation *fixation,
 int vpm_fixation_take(struct vpm_fixation *fixation, int fd, bool *ended,
                       struct vpm_error *err);
 
+/* VPM_ECORRUPT when the region's ram is not as it was made, as far as can be
+ * seen at once: a state would not be proven then, or others' space is taken. */
+int vpm_fixation_check_ram(const struct vpm_fixation *fixation,
+                           struct vpm_error *err);
+
 /* Bytes of the stream that were read. */
 uint64_t vpm_fixation_length(const struct vpm_fixation *fixation);
 

@@ -7,6 +7,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "error.h"
+
 static int lock(int dir_fd, const char *name, int operation)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -33,4 +35,14 @@ int vpm_lock(int dir_fd, const char *name)
 int vpm_lock_try(int dir_fd, const char *name)
 {
     return lock(dir_fd, name, LOCK_EX | LOCK_NB);
+}
+
+int vpm_pool_lock(struct vpm_pool *pool, struct vpm_error *err)
+{
+    int fd = vpm_lock(pool->dir_fd, VPM_LOCK_FILE);
+
+    if (fd < 0)
+        return vpm_fail_errno(err, "cannot lock %s/%s", pool->path,
+                              VPM_LOCK_FILE);
+    return fd;
 }

@@ -4,11 +4,12 @@
  * flock(2) belongs to an open file description, and every acquisition opens
  * its own, so that threads of one process exclude each other as well.
  *
- * Order: first the pool's lock file, which serialises nvalloc, nvfree and
- * repair, then a region's directory, which serialises what changes one
- * region's epoch and contents. */
+ * The pool's lock file serialises those who take or give back descriptors, a
+ * region's directory those who change that region; finish.h has the order. */
 #ifndef VPM_LOCK_H
 #define VPM_LOCK_H
+
+#include "handle.h"
 
 /* Opens file or directory *name* in *dir_fd* and waits for its exclusive
  * lock.  Returns a file descriptor, whose close gives the lock back, or -1
@@ -17,5 +18,9 @@ int vpm_lock(int dir_fd, const char *name);
 
 /* The same without waiting; errno is EWOULDBLOCK when another owns it. */
 int vpm_lock_try(int dir_fd, const char *name);
+
+/* Waits for the pool's lock: a file descriptor, whose close gives the lock
+ * back, or a vpm_code. */
+int vpm_pool_lock(struct vpm_pool *pool, struct vpm_error *err);
 
 #endif

@@ -96,15 +96,35 @@ int vpm_paged_scrub(int regions_fd, const struct vpm_toc_body *body,
     return rc;
 }
 
+int vpm_paged_drain(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                    bool urgent, bool *left, struct vpm_error *err)
+{
+    int dir = vpm_dir_open(pool->regions_fd, body->id);
+    int rc;
+
+    if (dir < 0 && errno == ENOENT)
+        return VPM_OK;
+    if (dir < 0)
+        return failed("open the directory of", body, VPM_SWAP_LINK, err);
+    rc = vpm_swapfile_drain(pool, dir, body, urgent, left, err);
+    close(dir);
+    return rc;
+}
+
 /* -- restoring sizes ----------------------------------------------------- */
 
 static int restore_virtual(int dir, const struct vpm_toc_body *body,
                            struct vpm_error *err)
 {
-    int fd = openat(dir, VPM_VIRTUAL_FILE, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    int fd = openat(dir, VPM_VIRTUAL_FILE, O_RDWR | O_NONBLOCK | O_NOFOLLOW |
+                    O_CLOEXEC);
     int rc = VPM_OK;
 
-    if (fd < 0 || vpm_persist->truncate(fd, body->virtual_size) < 0 ||
+    if (fd < 0 || fstat(fd, &st) < 0 ||
+        /* Nothing is ever written to it, unless by a server's user id. */
+        (st.st_blocks && vpm_dir_set_size(fd, 0) < 0) ||
+        vpm_dir_set_size(fd, body->virtual_size) < 0 ||
         vpm_persist->sync(fd) < 0)
         rc = failed("restore the size of", body, VPM_VIRTUAL_FILE, err);
     if (fd >= 0)
@@ -151,7 +171,7 @@ static int zero_tables(int fd, const struct vpm_shape *shape)
         vpm_persist->allocate(fd, shape->length) < 0 ||
         vpm_persist->zero(fd, from, shape->length - from) < 0)
         return -1;
-    return vpm_persist->sync(fd);
+    return 0;
 }
 
 /* All of it is made anew, because a server's user id can write to it. */
@@ -160,7 +180,8 @@ static int reset_ppt(struct vpm_pool *pool, int dir,
 {
     struct vpm_shape shape = vpm_body_shape(body);
     struct vpm_ppt_files files;
-    int fd = openat(dir, VPM_PPT_FILE, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(dir, VPM_PPT_FILE, O_RDWR | O_NONBLOCK | O_NOFOLLOW |
+                    O_CLOEXEC);
     int rc = VPM_OK;
 
     if (fd < 0)

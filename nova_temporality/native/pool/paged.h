@@ -15,6 +15,10 @@ int vpm_paged_create(struct vpm_pool *pool, int dir,
 int vpm_paged_scrub(int regions_fd, const struct vpm_toc_body *body,
                     struct vpm_error *err);
 
+/* Empties the swap file of a freed region as vpm_drain does (drain.h). */
+int vpm_paged_drain(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                    bool urgent, bool *left, struct vpm_error *err);
+
 /* Gives virtual and swap back their sizes, which a server's user id can
  * change.  Of the swap file not yet durable: scrub it. */
 int vpm_paged_restore(int regions_fd, const struct vpm_toc_body *body,

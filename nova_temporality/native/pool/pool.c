@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool.c -- making, opening and repairing pools */
+/* pool.c -- making and opening pools */
 #include "pool.h"
 
 #include <dirent.h>
@@ -16,7 +16,7 @@
 #include "cpuflush.h"
 #include "device.h"
 #include "error.h"
-#include "files.h"
+#include "finish.h"
 #include "lock.h"
 #include "ring.h"
 
@@ -189,75 +189,6 @@ int vpm_pool_create(const char *dir, const struct vpm_pool_params *params,
     return rc;
 }
 
-/* -- repairing ----------------------------------------------------------- */
-
-int vpm_pool_lock(struct vpm_pool *pool, struct vpm_error *err)
-{
-    int fd = vpm_lock(pool->dir_fd, VPM_LOCK_FILE);
-
-    if (fd < 0)
-        return vpm_fail_errno(err, "cannot lock %s/%s", pool->path,
-                              VPM_LOCK_FILE);
-    return fd;
-}
-
-/* A region that is still allocating was never given to anybody, so there is
- * nothing to scrub.  A region that is freeing was used. */
-int vpm_pool_finish(struct vpm_pool *pool, const struct vpm_entry *entry,
-                    struct vpm_error *err)
-{
-    int rc = VPM_OK;
-
-    if (entry->tag == VPM_TOC_FREEING)
-        rc = vpm_files_scrub(pool, &entry->body, err);
-    if (rc == VPM_OK)
-        rc = vpm_files_remove(pool, &entry->body, err);
-    if (rc == VPM_OK)
-        rc = vpm_toc_commit(&pool->file, &entry->body, VPM_TOC_FREE, err);
-    return rc;
-}
-
-/* Undoing an allocation is never put off: it is little work. */
-static bool is_due(struct vpm_pool *pool, const struct vpm_entry *entry,
-                   uint64_t urgent)
-{
-    return entry->tag == VPM_TOC_ALLOCATING ||
-        (entry->tag == VPM_TOC_FREEING &&
-         (entry->body.id == urgent || !vpm_pool_is_paused(pool)));
-}
-
-int vpm_pool_repair(struct vpm_pool *pool, uint64_t urgent,
-                    struct vpm_error *err)
-{
-    int first = VPM_OK;
-
-    for (uint32_t i = 0; i < pool->file.conf.descriptors; i++) {
-        struct vpm_error failure;
-        struct vpm_entry entry;
-        int rc = vpm_toc_read(&pool->file, i, &entry, &failure);
-
-        if (rc == VPM_OK && is_due(pool, &entry, urgent))
-            rc = vpm_pool_finish(pool, &entry, &failure);
-        if (rc < 0 && first == VPM_OK) {
-            first = rc;
-            *err = failure;
-        }
-    }
-    return first;
-}
-
-int vpm_pool_finish_freed(struct vpm_pool *pool, struct vpm_error *err)
-{
-    int fd = vpm_pool_lock(pool, err);
-    int rc;
-
-    if (fd < 0)
-        return fd;
-    rc = vpm_pool_repair(pool, 0, err);
-    close(fd);
-    return rc;
-}
-
 /* -- opening ------------------------------------------------------------- */
 
 static int check_toc(struct vpm_pool *pool, struct vpm_error *err)
@@ -272,10 +203,10 @@ static int check_toc(struct vpm_pool *pool, struct vpm_error *err)
     return VPM_OK;
 }
 
-/* Does not wait: whoever owns the lock has repaired the pool before its own
- * work.  What cannot be repaired must not keep servers from the other regions;
- * vpm_pool_check reports it. */
-static int repair_if_idle(struct vpm_pool *pool, struct vpm_error *err)
+/* Does not wait for the lock: who has it is about to change something, and
+ * whoever allocates next finds what is left.  What cannot be rolled back must
+ * not keep servers from the other regions; vpm_pool_check reports it. */
+static int roll_back_if_idle(struct vpm_pool *pool, struct vpm_error *err)
 {
     struct vpm_error ignored;
     int fd = vpm_lock_try(pool->dir_fd, VPM_LOCK_FILE);
@@ -285,8 +216,8 @@ static int repair_if_idle(struct vpm_pool *pool, struct vpm_error *err)
     if (fd < 0)
         return vpm_fail_errno(err, "cannot lock %s/%s", pool->path,
                               VPM_LOCK_FILE);
-    vpm_pool_repair(pool, 0, &ignored);
     close(fd);
+    vpm_finish_all(pool, false, false, &ignored);
     return VPM_OK;
 }
 
@@ -341,7 +272,7 @@ static int open_pool(struct vpm_pool *pool, const char *dir,
     vpm_ring_open(pool);
     rc = check_toc(pool, err);
     if (rc == VPM_OK)
-        rc = repair_if_idle(pool, err);
+        rc = roll_back_if_idle(pool, err);
     return rc;
 }
 

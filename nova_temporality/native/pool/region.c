@@ -12,10 +12,10 @@
 #include "clock.h"
 #include "error.h"
 #include "files.h"
+#include "finish.h"
 #include "lock.h"
 #include "lookup.h"
 #include "paged.h"
-#include "pool.h"
 #include "ppt.h"
 #include "regiondir.h"
 #include "state.h"
@@ -27,7 +27,12 @@
 struct room {
     uint64_t used;
     uint64_t freed;       /* of that, not scrubbed yet */
-    uint32_t free_index;  /* number of descriptors when there is none */
+    uint32_t unfinished;  /* regions that are freeing or allocating */
+    uint64_t serial;      /* of the latest allocation, at descriptor */
+    uint32_t latest;
+    uint32_t free_index;  /* the next after that one that is free, going
+                           * round; number of descriptors: there is none */
+    struct vpm_entry same;  /* of the same id; its tag is FREE: there is none */
 };
 
 static int same_id(const struct vpm_pool *pool,
@@ -52,24 +57,51 @@ static int find_room(struct vpm_pool *pool, const struct vpm_toc_body *wanted,
 {
     uint32_t count = pool->file.conf.descriptors;
 
-    room->used = room->freed = 0;
+    memset(room, 0, sizeof(*room));
     room->free_index = count;
+    room->same.tag = VPM_TOC_FREE;
     for (uint32_t i = 0; i < count; i++) {
         struct vpm_entry entry;
         int rc = vpm_toc_read(&pool->file, i, &entry, err);
 
         if (rc < 0)
             return rc;
-        if (entry.tag == VPM_TOC_FREE) {
-            if (room->free_index == count)
-                room->free_index = i;
-            continue;
+        if (entry.body.serial > room->serial) {
+            room->serial = entry.body.serial;
+            room->latest = i;
         }
-        if (entry.body.id == wanted->id)
+        if (entry.tag == VPM_TOC_FREE)
+            continue;
+        if (entry.body.id == wanted->id && entry.tag == VPM_TOC_LIVE)
             return same_id(pool, &entry.body, wanted, err);
+        if (entry.body.id == wanted->id)
+            room->same = entry;
         room->used += entry.body.size;
+        room->unfinished += entry.tag != VPM_TOC_LIVE;
         if (entry.tag == VPM_TOC_FREEING)
             room->freed += entry.body.size;
+    }
+    return VPM_OK;
+}
+
+/* Descriptors, and with them user ids, go round, so that one is not somebody
+ * else's at once: a process or a file that was forgotten may still have it. */
+static int find_descriptor(struct vpm_pool *pool, struct room *room,
+                           struct vpm_error *err)
+{
+    uint32_t count = pool->file.conf.descriptors;
+    uint32_t first = room->serial ? room->latest + 1 : 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct vpm_entry entry;
+        int rc = vpm_toc_read(&pool->file, (first + i) % count, &entry, err);
+
+        if (rc < 0)
+            return rc;
+        if (entry.tag == VPM_TOC_FREE) {
+            room->free_index = entry.index;
+            break;
+        }
     }
     return VPM_OK;
 }
@@ -170,9 +202,59 @@ static int fill_body(const char *name, uint32_t sequence,
     return VPM_OK;
 }
 
-/* Returns the first error, not one of the rollback. */
-static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
-                const char *swap_dir, struct vpm_error *err)
+/* Under the pool's lock: names the region in the TOC, makes its directory and
+ * takes that one's lock, before somebody else can take the region for one that
+ * a crash interrupted.  Nobody has the new lock for more than a moment.  A file
+ * descriptor, or a vpm_code. */
+static int begin(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                 struct vpm_error *err)
+{
+    int rc = vpm_toc_commit(&pool->file, body, VPM_TOC_ALLOCATING, err);
+    int fd;
+
+    if (rc == VPM_OK)
+        rc = vpm_files_create_dir(pool, body, err);
+    if (rc < 0)
+        return rc;
+    fd = vpm_lock(pool->regions_fd, vpm_dir_name(body->id).text);
+    if (fd < 0)
+        return vpm_fail_errno(err, "cannot lock %s/%s of '%s'",
+                              VPM_REGIONS_DIR, vpm_dir_name(body->id).text,
+                              body->name);
+    return fd;
+}
+
+/* What begin() does when there is room.  *body* has its descriptor when there
+ * may be something to be undone; else an impossible one. */
+static int begin_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
+                        struct room *room, struct vpm_error *err)
+{
+    int rc = find_room(pool, body, room, err);
+
+    body->descriptor = pool->file.conf.descriptors;
+    if (rc == VPM_OK && room->same.tag != VPM_TOC_FREE)
+        rc = vpm_fail(err, VPM_EEXIST, "an earlier region of '%s' is being "
+                      "freed", body->name);
+    if (rc == VPM_OK)
+        rc = find_descriptor(pool, room, err);
+    if (rc == VPM_OK)
+        rc = check_room(pool, room, body->size, err);
+    if (rc == VPM_OK)
+        rc = check_unused(pool, body->id, err);
+    if (rc < 0)
+        return rc;
+    body->descriptor = room->free_index;
+    body->serial = room->serial + 1;
+    rc = vpm_toc_write(&pool->file, body, err);
+    if (rc == VPM_OK)
+        return begin(pool, body, err);
+    body->descriptor = pool->file.conf.descriptors;
+    return rc;
+}
+
+/* Undoes what was begun, and keeps the first error. */
+static void undo(struct vpm_pool *pool, const struct vpm_toc_body *body,
+                 bool held)
 {
     const struct vpm_entry entry = {
         .index = body->descriptor,
@@ -180,59 +262,79 @@ static int make(struct vpm_pool *pool, const struct vpm_toc_body *body,
         .body = *body,
     };
     struct vpm_error ignored;
-    int rc = vpm_toc_write(&pool->file, body, err);
 
-    if (rc < 0)
-        return rc;
-    rc = vpm_toc_commit(&pool->file, body, entry.tag, err);
-    if (rc == VPM_OK)
-        rc = vpm_files_create(pool, body, swap_dir, err);
-    if (rc == VPM_OK)
-        rc = vpm_toc_commit(&pool->file, body, VPM_TOC_LIVE, err);
-    if (rc == VPM_OK)
-        return VPM_OK;
     /* The last commit may have failed half way. */
-    if (vpm_toc_commit(&pool->file, body, entry.tag, &ignored) == VPM_OK)
-        vpm_pool_finish(pool, &entry, &ignored);
-    return rc;
+    if (vpm_toc_commit(&pool->file, body, entry.tag, &ignored) < 0)
+        return;
+    if (held)
+        vpm_finish_held(pool, &entry, true, &ignored);
+    else
+        vpm_finish(pool, &entry, true, &ignored);
 }
 
-static int alloc_locked(struct vpm_pool *pool, struct vpm_toc_body *body,
-                        const char *swap_dir, struct vpm_region_info *info,
-                        struct vpm_error *err)
+static int try_begin(struct vpm_pool *pool, struct vpm_toc_body *body,
+                     struct room *room, struct vpm_error *err)
 {
-    struct vpm_entry entry;
-    struct room room;
-    int rc;
+    int lock = vpm_pool_lock(pool, err);
+    int fd;
 
-    /* What cannot be repaired takes room, but does not prevent this. */
-    vpm_pool_repair(pool, body->id, err);
-    rc = find_room(pool, body, &room, err);
-    if (rc == VPM_OK)
-        rc = check_room(pool, &room, body->size, err);
-    if (rc == VPM_OK)
-        rc = check_unused(pool, body->id, err);
-    if (rc < 0)
-        return rc;
-    body->descriptor = room.free_index;
-    rc = make(pool, body, swap_dir, err);
-    if (rc == VPM_OK)
-        rc = vpm_lookup_again(pool, body, &entry, err);
-    if (rc == VPM_OK)
-        vpm_lookup_describe(pool, &entry, info);
-    return rc;
+    if (lock < 0)
+        return lock;
+    fd = begin_locked(pool, body, room, err);
+    close(lock);
+    if (fd < 0 && body->descriptor < pool->file.conf.descriptors)
+        undo(pool, body, false);
+    return fd;
+}
+
+/* An earlier region of the same id is finished first.  When there is no room,
+ * those whose space is not free yet are finished, or waited for, once. */
+static int begin_when_possible(struct vpm_pool *pool,
+                               struct vpm_toc_body *body,
+                               struct vpm_error *err)
+{
+    struct vpm_error ignored;
+    bool tried = false;
+    struct room room;
+    int fd;
+
+    for (;;) {
+        fd = try_begin(pool, body, &room, err);
+        if (fd == VPM_EEXIST && room.same.tag != VPM_TOC_FREE) {
+            int rc = vpm_finish_after(pool, &room.same, true, err);
+
+            if (rc < 0)
+                return rc;
+        } else if (fd == VPM_ENOSPC && room.unfinished && !tried &&
+                   body->descriptor == pool->file.conf.descriptors) {
+            tried = true;
+            vpm_finish_all(pool, true, true, &ignored);
+        } else {
+            return fd;
+        }
+    }
 }
 
 static int alloc(struct vpm_pool *pool, struct vpm_toc_body *body,
                  const char *swap_dir, struct vpm_region_info *info,
                  struct vpm_error *err)
 {
-    int fd = vpm_pool_lock(pool, err);
+    int fd = begin_when_possible(pool, body, err);
+    struct vpm_entry entry;
     int rc;
 
     if (fd < 0)
         return fd;
-    rc = alloc_locked(pool, body, swap_dir, info, err);
+    rc = vpm_files_create(pool, body, swap_dir, err);
+    if (rc == VPM_OK)
+        rc = vpm_toc_commit(&pool->file, body, VPM_TOC_LIVE, err);
+    if (rc < 0) {
+        undo(pool, body, true);
+    } else {
+        rc = vpm_lookup_again(pool, body, &entry, err);
+        if (rc == VPM_OK)
+            vpm_lookup_describe(pool, &entry, info);
+    }
     close(fd);
     return rc;
 }
@@ -387,53 +489,66 @@ static int mark_freeing(struct vpm_pool *pool, struct vpm_entry *entry,
     return vpm_toc_commit(&pool->file, &entry->body, entry->tag, err);
 }
 
-/* A region whose directory somebody removed can be freed, too. */
-static int begin_freeing(struct vpm_pool *pool, struct vpm_entry *entry,
-                         struct vpm_error *err)
+/* Marks a live region.  A file descriptor that has its lock, or a vpm_code. */
+static int mark_locked(struct vpm_pool *pool, struct vpm_entry *entry,
+                       struct vpm_error *err)
 {
-    int fd, rc;
+    int fd = lock_region(pool, entry, err);
+    int rc;
 
-    if (faccessat(pool->regions_fd, vpm_dir_name(entry->body.id).text, F_OK,
-                  AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-        return mark_freeing(pool, entry, err);
-    fd = lock_region(pool, entry, err);
     if (fd < 0)
         return fd;
     rc = vpm_files_known(pool->regions_fd, &entry->body, err);
     if (rc == VPM_OK)
         rc = mark_freeing(pool, entry, err);
+    if (rc == VPM_OK)
+        return fd;
     close(fd);
     return rc;
 }
 
-/* Once the entry is freeing, the region will be freed: after a failure the
- * next repair, or another nvfree, does the rest. */
-static int free_locked(struct vpm_pool *pool, const char *name,
-                       uint32_t sequence, struct vpm_error *err)
+/* A region whose directory somebody removed can be freed, too. */
+static bool is_lost(struct vpm_pool *pool, const struct vpm_entry *entry)
+{
+    return faccessat(pool->regions_fd, vpm_dir_name(entry->body.id).text,
+                     F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+static int free_live(struct vpm_pool *pool, struct vpm_entry *entry,
+                     struct vpm_error *err)
+{
+    int rc = VPM_OK;
+    int fd;
+
+    if (is_lost(pool, entry)) {
+        rc = mark_freeing(pool, entry, err);
+        return rc < 0 ? rc : vpm_finish(pool, entry, false, err);
+    }
+    fd = mark_locked(pool, entry, err);
+    if (fd < 0)
+        return fd;
+    if (!vpm_pool_is_paused(pool))
+        rc = vpm_finish_held(pool, entry, false, err);
+    close(fd);
+    return rc;
+}
+
+/* Once the entry is freeing, the region will be freed: after a failure another
+ * nvfree, or vpm_pool_finish_freed, does the rest. */
+int nvfree(struct vpm_pool *pool, const char *name, uint32_t sequence,
+           struct vpm_error *err)
 {
     struct vpm_entry entry;
     int rc;
 
-    /* What cannot be repaired does not prevent this, unless it is the very
-     * region. */
-    vpm_pool_repair(pool, 0, err);
-    rc = vpm_lookup_name(pool, name, sequence, &entry, err);
-    if (rc == VPM_OK && entry.tag == VPM_TOC_LIVE)
-        rc = begin_freeing(pool, &entry, err);
-    if (rc == VPM_OK && !vpm_pool_is_paused(pool))
-        rc = vpm_pool_finish(pool, &entry, err);
-    return rc;
-}
-
-int nvfree(struct vpm_pool *pool, const char *name, uint32_t sequence,
-           struct vpm_error *err)
-{
-    int fd = vpm_pool_lock(pool, err);
-    int rc;
-
-    if (fd < 0)
-        return fd;
-    rc = free_locked(pool, name, sequence, err);
-    close(fd);
-    return rc;
+    for (;;) {
+        rc = vpm_lookup_name(pool, name, sequence, &entry, err);
+        if (rc < 0)
+            return rc;
+        if (entry.tag == VPM_TOC_LIVE)
+            return free_live(pool, &entry, err);
+        rc = vpm_finish_after(pool, &entry, false, err);
+        if (rc < 0 || entry.tag == VPM_TOC_FREEING)
+            return rc;
+    }
 }

@@ -33,7 +33,7 @@ int vpm_dir_open_file(int regions_fd, uint64_t id, const char *name,
 
     if (dir < 0)
         return -1;
-    fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC);
+    fd = openat(dir, name, flags | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     saved = errno;
     close(dir);
     errno = saved;
@@ -50,14 +50,14 @@ int vpm_dir_reserve(const struct vpm_pool *pool, int fd, uint64_t from,
     if (strcmp(pool->medium, "tmpfs") != 0 &&
         vpm_persist->zero(fd, from, size - from) < 0)
         return -1;
-    return vpm_persist->sync(fd);
+    return 0;
 }
 
 /* Zeroes what was ever written.  Holes, and extents that were reserved but
  * not written, hold nothing of the region. */
-int vpm_dir_zero_data(int fd)
+int vpm_dir_zero_data(int fd, uint64_t from)
 {
-    off_t start = 0, end;
+    off_t start = (off_t)from, end;
 
     for (;;) {
         start = lseek(fd, start, SEEK_DATA);
@@ -71,6 +71,60 @@ int vpm_dir_zero_data(int fd)
             return -1;
         start = end;
     }
+}
+
+int vpm_dir_set_size(int fd, uint64_t size)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -1;
+    if ((uint64_t)st.st_size > size &&
+        (vpm_dir_zero_data(fd, size) < 0 || vpm_persist->sync(fd) < 0))
+        return -1;
+    if ((uint64_t)st.st_size == size && (uint64_t)st.st_blocks * 512 <= size)
+        return 0;
+    return vpm_persist->truncate(fd, size);
+}
+
+uint64_t vpm_dir_most_space(uint64_t size)
+{
+    return size + size / 64 + ((uint64_t)1 << 20);
+}
+
+/* Writes zeros where nothing was ever written. */
+static int fill_holes(int fd, uint64_t size)
+{
+    off_t end = 0, start;
+
+    for (;;) {
+        start = lseek(fd, end, SEEK_HOLE);
+        if (start < 0 || (uint64_t)start >= size)
+            return start < 0 && errno != ENXIO ? -1 : 0;
+        end = lseek(fd, start, SEEK_DATA);
+        if (end < 0 && errno != ENXIO)
+            return -1;
+        if (end < 0 || (uint64_t)end > size)
+            end = (off_t)size;
+        if (vpm_persist->zero(fd, (uint64_t)start,
+                              (uint64_t)(end - start)) < 0)
+            return -1;
+    }
+}
+
+int vpm_dir_restore(const struct vpm_pool *pool, int fd, uint64_t size)
+{
+    bool is_tmpfs = strcmp(pool->medium, "tmpfs") == 0;
+    struct stat st;
+
+    if (vpm_dir_set_size(fd, size) < 0 || fstat(fd, &st) < 0)
+        return -1;
+    if (((uint64_t)st.st_size < size || (uint64_t)st.st_blocks * 512 < size) &&
+        vpm_persist->allocate(fd, size) < 0)
+        return -1;
+    if (!is_tmpfs && fill_holes(fd, size) < 0)
+        return -1;
+    return vpm_persist->sync(fd);
 }
 
 int vpm_dir_new_file(int dir, const char *name, uid_t uid)

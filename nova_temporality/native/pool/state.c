@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "crc32c.h"
 #include "error.h"
 #include "lookup.h"
@@ -162,7 +164,7 @@ int vpm_state_subject(int regions_fd, const struct vpm_conf *conf,
                       struct vpm_error *err)
 {
     int fd = vpm_dir_open_file(regions_fd, entry->body.id, VPM_RAM_FILE,
-                               O_RDONLY);
+                               O_PATH);
     struct stat st;
     int rc = fd < 0 ? -1 : fstat(fd, &st);
 
@@ -285,28 +287,56 @@ int vpm_state_verify(struct vpm_pool *pool, uint64_t id,
     return rc;
 }
 
-/* A socket whose reader has gone must not kill the process. */
-static ssize_t write_some(int fd, const uint8_t *data, size_t length)
+/* Never waits if there is a deadline: neither does a socket, nor a pipe that
+ * has room, for so little.  A socket whose reader has gone must not kill the
+ * process. */
+static ssize_t write_some(int fd, const uint8_t *data, size_t length,
+                          bool may_wait)
 {
-    ssize_t done = send(fd, data, length, MSG_NOSIGNAL);
+    ssize_t done = send(fd, data, length, MSG_NOSIGNAL |
+                        (may_wait ? 0 : MSG_DONTWAIT));
 
     if (done < 0 && errno == ENOTSOCK)
-        done = write(fd, data, length);
+        done = write(fd, data, may_wait || length < PIPE_BUF ? length :
+                     PIPE_BUF);
     return done;
 }
 
-static int write_all(int fd, const uint8_t *data, uint64_t length)
+/* Waits until something can be written: 0, or -1 with errno, which is
+ * ETIMEDOUT after the deadline. */
+static int wait_writable(int fd, uint64_t deadline_ns)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    struct timespec left, *timeout = NULL;
+    int rc;
+
+    do {
+        if (deadline_ns) {
+            uint64_t now = vpm_now_ns(CLOCK_MONOTONIC);
+
+            if (now >= deadline_ns) {
+                errno = ETIMEDOUT;
+                return -1;
+            }
+            left.tv_sec = (time_t)((deadline_ns - now) / 1000000000u);
+            left.tv_nsec = (long)((deadline_ns - now) % 1000000000u);
+            timeout = &left;
+        }
+        rc = ppoll(&ready, 1, timeout, NULL);
+    } while (rc == 0 || (rc < 0 && errno == EINTR));
+    return rc < 0 ? -1 : 0;
+}
+
+static int write_all(int fd, const uint8_t *data, uint64_t length,
+                     uint64_t deadline_ns)
 {
     while (length > 0) {
-        ssize_t done = write_some(fd, data, length);
+        ssize_t done;
 
-        if (done < 0 && errno == EAGAIN) {
-            struct pollfd ready = {.fd = fd, .events = POLLOUT};
-
-            poll(&ready, 1, -1);
-            continue;
-        }
-        if (done < 0 && errno == EINTR)
+        if (wait_writable(fd, deadline_ns) < 0)
+            return -1;
+        done = write_some(fd, data, length, deadline_ns == 0);
+        if (done < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
         if (done < 0)
             return -1;
@@ -317,7 +347,7 @@ static int write_all(int fd, const uint8_t *data, uint64_t length)
 }
 
 int vpm_state_send(struct vpm_pool *pool, uint64_t id, int fd,
-                   struct vpm_error *err)
+                   uint64_t deadline_ns, struct vpm_error *err)
 {
     struct vpm_state_info info;
     struct vpm_map map;
@@ -325,8 +355,12 @@ int vpm_state_send(struct vpm_pool *pool, uint64_t id, int fd,
 
     if (rc < 0)
         return rc;
-    if (write_all(fd, map.addr + sizeof(struct vpm_state_header),
-                  info.length) < 0)
+    rc = write_all(fd, map.addr + sizeof(struct vpm_state_header),
+                   info.length, deadline_ns);
+    if (rc < 0 && errno == ETIMEDOUT)
+        rc = vpm_fail(err, VPM_ETIMEDOUT, "the state of region %016" PRIx64
+                      " was not read to its end before the deadline", id);
+    else if (rc < 0)
         rc = vpm_fail_errno(err, "cannot write the state of region %016"
                             PRIx64, id);
     vpm_map_close(&map);

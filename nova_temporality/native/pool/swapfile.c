@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drain.h"
 #include "error.h"
 #include "ppt.h"
 #include "regiondir.h"
@@ -107,7 +108,8 @@ static int open_swap(int dir)
             errno = ESTALE;
         return -1;
     }
-    fd = openat(place_fd, place.name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    fd = openat(place_fd, place.name, O_RDWR | O_NONBLOCK | O_NOFOLLOW |
+                O_CLOEXEC);
     saved = errno;
     close(place_fd);
     errno = saved;
@@ -202,7 +204,24 @@ int vpm_swapfile_scrub(int dir, const struct vpm_toc_body *body,
         return VPM_OK;
     if (fd < 0)
         return cannot_open(body, err);
-    if (vpm_dir_zero_data(fd) < 0 || vpm_persist->sync(fd) < 0)
+    if (vpm_dir_zero_data(fd, 0) < 0 || vpm_persist->sync(fd) < 0)
+        rc = failed("scrub", body, err);
+    close(fd);
+    return rc;
+}
+
+int vpm_swapfile_drain(struct vpm_pool *pool, int dir,
+                       const struct vpm_toc_body *body, bool urgent,
+                       bool *left, struct vpm_error *err)
+{
+    int fd = open_swap(dir);
+    int rc = VPM_OK;
+
+    if (fd < 0 && (errno == ENOENT || errno == ENODATA))
+        return VPM_OK;
+    if (fd < 0)
+        return cannot_open(body, err);
+    if (vpm_drain(pool, fd, urgent, left) < 0)
         rc = failed("scrub", body, err);
     close(fd);
     return rc;
@@ -220,7 +239,7 @@ int vpm_swapfile_restore(int dir, const struct vpm_toc_body *body,
 
     if (fd < 0)
         return cannot_open(body, err);
-    if (vpm_persist->truncate(fd, length) < 0 ||
+    if (vpm_dir_set_size(fd, length) < 0 ||
         vpm_persist->allocate(fd, length) < 0)
         rc = failed("restore the size of", body, err);
     close(fd);

@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "layout.h"
+#include "handle.h"
 
 /* VPM_EINVAL unless *path* may hold swap files: an absolute path of a
  * directory in which only its owner can make files. */
@@ -25,6 +25,11 @@ int vpm_swapfile_create(int dir, const struct vpm_toc_body *body,
  * directory must be there. */
 int vpm_swapfile_scrub(int dir, const struct vpm_toc_body *body,
                        struct vpm_error *err);
+
+/* Empties the file of a freed region as vpm_drain does (drain.h). */
+int vpm_swapfile_drain(struct vpm_pool *pool, int dir,
+                       const struct vpm_toc_body *body, bool urgent,
+                       bool *left, struct vpm_error *err);
 
 /* Gives the file back its size, which a server's user id can change; not yet
  * durable: scrub it. */

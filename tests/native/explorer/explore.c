@@ -115,7 +115,7 @@ const char *explore_unsound(void)
     return first_finding;
 }
 
-/* Space that no name leads to is given to others. */
+/* Space that no name leads to, or that was cut off, is given to others. */
 static const char *check_space(const struct media *image)
 {
     bool reached[MEDIA_INODES];
@@ -124,11 +124,12 @@ static const char *check_space(const struct media *image)
     for (int i = 0; i < image->count; i++) {
         const struct media_inode *inode = &image->inodes[i];
 
-        if (reached[i] || !inode->secret)
+        if (!inode->secret)
             continue;
-        for (uint64_t n = 0; n < inode->size; n++)
+        for (uint64_t n = reached[i] ? inode->size : 0; n < inode->capacity;
+             n++)
             if (inode->durable[n])
-                return "a removed file's space holds a server's data";
+                return "space that was given back holds a server's data";
     }
     return NULL;
 }

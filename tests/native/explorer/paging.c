@@ -239,8 +239,14 @@ void paging_operate(const struct scenario *self)
 
 struct vpm_pool *paging_recover(const struct scenario *self)
 {
+    struct vpm_pool *opened = vpm_pool_open(POOL, &err);
+
     (void)self;
-    return vpm_pool_open(POOL, &err);
+    if (opened && vpm_pool_finish_freed(opened, &err) < 0) {
+        vpm_pool_close(opened);
+        return NULL;
+    }
+    return opened;
 }
 
 /* -- expecting ----------------------------------------------------------- */

@@ -29,7 +29,8 @@ static const struct vpm_pool_params params = {
     .total_size = TOTAL,
     .state_size = STATE_SIZE,
     .page_size = 4096,
-    .descriptors = 4,
+    /* Descriptors go round: the successor has to get the victim's. */
+    .descriptors = 2,
     .uid_base = UID_BASE,
 };
 
@@ -403,6 +404,16 @@ static const char *check_successor(struct vpm_pool *of, bool before,
 
 static bool made_again;
 
+/* As the notifier does, in the background. */
+static struct vpm_pool *finish(struct vpm_pool *opened)
+{
+    if (opened && vpm_pool_finish_freed(opened, &err) < 0) {
+        vpm_pool_close(opened);
+        return NULL;
+    }
+    return opened;
+}
+
 struct vpm_pool *regions_recover(const struct scenario *self)
 {
     const struct plan *plan = self->plan;
@@ -410,7 +421,7 @@ struct vpm_pool *regions_recover(const struct scenario *self)
 
     /* A pause does not outlive a power cut. */
     stage_pause(false);
-    recovered = vpm_pool_open(POOL, &err);
+    recovered = finish(vpm_pool_open(POOL, &err));
     made_again = !recovered && err.code == VPM_ENOENT &&
         plan->steps[0].kind == CREATE;
     if (!made_again)

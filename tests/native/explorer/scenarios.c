@@ -51,15 +51,14 @@ static const struct plan free_plan = {
 static const struct plan paused_free_plan = {
     .before = {DO(CREATE), DO(BYSTANDER), DO(ALLOC), START(0x55),
                FIXATE(0x66, 300)},
-    .steps = {DO(PAUSE), DO(FREE), DO(UNPAUSE), DO(FINISH), DO(SUCCESSOR),
-              DO(ALLOC)},
+    .steps = {DO(PAUSE), DO(FREE), DO(UNPAUSE), DO(FINISH), DO(SUCCESSOR)},
 };
 
 /* or room is needed, */
 static const struct plan paused_late_plan = {
     .before = {DO(CREATE), DO(BYSTANDER), DO(ALLOC), START(0x55),
                FIXATE(0x66, 300)},
-    .steps = {DO(PAUSE), DO(FREE), DO(UNPAUSE), DO(SUCCESSOR), DO(ALLOC)},
+    .steps = {DO(PAUSE), DO(FREE), DO(UNPAUSE), DO(SUCCESSOR)},
 };
 
 /* unless the same id is wanted at once. */
@@ -112,19 +111,18 @@ static const struct plan call_off_plan = {
 static const struct plan freeing_plan = {
     .before = {DO(CREATE), DO(BYSTANDER), DO(ALLOC), START(0x55),
                FIXATE(0x66, 300), DO(FREE, .stop = 3)},
-    .steps = {DO(SUCCESSOR), DO(ALLOC), START(0x77)},
+    .steps = {DO(SUCCESSOR)},
 };
 
 static const struct plan allocating_plan = {
     .before = {DO(CREATE), DO(BYSTANDER), DO(ALLOC, .stop = 16)},
-    .steps = {DO(SUCCESSOR), DO(ALLOC), DO(EPOCH)},
+    .steps = {DO(SUCCESSOR)},
 };
 
 static const struct plan life_plan = {
     .before = {DO(CREATE), DO(BYSTANDER)},
     .steps = {DO(ALLOC), START(0x55), FIXATE(0x66, 500), START(0x77),
-              FIXATE(0x88, 100), DO(EPOCH), DO(SCRUB), DO(FREE), DO(SUCCESSOR),
-              DO(ALLOC)},
+              FIXATE(0x88, 100), DO(EPOCH), DO(SCRUB), DO(FREE), DO(SUCCESSOR)},
 };
 
 static const struct paging_plan vpm_alloc_plan = {

@@ -29,6 +29,7 @@ class FakePool:
     def __init__(self):
         self.pauses = []
         self.finished = threading.Event()
+        self.scrubs = 0
         self.error = None
 
     def pause(self, for_ns):
@@ -37,6 +38,7 @@ class FakePool:
         self.pauses.append(for_ns)
 
     def finish_freed(self):
+        self.scrubs += 1
         self.finished.set()
 
 
@@ -103,19 +105,43 @@ def test_a_pool_that_cannot_be_written_is_tried_again(work, pool, reasons):
     assert pool.pauses[0] > 0
 
 
-def test_scrubbing_that_fails_is_told(work, pool, caplog):
-    done = threading.Event()
-
-    def fail():
-        done.set()
-        raise vpm.SystemCallFailed('no swap directory')
-    pool.finish_freed = fail
-    work.step()
-    assert done.wait(60)
+def end_of_scrub():
     for thread in threading.enumerate():
         if thread.name == 'scrub':
             thread.join(60)
-    assert 'no swap directory' in caplog.text
+
+
+def test_scrubbing_goes_on_now_and_then(work, pool):
+    """Whoever freed something may have been killed before it was scrubbed."""
+    for _ in range(130):
+        work.step()
+        end_of_scrub()
+    assert pool.scrubs == 3
+
+
+def test_nothing_is_scrubbed_twice_at_once(work, pool):
+    going_on = threading.Event()
+
+    def take_long():
+        pool.scrubs += 1
+        assert going_on.wait(60)
+    pool.finish_freed = take_long
+    for _ in range(200):
+        work.step()
+    assert pool.scrubs == 1
+    going_on.set()
+    end_of_scrub()
+
+
+def test_scrubbing_that_fails_is_told_once(work, pool, caplog):
+    def fail():
+        pool.scrubs += 1
+        raise vpm.SystemCallFailed('no swap directory')
+    pool.finish_freed = fail
+    while pool.scrubs < 3:
+        work.step()
+        end_of_scrub()
+    assert caplog.text.count('no swap directory') == 1
 
 
 def test_real_pool(tmp_path, reasons):
@@ -130,7 +156,5 @@ def test_real_pool(tmp_path, reasons):
         assert pool.is_paused() and os.path.exists(region.ram_path)
         reasons[0] = None
         work.step()
-        for thread in threading.enumerate():
-            if thread.name == 'scrub':
-                thread.join(60)
+        end_of_scrub()
         assert not os.path.exists(region.ram_path)

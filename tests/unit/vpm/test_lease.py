@@ -12,6 +12,10 @@
 
 """Never two QEMUs on one memory."""
 
+import fcntl
+import os
+import signal
+
 import pytest
 
 from nova_temporality.vpm import lease
@@ -42,3 +46,26 @@ def test_somebody_who_writes(region):
 def test_somebody_who_reads(region):
     with open(region.ram_path, 'rb'):
         lease.refuse_if_in_use(region)
+
+
+@pytest.mark.parametrize('name', ['ram', 'virtual', 'ppt', 'swap'])
+def test_somebody_who_writes_any_file(tmp_path, name):
+    (tmp_path / 'swap').mkdir()
+    with pools.create(tmp_path / 'pool') as pool:
+        region = pool.alloc_vpm('pvm', 1 << 20, 512 << 10,
+                                str(tmp_path / 'swap'))
+    lease.refuse_if_in_use(region)
+    with open(os.path.join(region.directory, name), 'r+b'):
+        with pytest.raises(lease.RegionInUse):
+            lease.refuse_if_in_use(region)
+    lease.refuse_if_in_use(region)
+
+
+# The kernel would have us wait for 45 seconds.
+@pytest.mark.timeout(20)
+def test_somebody_with_a_lease_is_not_waited_for(region):
+    with open(region.ram_path, 'r+b') as held:
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        with pytest.raises(lease.RegionInUse):
+            lease.refuse_if_in_use(region)

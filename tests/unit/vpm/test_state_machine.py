@@ -118,7 +118,8 @@ class PoolMachine(stateful.RuleBasedStateMachine):
         except vpm.NotFound:
             assert name not in self.model
         else:
-            del self.model[name]
+            # It may have been freed before, by one that was stopped.
+            self.model.pop(name, None)
 
     @stateful.rule(name=NAMES, byte=st.sampled_from([b'x', b'y']))
     def write(self, name, byte):
@@ -192,7 +193,7 @@ class PoolMachine(stateful.RuleBasedStateMachine):
     def after_crash(self, crash_again):
         """Recover, perhaps stopped again, perhaps without reopening."""
         if crash_again is not None:
-            self.operate(crash_again, 'open')
+            self.operate(crash_again, 'finish')
             self.reopen()
 
     @stateful.rule(name=NAMES, size=SIZES, step=STEPS,
@@ -226,10 +227,13 @@ class PoolMachine(stateful.RuleBasedStateMachine):
     def free_and_crash(self, name, step, again):
         status = self.operate(step, 'free', name)
         self.after_crash(again)
-        if status == 0 or (
-                status == native_build.CRASHED and name in self.model and
-                not self.is_there(name)):
-            del self.model[name]
+        there = self.is_there(name)
+        assert there or status in (0, native_build.CRASHED) or (
+            name not in self.model)
+        assert status or not there
+        # It may have been freed before, by one that was stopped.
+        if not there:
+            self.model.pop(name, None)
 
     @stateful.rule(name=NAMES, step=STEPS)
     def scrub_and_crash(self, name, step):
@@ -315,6 +319,7 @@ class PoolMachine(stateful.RuleBasedStateMachine):
     def check(self):
         """Sound after the next opening, whatever was before."""
         self.reopen()
+        self.pool.finish_freed()
         assert vpm.check(self.path) == []
         assert ({os.path.join(self.swap, name)
                  for name in os.listdir(self.swap)} ==
