@@ -44,6 +44,14 @@ class Actor:
             self.compute.get_server(self.id), status, failures=['ERROR'],
             interval=0.5, wait=client.PATIENCE)
 
+    def status(self):
+        """Its status, as Nova has it now."""
+        return self.compute.get_server(self.id).status
+
+    def becomes(self, status):
+        """Wait for a status, also of a server in ERROR."""
+        helpers.wait(lambda: self.status() == status)
+
     def do(self, action, status, *args, **kwargs):
         """Begin an action and wait for the status that it leads to."""
         getattr(self.compute, action + '_server')(self.id, *args, **kwargs)
@@ -88,8 +96,13 @@ class Actor:
         helpers.wait_pvms([self.id], 'armed')
 
     def power_cut(self, fixated=True):
-        """Cut the power, and boot the host."""
+        """Cut the power, and boot the host.
+
+        :param fixated: whether it runs, so that it is fixated and recovered
+        """
         if fixated:
             helpers.power_fails([self.id])
         host.power_cut()
         helpers.boot()
+        if fixated:
+            self.wait_armed()

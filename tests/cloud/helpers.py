@@ -15,10 +15,13 @@
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
+import threading
 import time
 
 from pocketcloud import client
+from pocketcloud import config
 from pocketcloud import graph
 from pocketcloud import guest
 from pocketcloud import host
@@ -28,6 +31,26 @@ from pocketcloud import services
 from pocketcloud import tenant
 
 from nova_temporality import vpm
+
+
+class Log:
+    """What a service of a host logs from now on."""
+
+    def __init__(self, name='nova-compute', which=layout.FIRST):
+        self._path = services.of_host(name, which).log
+        self._offset = self._path.stat().st_size
+
+    def __contains__(self, text):
+        return text in self._read()
+
+    def count(self, text):
+        """How often it has said so."""
+        return self._read().count(text)
+
+    def _read(self):
+        with self._path.open('rb') as log:
+            log.seek(self._offset)
+            return log.read().decode(errors='replace')
 
 
 def create(names, name, *options, flavor=tenant.FLAVOR):
@@ -172,8 +195,57 @@ def kill_nova_compute(which=layout.FIRST):
 
 
 def boot(which=layout.FIRST):
-    """Boot a compute host."""
+    """Boot a compute host.
+
+    Its servers are recovered after that: when Nova counts it as up.
+    """
     graph.run(host.tasks(which), lambda *args: None)
+
+
+@contextlib.contextmanager
+def options(text):
+    """Further options for what the first host starts meanwhile.
+
+    :param text: in the form of a configuration file
+    """
+    path = config.FILES['temporality.conf']
+    before = path.read_text()
+    path.write_text(before + text)
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+@contextlib.contextmanager
+def watched(which=layout.FIRST):
+    """A set that gets the ids of servers that a host lets run meanwhile."""
+    seen, ended = set(), threading.Event()
+
+    def watch():
+        while not ended.wait(0.2):
+            seen.update(host.running(which))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def standing_still(service):
+    """A daemon that takes no notice of anything meanwhile."""
+    pids = process.members(service.record.read().pid)
+    for pid in pids:
+        process.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            process.kill(pid, signal.SIGCONT)
 
 
 def nova_manage(*args):

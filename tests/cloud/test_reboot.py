@@ -70,6 +70,7 @@ def test_servers_are_kept_over_a_planned_reboot(servers, flavors, hold_up):
     assert 'guests: 0 turned off' in list(host.shut_down())
     hold_up(1)
     helpers.boot()
+    helpers.wait_pvms([kept['id'], still['id']], 'armed')
 
     kept = client.wait_status('kept', 'ACTIVE')
     after = guest.Guest(network, client.address(kept)).wait()

@@ -79,7 +79,8 @@ def test_damaged_and_old_states(servers, tmp_path):
         damage(helpers.state_file(uuids[name]), old)
     helpers.boot()
 
-    client.wait_status('sound', 'ACTIVE')
+    helpers.wait_pvms([uuids['sound']], 'armed')
+    assert client.show('sound')['status'] == 'ACTIVE'
     for name, reason in REASONS.items():
         fault = helpers.wait_error(name)
         assert 'No proven state' in fault, (name, fault)

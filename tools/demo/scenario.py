@@ -108,6 +108,7 @@ class Scenario:
         self._note(host.power_cut())
         self._events.section('The power is back')
         self._boot()
+        self._wait_recovered()
         self._events.section('What is left')
         self._check_after()
 
@@ -234,6 +235,29 @@ class Scenario:
             self._note("%s: its writer's last acknowledged number is %d"
                        % (server.name, server.writer.join()))
 
+    def _wait_recovered(self):
+        """Wait for what begins when nova-compute counts as up."""
+        self._note('each persistent server is recovered when Nova counts the '
+                   'host as up')
+        for server in self.persistent_servers:
+            server.recovered = self._recovery(server)
+            self._note('%s: recovered, in %s ms'
+                       % (server.name, server.recovered['recovery']))
+
+    @staticmethod
+    def _recovery(server):
+        """Wait for it; return what nova-compute logs of it."""
+        log = services.of_host('nova-compute').log
+        deadline = time.monotonic() + client.PATIENCE
+        while True:
+            lines = [line for line in log.read_text().splitlines()
+                     if server.uuid in line and _RECOVERED.search(line)]
+            if lines:
+                return _RECOVERED.search(lines[-1])
+            check('nova-compute logs the recovery of %s' % server.name,
+                  time.monotonic() < deadline)
+            time.sleep(0.2)
+
     # -- after -------------------------------------------------------------
 
     def _reconnect(self):
@@ -269,7 +293,6 @@ class Scenario:
         check('it takes new writes',
               server.guest.read(guest.Writer.KEY) == number + 1)
         self._check_console(server)
-        server.recovered = self._recovery_line(server)
         events = [event['Action'] for event in client.openstack(
             'server', 'event', 'list', server.name)]
         check('Nova tells of its recovery', 'temporality_recover' in events,
@@ -288,14 +311,6 @@ class Scenario:
                   console[-300:])
             time.sleep(1)
         self._note('%s: network and console live' % server.name)
-
-    @staticmethod
-    def _recovery_line(server):
-        service = services.of_host('nova-compute')
-        lines = [line for line in service.log.read_text().splitlines()
-                 if server.uuid in line and _RECOVERED.search(line)]
-        check('nova-compute logged the recovery', lines)
-        return _RECOVERED.search(lines[-1])
 
     # -- results -----------------------------------------------------------
 

@@ -77,6 +77,16 @@ def create_databases():
         '-S', SOCKET, text='\n'.join(sql))
 
 
+def forget_report(host):
+    """Have a compute host be dark for an hour, as far as Nova knows.
+
+    :param host: its name
+    """
+    run('forget-report', 'mariadb', '--no-defaults', '-uroot', '-S', SOCKET,
+        'nova_cell1', text='UPDATE services SET last_seen_up = last_seen_up '
+        "- INTERVAL 1 HOUR WHERE host = '%s';" % host)
+
+
 def sync_keystone():
     conf = config.FILES['keystone.conf']
     manage = layout.BIN / 'keystone-manage', '--config-file', conf

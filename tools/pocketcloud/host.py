@@ -132,6 +132,11 @@ def domains(which=layout.FIRST):
     return listed.stdout.split()
 
 
+def running(which=layout.FIRST):
+    """Ids of the servers whose vCPUs run; none without a libvirt."""
+    return _virsh(which, 'list', '--uuid', '--state-running').stdout.split()
+
+
 def domain(uuid, which=layout.FIRST):
     """The XML of a server's machine, as libvirt runs it."""
     dumped = _virsh(which, 'dumpxml', uuid)

@@ -343,6 +343,12 @@ def of_host(name, which=layout.FIRST):
     return found
 
 
+def of_controller(name):
+    """One of the controller's services."""
+    [found] = [one for one in controller() if one.name == name]
+    return found
+
+
 def table():
     """All services."""
     return controller() + host()
