@@ -245,6 +245,8 @@ class PlacementTest(BudgetTestCase):
         self.assertEqual(64 - 4, self.reserved())
         pool.pause(0)
         self.hold_up(1000)
+        # as the notifier does
+        pool.finish_freed()
         self.assertEqual(0, self.reserved())
 
     def test_host_that_can_take_none(self):
