@@ -536,7 +536,7 @@ class TemporalityDriver(startup.Startup):
         """
         if persistence.is_pvm(instance) and (
                 self.recoveries.is_pending(instance.uuid) or
-                self.servers.of(instance).is_proven()):
+                self.servers.of(instance).may_be_proven()):
             return
         super().resume_state_on_host_boot(
             context, instance, network_info, share_info, block_device_info)

@@ -12,6 +12,7 @@
 
 """Who may let vCPUs run; tests/unit/virt has the rest."""
 
+import os
 from unittest import mock
 
 import pytest
@@ -107,3 +108,27 @@ def test_answer_no_leaves_the_state(pool):
             raise AssertionError('it must not run')
     assert pool.lookup('pvm').epoch == before
     assert is_free(region)
+
+
+def test_lock_that_is_not_had_leaves_no_descriptor(pool, monkeypatch):
+    monkeypatch.setattr(runs, '_LOCK_TIMEOUT', 0)
+    region = pool.alloc('pvm', 4096)
+    with runlock.RunLock(region):
+        before = opened(region)
+        for _ in range(3):
+            with pytest.raises(runlock.RunLockTimeout):
+                with runs.allowed_to_run(pool.path, 'pvm'):
+                    raise AssertionError('it must not run')
+        assert opened(region) == before
+
+
+def opened(region):
+    """How many descriptors of ours are of a region's files."""
+    directory = os.path.dirname(region.ram_path)
+    count = 0
+    for fd in os.listdir('/proc/self/fd'):
+        try:
+            count += os.readlink('/proc/self/fd/' + fd).startswith(directory)
+        except FileNotFoundError:
+            pass
+    return count
