@@ -74,8 +74,8 @@ def dram(args):
     with contextlib.ExitStack() as stack:
         stack.enter_context(memories.mappings())
         plain = _plain(args)
-        for suffix, wish in (('', 0), ('_64k', 64 * units.Ki)):
-            paged, page_size = _paged(args, wish)
+        for suffix, requested in (('', 0), ('_64k', 64 * units.Ki)):
+            paged, page_size = _paged(args, requested)
             total, own = (with_pager - without for with_pager, without in
                           zip(paged, plain))
             print('  pages of %d KiB: %d bytes, of which %d are tables and '

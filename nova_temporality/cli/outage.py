@@ -209,7 +209,7 @@ def _row(outcome: outcomes.Outcome) -> _Row:
             outage.id_of(outcome.wall_ns))
 
 
-def _row_of_report(report: outage.Report, pvm: dict[str, Any]) -> _Row:
+def _row_of_report(report: outage.OutageReport, pvm: dict[str, Any]) -> _Row:
     return (report['event']['time'], ', '.join(report['event']['raised_by']),
             pvm['name'], pvm['result'], pvm['runstate'], None,
             pvm['stopped_ms'], None, pvm['saved_ms'], pvm['fixated_ms'],

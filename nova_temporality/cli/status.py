@@ -66,14 +66,14 @@ def _source(source: state.SourceStatus) -> str:
         'last heard ' + source['heard'] if source['heard'] else None)))
 
 
-class _LastOutage(cliff_columns.FormattableColumn[outage.Report | None]):
+class _LastOutage(cliff_columns.FormattableColumn[outage.OutageReport | None]):
     """The report of the last outage; a line for people."""
 
     def human_readable(self) -> str:
         return outage.summary(self._value) if self._value else 'none'
 
 
-class _LastDrill(cliff_columns.FormattableColumn[outage.Report | None]):
+class _LastDrill(cliff_columns.FormattableColumn[outage.OutageReport | None]):
     """The report of the last drill; a line for people."""
 
     def human_readable(self) -> str:

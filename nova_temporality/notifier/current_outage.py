@@ -43,7 +43,7 @@ class CurrentOutage:
     def __init__(self, path: str, reports: archive.Archive) -> None:
         self.lock = threading.Lock()
         self.raised_by: tuple[str, ...] = ()
-        self.report: outage.Report | None = outage.load(path)
+        self.report: outage.OutageReport | None = outage.load(path)
         self._path = path
         self._archive = reports
 
@@ -66,7 +66,7 @@ class CurrentOutage:
         self.raised_by = tuple(sorted(names))
 
     def extend(self, event: power.PowerEvent,
-               report: outage.Report) -> outage.Report:
+               report: outage.OutageReport) -> outage.OutageReport:
         """An event is part of the outage from now on; it may be the first.
 
         :param report: of the event
@@ -77,7 +77,7 @@ class CurrentOutage:
         self.raised_by = tuple(sorted({*self.raised_by, *event.raised_by}))
         return report
 
-    def call_off(self) -> outage.Report | None:
+    def call_off(self) -> outage.OutageReport | None:
         """End the outage; return its report unless that was ended before."""
         self.raised_by = ()
         if self.report is None or not self._is_reported():
@@ -85,7 +85,7 @@ class CurrentOutage:
         self.store(outage.call_off(self.report, time.time_ns()))
         return self.report
 
-    def store(self, report: outage.Report) -> None:
+    def store(self, report: outage.OutageReport) -> None:
         """Make a report that of the last outage."""
         for store in (self._archive.store,
                       lambda report: outage.store(report, self._path)):

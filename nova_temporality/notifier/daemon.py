@@ -40,6 +40,7 @@ from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier.sources import state
+from nova_temporality.snapshot import files
 from nova_temporality.snapshot import saving
 from nova_temporality import vpm
 from nova_temporality.vpm import engine as native
@@ -139,7 +140,7 @@ class Notifier:
 
     def fixate(self, event: power.PowerEvent,
                settled: abc.Callable[[], object] = lambda: None
-               ) -> outage.Report:
+               ) -> outage.OutageReport:
         """Fixate all pVMs; return the report of the outage.
 
         Returns when each is fixated or given up, [temporality]
@@ -172,7 +173,7 @@ class Notifier:
                       failure['name'], failure['reason'])
         return report
 
-    def fixate_for_reboot(self) -> outage.Report:
+    def fixate_for_reboot(self) -> outage.OutageReport:
         """Fixate all pVMs, then end the QEMUs of those that are.
 
         Otherwise the shutdown of the host would wait for them to react, or
@@ -209,7 +210,7 @@ class Notifier:
         threading.Thread(target=_wait_resumed, args=(futures,), daemon=True,
                          name='resume').start()
 
-    def drill(self) -> outage.Report:
+    def drill(self) -> outage.OutageReport:
         """Drill with all pVMs, see drill.Drills.run()."""
         return self._drills.run()
 
@@ -265,7 +266,7 @@ class Notifier:
 
             def begin(pvm: pvm_module.Pvm
                       ) -> _Begun[abc.Mapping[str, Any]]:
-                def copy(check: copying.Check) -> abc.Mapping[str, Any]:
+                def copy(check: files.Check) -> abc.Mapping[str, Any]:
                     return self._copy_until_end(pvm.region, directory, disks,
                                                 check)
                 return pvm.snapshot(
@@ -341,9 +342,9 @@ class Notifier:
 
     def _copy_until_end(self, region: vpm.RegionInfo, directory: str,
                         disks: abc.Mapping[str, str],
-                        check: copying.Check) -> abc.Mapping[str, Any]:
+                        check: files.Check) -> abc.Mapping[str, Any]:
         """Copy a pVM, unless a fixation, or the end of all, comes first."""
-        def copy(check_end: copying.Check) -> abc.Mapping[str, Any]:
+        def copy(check_end: files.Check) -> abc.Mapping[str, Any]:
             def check_both() -> None:
                 check()
                 check_end()

@@ -58,7 +58,7 @@ class Drills:
                  host_budget: budget.HostBudget, publish: events.Publish,
                  exclusive: threading.Lock, timeout_ns: int,
                  hold_up_ns: int) -> None:
-        self.last_report: outage.Report | None = None
+        self.last_report: outage.OutageReport | None = None
         self._fleet = pvms
         self._current = current
         self._budget = host_budget
@@ -67,7 +67,7 @@ class Drills:
         self._timeout_ns = timeout_ns
         self._hold_up_ns = hold_up_ns
 
-    def run(self) -> outage.Report:
+    def run(self) -> outage.OutageReport:
         """Fixate all pVMs that run, verify their states, and resume them.
 
         Every pVM does so for itself, so one that hangs keeps no other from
@@ -89,7 +89,7 @@ class Drills:
             LOG.error('Drill: %(name)s: %(reason)s', failure)
         return report
 
-    def _drill(self, name: str | None = None) -> outage.Report:
+    def _drill(self, name: str | None = None) -> outage.OutageReport:
         """Drill with all pVMs, or with one alone; return a report."""
         event = power.PowerEvent.now('drill', (power.DRILL,))
         deadline_ns = event.monotonic_ns + self._timeout_ns
@@ -123,7 +123,7 @@ class Drills:
                           for entry in report['pvms']]
         return report
 
-    def _measure(self, report: outage.Report) -> None:
+    def _measure(self, report: outage.OutageReport) -> None:
         """Have each pVM that was drilled drill alone; add its cost."""
         drilled = [entry['name'] for entry in report['pvms']
                    if entry['result'] == attempts.FIXATED and
@@ -148,7 +148,7 @@ class Drills:
                 report['event']['time'], self._fleet.priorities())
 
 
-def _total_ms(report: outage.Report, names: abc.Container[str]) -> float:
+def _total_ms(report: outage.OutageReport, names: abc.Container[str]) -> float:
     """Return what pVMs took together in a drill."""
     return max(entry['fixated_ms'] for entry in report['pvms']
                if entry['name'] in names)

@@ -94,7 +94,7 @@ class Watch:
         """Return how the sources are."""
         return [known.status() for known in self._states.values()]
 
-    def drill(self) -> outage.Report:
+    def drill(self) -> outage.OutageReport:
         """Have the notifier drill, unless a source warns.
 
         :raises: drill.DrillRefused

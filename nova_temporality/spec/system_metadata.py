@@ -35,7 +35,7 @@ _EARLIER = {
 _TARGET = 'target_'
 _EARLIER_TARGET = 'temporality_target_'
 
-# 'temporality_persistent' may be an image's own wish: that is inherited.
+# 'temporality_persistent' may be an image's own property: that is inherited.
 _NEVER_IN_IMAGES = frozenset([
     NAMESPACE, 'temporality_own_wish', 'temporality_genid',
     'temporality_former_vm_state', _EARLIER_TARGET])
@@ -50,9 +50,8 @@ def _earlier(name: str) -> str:
 def get(instance: objects.Instance, name: str) -> str | None:
     """Return what was noted on a server; None if nothing was."""
     noted = instance.system_metadata
-    if NAMESPACE + name in noted:
-        return noted[NAMESPACE + name]
-    return noted.get(_earlier(name))
+    value = noted.get(NAMESPACE + name)
+    return noted.get(_earlier(name)) if value is None else value
 
 
 def put(instance: objects.Instance, name: str, value: str) -> None:

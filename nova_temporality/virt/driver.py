@@ -521,7 +521,7 @@ class TemporalityDriver(startup.Startup):
         try:
             recovery.resume_suspended(self, context, instance)
         except Exception as exc:
-            if self.servers.of(instance).is_proven():
+            if self.servers.of(instance).may_be_proven():
                 # It stays suspended.
                 raise nova_exception.InstanceFaultRollback(exc)
             raise

@@ -17,13 +17,13 @@ import concurrent.futures
 import threading
 from typing import Any
 
+from nova_temporality.snapshot import files
+
 # Seconds within which a fixation interrupts the copying.
 _INTERRUPTION = 0.005
 
-# Raises when the copying has to end.
-Check = abc.Callable[[], None]
 # Copies a pVM; calls its argument now and then; returns what it copied.
-Copy = abc.Callable[[Check], abc.Mapping[str, Any]]
+Copy = abc.Callable[[files.Check], abc.Mapping[str, Any]]
 
 
 class CopyInterrupted(Exception):

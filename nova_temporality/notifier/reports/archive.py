@@ -52,13 +52,13 @@ class Archive:
         return sorted(name.removesuffix(_SUFFIX) for name in names
                       if name.endswith(_SUFFIX))
 
-    def load(self, outage_id: str) -> outage.Report | None:
+    def load(self, outage_id: str) -> outage.OutageReport | None:
         """Return the report of an outage, None if there is no (sound) one."""
         if outage_id not in self.ids():
             return None
         return outage.load(self._path(outage_id))
 
-    def store(self, report: outage.Report) -> None:
+    def store(self, report: outage.OutageReport) -> None:
         """Write a report, durably; drop the oldest ones.
 
         :raises: OSError
@@ -97,7 +97,7 @@ def is_outage(outcome: outcomes.Outcome) -> bool:
 
 
 def _reports(found: abc.Iterable[outcomes.Outcome]
-             ) -> abc.Iterator[outage.Report]:
+             ) -> abc.Iterator[outage.OutageReport]:
     """Make reports of outcomes: of the outages among them."""
     events: dict[int, list[outcomes.Outcome]] = {}
     for outcome in filter(is_outage, found):

@@ -44,7 +44,7 @@ class EventReport(TypedDict):
     raised_by: list[str]
 
 
-class Report(TypedDict):
+class OutageReport(TypedDict):
     """An outage; the items of pvms are instances of PvmReport as dicts."""
 
     id: str
@@ -57,7 +57,7 @@ class Report(TypedDict):
 
 def report(event: power.PowerEvent,
            pvm_reports: abc.Iterable[attempts.PvmReport],
-           acknowledged_ns: int) -> Report:
+           acknowledged_ns: int) -> OutageReport:
     """Make the report of one event.
 
     :param event: power.PowerEvent
@@ -86,7 +86,7 @@ def id_of(wall_ns: int) -> str:
         str.maketrans('', '', '-:')).removesuffix('+0000') + 'Z'
 
 
-def merge(earlier: Report, later: Report) -> Report:
+def merge(earlier: OutageReport, later: OutageReport) -> OutageReport:
     """Report an outage in which power failed again before it was called off.
 
     The event stays the first one, raised by all. A pVM that was found fixated
@@ -108,20 +108,20 @@ def merge(earlier: Report, later: Report) -> Report:
             'pvms': [pvms[name] for name in sorted(pvms)]}
 
 
-def call_off(outage: Report, wall_ns: int) -> Report:
+def call_off(outage: OutageReport, wall_ns: int) -> OutageReport:
     """Note in a report that power is back, unless it says so already."""
     if outage['called_off']:
         return outage
     return {**outage, 'called_off': _iso(wall_ns)}
 
 
-def failures(outage: Report) -> list[dict[str, Any]]:
+def failures(outage: OutageReport) -> list[dict[str, Any]]:
     """Return the pVMs of a report that should be fixated and are not."""
     return [pvm for pvm in outage['pvms']
             if pvm['result'] == attempts.FAILED]
 
 
-def counts(outage: Report) -> str:
+def counts(outage: OutageReport) -> str:
     """Say how many pVMs had which result."""
     return ', '.join(
         '%d %s' % (sum(pvm['result'] == result for pvm in outage['pvms']),
@@ -129,7 +129,7 @@ def counts(outage: Report) -> str:
         for result in (attempts.FIXATED, attempts.FAILED, attempts.SKIPPED))
 
 
-def summary(outage: Report) -> str:
+def summary(outage: OutageReport) -> str:
     """Say in a line what is in a report."""
     return 'outage %s: power failed at %s (%s): %s; acknowledged after ' \
         '%.1f ms%s' % (
@@ -138,7 +138,7 @@ def summary(outage: Report) -> str:
             ', called off' if outage['called_off'] else '')
 
 
-def store(outage: Report, path: str) -> None:
+def store(outage: OutageReport, path: str) -> None:
     """Write a report to a file, durably, as a whole or not at all.
 
     It names servers, so not everybody may read it.
@@ -156,7 +156,7 @@ def store(outage: Report, path: str) -> None:
     os.rename(temporary, path)
 
 
-def load(path: str) -> Report | None:
+def load(path: str) -> OutageReport | None:
     """Read the report that an earlier notifier stored, or return None."""
     try:
         with open(path, encoding='utf-8') as f:
@@ -165,11 +165,11 @@ def load(path: str) -> Report | None:
         return None
     # A report of another version is of no use either.
     if (not isinstance(stored, dict) or
-            set(stored) != Report.__required_keys__ or
+            set(stored) != OutageReport.__required_keys__ or
             not isinstance(stored['event'], dict) or
             set(stored['event']) != EventReport.__required_keys__):
         return None
-    return cast(Report, stored)
+    return cast(OutageReport, stored)
 
 
 def _iso(wall_ns: int) -> str:

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The wish for persistence: where it may stand and what it may say."""
+"""Who may ask for persistence, and in which words."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_not_asked(specs, system_metadata, metadata):
     ('extra spec', {'temporality:persistent': 'maybe'}, {}, {}),
     ('Image property', {}, {IMAGE_KEY: 'maybe'}, {}),
     ('Server property', {}, {}, {'persistent': 'maybe'}),
-    # a valid wish elsewhere does not hide it
+    # a valid request elsewhere does not hide it
     ('Server property', {'temporality:persistent': 'true'}, {},
      {'persistent': 'maybe'}),
 ])

@@ -422,7 +422,7 @@ class RefusedRequestTest(base.DriverTestCase):
         self.assertRegex(exc.format_message(), pattern)
         self.assertEqual([], self.pool().regions())
 
-    def wish(self, **extra_specs):
+    def requested(self, **extra_specs):
         return self.make_server(
             metadata={'persistent': 'true'},
             extra_specs={key.replace('__', ':'): value
@@ -440,12 +440,12 @@ class RefusedRequestTest(base.DriverTestCase):
                 ('memory encryption', {'hw__mem_encryption': 'true'}),
                 ('TPM', {'hw__tpm_version': '2.0'}),
                 ('locked', {'hw__locked_memory': 'true'})):
-            self.refused(pattern, self.wish(**specs))
+            self.refused(pattern, self.requested(**specs))
 
     def test_image_properties(self):
-        self.refused('huge pages.*hw_mem_page_size', self.wish(),
+        self.refused('huge pages.*hw_mem_page_size', self.requested(),
                      image=self.image(hw_mem_page_size='large'))
-        self.refused('memory encryption', self.wish(),
+        self.refused('memory encryption', self.requested(),
                      image=self.image(hw_mem_encryption=True))
 
     def test_ports(self):
@@ -454,10 +454,10 @@ class RefusedRequestTest(base.DriverTestCase):
                 ('type', 'vhostuser', "bound as 'vhostuser'")):
             network_info = nova_test_driver._fake_network_info(self)
             network_info[0][key] = value
-            self.refused(pattern, self.wish(), network_info=network_info)
+            self.refused(pattern, self.requested(), network_info=network_info)
 
     def test_numa(self):
-        self.refused('NUMA cells', self.wish(**{'hw__numa_nodes': '1'}))
+        self.refused('NUMA cells', self.requested(**{'hw__numa_nodes': '1'}))
 
     def test_sizes(self):
         for specs, pattern in (
@@ -465,23 +465,24 @@ class RefusedRequestTest(base.DriverTestCase):
                 ({'temporality__nvram_mb': '17'}, "nvram_mb' is '17'"),
                 ({'temporality__mrr': '50', 'temporality__nvram_mb': '8'},
                  'exclude each other')):
-            self.refused(pattern, self.wish(**specs))
+            self.refused(pattern, self.requested(**specs))
 
     def test_cache_modes(self):
         for mode in ('writeback', 'unsafe', 'writethrough'):
             self.driver.disk_cachemodes = {'file': mode}
             self.refused("cache mode '%s'.*disk_cachemodes = file=none" %
-                         mode, self.wish())
+                         mode, self.requested())
 
     def test_storage_without_o_direct(self):
         self.driver._disk_cachemode = 'writeback'
-        self.refused("cache mode 'writeback'", self.wish())
+        self.refused("cache mode 'writeback'", self.requested())
 
     def test_cache_mode_of_the_images_that_are_used(self):
         self.flags(images_type='rbd', group='libvirt')
         self.driver.disk_cachemodes = {'file': 'none', 'network': 'unsafe'}
-        self.refused("'unsafe'.*disk_cachemodes = network=none", self.wish())
+        self.refused("'unsafe'.*disk_cachemodes = network=none",
+                     self.requested())
 
     def test_virt_type(self):
         self.flags(virt_type='lxc', group='libvirt')
-        self.refused("virt_type 'lxc'", self.wish())
+        self.refused("virt_type 'lxc'", self.requested())
