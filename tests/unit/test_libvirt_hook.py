@@ -39,11 +39,16 @@ def call(tmp_path):
             '#!/bin/sh\n[ "$*" = "region list -f value -c State %s" ] &&\n'
             'echo %s\n' % (UUID, state), encoding='utf-8')
         command.chmod(0o755)
-        done = subprocess.run(
-            [HOOK, 'instance-00000001', operation, 'begin', '-'], input=xml,
-            env=dict(os.environ, PATH='%s:%s' % (
-                tmp_path, os.environ['PATH'])),
-            encoding='utf-8', stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # Not a pipe: the hook does not always read it, and under eventlet the
+        # writer of a pipe that nobody reads never ends.
+        domain = tmp_path / 'domain.xml'
+        domain.write_text(xml, encoding='utf-8')
+        with open(domain, encoding='utf-8') as stdin:
+            done = subprocess.run(
+                [HOOK, 'instance-00000001', operation, 'begin', '-'],
+                stdin=stdin, env=dict(os.environ, PATH='%s:%s' % (
+                    tmp_path, os.environ['PATH'])), encoding='utf-8',
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         # libvirt would take it for another XML.
         assert not done.stdout
         return done.stderr if done.returncode else None
