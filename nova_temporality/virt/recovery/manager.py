@@ -133,6 +133,8 @@ def resume_suspended(driver: libvirt_driver.LibvirtDriver,
     :raises StateUnproven: there is none (any more)
     :raises RecoveryFailed: it does not start; the state is kept
     """
+    # Its user may be faster than the first report of nova-compute's service.
+    driver.recoveries.service.wait_up(context)
     recovery = base.Recovery(driver, context, instance)
     with recovery.server.lock:
         try:

@@ -28,6 +28,7 @@ from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
 from nova_temporality.virt.actions import suspend
 from nova_temporality.vpm import runlock
+from nova_temporality.virt.recovery import service
 from tests.unit.virt.recovery import recovery_base
 
 
@@ -203,6 +204,17 @@ class SuspendedTest(recovery_base.RecoveryTestCase):
         self.assertFalse(self.reboot.called)
         self.assertTrue(self.proven())
         self.assertEqual(vm_states.SUSPENDED, self.server.vm_state)
+
+    def test_resumed_before_the_service_has_reported(self):
+        """Nova hands requests over some seconds earlier."""
+        self.is_fresh.return_value = False
+
+        def wait_up(*_args):
+            self.is_fresh.return_value = True
+
+        service.Service.wait_up.side_effect = wait_up
+        self.driver.resume(self.context, self.server, [])
+        self.assertEqual(power_state.RUNNING, self.domain.state)
 
     def test_outage_in_the_midst_of_suspending(self):
         self.server.vm_state = vm_states.ACTIVE
