@@ -27,8 +27,8 @@ from nova_temporality.notifier import client
 from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming as state_loader
 from nova_temporality.virt.actions import suspend
-from nova_temporality.vpm import runlock
 from nova_temporality.virt.recovery import service
+from nova_temporality.vpm import runlock
 from tests.unit.virt.recovery import recovery_base
 
 
