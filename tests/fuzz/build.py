@@ -36,6 +36,7 @@ def _link(name, sources, sanitizers):
                           native_build.NATIVE / 'pager/backing.c',
                           native_build.NATIVE / 'pager/move.c', *sources,
                           HERE / 'fuzz.c', native_build.HERE / 'harness.c',
+                          native_build.HERE / 'careful.c',
                           '-o', program])
     return program
 

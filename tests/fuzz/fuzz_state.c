@@ -146,7 +146,7 @@ static void use_state(size_t length)
     if (rc == VPM_OK) {
         check_proven(length, &state);
     } else {
-        EXPECT(VPM_EUNPROVEN, vpm_state_send(pool, region.id, ends[1],
+        EXPECT(VPM_EUNPROVEN, vpm_state_send(pool, region.id, ends[1], 0,
                                              &err));
         CHECK(sent_bytes() == 0);
     }
