@@ -78,13 +78,16 @@ def test_until_power_is_good(host, ups, notifier):
     assert host.pool.info().freed_size == 0
 
 
-def test_until_its_notifier_is_dead(host, notifier):
+def test_until_its_notifier_is_dead(host, ups, notifier):
     region = freed_region(host)
     notifier.kill()
     machine.wait_for(lambda: not host.pool.is_paused(), 'its end')
-    # As nova-compute does, again and again.
+    # As nova-compute does, again and again: it must not wait for a scrub.
     vpm.Pool(host.pool.path).close()
-    assert content(region) is None
+    assert content(region) == {ord('Z')}
+    ups.status = 'OL'
+    host.notifier().start()
+    machine.wait_for(lambda: content(region) is None, 'scrubbing')
 
 
 def test_until_an_outage_is_called_off(host, ups, notifier):
