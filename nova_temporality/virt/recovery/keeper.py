@@ -80,6 +80,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._pending: dict[str, threading.Event] = {}
         self._making_images: set[str] = set()
+        self._never = threading.Event()
         self._clock_deadline = 0.0
         self.service = service.Service()
         self.slots = threading.BoundedSemaphore(_PARALLEL)
@@ -145,7 +146,7 @@ class Keeper:
                     said = str(exc)
                     LOG.error('Cannot look for requests of "temporality '
                               'recover" in %s: %s', run_dir, exc)
-            time.sleep(_REQUEST_INTERVAL)
+            self._never.wait(_REQUEST_INTERVAL)
 
     def _meet_requests(self, run_dir: str) -> None:
         for uuid in notes.recovery_requests(run_dir):

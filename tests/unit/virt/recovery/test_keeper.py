@@ -184,7 +184,8 @@ class KeeperTest(recovery_base.RecoveryTestCase):
             self.keeper, '_meet_requests',
             side_effect=[error, error, None, error]))
         self.useFixture(fixtures.MockPatchObject(
-            keeper.time, 'sleep', side_effect=[None] * 3 + [Ended()]))
+            self.keeper._never, 'wait',
+            side_effect=[False] * 3 + [Ended()]))
         with self.assertLogs(keeper.LOG.logger, 'ERROR') as logs:
             self.assertRaises(Ended, self.keeper._watch)
         self.assertIn('no such luck', logs.output[0])
