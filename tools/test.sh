@@ -26,6 +26,21 @@ say() {
     printf '\n== %s\n' "$*"
 }
 
+# Starts a command whose output join shows.
+beside() {
+    "$@" >"$SCRATCH/beside.log" 2>&1 &
+    beside=$!
+}
+
+# Waits for it, shows its output, fails if it failed.
+join() {
+    local failed=0
+    wait "$beside" || failed=1
+    beside=
+    cat "$SCRATCH/beside.log"
+    return "$failed"
+}
+
 lint() {
     say "linters"
     tools/lint.sh
@@ -45,14 +60,20 @@ docs() {
 }
 
 pytest() {
-    python -m pytest -p no:cacheprovider -W ignore --timeout 1200 "$@"
+    python -m pytest -p no:cacheprovider -W ignore --timeout 1200 "$@" |
+        tee "$(mktemp -p "$SCRATCH" pytest.XXXXXX)"
 }
 
+# The functional tests mostly wait, so the others run beside them. The cloud
+# needs the machine alone.
 tests() {
     say "tests"
     # Without it pytest leaves tests/cloud out.
     python -c 'import pocketcloud'
-    pytest --durations 10 tests
+    beside pytest -q tests --ignore tests/functional --ignore tests/cloud
+    pytest --durations 10 tests/functional
+    join
+    pytest --durations 10 tests/cloud
 }
 
 # Nova's tests of its libvirt driver, on ours.
@@ -87,16 +108,15 @@ eventlet() {
 # Each of these has one thread, and no machine that runs a cloud has only one
 # processor.
 nova() {
-    (nova33; eventlet) >"$SCRATCH/beside.log" 2>&1 &
-    beside=$!
+    beside nova33_and_eventlet
     nova_unit
     nova_functional
-    wait "$beside" || {
-        cat "$SCRATCH/beside.log"
-        return 1
-    }
-    beside=
-    cat "$SCRATCH/beside.log"
+    join
+}
+
+nova33_and_eventlet() {
+    nova33
+    eventlet
 }
 
 lint
@@ -104,3 +124,5 @@ sample
 docs
 nova
 tests
+say "counts"
+grep -hE '[0-9]+ passed' "$SCRATCH"/pytest.*
