@@ -20,7 +20,6 @@ nova-api loads this package (all images are described by nova-api).
 
 from __future__ import annotations
 
-from nova.compute import utils as compute_utils
 from nova import objects
 
 NAMESPACE = 'temporality_internal_'
@@ -36,7 +35,7 @@ _TARGET = 'target_'
 _EARLIER_TARGET = 'temporality_target_'
 
 # 'temporality_persistent' may be an image's own property: that is inherited.
-_NEVER_IN_IMAGES = frozenset([
+NEVER_IN_IMAGES = frozenset([
     NAMESPACE, 'temporality_own_wish', 'temporality_genid',
     'temporality_former_vm_state', _EARLIER_TARGET])
 
@@ -84,13 +83,3 @@ def rename(instance: objects.Instance) -> bool:
     for name in found:
         put(instance, name, get(instance, name) or '')
     return bool(found)
-
-
-def keep_out_of_images() -> None:
-    """Have Nova's API leave our names out when it describes an image.
-
-    Nova has a set of namespaces that images do not inherit, but no hook to
-    add one.
-    """
-    compute_utils.NON_INHERITABLE_IMAGE_NAMESPACES = (
-        compute_utils.NON_INHERITABLE_IMAGE_NAMESPACES | _NEVER_IN_IMAGES)

@@ -14,11 +14,11 @@
 
 from nova.api.validation.extra_specs import base
 
+from nova_temporality.spec import images
 from nova_temporality.spec import max_outage
 from nova_temporality.spec import persistence
 from nova_temporality.spec import priority
 from nova_temporality.spec import sizing
-from nova_temporality.spec import system_metadata
 
 
 def register() -> list[base.ExtraSpecValidator]:
@@ -26,7 +26,7 @@ def register() -> list[base.ExtraSpecValidator]:
 
     It is also what Nova's API loads of ours, so images are kept clean here.
     """
-    system_metadata.keep_out_of_images()
+    images.keep_out_of_images()
     return [
         base.ExtraSpecValidator(
             name=persistence.FLAVOR_EXTRA_SPEC,
