@@ -59,6 +59,7 @@ _BOOT_SECTOR = bytes([
     0xcd, 0x13,                           # int 0x13
     0x66, 0xff, 0x06, 0x08, 0x90,         # inc dword [_BOOTS]
     0x66, 0x31, 0xdb,                     # xor ebx, ebx
+    0xfa,                                 # cli: the BIOS has ebx of its own
     0x66, 0x43,                           # again: inc ebx
     0x66, 0x89, 0x1e, 0x00, 0x90,         # mov [_COUNTER], ebx
     0xf3, 0x90,                           # pause
