@@ -235,6 +235,13 @@ static bool again(void)
     return errno == EINTR || errno == EAGAIN;
 }
 
+static int read_failed(const struct vpm_fixation *fixation,
+                       struct vpm_error *err)
+{
+    return vpm_fail_errno(err, "cannot read the stream of region %016" PRIx64,
+                          fixation->body.id);
+}
+
 /* Called when the file is full: the stream must be at its end.  1 then, 0 if
  * that is not known yet. */
 static int expect_end(const struct vpm_fixation *fixation, int fd,
@@ -248,8 +255,7 @@ static int expect_end(const struct vpm_fixation *fixation, int fd,
     if (got < 0 && again())
         return 0;
     if (got < 0)
-        return vpm_fail_errno(err, "cannot read the stream of region %016"
-                              PRIx64, fixation->body.id);
+        return read_failed(fixation, err);
     return vpm_fail(err, VPM_ENOSPC, "the state of region %016" PRIx64 " of "
                     "'%s' is longer than the %" PRIu64 " bytes that its "
                     "state file holds: format a pool with a larger state "
@@ -273,8 +279,7 @@ static int take(struct vpm_fixation *fixation, int fd, struct vpm_error *err)
     if (got < 0 && again())
         return 0;
     if (got < 0)
-        return vpm_fail_errno(err, "cannot read the stream of region %016"
-                              PRIx64, fixation->body.id);
+        return read_failed(fixation, err);
     fixation->stream_crc = vpm_crc32c(fixation->stream_crc,
                                       fixation->map.addr + at, (size_t)got);
     vpm_persist->flush(&fixation->map, at, (size_t)got);
