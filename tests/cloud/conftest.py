@@ -25,8 +25,8 @@ else:
     from pocketcloud import client
     from pocketcloud import layout
     from pocketcloud import second_host
-    from pocketcloud import tenant
 
+    from tests.cloud import leftovers
     from tests.cloud import movers
 
 
@@ -35,19 +35,9 @@ def cloud():
     """A cloud that is up; stopped at the end."""
     layout.require_state()
     cli.up()
-    _delete_servers()
+    leftovers.remove()
     yield
     cli.down()
-
-
-def _delete_servers():
-    """Delete those of a demonstration, or of tests that were cut off."""
-    compute = tenant.connect().compute
-    left = list(compute.servers())
-    for server in left:
-        compute.delete_server(server)
-    for server in left:
-        compute.wait_for_delete(server)
 
 
 @pytest.fixture(scope='session')
