@@ -29,7 +29,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     vpm_pool_close(new_pool());
     fd = open(POOL_PATH, O_RDONLY);
     CHECK(fd >= 0);
-    OK(vpm_device_identify(fd, 0, &device, &err));
+    OK(vpm_device_identify(fd, &device, &err));
     close(fd);
     return 0;
 }

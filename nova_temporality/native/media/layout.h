@@ -57,7 +57,7 @@
 enum vpm_device_kind {
     VPM_DEVICE_TYPE_ONLY = 1,  /* the file system has no stable identity */
     VPM_DEVICE_FSID = 2,       /* statfs f_fsid */
-    VPM_DEVICE_UUID = 3,       /* FS_IOC_GETFSUUID */
+    VPM_DEVICE_UUID = 3,       /* of the superblock */
 };
 
 /* Where a pool file lives: a copy of it lives elsewhere. */

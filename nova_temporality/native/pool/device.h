@@ -5,9 +5,8 @@
 
 #include "layout.h"
 
-/* Describes where *fd* is, by identity *kind* (enum vpm_device_kind), or by
- * the best that there is when *kind* is 0. */
-int vpm_device_identify(int fd, uint32_t kind, struct vpm_device *device,
+/* Describes where *fd* is, by the best identity that there is. */
+int vpm_device_identify(int fd, struct vpm_device *device,
                         struct vpm_error *err);
 
 /* VPM_EFOREIGN unless *fd* is where *device* says.  *path* is for the

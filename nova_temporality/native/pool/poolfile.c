@@ -100,7 +100,7 @@ static int fill(int fd, const struct vpm_pool_params *params,
         return vpm_fail_errno(err, "cannot make a uuid");
     conf.uuid[6] = (conf.uuid[6] & 0x0f) | 0x40;  /* RFC 9562, version 4 */
     conf.uuid[8] = (conf.uuid[8] & 0x3f) | 0x80;
-    rc = vpm_device_identify(fd, 0, &conf.device, err);
+    rc = vpm_device_identify(fd, &conf.device, err);
     if (rc < 0)
         return rc;
     conf.crc = conf_crc(&conf);
