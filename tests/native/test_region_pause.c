@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_region_pause.c -- freeing while background work is paused */
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,11 +114,49 @@ static void what_is_no_pause(void)
     vpm_pool_close(pool);
 }
 
+static void fill_fs(void)
+{
+    int fd = open(FS "/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    static const char block[64 << 10];
+
+    CHECK(fd >= 0);
+    for (size_t size = sizeof(block); size > 0; size /= 2)
+        while (write(fd, block, size) > 0)
+            continue;
+    close(fd);
+}
+
+static void can_be_paused_when_full(struct vpm_pool *pool)
+{
+    fill_fs();
+    OK(vpm_pool_pause(pool, LONG_NS, &err));
+    CHECK(vpm_pool_is_paused(pool));
+    vpm_pool_close(pool);
+    CHECK(unlink(FS "/filler") == 0);
+}
+
+static void a_full_file_system_prevents_no_pause(void)
+{
+    can_be_paused_when_full(new_pool());
+}
+
+/* Pools that were made before the file was. */
+static void the_file_is_made_for_an_earlier_pool(void)
+{
+    vpm_pool_close(new_pool());
+    CHECK(unlink(POOL "/pause") == 0);
+    can_be_paused_when_full(open_pool());
+    CHECK(truncate(POOL "/pause", 0) == 0);
+    can_be_paused_when_full(open_pool());
+}
+
 int main(void)
 {
     RUN(what_is_freed_in_a_pause_is_scrubbed_later);
     RUN(the_end_of_a_pause_is_noticed_by_all);
     RUN(the_same_id_cannot_wait);
     RUN(what_is_no_pause);
+    RUN(a_full_file_system_prevents_no_pause);
+    RUN(the_file_is_made_for_an_earlier_pool);
     return 0;
 }

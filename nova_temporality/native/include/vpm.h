@@ -165,9 +165,9 @@ int vpm_pool_check(const char *dir,
  * pause ends soon after the process that wants it.
  *
  * During a pause no process on this host scrubs regions that are freed, and
- * pagers write pages only when a fault finds no free frame.  Pagers that were
- * started before the pool was paused for the first time do not know of
- * pauses.  Work that has begun goes on. */
+ * pagers write pages only when a fault finds no free frame.  Work that has
+ * begun goes on.  The file that says so is there from the beginning: a full
+ * file system prevents no pause. */
 int vpm_pool_pause(struct vpm_pool *pool, uint64_t for_ns,
                    struct vpm_error *err);
 

@@ -18,6 +18,8 @@
 #include "error.h"
 #include "finish.h"
 #include "lock.h"
+#include "pause.h"
+#include "pool_pause.h"
 #include "ring.h"
 
 /* Room that the path of a region's file needs after the pool's. */
@@ -59,7 +61,8 @@ static int only_these(int dir_fd, const char *dir_path,
 static int check_empty(int dir_fd, const char *path, struct vpm_error *err)
 {
     static const char *const unfinished[] = {
-        ".", "..", VPM_LOCK_FILE, VPM_REGIONS_DIR, VPM_POOL_FILE_NEW, NULL,
+        ".", "..", VPM_LOCK_FILE, VPM_REGIONS_DIR, VPM_POOL_FILE_NEW,
+        VPM_PAUSE_FILE, NULL,
     };
     static const char *const nothing[] = {".", "..", NULL};
     int fd, rc;
@@ -120,6 +123,9 @@ static int make_skeleton(int dir_fd, const char *path, struct vpm_error *err)
         errno != EEXIST)
         return vpm_fail_errno(err, "cannot create %s/%s", path,
                               VPM_REGIONS_DIR);
+    if (vpm_pool_pause_make(dir_fd) < 0)
+        return vpm_fail_errno(err, "cannot create %s/%s", path,
+                              VPM_PAUSE_FILE);
     return VPM_OK;
 }
 
@@ -269,6 +275,8 @@ static int open_pool(struct vpm_pool *pool, const char *dir,
     if (pool->regions_fd < 0)
         return vpm_fail_errno(err, "cannot open %s/%s", pool->path,
                               VPM_REGIONS_DIR);
+    /* A pool of an earlier libvpm has none; without it there is no pause. */
+    vpm_pool_pause_make(pool->dir_fd);
     vpm_ring_open(pool);
     rc = check_toc(pool, err);
     if (rc == VPM_OK)

@@ -12,14 +12,35 @@
 #include "error.h"
 #include "handle.h"
 #include "pause.h"
+#include "persist.h"
 
-/* Servers' user ids may read the file.  A reader that sees half of the word
- * takes it for another time for an instant.  At worst that is a pause of
- * VPM_PAUSE_MAX_NS. */
+/* Servers' user ids may read the file. */
+static int open_file(int dir_fd)
+{
+    int fd = vpm_persist->create(dir_fd, VPM_PAUSE_FILE, 0644);
+
+    if (fd < 0 && errno == EEXIST)
+        fd = openat(dir_fd, VPM_PAUSE_FILE, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    return fd;
+}
+
+int vpm_pool_pause_make(int dir_fd)
+{
+    int fd = open_file(dir_fd);
+    struct stat st;
+    int rc = fd < 0 ? -1 : fstat(fd, &st);
+
+    if (rc == 0 && (uint64_t)st.st_size < sizeof(uint64_t))
+        rc = vpm_persist->allocate(fd, sizeof(uint64_t));
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* A reader that sees half of the word takes it for another time for an
+ * instant.  At worst that is a pause of VPM_PAUSE_MAX_NS. */
 static int write_word(int fd, uint64_t until_ns)
 {
-    if (fchmod(fd, 0644) < 0)
-        return -1;
     errno = EIO;
     return pwrite(fd, &until_ns, sizeof(until_ns), 0) ==
         sizeof(until_ns) ? 0 : -1;
@@ -33,8 +54,7 @@ int vpm_pool_pause(struct vpm_pool *pool, uint64_t for_ns,
     if (for_ns > VPM_PAUSE_MAX_NS)
         return vpm_fail(err, VPM_EINVAL, "a pause of %" PRIu64 " ns is longer "
                         "than %llu", for_ns, VPM_PAUSE_MAX_NS);
-    fd = openat(pool->dir_fd, VPM_PAUSE_FILE, O_WRONLY | O_CREAT |
-                O_NOFOLLOW | O_CLOEXEC, 0644);
+    fd = open_file(pool->dir_fd);
     rc = fd < 0 ? -1 : write_word(
         fd, for_ns ? vpm_now_ns(CLOCK_BOOTTIME) + for_ns : 0);
     if (rc < 0)

@@ -7,4 +7,8 @@
 
 #include "vpm.h"
 
+/* Makes the file, if it is not there or has no space: a full file system
+ * must not prevent a pause.  0, or -1 with errno. */
+int vpm_pool_pause_make(int dir_fd);
+
 #endif
