@@ -290,7 +290,7 @@ static void operate_create(void)
 }
 
 static const struct scenario scenarios[] = {
-    {"nvalloc", prepare_other, operate_alloc, check_alloc, 20},
+    {"nvalloc", prepare_other, operate_alloc, check_alloc, 19},
     {"nvfree", prepare_victim, operate_free, check_free, 12},
     {"scrub", prepare_victim, operate_scrub, check_scrub, 8},
     {"begin_epoch", prepare_victim, operate_epoch, check_epoch, 6},

@@ -271,13 +271,15 @@ void vpm_worker_init(struct vpm_worker *worker)
     pthread_condattr_destroy(&cond);
 }
 
-/* Signals are left to the process's other threads. */
+/* Signals are left to the process's other threads, but SIGBUS, which tells of
+ * this one's own accesses (guard.h). */
 static int start_thread(struct vpm_worker *worker)
 {
     sigset_t all, before;
     int rc;
 
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(&worker->thread, NULL, work, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -57,6 +57,12 @@
  * Comments name the codes that a caller may want to tell apart; VPM_EINVAL,
  * VPM_ECORRUPT and VPM_ESYS may come from any function.
  *
+ * Media errors: memory of NVRAM that cannot be read or written (a poisoned line
+ * of an NVDIMM, a file that was cut off) fails the call that needs it, and
+ * nothing else.  For that vpm_pool_open and vpm_pool_check have the process
+ * handle SIGBUS, of which the rest goes on to the handler that was there
+ * before.  No thread that calls libvpm may block SIGBUS.
+ *
  * Sizes are bytes, times are nanoseconds.  Functions may be called from any
  * thread; one pool handle may be shared by threads.
  */

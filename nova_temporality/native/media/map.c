@@ -62,6 +62,29 @@ int vpm_map_open(struct vpm_map *map, int fd, size_t length, bool writable)
     return 0;
 }
 
+int vpm_map_blank(struct vpm_map *map, size_t length)
+{
+    void *addr = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+                      MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (addr == MAP_FAILED)
+        return -1;
+    *map = (struct vpm_map){.addr = addr, .length = length};
+    return 0;
+}
+
+int vpm_map_fill(struct vpm_map *map, int fd, size_t from, size_t to)
+{
+    ssize_t got;
+
+    do {
+        got = pread(fd, map->addr + from, to - from, (off_t)from);
+        if (got > 0)
+            from += (size_t)got;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    return got < 0 ? -1 : 0;
+}
+
 void vpm_map_close(struct vpm_map *map)
 {
     if (map->addr)

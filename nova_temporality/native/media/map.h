@@ -10,6 +10,13 @@
  * need no fsync.  0, or -1 with errno. */
 int vpm_map_open(struct vpm_map *map, int fd, size_t length, bool writable);
 
+/* Makes room for a copy of *length* bytes, all zero, with *map* like a map of
+ * a file: such a copy needs no guard, whatever happens to the file.  Fills in
+ * what the file has of *from* to *to*; what it has not stays zero.  0, or -1
+ * with errno. */
+int vpm_map_blank(struct vpm_map *map, size_t length);
+int vpm_map_fill(struct vpm_map *map, int fd, size_t from, size_t to);
+
 /* Unmaps; harmless on a map that is all zero. */
 void vpm_map_close(struct vpm_map *map);
 

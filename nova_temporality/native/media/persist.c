@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cpuflush.h"
+#include "guard.h"
 
 static void real_store(const struct vpm_map *map, uint64_t offset,
                        const void *from, size_t length)
@@ -188,16 +189,54 @@ const struct vpm_persist vpm_persist_real = {
 
 const struct vpm_persist *vpm_persist = &vpm_persist_real;
 
+/* What is stored, if something is, and made durable. */
+struct change {
+    const struct vpm_map *map;
+    uint64_t offset;
+    size_t length;
+    const void *bytes;
+    const uint64_t *word;
+};
+
+static int make(void *opaque)
+{
+    const struct change *change = opaque;
+
+    if (change->bytes)
+        vpm_persist->store(change->map, change->offset, change->bytes,
+                           change->length);
+    if (change->word)
+        vpm_persist->store_word(change->map, change->offset, *change->word);
+    vpm_persist->flush(change->map, change->offset, change->length);
+    return vpm_persist->fence(change->map, change->offset, change->length);
+}
+
 int vpm_persist_range(const struct vpm_map *map, uint64_t offset,
                       size_t length)
 {
-    vpm_persist->flush(map, offset, length);
-    return vpm_persist->fence(map, offset, length);
+    struct change change = {
+        .map = map, .offset = offset, .length = length,
+    };
+
+    return vpm_guard(make, &change);
+}
+
+int vpm_persist_bytes(const struct vpm_map *map, uint64_t offset,
+                      const void *from, size_t length)
+{
+    struct change change = {
+        .map = map, .offset = offset, .length = length, .bytes = from,
+    };
+
+    return vpm_guard(make, &change);
 }
 
 int vpm_persist_word(const struct vpm_map *map, uint64_t offset,
                      uint64_t value)
 {
-    vpm_persist->store_word(map, offset, value);
-    return vpm_persist_range(map, offset, sizeof(value));
+    struct change change = {
+        .map = map, .offset = offset, .length = sizeof(value), .word = &value,
+    };
+
+    return vpm_guard(make, &change);
 }

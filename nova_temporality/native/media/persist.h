@@ -65,9 +65,15 @@ extern const struct vpm_persist vpm_persist_real;
 /* The one in use.  Tests only: set before any other thread uses libvpm. */
 extern const struct vpm_persist *vpm_persist;
 
-/* Makes a range durable: flush and fence. */
+/* Makes a range durable: flush and fence.  0, or -1 with errno, as the next
+ * two; EIO when the memory is not there, if this process installed a guard
+ * (guard.h). */
 int vpm_persist_range(const struct vpm_map *map, uint64_t offset,
                       size_t length);
+
+/* Stores bytes and makes them durable. */
+int vpm_persist_bytes(const struct vpm_map *map, uint64_t offset,
+                      const void *from, size_t length);
 
 /* Stores a word and makes it durable. */
 int vpm_persist_word(const struct vpm_map *map, uint64_t offset,

@@ -2,10 +2,8 @@
 /* ppt.c -- the persistent page table of a VPM region */
 #include "ppt.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,23 +99,10 @@ static int check_file(struct vpm_ppt *ppt, off_t size, const char *path,
     return VPM_OK;
 }
 
-/* What is missing in a file that is cut off meanwhile reads as zeros. */
 static int read_copy(struct vpm_map *map, int fd, size_t length)
 {
-    size_t at = 0;
-    ssize_t got;
-    void *addr = mmap(NULL, length, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (addr == MAP_FAILED)
-        return -1;
-    *map = (struct vpm_map){.addr = addr, .length = length};
-    do {
-        got = pread(fd, map->addr + at, length - at, (off_t)at);
-        if (got > 0)
-            at += (size_t)got;
-    } while (got > 0 || (got < 0 && errno == EINTR));
-    return got < 0 ? -1 : 0;
+    return vpm_map_blank(map, length) < 0 ? -1 :
+        vpm_map_fill(map, fd, 0, length);
 }
 
 static int map_checked(struct vpm_ppt *ppt, int fd, const char *path,

@@ -18,6 +18,7 @@
 #include "device.h"
 #include "error.h"
 #include "files.h"
+#include "guard.h"
 #include "lock.h"
 #include "pause.h"
 #include "ppt.h"
@@ -224,11 +225,11 @@ static void check_file(struct check *check, const struct vpm_entry *entry,
                                       expected->name, O_PATH));
 }
 
-static bool has_marker(const struct vpm_map *map)
+static bool has_marker(const struct vpm_map *copy)
 {
     uint64_t marker;
 
-    memcpy(&marker, map->addr + offsetof(struct vpm_state_header, marker),
+    memcpy(&marker, copy->addr + offsetof(struct vpm_state_header, marker),
            sizeof(marker));
     return marker != 0;
 }
@@ -240,21 +241,24 @@ static void check_state(struct check *check, const struct vpm_entry *entry)
     struct vpm_state_subject subject;
     struct vpm_state_info info;
     struct vpm_error why;
-    struct vpm_map map;
-    int rc;
+    struct vpm_map copy;
+    int rc = vpm_state_read(check->regions_fd, &entry->body, &copy, &why);
 
-    if (vpm_state_map(check->regions_fd, &entry->body, &map, &why) < 0)
+    if (rc < 0) {
+        if (errno == EIO)
+            find(check, "%s", why.message);
         return;  /* check_file reported it */
-    if (has_marker(&map) && !vpm_state_is_stale(entry, map.addr)) {
+    }
+    if (has_marker(&copy) && !vpm_state_is_stale(entry, copy.addr)) {
         rc = vpm_state_subject(check->regions_fd, &check->file.conf, entry,
                                &subject, &why);
         if (rc == VPM_OK)
-            rc = vpm_state_prove(&subject, map.addr, map.length, &info,
+            rc = vpm_state_prove(&subject, copy.addr, copy.length, &info,
                                  &why);
         if (rc < 0)
             find(check, "%s", why.message);
     }
-    vpm_map_close(&map);
+    vpm_map_close(&copy);
 }
 
 static void scan_ppt(struct check *check, const struct vpm_ppt *ppt,
@@ -488,6 +492,7 @@ int vpm_pool_check(const char *dir,
     };
     int rc;
 
+    vpm_guard_install();
     check.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (check.dir_fd < 0 && errno == ENOENT)
         return vpm_fail(err, VPM_ENOENT, "there is no pool %s", dir);

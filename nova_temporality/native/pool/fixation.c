@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "crc32c.h"
 #include "error.h"
+#include "guard.h"
 #include "lookup.h"
 #include "regiondir.h"
 #include "state.h"
@@ -142,21 +143,37 @@ void vpm_fixation_close(struct vpm_fixation *fixation)
 
 /* -- the event ----------------------------------------------------------- */
 
-/* Another handle, or one of an earlier run, may have fixated already. */
-static bool proven_already(const struct vpm_fixation *fixation,
-                           const struct vpm_entry *entry)
+struct proof {
+    const struct vpm_map *map;
+    struct vpm_state_subject subject;
+};
+
+static int prove(void *opaque)
 {
-    const struct vpm_state_subject subject = {
-        .conf = &fixation->pool->file.conf,
-        .entry = entry,
-        .ram_inode = fixation->ram_inode,
-        .ram_size = fixation->body.size,
-    };
+    const struct proof *proof = opaque;
     struct vpm_state_info info;
     struct vpm_error ignored;
 
-    return vpm_state_prove(&subject, fixation->map.addr,
-                           fixation->map.length, &info, &ignored) == VPM_OK;
+    return vpm_state_prove(&proof->subject, proof->map->addr,
+                           proof->map->length, &info, &ignored);
+}
+
+/* Another handle, or one of an earlier run, may have fixated already.  What
+ * cannot be read is not proven. */
+static bool proven_already(const struct vpm_fixation *fixation,
+                           const struct vpm_entry *entry)
+{
+    struct proof proof = {
+        .map = &fixation->map,
+        .subject = {
+            .conf = &fixation->pool->file.conf,
+            .entry = entry,
+            .ram_inode = fixation->ram_inode,
+            .ram_size = fixation->body.size,
+        },
+    };
+
+    return vpm_guard(prove, &proof) == VPM_OK;
 }
 
 static int begin(struct vpm_fixation *fixation, bool discard_proven,
@@ -263,11 +280,39 @@ static int expect_end(const struct vpm_fixation *fixation, int fd,
                     fixation->length);
 }
 
+/* Its memory has an error, or the file was cut off. */
+static int write_failed(const struct vpm_fixation *fixation,
+                        struct vpm_error *err)
+{
+    return vpm_fail_errno(err, "cannot write the state of region %016" PRIx64
+                          " of '%s'", fixation->body.id, fixation->body.name);
+}
+
+/* A part of the stream that has just been read. */
+struct part {
+    struct vpm_fixation *fixation;
+    uint64_t at;
+    size_t length;
+};
+
+static int take_part(void *opaque)
+{
+    const struct part *part = opaque;
+    struct vpm_fixation *fixation = part->fixation;
+
+    fixation->stream_crc = vpm_crc32c(fixation->stream_crc,
+                                      fixation->map.addr + part->at,
+                                      part->length);
+    vpm_persist->flush(&fixation->map, part->at, part->length);
+    return 0;
+}
+
 /* Reads what is there.  1 at the end of the stream, 0 before. */
 static int take(struct vpm_fixation *fixation, int fd, struct vpm_error *err)
 {
     uint64_t at = sizeof(struct vpm_state_header) + fixation->length;
     size_t room = fixation->map.length - at;
+    struct part part = {.fixation = fixation, .at = at};
     ssize_t got;
 
     if (room == 0)
@@ -278,11 +323,14 @@ static int take(struct vpm_fixation *fixation, int fd, struct vpm_error *err)
         return 1;
     if (got < 0 && again())
         return 0;
+    if (got < 0 && errno == EFAULT)
+        errno = EIO;  /* of the map; for the stream it would be another one */
     if (got < 0)
-        return read_failed(fixation, err);
-    fixation->stream_crc = vpm_crc32c(fixation->stream_crc,
-                                      fixation->map.addr + at, (size_t)got);
-    vpm_persist->flush(&fixation->map, at, (size_t)got);
+        return errno == EIO ? write_failed(fixation, err) :
+            read_failed(fixation, err);
+    part.length = (size_t)got;
+    if (vpm_guard(take_part, &part) < 0)
+        return write_failed(fixation, err);
     fixation->length += (uint64_t)got;
     return 0;
 }
@@ -375,8 +423,7 @@ static int persist(struct vpm_fixation *fixation,
     if (vpm_persist->fence(map, sizeof(header), fixation->length) < 0)
         return -1;
     fill_header(fixation, meta, &header);
-    vpm_persist->store(map, 0, &header, sizeof(header));
-    if (vpm_persist_range(map, 0, sizeof(header)) < 0)
+    if (vpm_persist_bytes(map, 0, &header, sizeof(header)) < 0)
         return -1;
     return vpm_persist_word(map, offsetof(struct vpm_state_header, marker),
                             (uint64_t)VPM_MARKER_MAGIC << 32 | header.crc);
@@ -404,8 +451,7 @@ int vpm_fixation_commit(struct vpm_fixation *fixation,
                         fixation->body.id, fixation->body.name, entry.epoch,
                         fixation->epoch);
     if (persist(fixation, meta) < 0)
-        return vpm_fail_errno(err, "cannot write the state of region %016"
-                              PRIx64, fixation->body.id);
+        return write_failed(fixation, err);
     *persisted_ns = vpm_now_ns(CLOCK_MONOTONIC);
     return VPM_OK;
 }

@@ -17,6 +17,7 @@
 #include "device.h"
 #include "error.h"
 #include "finish.h"
+#include "guard.h"
 #include "lock.h"
 #include "pause.h"
 #include "pool_pause.h"
@@ -292,6 +293,7 @@ struct vpm_pool *vpm_pool_open(const char *dir, struct vpm_error *err)
         vpm_fail_errno(err, "cannot open %s", dir);
         return NULL;
     }
+    vpm_guard_install();
     pool->dir_fd = -1;
     pool->regions_fd = -1;
     pool->file.fd = -1;

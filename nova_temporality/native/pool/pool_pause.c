@@ -12,15 +12,18 @@
 #include "error.h"
 #include "handle.h"
 #include "pause.h"
-#include "persist.h"
 
-/* Servers' user ids may read the file. */
+/* Servers' user ids may read the file.  It is no affair of persist.h: after a
+ * crash nothing depends on it. */
 static int open_file(int dir_fd)
 {
-    int fd = vpm_persist->create(dir_fd, VPM_PAUSE_FILE, 0644);
+    int fd = openat(dir_fd, VPM_PAUSE_FILE, O_RDWR | O_CREAT | O_NOFOLLOW |
+                    O_CLOEXEC, 0644);
 
-    if (fd < 0 && errno == EEXIST)
-        fd = openat(dir_fd, VPM_PAUSE_FILE, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && fchmod(fd, 0644) < 0) {
+        close(fd);
+        return -1;
+    }
     return fd;
 }
 
@@ -31,7 +34,7 @@ int vpm_pool_pause_make(int dir_fd)
     int rc = fd < 0 ? -1 : fstat(fd, &st);
 
     if (rc == 0 && (uint64_t)st.st_size < sizeof(uint64_t))
-        rc = vpm_persist->allocate(fd, sizeof(uint64_t));
+        rc = fallocate(fd, 0, 0, sizeof(uint64_t));
     if (fd >= 0)
         close(fd);
     return rc;

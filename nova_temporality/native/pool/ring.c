@@ -11,6 +11,7 @@
 
 #include "crc32c.h"
 #include "error.h"
+#include "guard.h"
 
 static uint64_t offset_of(const struct vpm_pool *pool, uint64_t sequence)
 {
@@ -27,8 +28,9 @@ static uint32_t entry_crc(const struct vpm_ring_entry *entry)
 static bool get(const struct vpm_pool *pool, uint64_t sequence,
                 struct vpm_ring_entry *entry)
 {
-    memcpy(entry, pool->file.map.addr + offset_of(pool, sequence),
-           sizeof(*entry));
+    if (vpm_guard_copy(entry, pool->file.map.addr + offset_of(pool, sequence),
+                       sizeof(*entry)) < 0)
+        return false;
     return entry->outcome.sequence % VPM_RING_ENTRIES ==
                sequence % VPM_RING_ENTRIES &&
            entry->outcome.sequence != 0 && entry->crc == entry_crc(entry);
@@ -65,8 +67,7 @@ int vpm_outcome_record(struct vpm_pool *pool, struct vpm_outcome *outcome,
     entry.outcome = *outcome;
     entry.crc = entry_crc(&entry);
     offset = offset_of(pool, outcome->sequence);
-    vpm_persist->store(map, offset, &entry, sizeof(entry));
-    if (vpm_persist_range(map, offset, sizeof(entry)) < 0)
+    if (vpm_persist_bytes(map, offset, &entry, sizeof(entry)) < 0)
         return vpm_fail_errno(err, "cannot record what became of region "
                               "%016llx",
                               (unsigned long long)outcome->region);

@@ -185,8 +185,36 @@ int vpm_state_subject(int regions_fd, const struct vpm_conf *conf,
     return VPM_OK;
 }
 
-int vpm_state_map(int regions_fd, const struct vpm_toc_body *body,
-                  struct vpm_map *map, struct vpm_error *err)
+/* The header first: most of a state file is unused. */
+static int read_used(struct vpm_map *copy, int fd)
+{
+    size_t head = sizeof(struct vpm_state_header);
+    uint64_t length;
+
+    if (vpm_map_fill(copy, fd, 0, head) < 0)
+        return -1;
+    memcpy(&length, copy->addr + offsetof(struct vpm_state_header, length),
+           sizeof(length));
+    return length > copy->length - head ? 0 :
+        vpm_map_fill(copy, fd, head, head + length);
+}
+
+static int read_file(struct vpm_map *copy, int fd, uint64_t size)
+{
+    int saved;
+
+    if (vpm_map_blank(copy, size) < 0)
+        return -1;
+    if (read_used(copy, fd) == 0)
+        return 0;
+    saved = errno;
+    vpm_map_close(copy);
+    errno = saved;
+    return -1;
+}
+
+int vpm_state_read(int regions_fd, const struct vpm_toc_body *body,
+                   struct vpm_map *copy, struct vpm_error *err)
 {
     int fd = vpm_dir_open_file(regions_fd, body->id, VPM_STATE_FILE, O_RDONLY);
     struct stat st;
@@ -195,13 +223,14 @@ int vpm_state_map(int regions_fd, const struct vpm_toc_body *body,
 
     if (rc == 0 && (uint64_t)st.st_size < sizeof(struct vpm_state_header)) {
         close(fd);
+        errno = EINVAL;
         return vpm_fail(err, VPM_EUNPROVEN, "state of region %016" PRIx64
                         " of '%s' is unproven: the state file has only %lld "
                         "bytes", body->id, body->name,
                         (long long)st.st_size);
     }
     if (rc == 0)
-        rc = vpm_map_open(map, fd, (size_t)st.st_size, false);
+        rc = read_file(copy, fd, (uint64_t)st.st_size);
     saved = errno;
     if (fd >= 0)
         close(fd);
@@ -246,44 +275,44 @@ int vpm_state_clear(struct vpm_pool *pool, const struct vpm_toc_body *body,
 
 /* -- recovery ------------------------------------------------------------ */
 
-static int prove_mapped(struct vpm_pool *pool, const struct vpm_entry *entry,
-                        const struct vpm_map *map,
-                        struct vpm_state_info *info, struct vpm_error *err)
+static int prove_copy(struct vpm_pool *pool, const struct vpm_entry *entry,
+                      const struct vpm_map *copy,
+                      struct vpm_state_info *info, struct vpm_error *err)
 {
     struct vpm_state_subject subject;
     int rc = vpm_state_subject(pool->regions_fd, &pool->file.conf, entry,
                                &subject, err);
 
     return rc < 0 ? rc :
-        vpm_state_prove(&subject, map->addr, map->length, info, err);
+        vpm_state_prove(&subject, copy->addr, copy->length, info, err);
 }
 
-/* Proves a state; on success it stays mapped. */
-static int open_proven(struct vpm_pool *pool, uint64_t id,
-                       struct vpm_map *map, struct vpm_state_info *info,
+/* Proves a state; on success *copy* has it. */
+static int read_proven(struct vpm_pool *pool, uint64_t id,
+                       struct vpm_map *copy, struct vpm_state_info *info,
                        struct vpm_error *err)
 {
     struct vpm_entry entry;
     int rc = vpm_lookup_id(pool, id, &entry, err);
 
     if (rc == VPM_OK)
-        rc = vpm_state_map(pool->regions_fd, &entry.body, map, err);
+        rc = vpm_state_read(pool->regions_fd, &entry.body, copy, err);
     if (rc < 0)
         return rc;
-    rc = prove_mapped(pool, &entry, map, info, err);
+    rc = prove_copy(pool, &entry, copy, info, err);
     if (rc < 0)
-        vpm_map_close(map);
+        vpm_map_close(copy);
     return rc;
 }
 
 int vpm_state_verify(struct vpm_pool *pool, uint64_t id,
                      struct vpm_state_info *info, struct vpm_error *err)
 {
-    struct vpm_map map;
-    int rc = open_proven(pool, id, &map, info, err);
+    struct vpm_map copy;
+    int rc = read_proven(pool, id, &copy, info, err);
 
     if (rc == VPM_OK)
-        vpm_map_close(&map);
+        vpm_map_close(&copy);
     return rc;
 }
 
@@ -350,12 +379,12 @@ int vpm_state_send(struct vpm_pool *pool, uint64_t id, int fd,
                    uint64_t deadline_ns, struct vpm_error *err)
 {
     struct vpm_state_info info;
-    struct vpm_map map;
-    int rc = open_proven(pool, id, &map, &info, err);
+    struct vpm_map copy;
+    int rc = read_proven(pool, id, &copy, &info, err);
 
     if (rc < 0)
         return rc;
-    rc = write_all(fd, map.addr + sizeof(struct vpm_state_header),
+    rc = write_all(fd, copy.addr + sizeof(struct vpm_state_header),
                    info.length, deadline_ns);
     if (rc < 0 && errno == ETIMEDOUT)
         rc = vpm_fail(err, VPM_ETIMEDOUT, "the state of region %016" PRIx64
@@ -363,6 +392,6 @@ int vpm_state_send(struct vpm_pool *pool, uint64_t id, int fd,
     else if (rc < 0)
         rc = vpm_fail_errno(err, "cannot write the state of region %016"
                             PRIx64, id);
-    vpm_map_close(&map);
+    vpm_map_close(&copy);
     return rc;
 }

@@ -31,10 +31,11 @@ int vpm_state_prove(const struct vpm_state_subject *subject,
  * between a new epoch and the clearing of the marker leaves. */
 bool vpm_state_is_stale(const struct vpm_entry *entry, const uint8_t *file);
 
-/* Opens and maps a state file for reading.  VPM_EUNPROVEN when that is not
- * possible. */
-int vpm_state_map(int regions_fd, const struct vpm_toc_body *body,
-                  struct vpm_map *map, struct vpm_error *err);
+/* Reads a state file, as much of it as its header says that there is.
+ * VPM_EUNPROVEN, and errno, when that is not possible: a media error, EIO, is
+ * one of this region alone then. */
+int vpm_state_read(int regions_fd, const struct vpm_toc_body *body,
+                   struct vpm_map *copy, struct vpm_error *err);
 
 /* Clears the marker durably, if there is a file to hold one. */
 int vpm_state_clear(struct vpm_pool *pool, const struct vpm_toc_body *body,

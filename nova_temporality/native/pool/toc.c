@@ -7,6 +7,7 @@
 
 #include "crc32c.h"
 #include "error.h"
+#include "guard.h"
 #include "shape.h"
 
 #define EPOCH_BITS 40
@@ -110,6 +111,30 @@ static int corrupt_words(const struct vpm_poolfile *file, uint32_t index,
                     entry_offset(index), fault, expected, found);
 }
 
+/* An entry as it is at one instant, if both commit words are the same. */
+struct snapshot {
+    const struct vpm_map *map;
+    uint64_t at;
+    uint64_t before, epoch, after;
+    struct vpm_toc_body *body;
+};
+
+static int take_snapshot(void *opaque)
+{
+    struct snapshot *snapshot = opaque;
+    const struct vpm_map *map = snapshot->map;
+    uint64_t at = snapshot->at;
+
+    snapshot->before = load_word(map, at);
+    snapshot->epoch = load_word(map,
+                                at + offsetof(struct vpm_toc_entry, epoch));
+    memcpy(snapshot->body, map->addr + at +
+           offsetof(struct vpm_toc_entry, body), sizeof(*snapshot->body));
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    snapshot->after = load_word(map, at);
+    return 0;
+}
+
 /* Checks one snapshot of an entry. */
 static int check_entry(const struct vpm_poolfile *file,
                        struct vpm_entry *entry, uint64_t commit,
@@ -148,22 +173,21 @@ static int check_entry(const struct vpm_poolfile *file,
 int vpm_toc_read(const struct vpm_poolfile *file, uint32_t index,
                  struct vpm_entry *entry, struct vpm_error *err)
 {
-    uint64_t at = entry_offset(index);
-    uint64_t before, after, epoch;
+    struct snapshot snapshot = {
+        .map = &file->map,
+        .at = entry_offset(index),
+        .body = &entry->body,
+    };
     int rc = VPM_OK;
 
     entry->index = index;
     for (int i = 0; i < READ_ATTEMPTS; i++) {
-        before = load_word(&file->map, at);
-        epoch = load_word(&file->map,
-                          at + offsetof(struct vpm_toc_entry, epoch));
-        memcpy(&entry->body, file->map.addr + at +
-               offsetof(struct vpm_toc_entry, body), sizeof(entry->body));
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        after = load_word(&file->map, at);
-        if (before != after)
+        if (vpm_guard(take_snapshot, &snapshot) < 0)
+            return corrupt(file, index, err, "its memory cannot be read "
+                           "(a media error, or the file was cut off)");
+        if (snapshot.before != snapshot.after)
             continue;
-        rc = check_entry(file, entry, before, epoch, err);
+        rc = check_entry(file, entry, snapshot.before, snapshot.epoch, err);
         if (rc == VPM_OK)
             return VPM_OK;
     }
@@ -182,14 +206,14 @@ static int write_failed(const struct vpm_poolfile *file, uint32_t index,
 int vpm_toc_write(const struct vpm_poolfile *file,
                   const struct vpm_toc_body *body, struct vpm_error *err)
 {
-    uint64_t at = entry_offset(body->descriptor);
-    uint64_t epoch_at = at + offsetof(struct vpm_toc_entry, epoch);
+    const struct vpm_toc_entry entry = {
+        .epoch = epoch_word(body, 0),
+        .body = *body,
+    };
+    size_t from = offsetof(struct vpm_toc_entry, epoch);
 
-    vpm_persist->store(&file->map,
-                       at + offsetof(struct vpm_toc_entry, body), body,
-                       sizeof(*body));
-    vpm_persist->store_word(&file->map, epoch_at, epoch_word(body, 0));
-    if (vpm_persist_range(&file->map, at, sizeof(struct vpm_toc_entry)) < 0)
+    if (vpm_persist_bytes(&file->map, entry_offset(body->descriptor) + from,
+                          &entry.epoch, sizeof(entry) - from) < 0)
         return write_failed(file, body->descriptor, err);
     return VPM_OK;
 }

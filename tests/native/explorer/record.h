@@ -9,7 +9,7 @@
 
 #include "media.h"
 
-#define RECORD_DEPTH 8  /* of calls that identify a site */
+#define RECORD_DEPTH 10  /* of calls that identify a site */
 
 struct trace {
     struct event *events;

@@ -367,7 +367,7 @@ ssize_t stage_read(const char *path, uint8_t *bytes, size_t max)
 
 /* -- a pause -------------------------------------------------------------- */
 
-/* Not by its file, which is volatile. */
+/* The file that says so is volatile, and not on the stage. */
 static bool is_paused;
 
 bool __wrap_vpm_pool_is_paused(struct vpm_pool *pool);
