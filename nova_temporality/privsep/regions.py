@@ -19,15 +19,18 @@ that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
 from collections import abc
 import dataclasses
 import shutil
+import time
 from typing import Any
 
 from oslo_log import log as logging
+from oslo_utils import uuidutils
 
 from nova_temporality.host import budget
 from nova_temporality.host import disk_notes
 from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality import privsep
+from nova_temporality.privsep import looking
 from nova_temporality.privsep import plain
 from nova_temporality.privsep import runs
 from nova_temporality.snapshot import loading
@@ -35,6 +38,13 @@ from nova_temporality import vpm
 from nova_temporality.vpm import lease
 
 LOG = logging.getLogger(__name__)
+
+# Seconds between two questions whether storage has answered.
+_POLL = 0.5
+
+
+class StorageSilent(lease.RegionError):
+    """Storage does not answer."""
 
 
 def pool_info(pool_path: str) -> vpm.PoolInfo:
@@ -173,23 +183,39 @@ def _proven_state(pool_path: str, name: str) -> dict[str, Any]:
     return plain.of(info)
 
 
-def compare_disks(pool_path: str, name: str,
-                  disks: list[str]) -> disk_notes.Comparison:
+def compare_disks(pool_path: str, name: str, disks: list[str],
+                  patience: float | None = None) -> disk_notes.Comparison:
     """Compare a pVM's disks with what they were when it was fixated.
 
     :param disks: paths of what it may write to
+    :param patience: seconds after which storage counts as silent; None to
+                     wait for ever
     :raises vpm.Unproven: it has no state that they could fit
+    :raises StorageSilent: their storage does not answer
     """
-    return disk_notes.Comparison(**_compare_disks(pool_path, name, disks))
+    token = uuidutils.generate_uuid()
+    deadline = None if patience is None else time.monotonic() + patience
+    while True:
+        found = _compare_disks(pool_path, name, disks, token)
+        if found is not None:
+            return disk_notes.Comparison(**found)
+        if deadline is not None and time.monotonic() >= deadline:
+            raise StorageSilent('the storage of its disks does not answer: '
+                                '%s' % ', '.join(disks))
+        time.sleep(_POLL)
 
 
 @privsep.entrypoint
-def _compare_disks(pool_path: str, name: str,
-                   disks: list[str]) -> dict[str, Any]:
-    with vpm.Pool(pool_path) as pool:
-        region = pool.lookup(name)
-        return dataclasses.asdict(disk_notes.compare(
-            pool_path, region, pool.verify_state(region.id), disks))
+def _compare_disks(pool_path: str, name: str, disks: list[str],
+                   token: str) -> dict[str, Any] | None:
+    def compare() -> dict[str, Any]:
+        with vpm.Pool(pool_path) as pool:
+            region = pool.lookup(name)
+            return dataclasses.asdict(disk_notes.compare(
+                pool_path, region, pool.verify_state(region.id), disks))
+
+    found: dict[str, Any] | None = looking.poll(name, token, compare)
+    return found
 
 
 @privsep.entrypoint

@@ -272,13 +272,16 @@ class PersistentServer:
         """Make any state of it stale, because it shall never be resumed."""
         runs.discard_state(CONF.temporality.pool_path, self.uuid)
 
-    def compare_disks(self, disks: list[str]) -> disk_notes.Comparison:
+    def compare_disks(self, disks: list[str],
+                      patience: float | None) -> disk_notes.Comparison:
         """Compare its disks with what they were when it was fixated.
 
         :param disks: paths of what it may write to
+        :param patience: seconds to wait for their storage; None for ever
+        :raises StorageSilent: it does not answer
         """
         return regions.compare_disks(CONF.temporality.pool_path, self.uuid,
-                                     disks)
+                                     disks, patience)
 
     def accepts_disks(self) -> bool:
         """Whether its operator says that they are right as they are."""

@@ -22,14 +22,17 @@ from nova_temporality.virt.recovery import base
 LOG = logging.getLogger(__name__)
 
 
-def check(recovery: base.Recovery, xml: str) -> None:
+def check(recovery: base.Recovery, xml: str,
+          patience: float | None = None) -> None:
     """Make sure that a server's disks are what they were.
 
     :param xml: of its domain, with the present names of its volumes
+    :param patience: seconds to wait for their storage; None for ever
     :raises DiskChanged: one is not, and nobody has accepted that
+    :raises StorageSilent: storage does not answer
     """
     server, instance = recovery.server, recovery.instance
-    found = server.compare_disks(_written(xml))
+    found = server.compare_disks(_written(xml), patience)
     if not found.noted:
         LOG.info('Power went before it was noted what its disks were: only '
                  'files that are younger than its state, on file systems of '

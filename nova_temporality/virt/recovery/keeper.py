@@ -39,6 +39,7 @@ from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt.recovery import refusal
 from nova_temporality.virt.recovery import service
 from nova_temporality.virt.recovery import sweep
+from nova_temporality.virt.recovery import volumes
 
 PCONF = conf.CONF
 LOG = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Keeper:
     """All recoveries of this host.
 
     :ivar service: whether nova-compute's service counts as up
+    :ivar connections: volumes that were connected for recoveries
     :ivar slots: held while a QEMU is started and loads its state
     """
 
@@ -83,6 +85,7 @@ class Keeper:
         self._never = threading.Event()
         self._clock_deadline = 0.0
         self.service = service.Service()
+        self.connections = volumes.Connections(driver)
         self.slots = threading.BoundedSemaphore(_PARALLEL)
         self._sweep = sweep.Sweep(driver)
 
@@ -202,9 +205,11 @@ class Keeper:
             manager.recover(self._driver, context, uuid,
                             self._clock_deadline)
             self._making_images.discard(uuid)
+            self.connections.leave(uuid)
             self._sweep.add(uuid)
         except exception.Gone as exc:
             LOG.warning('Server %s: %s', uuid, exc.format_message())
+            self.connections.undo(context, uuid)
             self._sweep.add(uuid)
         except exception.NotOwner as exc:
             # Its QEMU may have survived nova-compute.

@@ -20,11 +20,17 @@ nova-compute was restarted. One that is suspended stays so.
 
 from __future__ import annotations
 
+from collections import abc
+import contextlib
+import threading
+from typing import TypeAlias
+
 from nova.compute import power_state
 from nova.compute import task_states
 from nova.compute import vm_states
 import nova.conf
 from nova import context as nova_context
+from nova import exception as nova_exception
 from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
@@ -44,6 +50,14 @@ from nova_temporality.virt.recovery import resume
 from nova_temporality import vpm
 
 CONF = nova.conf.CONF
+
+# Seconds after which it is told that storage does not answer.
+_SILENCE = 60.0
+
+# What a server is brought back by: its state, or, as that cannot be, a boot;
+# then it is why.
+_How: TypeAlias = vpm.StateInfo | nova_exception.NovaException
+
 LOG = logging.getLogger(__name__)
 
 # What ran, or stood still in its QEMU, when the power failed.
@@ -106,12 +120,92 @@ def recover(driver: libvirt_driver.LibvirtDriver,
         # Much may have happened while the clock and the lock were waited for.
         recovery = base.Recovery(driver, context,
                                  _confirm(driver, context, uuid))
-        try:
-            _decide(recovery)
-        except Exception as exc:
-            if not recovery.is_told:
-                refusal.tell(context, uuid, exc)
-            raise
+        with _told(recovery):
+            how = _decide(recovery)
+    if how is None:
+        return
+    # Storage may not answer, and the server must not wait for it: it may be
+    # stopped or deleted.
+    machine: resume.Machine | Exception | None
+    try:
+        with _silence_told(recovery):
+            machine = _prepare(recovery, how)
+    except Exception as exc:
+        machine = exc
+    with server.lock:
+        recovery = base.Recovery(driver, context,
+                                 _confirm(driver, context, uuid))
+        with _told(recovery):
+            how = _decide(recovery)
+            if how is not None:
+                _bring_back(recovery, how, machine)
+
+
+@contextlib.contextmanager
+def _told(recovery: base.Recovery) -> abc.Iterator[None]:
+    """The context whose failure Nova's list of events has in any case."""
+    try:
+        yield
+    except Exception as exc:
+        if not recovery.is_told:
+            refusal.tell(recovery.context, recovery.server.uuid, exc)
+        raise
+
+
+@contextlib.contextmanager
+def _silence_told(recovery: base.Recovery) -> abc.Iterator[None]:
+    """The context in which it is told that storage does not answer."""
+    timer = threading.Timer(_SILENCE, _tell_silence, (recovery.server.uuid,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _tell_silence(uuid: str) -> None:
+    exc = exception.RecoveryFailed(
+        reason='its storage has not answered for %d s; it is waited for. The '
+        'log of nova-compute says which volume is being connected' % _SILENCE)
+    LOG.warning('Server %s: %s', uuid, exc.format_message())
+    refusal.tell(nova_context.get_admin_context(), uuid, exc)
+
+
+def _prepare(recovery: base.Recovery, how: _How) -> resume.Machine | None:
+    """Wait for the storage of a server, whose lock is not held.
+
+    :returns: the machine that its state is loaded into
+    :raises RecoveryFailed: the storage answers, but not as it should
+    """
+    if isinstance(how, vpm.StateInfo):
+        return resume.prepare(recovery)
+    try:
+        recovery.driver.recoveries.connections.connect_all(
+            recovery.context, recovery.instance, recovery.bdms())
+    except exception.RecoveryFailed as exc:
+        LOG.warning('It is booted all the same: %s', exc,
+                    instance=recovery.instance)
+    return None
+
+
+def _bring_back(recovery: base.Recovery, how: _How,
+                machine: resume.Machine | Exception | None) -> None:
+    """Do what was decided.
+
+    :param machine: what became of its preparation
+    """
+    if isinstance(machine, Exception):
+        raise machine
+    if not isinstance(how, vpm.StateInfo):
+        refusal.give_up(recovery, how, cold_boot=True)
+        return
+    if machine is None:
+        raise exception.RecoveryFailed(
+            reason='it has got a state while its disks were waited for')
+    with recovery.action():
+        resume.resume(recovery, how, machine)
+        resume.finish(recovery)
 
 
 def _confirm(driver: libvirt_driver.LibvirtDriver,
@@ -136,44 +230,68 @@ def resume_suspended(driver: libvirt_driver.LibvirtDriver,
     # Its user may be faster than the first report of nova-compute's service.
     driver.recoveries.service.wait_up(context)
     recovery = base.Recovery(driver, context, instance)
-    with recovery.server.lock:
+    try:
+        with recovery.server.lock:
+            _suspended_state(recovery)
+        # As after an outage, nobody but its user waits for its storage.
         try:
-            state = recovery.server.proven_state()
-        except (vpm.Unproven, vpm.NotFound) as exc:
-            raise exception.StateUnproven(reason=str(exc))
-        if recovery.server.is_active():
-            # An earlier attempt got so far. Its vCPUs cannot have run.
-            recovery.guest().poweroff()
-        resume.resume(recovery, state)
-        recovery.server.finish_recovery()
+            machine = resume.prepare(recovery)
+        except Exception:
+            recovery.confirm()
+            raise
+        with recovery.server.lock:
+            recovery.confirm()
+            resume.resume(recovery, _suspended_state(recovery), machine)
+            recovery.server.finish_recovery()
+    except exception.Gone:
+        driver.recoveries.connections.undo(context, instance.uuid)
+        raise
+    driver.recoveries.connections.leave(instance.uuid)
 
 
-def _decide(recovery: base.Recovery) -> None:
-    """Find out what a server needs, and do it."""
+def _suspended_state(recovery: base.Recovery) -> vpm.StateInfo:
+    try:
+        state = recovery.server.proven_state()
+    except (vpm.Unproven, vpm.NotFound) as exc:
+        raise exception.StateUnproven(reason=str(exc))
+    if recovery.server.is_active():
+        # An earlier attempt got so far. Its vCPUs cannot have run.
+        recovery.guest().poweroff()
+    return state
+
+
+def _decide(recovery: base.Recovery) -> _How | None:
+    """Find out what a server needs; do what needs no storage.
+
+    :returns: what it is brought back by, None if nothing is left to be done
+    """
     instance, server = recovery.instance, recovery.server
     if not is_live(instance):
         LOG.info('It is %s in Nova: there is nothing to recover',
                  instance.vm_state, instance=instance)
-        return
+        return None
     moved.check(recovery)
     if server.is_active() and not _finish_interrupted(recovery):
-        return
+        return None
     try:
         state = server.proven_state()
     except (vpm.Unproven, vpm.NotFound) as exc:
-        refusal.unproven(recovery, exc)
-        return
+        why = refusal.unproven(recovery, exc)
+        return None if why is None else _given_up(recovery, why)
     if instance.task_state == task_states.SUSPENDING:
         # Whether the tenant or the power came first, it is suspended.
         _set_suspended(instance)
-        return
+        return None
     too_long = refusal.outage_too_long(recovery, state)
-    if too_long:
-        refusal.give_up(recovery, too_long, cold_boot=True)
-        return
-    with recovery.action():
-        resume.resume(recovery, state)
-        resume.finish(recovery)
+    return _given_up(recovery, too_long) if too_long else state
+
+
+def _given_up(recovery: base.Recovery,
+              why: nova_exception.NovaException) -> _How | None:
+    if refusal.may_boot(recovery, why):
+        return why
+    refusal.give_up(recovery, why, cold_boot=False)
+    return None
 
 
 def _set_suspended(instance: objects.Instance) -> None:

@@ -119,8 +119,9 @@ def outage_too_long(recovery: base.Recovery, state: vpm.StateInfo) -> (
     return exception.OutageTooLong(reason=reason)
 
 
-def unproven(recovery: base.Recovery, reason: Exception) -> None:
-    """Give up a server that has no proven state.
+def unproven(recovery: base.Recovery, reason: Exception) -> (
+        nova_exception.NovaException | None):
+    """Why a server without a proven state is given up; None if it is not.
 
     :param reason: why it has none
     """
@@ -129,14 +130,23 @@ def unproven(recovery: base.Recovery, reason: Exception) -> None:
             instance.power_state == power_state.SHUTDOWN and
             not recovery.is_being_resumed()):
         # Dealt with before, or it was off already.
-        return
+        return None
     if instance.task_state in _STOPPED_BY_NOVA:
-        return
+        return None
     lost = recovery.server.lost_memory()
-    give_up(
-        recovery,
-        exception.MemoryLost(reason=lost) if lost else
-        exception.StateUnproven(reason=str(reason)),
+    return (exception.MemoryLost(reason=lost) if lost else
+            exception.StateUnproven(reason=str(reason)))
+
+
+def may_boot(recovery: base.Recovery,
+             exc: nova_exception.NovaException) -> bool:
+    """Whether a server that is given up is booted afresh.
+
+    :param exc: why it is given up
+    """
+    # A reboot would be the end of a rescue.
+    return recovery.instance.vm_state != vm_states.RESCUED and (
+        isinstance(exc, exception.OutageTooLong) or
         CONF.temporality.on_unproven_state == 'cold-boot')
 
 
@@ -147,8 +157,6 @@ def give_up(recovery: base.Recovery, exc: nova_exception.NovaException,
     :param exc: why
     """
     instance = recovery.instance
-    # A reboot would be the end of a rescue.
-    cold_boot = cold_boot and instance.vm_state != vm_states.RESCUED
     LOG.error('%(why)s %(what)s',
               {'why': exc.format_message(),
                'what': 'Booting it afresh now.' if cold_boot else

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 
 import libvirt
@@ -35,24 +36,61 @@ from nova_temporality.virt.recovery import changed_disks
 from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import rewriting
+from nova_temporality.virt.recovery import volumes
 from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
 
+# Seconds for storage that has just answered to do so again.
+_PATIENCE = 30.0
 
-def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """A recorded machine whose disks are there.
+
+    :ivar recorded: its XML as recorded
+    :ivar volumes: see volumes.identity()
+    :ivar xml: its XML for now
+    """
+
+    recorded: str
+    volumes: set[tuple[str | None, ...]]
+    xml: str
+
+
+def prepare(recovery: base.Recovery) -> Machine:
+    """Connect a machine's disks and look at them.
+
+    To be called without the server's lock: storage may not answer.
+
+    :raises RecoveryFailed: they are not there, or not what they were
+    """
+    recorded = _recorded(recovery)
+    bdms = recovery.bdms()
+    machine = Machine(recorded, volumes.identity(bdms),
+                      rewriting.for_now(recovery, recorded, bdms))
+    changed_disks.check(recovery, machine.xml)
+    return machine
+
+
+def resume(recovery: base.Recovery, state: vpm.StateInfo,
+           machine: Machine) -> None:
     """Start an empty QEMU, load a state into it, and let it run.
 
-    One that stood still when the state was made stays so.
+    One that stood still when the state was made stays so. The server's lock
+    is held.
 
     :raises NotOwner, Gone: it may run elsewhere; the state is kept
     :raises RecoveryFailed: it is not brought back; the state is kept
     """
     server = recovery.server
     began = time.monotonic()
-    xml = _machine(recovery)
+    _check_again(recovery, machine)
+    recovery.driver.plug_vifs(recovery.instance,
+                              recovery.instance.get_network_info())
     with recovery.driver.recoveries.slots:
-        guest = _start_empty(recovery, xml)
+        guest = _start_empty(recovery, machine.xml)
         started = time.monotonic()
         try:
             server.check_pager()
@@ -88,21 +126,27 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo) -> None:
         instance=recovery.instance)
 
 
-def _machine(recovery: base.Recovery) -> str:
-    """XML of its machine, whose disks and ports are connected."""
-    instance = recovery.instance
+def _recorded(recovery: base.Recovery) -> str:
+    """XML of its machine, as recorded."""
     try:
-        xml = domain_record.read(instance)
+        xml = domain_record.read(recovery.instance)
     except OSError as exc:
         raise exception.RecoveryFailed(
             reason='the record of its machine cannot be read (%s)' % exc)
     if not recovery.is_of_here(xml):
         raise exception.RecoveryFailed(
             reason='the record of its machine is that of another host')
-    xml = rewriting.for_now(recovery, xml)
-    changed_disks.check(recovery, xml)
-    recovery.driver.plug_vifs(instance, instance.get_network_info())
     return xml
+
+
+def _check_again(recovery: base.Recovery, machine: Machine) -> None:
+    """Make sure that a machine is what it was before the lock was taken."""
+    if (_recorded(recovery), volumes.identity(recovery.bdms())) != (
+            machine.recorded, machine.volumes):
+        raise exception.RecoveryFailed(
+            reason='its machine, or how a volume is attached to it, has '
+            'changed while its disks were waited for')
+    changed_disks.check(recovery, machine.xml, _PATIENCE)
 
 
 def _start_empty(recovery: base.Recovery, xml: str) -> pvm_guest.RunGuest:

@@ -34,13 +34,13 @@ from typing import Any
 
 import libvirt
 from lxml import etree
+from nova import objects
 from oslo_log import log as logging
 
 from nova_temporality import exception
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import consoles
-from nova_temporality.virt.recovery import volumes
 
 LOG = logging.getLogger(__name__)
 
@@ -48,12 +48,14 @@ LOG = logging.getLogger(__name__)
 _FILES = ('os/loader', 'os/kernel', 'os/initrd', 'os/dtb')
 
 
-def for_now(recovery: base.Recovery, xml: str) -> str:
+def for_now(recovery: base.Recovery, xml: str,
+            bdms: objects.BlockDeviceMappingList) -> str:
     """The XML by which a recorded machine is started now.
 
     Its volumes are connected.
 
     :param xml: as recorded
+    :param bdms: its block devices, as Nova has them
     :raises RecoveryFailed: a part of it is not there, or not the server's
     """
     root = etree.fromstring(xml)
@@ -66,9 +68,9 @@ def for_now(recovery: base.Recovery, xml: str) -> str:
             reason='%s, which QEMU needs for less NVRAM than memory, is not '
             'there; set [temporality] preload_path' % library)
     xml = pvm_domain.with_preload(xml, library)
-    return consoles.with_free_ports(volumes.connect(
-        recovery.driver, recovery.context, recovery.instance, xml,
-        recovery.bdms()))
+    return consoles.with_free_ports(
+        recovery.driver.recoveries.connections.connect(
+            recovery.context, recovery.instance, xml, bdms))
 
 
 def _check_files(root: Any) -> None:

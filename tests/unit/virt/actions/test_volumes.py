@@ -237,9 +237,9 @@ class ConnectTest(base.DriverTestCase):
                                   ) as volume_driver:
             volume_driver.return_value.get_config.return_value = disk(
                 source='/dev/sdc')
-            xml = volumes.connect(self.driver, self.context,
-                                  self.make_server(persistent=True), xml,
-                                  mock.Mock())
+            xml = volumes.Connections(self.driver).connect(
+                self.context, self.make_server(persistent=True), xml,
+                mock.Mock())
         return connect, xml
 
     def sources(self, xml):

@@ -63,7 +63,8 @@ class RewritingTest(recovery_base.RecoveryTestCase):
         self.before = XML % (NS, firmware, emulator or self.qemu)
         recovery = recovery_module.Recovery(self.driver, self.context,
                                             self.server)
-        return etree.fromstring(rewriting.for_now(recovery, self.before))
+        return etree.fromstring(rewriting.for_now(
+            recovery, self.before, recovery.bdms()))
 
     def preloaded(self, root):
         return {env.get('name'): env.get('value')
