@@ -14,8 +14,9 @@
 
 Nova's API writes a rebuild's new image into the server before it asks the
 driver, and has no way to refuse earlier: request filters do not run for
-rebuilds. So after a refusal the driver puts back what was there. The image
-that the server runs from is in libvirt's domain, where Nova writes it.
+rebuilds. So after a refusal the driver puts back what was there: in the
+server, and in its RequestSpec, by which the scheduler places it later. The
+image that the server runs from is in libvirt's domain, where Nova writes it.
 """
 
 from __future__ import annotations
@@ -48,12 +49,35 @@ def restore(context: nova_context.RequestContext, host: libvirt_host.Host,
         return
     refused, instance.image_ref = instance.image_ref, image_ref
     try:
-        _describe(instance, image_api.get(context, image_ref))
+        image = image_api.get(context, image_ref)
     except nova_exception.NovaException as exc:
         LOG.warning('The properties of the refused image %s stay with the '
                     'server, as those of its own are not to be had: %s',
                     refused, exc, instance=instance)
+        instance.save()
+        return
+    _describe(instance, image)
     instance.save()
+    _tell_scheduler(context, instance, image, refused)
+
+
+def _tell_scheduler(context: nova_context.RequestContext,
+                    instance: objects.Instance, image: dict[str, Any],
+                    refused: str) -> None:
+    """Have the scheduler go by a server's own image again.
+
+    nova-conductor does it. That of a cell often has no access to the API's
+    database.
+    """
+    try:
+        spec = objects.RequestSpec.get_by_instance_uuid(context,
+                                                        instance.uuid)
+        spec.image = objects.ImageMeta.from_dict(image)
+        spec.save()
+    except Exception as exc:
+        LOG.warning('The scheduler goes by the refused image %s until the '
+                    'next rebuild, as nova-conductor cannot change that: %s',
+                    refused, exc, instance=instance)
 
 
 def _running(host: libvirt_host.Host,

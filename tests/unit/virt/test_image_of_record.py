@@ -16,6 +16,7 @@ from unittest import mock
 
 import fixtures
 from nova import exception as nova_exception
+from nova import objects
 from nova import utils as nova_utils
 from oslo_utils.fixture import uuidsentinel as uuids
 
@@ -49,6 +50,14 @@ class ImageOfRecordTest(base.DriverTestCase):
         self.guest.get_xml_desc.return_value = XML % uuids.old
         self.useFixture(fixtures.MockPatchObject(
             self.driver._host, 'get_guest', return_value=self.guest))
+        self.placed = objects.RequestSpec(
+            image=objects.ImageMeta.from_dict(NEW))
+        self.placed.obj_reset_changes(recursive=True)
+        self.spec = self.useFixture(fixtures.MockPatchObject(
+            objects.RequestSpec, 'get_by_instance_uuid',
+            return_value=self.placed)).mock
+        self.spec_saved = self.useFixture(fixtures.MockPatchObject(
+            objects.RequestSpec, 'save')).mock
         self.images = self.useFixture(fixtures.MockPatchObject(
             self.driver._image_api, 'get', return_value=OLD)).mock
 
@@ -77,11 +86,29 @@ class ImageOfRecordTest(base.DriverTestCase):
         self.assertIs(False, persistence.decision(self.server))
         self.assertTrue(self.saved.called)
 
+    def test_scheduler_goes_by_its_own_image_again(self):
+        """Nova's API has saved the refused one for later moves."""
+        self.refuse()
+        self.assertEqual(self.server.uuid, self.spec.call_args[0][1])
+        self.assertEqual(uuids.old, self.placed.image.id)
+        self.assertEqual('virtio', self.placed.image.properties.hw_disk_bus)
+        self.assertEqual({'image'}, set(self.placed.obj_get_changes()))
+        self.assertTrue(self.spec_saved.called)
+
+    def test_conductor_that_does_not_know_what_the_scheduler_has(self):
+        """That of a cell often has no access to the API's database."""
+        self.spec.side_effect = RuntimeError('no connection')
+        with self.assertLogs(image_of_record.LOG.logger, 'WARNING') as logs:
+            self.refuse()
+        self.assertIn('no connection', logs.output[0])
+        self.assertEqual(uuids.old, self.server.image_ref)
+
     def test_image_is_gone(self):
         # As Nova itself does when no host is found for a rebuild.
         self.images.side_effect = nova_exception.ImageNotFound(
             image_id=uuids.old)
         self.refuse()
+        self.assertFalse(self.spec_saved.called)
         self.assertEqual(uuids.old, self.server.image_ref)
         self.assertEqual('ide', self.properties()['image_hw_disk_bus'])
 
