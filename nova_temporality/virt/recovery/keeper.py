@@ -84,7 +84,7 @@ class Keeper:
         self._making_images: set[str] = set()
         self._never = threading.Event()
         self._clock_deadline = 0.0
-        self.service = service.Service()
+        self.service = service.Service(driver.virtapi)
         self.connections = volumes.Connections(driver)
         self.slots = threading.BoundedSemaphore(_PARALLEL)
         self._sweep = sweep.Sweep(driver)

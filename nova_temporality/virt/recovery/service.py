@@ -15,13 +15,20 @@
 Nova's API compares the last report of the service with its own clock. The
 clock of a host that has just booted may be wrong. So what counts here is when
 a new report was seen, by a clock that only counts seconds.
+
+Nova makes its first report five seconds after its service has begun to listen.
+It is made here as soon as that listens, and not before: nova-scheduler sends
+servers to a host that counts as up.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
+from nova import baserpc
+from nova.compute import rpcapi
 import nova.conf
 from nova import context as nova_context
 from nova import objects
@@ -36,19 +43,26 @@ LOG = logging.getLogger(__name__)
 # Seconds between two looks.
 _POLL = 1.0
 
+# Seconds for nova-compute to answer itself.
+_ANSWER = 1.0
+
 # Seconds that an evacuation needs from the question whether the service is
 # down until Nova has a record of it.
 _SETTLE = 2.0
 
 
 class Service:
-    """nova-compute's service, as Nova's API sees it."""
+    """nova-compute's service, as Nova's API sees it.
 
-    def __init__(self) -> None:
+    :param virtapi: of the driver, by which it knows nova-compute
+    """
+
+    def __init__(self, virtapi: Any) -> None:
+        self._virtapi = virtapi
         self._lock = threading.Lock()
         self._api = servicegroup.API()
         self._is_known = False
-        self._report: object = None
+        self._last: object = None
         # time.monotonic() when a new report was seen
         self._seen: float | None = None
 
@@ -64,10 +78,14 @@ class Service:
         servers is told so, so that is not waited for.
         """
         with self._lock:
-            was_down = False
+            was_down = is_reported = False
             while not self._is_up(context):
                 was_down = True
-                time.sleep(_POLL)
+                if not is_reported and self._report_early(context):
+                    # Once; from then on Nova does it.
+                    is_reported = True
+                else:
+                    time.sleep(_POLL)
             if was_down:
                 time.sleep(_SETTLE)
 
@@ -94,6 +112,26 @@ class Service:
         return service is not None and (
             service.forced_down or self._is_fresh())
 
+    def _report_early(self, context: nova_context.RequestContext) -> bool:
+        """Report nova-compute as up if it listens; return whether that was.
+
+        By Nova's own object, whose number of reports has to grow.
+        """
+        compute = getattr(self._virtapi, '_compute', None)
+        record = getattr(compute, 'service_ref', None)
+        if record is None or CONF.servicegroup_driver != 'db':
+            return False
+        try:
+            baserpc.BaseAPI(rpcapi.RPC_TOPIC).client.prepare(
+                server=CONF.host, timeout=_ANSWER).call(
+                    context, 'ping', arg=CONF.host)
+            record.report_count += 1
+            record.save()
+        except Exception as exc:
+            LOG.debug('nova-compute is not reported as up yet: %s', exc)
+            return False
+        return True
+
     def _is_fresh(self) -> bool:
         # Half of the time, for what happens between this and the run.
         return self._seen is not None and (
@@ -115,6 +153,6 @@ class Service:
         if not self._is_known:
             # The first one may be of an earlier run.
             self._is_known = True
-        elif report != self._report:
+        elif report != self._last:
             self._seen = time.monotonic()
-        self._report = report
+        self._last = report

@@ -15,9 +15,13 @@
 import datetime
 import threading
 import time
+from unittest import mock
 
 import fixtures
+from nova import baserpc
 from nova import objects
+from nova import rpc
+import oslo_messaging
 
 from nova_temporality import exception
 from nova_temporality.virt.recovery import service
@@ -27,7 +31,7 @@ from tests.unit.virt import base
 _PATIENCE = 30
 
 
-class ServiceTest(base.DriverTestCase):
+class ServiceTestCase(base.DriverTestCase):
 
     def setUp(self):
         super().setUp()
@@ -44,7 +48,11 @@ class ServiceTest(base.DriverTestCase):
         self.now = 1000.0
         self.useFixture(fixtures.MockPatchObject(
             time, 'monotonic', side_effect=lambda: self.now))
-        self.service = service.Service()
+        self.service = service.Service(self.virtapi())
+
+    def virtapi(self):
+        """Nova's, before it has begun with its service."""
+        return mock.Mock(_compute=mock.Mock(service_ref=None))
 
     def report(self):
         self.record.last_seen_up += datetime.timedelta(seconds=10)
@@ -65,6 +73,9 @@ class ServiceTest(base.DriverTestCase):
             self.service.check(self.context)
         except exception.NotOwner as exc:
             return exc.format_message()
+
+
+class ServiceTest(ServiceTestCase):
 
     def test_report_of_an_earlier_run_does_not_count(self):
         """It may run out at any moment, and servers be evacuated."""
@@ -113,3 +124,80 @@ class ServiceTest(base.DriverTestCase):
         self.assertIn('counts as down', self.check())
         self.updated = 2
         self.assertIsNone(self.check())
+
+
+class EarlyReportTest(ServiceTestCase):
+    """Nova's first report comes seconds after its service listens."""
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(fixtures.MockPatchObject(service, '_ANSWER', 0.1))
+        self.reports = 0
+        self.saved_record = self.useFixture(fixtures.MockPatchObject(
+            objects.Service, 'save', side_effect=self.save)).mock
+
+    def virtapi(self):
+        self.compute = mock.Mock(
+            service_ref=objects.Service(report_count=7))
+        return mock.Mock(_compute=self.compute)
+
+    def save(self):
+        """What nova-conductor and the database make of it."""
+        if self.compute.service_ref.report_count > 7 + self.reports:
+            self.reports += 1
+            self.report()
+
+    def listen(self):
+        server = rpc.get_server(
+            oslo_messaging.Target(topic='compute', server='host'),
+            [baserpc.BaseRPCAPI('compute', None)])
+        server.start()
+        self.addCleanup(server.stop)
+
+    def test_as_soon_as_it_listens(self):
+        self.service.note_last_report()
+        self.assertTrue(self.waits())
+        self.assertFalse(self.saved_record.called)
+        self.listen()
+        self.assertTrue(self.up.wait(_PATIENCE))
+        self.assertEqual(1, self.reports)
+        self.assertIsNone(self.check())
+
+    def test_not_again_while_it_reports_itself(self):
+        self.listen()
+        self.service.note_last_report()
+        self.report()
+        self.assertFalse(self.waits())
+        self.assertEqual(0, self.reports)
+
+    def test_report_that_is_not_taken(self):
+        self.saved_record.side_effect = oslo_messaging.MessagingTimeout()
+        self.listen()
+        self.service.note_last_report()
+        self.assertTrue(self.waits())
+        self.assertIn('counts as down', self.check())
+        self.saved_record.side_effect = self.save
+        self.assertTrue(self.up.wait(_PATIENCE))
+        self.assertEqual(1, self.reports)
+
+    def test_it_has_to_be_seen(self):
+        """That it was made proves nothing."""
+        self.saved_record.side_effect = None
+        self.listen()
+        self.service.note_last_report()
+        self.assertTrue(self.waits())
+        self.assertEqual(1, self.saved_record.call_count)
+        self.assertIn('counts as down', self.check())
+        self.report()
+        self.assertTrue(self.up.wait(_PATIENCE))
+
+    def test_other_servicegroup_driver_reports_for_itself(self):
+        self.listen()
+        self.flags(servicegroup_driver='mc')
+        self.useFixture(fixtures.MockPatchObject(
+            self.service._api, 'get_updated_time', return_value=1))
+        self.service.note_last_report()
+        self.assertTrue(self.waits())
+        self.assertFalse(self.saved_record.called)
+        self.service._api.get_updated_time.return_value = 2
+        self.assertTrue(self.up.wait(_PATIENCE))
