@@ -26,8 +26,8 @@ import time
 from typing import Protocol
 
 from nova_temporality.host import disk_notes
+from nova_temporality.host import durable
 from nova_temporality.host import paths
-from nova_temporality.snapshot import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import machine

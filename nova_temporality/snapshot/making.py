@@ -15,7 +15,7 @@
 from collections import abc
 import contextlib
 
-from nova_temporality.snapshot import durable
+from nova_temporality.host import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import machine

@@ -28,7 +28,7 @@ import re
 import shutil
 from typing import Self
 
-from nova_temporality.snapshot import durable
+from nova_temporality.host import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import manifest as manifest_module

@@ -25,7 +25,7 @@ from unittest import mock
 
 import pytest
 
-from nova_temporality.snapshot import durable
+from nova_temporality.host import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import loading

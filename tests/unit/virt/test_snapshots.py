@@ -24,11 +24,11 @@ from nova import objects
 import oslo_messaging
 
 from nova_temporality import conf
+from nova_temporality.host import durable
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
 from nova_temporality.privsep import runs
-from nova_temporality.snapshot import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import machine
 from nova_temporality.snapshot import saving
