@@ -18,6 +18,7 @@ from cliff import command
 
 from nova_temporality.cli import config
 from nova_temporality.host import notes
+from nova_temporality.host import nvdimm_notes
 from nova_temporality import vpm
 
 
@@ -65,7 +66,7 @@ def _problem(pool_path: str, uuid: str) -> str | None:
                     'region in %s. "temporality region list" shows the UUIDs '
                     'of those that are' % (uuid, pool_path))
         try:
-            pool.verify_state(region.id)
+            nvdimm_notes.proven_state(pool, region)
         except vpm.Unproven as exc:
             return ('%s has no proven state to recover from: %s. If it runs, '
                     'nothing is to be done; if not, "openstack server reboot '

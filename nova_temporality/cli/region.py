@@ -21,6 +21,7 @@ from cliff import lister
 
 from nova_temporality.cli import columns
 from nova_temporality.cli import config
+from nova_temporality.host import nvdimm_notes
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
 
@@ -75,7 +76,7 @@ def _stats(pool: vpm.Pool, regions: abc.Iterable[vpm.RegionInfo]
 
 def _row(pool: vpm.Pool, region: vpm.RegionInfo) -> tuple[Any, ...]:
     try:
-        pool.verify_state(region.id)
+        nvdimm_notes.proven_state(pool, region)
         state, reason = 'proven', ''
     except vpm.Unproven as e:
         state, reason = 'unproven', str(e)

@@ -98,3 +98,8 @@ def loading_note(pool_path: str, name: str) -> str:
 def disks_note(pool_path: str, name: str) -> str:
     """Note of what a pVM's disks were when it was fixated, in JSON."""
     return os.path.join(pool_path, 'disks', name)
+
+
+def nvdimms_note(pool_path: str, name: str) -> str:
+    """Note of what the NVDIMMs counted when a pVM was armed, in JSON."""
+    return os.path.join(pool_path, 'nvdimms', name)

@@ -135,7 +135,8 @@ class Notifier:
         return self._outage.raised_by
 
     def scan(self) -> None:
-        """Look for regions that came or went."""
+        """Look for regions that came or went, and at the NVDIMMs."""
+        self._platform.look()
         self._fleet.scan()
 
     def fixate(self, event: power.PowerEvent,

@@ -21,10 +21,10 @@ state is marked as valid.
 """
 
 from collections import abc
-import os
-import pathlib
+import contextlib
 import threading
 
+from nova_temporality.host import nvdimms
 from nova_temporality.notifier.sources import pod_device
 
 # What saves them.
@@ -53,13 +53,14 @@ class Platform:
                        soon as that has to write caches back
     :param sysfs: where sysfs is mounted
     :param pod_path: the POD driver's device
+    :ivar nvdimms: those below the pool, as they were at the latest look()
     """
 
     remedy = _REMEDY
 
     def __init__(self, pool_path: str, medium: str,
                  use_driver: abc.Callable[[int], object],
-                 sysfs: str = '/sys',
+                 sysfs: str = nvdimms.SYSFS,
                  pod_path: str = pod_device.PATH) -> None:
         self._domain = (None if medium != 'dax' else
                         _persistence_domain(pool_path, sysfs))
@@ -68,6 +69,18 @@ class Platform:
         self._pod_path = pod_path
         self._pod: pod_device.PodDevice | None = None
         self._lock = threading.Lock()
+        self._pool_path = pool_path
+        self._sysfs = sysfs
+        self.nvdimms: list[nvdimms.Nvdimm] = []
+        self.look()
+
+    def look(self) -> None:
+        """Look at the NVDIMMs; not to be called by who fixates."""
+        if self._emulated:
+            return
+        # Without its file system, the pool's own errors say what is wrong.
+        with contextlib.suppress(OSError):
+            self.nvdimms = nvdimms.below(self._pool_path, self._sysfs)
 
     def protection(self) -> tuple[str, str | None]:
         """Find out what saves the caches.
@@ -127,13 +140,11 @@ class Platform:
 
 def _persistence_domain(pool_path: str, sysfs: str) -> str | None:
     """Return the persistence domain of a pool's device, or None."""
-    device = os.stat(pool_path).st_dev
-    path = pathlib.Path(sysfs, 'dev/block', '%d:%d' % (
-        os.major(device), os.minor(device))).resolve()
-    for directory in (path, *path.parents):
-        try:
-            return (directory / 'persistence_domain').read_text(
-                encoding='utf-8').strip()
-        except OSError:
-            continue
-    return None
+    region = nvdimms.region(pool_path, sysfs)
+    if region is None:
+        return None
+    try:
+        return (region / 'persistence_domain').read_text(
+            encoding='utf-8').strip()
+    except OSError:
+        return None

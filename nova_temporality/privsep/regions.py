@@ -28,6 +28,7 @@ from oslo_utils import uuidutils
 from nova_temporality.host import budget
 from nova_temporality.host import disk_notes
 from nova_temporality.host import notes
+from nova_temporality.host import nvdimm_notes
 from nova_temporality.host import paths
 from nova_temporality import privsep
 from nova_temporality.privsep import looking
@@ -150,6 +151,7 @@ def free(pool_path: str, run_dir: str, name: str) -> None:
     notes.remove_priority(run_dir, name)
     notes.forget_accepted_disks(run_dir, name)
     disk_notes.forget(pool_path, name)
+    nvdimm_notes.forget(pool_path, name)
     loading.forget(pool_path, name)
     notes.set_recovering(run_dir, name, False)
     runs.end_move(run_dir, name)
@@ -179,7 +181,7 @@ def proven_state(pool_path: str, name: str) -> vpm.StateInfo:
 @privsep.entrypoint
 def _proven_state(pool_path: str, name: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
-        info = pool.verify_state(pool.lookup(name).id)
+        info = nvdimm_notes.proven_state(pool, pool.lookup(name))
     return plain.of(info)
 
 

@@ -27,6 +27,8 @@ from typing import Protocol
 
 from nova_temporality.host import disk_notes
 from nova_temporality.host import durable
+from nova_temporality.host import nvdimm_notes
+from nova_temporality.host import nvdimms
 from nova_temporality.host import paths
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
@@ -166,6 +168,7 @@ def _put_back(pool: vpm.Pool, region: vpm.RegionInfo,
               snapshot: store.Snapshot, manifest: manifest_module.Manifest,
               genid: str, domain_path: str) -> None:
     pool.scrub(region.id)
+    nvdimm_notes.forget(pool.path, region.name)
     with pool.open_fixation(region.id) as fixation:
         # If anybody begins an epoch from now on, the state stays unproven.
         fixation.begin()
@@ -182,9 +185,10 @@ def _put_back(pool: vpm.Pool, region: vpm.RegionInfo,
         fixation.commit(vpm.FixationMeta(**{
             **manifest['meta'], 'signal_ns': now, 'stopped_ns': now,
             'saved_ns': now}))
+    epoch = pool.verify_state(region.id).epoch
+    nvdimm_notes.take(pool.path, region, epoch, nvdimms.below(pool.path))
     # They are younger than the state.
-    disk_notes.take(pool.path, region, pool.verify_state(region.id).epoch,
-                    manifest['disks'].values())
+    disk_notes.take(pool.path, region, epoch, manifest['disks'].values())
 
 
 def _load_memory(snapshot: store.Snapshot, region: vpm.RegionInfo) -> None:

@@ -29,6 +29,7 @@ class Platform:
     """Stands for persistence_domain.Platform."""
 
     remedy = 'another host'
+    nvdimms = ()
 
     def __init__(self, problem=None):
         self.problem = lambda: problem

@@ -15,8 +15,10 @@
 Each function returns a Blocker, or None.
 """
 
+from collections import abc
 from typing import NamedTuple
 
+from nova_temporality.host import nvdimms as host_nvdimms
 from nova_temporality.qemu import qmp as qmp_module
 from nova_temporality.qemu import route
 from nova_temporality import vpm
@@ -104,3 +106,19 @@ def swap(stats: vpm.RegionStats) -> Blocker | None:
     return Blocker(
         stats.error, 'check the disk below swap_dir: is it full, or gone? '
         'When it works again this error goes away by itself')
+
+
+def nvdimms(found: abc.Iterable[host_nvdimms.Nvdimm]) -> Blocker | None:
+    """NVDIMMs that would not keep what is in them.
+
+    :param found: those below the pool
+    """
+    names = [one.name for one in found if not one.is_armed]
+    if not names:
+        return None
+    return Blocker(
+        'what is in these NVDIMMs does not survive a power failure: %s '
+        '(not_armed)' % ', '.join(names),
+        'see what "ndctl list --dimms --health" says of them; often their '
+        'source of energy is worn out. Move the servers to another host, then '
+        'replace it')

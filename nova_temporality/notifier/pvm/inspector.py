@@ -188,6 +188,7 @@ class Inspector:
         """Return what blocks a fixation, if something does."""
         qmp = self._qemu.qmp
         return (
+            blockers.nvdimms(self._platform.nvdimms) or
             blockers.blocked_reasons(qmp, connection.PATIENCE) or
             blockers.disks(qmp, self._region.is_vpm, connection.PATIENCE) or
             blockers.state_size(qmp, self._state_room, self._largest_state,

@@ -38,6 +38,7 @@ from nova_temporality.notifier.pvm import copying
 from nova_temporality.notifier.pvm import disks
 from nova_temporality.notifier.pvm import fixator
 from nova_temporality.notifier.pvm import inspector
+from nova_temporality.notifier.pvm import nvdimms
 from nova_temporality.notifier.pvm import stopped_note
 from nova_temporality.notifier.pvm import waves
 from nova_temporality.notifier.pvm import worker
@@ -109,6 +110,7 @@ class Pvm:
         self._fixator = fixator.Fixator(
             pool, region, self._qemu, self._arming, self._inspector,
             self._note, self._run_lock)
+        self._nvdimms = nvdimms.Counters(pool, region, platform)
         self._condition = conditions.Condition(conditions.OFF)
         # Fixations that were requested, and begun, so far.
         self._requested = 0
@@ -293,6 +295,7 @@ class Pvm:
         if qemu.route is None:
             qemu.route, qemu.route_problem = route.choose(
                 qemu.qmp, self.region.memory_size, connection.PATIENCE)
+        self._nvdimms.note()
         self._fixator.arm(connection.PATIENCE)
         reasons = filter(None, (condition.reason, qemu.route_problem))
         return dataclasses.replace(condition, route=qemu.route,

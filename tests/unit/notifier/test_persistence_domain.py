@@ -134,3 +134,28 @@ def test_emulations_have_no_hardware_to_ask(sysfs, examine, medium):
     host = examine(medium=medium)
     assert host.protection() == (persistence_domain.EMULATED, None)
     assert 'emulated' in host.describe()['detail']
+
+
+def test_nvdimms(sysfs, examine):
+    domain(sysfs, 'cpu_cache')
+    nmem = sysfs / 'devices/ndbus0/nmem0/nfit'
+    nmem.mkdir(parents=True)
+    (sysfs / 'devices/ndbus0/region0/mapping0').write_text('nmem0,0,1,0\n')
+    host = examine()
+    assert host.nvdimms[0].is_armed
+    (nmem / 'flags').write_text('not_armed \n')
+    assert host.nvdimms[0].is_armed
+    host.look()
+    assert not host.nvdimms[0].is_armed
+    assert examine(medium='tmpfs').nvdimms == []
+
+
+def test_nvdimms_of_a_pool_that_is_gone(sysfs, examine, tmp_path):
+    """The pool's own errors tell of that."""
+    domain(sysfs, 'cpu_cache')
+    pool = tmp_path / 'pool'
+    pool.mkdir()
+    host = persistence_domain.Platform(str(pool), 'dax', print, str(sysfs))
+    pool.rmdir()
+    host.look()
+    assert host.nvdimms == []

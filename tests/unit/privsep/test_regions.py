@@ -12,10 +12,15 @@
 
 """What regions are to nova-compute; tests/unit/virt has the rest."""
 
+import os
+
 import pytest
 
 from nova_temporality.host import budget
 from nova_temporality.host import notes
+from nova_temporality.host import nvdimm_notes
+from nova_temporality.host import nvdimms
+from nova_temporality.host import paths
 from nova_temporality.privsep import regions
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
@@ -65,6 +70,21 @@ def test_proven_state(pool):
     state = regions.proven_state(pool.path, 'pvm')
     assert state == pool.verify_state(region.id)
     assert state.meta == pools.META
+
+
+def test_state_that_the_nvdimms_lost(pool, monkeypatch):
+    pools.fixate(pool, pool.alloc('pvm', MEMORY).id)
+    monkeypatch.setattr(nvdimm_notes, 'losses_since',
+                        lambda *args: ['nmem0: lost'])
+    with pytest.raises(vpm.Unproven, match='nmem0: lost'):
+        regions.proven_state(pool.path, 'pvm')
+
+
+def test_notes_go_with_the_region(pool, tmp_path):
+    region = pool.alloc('pvm', MEMORY)
+    nvdimm_notes.take(pool.path, region, 1, [nvdimms.Nvdimm('nmem0', 'a')])
+    regions.free(pool.path, str(tmp_path / 'run'), 'pvm')
+    assert not os.path.exists(paths.nvdimms_note(pool.path, 'pvm'))
 
 
 def test_predict(pool, tmp_path):

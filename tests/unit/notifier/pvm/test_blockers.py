@@ -16,6 +16,7 @@ import dataclasses
 
 import pytest
 
+from nova_temporality.host import nvdimms
 from nova_temporality.notifier.pvm import blockers
 from nova_temporality import vpm
 from tests.framework import fake_qmp
@@ -81,3 +82,12 @@ def test_swap():
         sound, error='a page could not be written'))
     assert reason == 'a page could not be written'
     assert 'swap_dir' in remedy
+
+
+def test_nvdimms():
+    armed = nvdimms.Nvdimm('nmem0', 'a', losses=('lost before',))
+    assert blockers.nvdimms([armed]) is None
+    reason, remedy = blockers.nvdimms(
+        [armed, nvdimms.Nvdimm('nmem1', 'b', is_armed=False)])
+    assert 'nmem1' in reason and 'nmem0' not in reason
+    assert 'ndctl' in remedy

@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Whether the NVDIMMs kept what was in them, so that nobody believes a ruin.
+
+That an NVDIMM could not save its contents shows at the next boot only: in a
+counter of dirty shutdowns, and in its flags. So what the counters are is noted
+before a pVM is armed, durably, in the pool, and compared before its state is
+believed. A note counts for the state of one epoch only.
+
+Where there is no note, or nothing counts, nobody can tell. Then the state
+stands for itself, as it does where NVRAM is emulated.
+"""
+
+from collections import abc
+import contextlib
+import json
+import os
+from typing import Any
+
+from nova_temporality.host import durable
+from nova_temporality.host import nvdimms
+from nova_temporality.host import paths
+from nova_temporality import vpm
+
+_BOOT_ID = '/proc/sys/kernel/random/boot_id'
+
+
+def proven_state(pool: vpm.Pool, region: vpm.RegionInfo,
+                 sysfs: str = nvdimms.SYSFS) -> vpm.StateInfo:
+    """Prove the state of a pVM whose NVDIMMs have not lost it either.
+
+    :param sysfs: where sysfs is mounted
+    :raises vpm.Unproven: they have, or there is no state; the text says why
+    """
+    state = pool.verify_state(region.id)
+    losses = losses_since(pool.path, region, state.epoch,
+                          nvdimms.below(pool.path, sysfs))
+    if losses:
+        raise vpm.Unproven(
+            'the NVRAM did not keep what was in it: %s' % '; '.join(losses))
+    return state
+
+
+def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
+         found: abc.Iterable[nvdimms.Nvdimm]) -> None:
+    """Note what the counters are, durably, as a whole or not at all.
+
+    Where there are no NVDIMMs nothing is noted.
+
+    :param epoch: of the region, from now on
+    :param found: the NVDIMMs below the pool
+    :raises OSError: the note cannot be written
+    """
+    found = list(found)
+    if not found:
+        forget(pool_path, region.name)
+        return
+    counters = {one.id: one.dirty_shutdowns for one in found
+                if one.dirty_shutdowns is not None}
+    target = paths.nvdimms_note(pool_path, region.name)
+    with contextlib.suppress(FileExistsError):
+        durable.make_directory(os.path.dirname(target))
+    durable.write(target, json.dumps(
+        {'region': region.id, 'created': region.created_ns, 'epoch': epoch,
+         'boot': boot_id(), 'dirty_shutdowns': counters}).encode())
+
+
+def forget(pool_path: str, name: str) -> None:
+    """Remove a pVM's note; harmless when there is none."""
+    durable.remove(paths.nvdimms_note(pool_path, name))
+
+
+def losses_since(pool_path: str, region: vpm.RegionInfo, epoch: int,
+                 found: abc.Iterable[nvdimms.Nvdimm]) -> list[str]:
+    """Say which NVDIMMs lost what was in them since the note, in words.
+
+    :param epoch: of the state
+    :param found: the NVDIMMs below the pool, as they are now
+    """
+    note = _read(pool_path, region, epoch)
+    if note is None or note['boot'] == boot_id():
+        return []
+    found = list(found)
+    return nvdimms.lost(found) + list(filter(None, (
+        _grown(one, note['dirty_shutdowns'].get(one.id)) for one in found)))
+
+
+def boot_id() -> str:
+    """What is another one after each boot of the host."""
+    with open(_BOOT_ID, encoding='ascii') as stream:
+        return stream.read().strip()
+
+
+def _grown(nvdimm: nvdimms.Nvdimm, before: Any) -> str | None:
+    if not isinstance(before, int) or nvdimm.dirty_shutdowns is None or (
+            nvdimm.dirty_shutdowns <= before):
+        return None
+    return '%s counts %d dirty shutdowns, not %d' % (
+        nvdimm.name, nvdimm.dirty_shutdowns, before)
+
+
+def _read(pool_path: str, region: vpm.RegionInfo,
+          epoch: int) -> dict[str, Any] | None:
+    """The note of a state; None if there is none, or that of another."""
+    try:
+        with open(paths.nvdimms_note(pool_path, region.name),
+                  encoding='utf-8') as stream:
+            note: Any = json.load(stream)
+        if (note['region'], note['created'], note['epoch']) != (
+                region.id, region.created_ns, epoch):
+            return None
+        return {'boot': str(note['boot']),
+                'dirty_shutdowns': dict(note['dirty_shutdowns'])}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None

@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What the NVDIMMs below a pool say, and what becomes of a pVM then."""
+
+import os
+import time
+
+import pytest
+
+from nova_temporality.host import nvdimm_notes
+from nova_temporality.host import nvdimms
+from nova_temporality.host import paths
+from nova_temporality.notifier import power
+from nova_temporality.notifier.pvm import attempts
+from nova_temporality.notifier.pvm import conditions
+from nova_temporality.notifier.pvm import pvm
+from nova_temporality import vpm
+from nova_temporality.vpm import engine
+
+SOUND = nvdimms.Nvdimm('nmem0', 'a', dirty_shutdowns=4)
+GROWN = nvdimms.Nvdimm('nmem0', 'a', dirty_shutdowns=5)
+NOT_ARMED = nvdimms.Nvdimm('nmem0', 'a', is_armed=False)
+
+
+class Platform:
+    """Stands for persistence_domain.Platform."""
+
+    remedy = ''
+    nvdimms = (SOUND,)
+
+    def problem(self):
+        return None
+
+
+@pytest.fixture
+def platform():
+    return Platform()
+
+
+@pytest.fixture
+def guest(host):
+    return host.booted()
+
+
+@pytest.fixture
+def one(host, guest, platform):
+    """The Pvm of the guest."""
+    # As the notifier does.
+    os.makedirs(os.path.dirname(paths.stopped_note(host.run_dir, '')))
+    made = pvm.Pvm(host.pool, engine.Engine(host.pool), guest.region,
+                   host.run_dir, 60, platform)
+    made.check().result()
+    yield made
+    made.close()
+
+
+def drill(one):
+    attempt, future = one.drill(power.PowerEvent.now('test'), deadline())
+    future.result()
+    assert attempt.wait_report().result == attempts.FIXATED
+
+
+def deadline():
+    return time.monotonic_ns() + 20 * 10**9
+
+
+def test_not_armed_while_one_is_not(one, platform):
+    assert one.condition.state == conditions.ARMED
+    platform.nvdimms = (NOT_ARMED,)
+    one.check().result()
+    assert one.condition.state == conditions.NOT_ARMED
+    assert 'nmem0' in one.condition.reason
+    assert one.condition.remedy
+    platform.nvdimms = (SOUND,)
+    one.check().result()
+    assert one.condition.state == conditions.ARMED
+
+
+@pytest.mark.parametrize('drills', [0, 1])
+def test_counter_that_grows_after_the_fixation(host, guest, one, monkeypatch,
+                                               drills):
+    """Noted ahead of each epoch, so it is the state's."""
+    for _number in range(drills):
+        drill(one)
+    report = one.fixate(power.PowerEvent.now('test'), deadline())
+    assert report.wait_report().result == attempts.FIXATED
+
+    monkeypatch.setattr(nvdimm_notes, 'boot_id', lambda: 'the next one')
+    found = [SOUND]
+    monkeypatch.setattr(nvdimms, 'below', lambda *args: found)
+    assert nvdimm_notes.proven_state(host.pool, guest.region)
+    found[:] = [GROWN]
+    with pytest.raises(vpm.Unproven, match='nmem0 counts 5'):
+        nvdimm_notes.proven_state(host.pool, guest.region)
