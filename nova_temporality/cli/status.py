@@ -35,6 +35,21 @@ class _Platform(cliff_columns.FormattableColumn[dict[str, str] | None]):
         return self._value['detail'] if self._value else 'unknown'
 
 
+class _Nvdimms(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
+    """The NVDIMMs below the pool; a line each for people."""
+
+    def human_readable(self) -> str:
+        return '\n'.join(map(_nvdimm, self._value)) or 'none'
+
+
+def _nvdimm(nvdimm: dict[str, Any]) -> str:
+    count = nvdimm['dirty_shutdowns']
+    return ' - '.join(filter(None, (
+        nvdimm['name'] + (' armed' if nvdimm['is_armed'] else ' NOT ARMED'),
+        *nvdimm['losses'], *nvdimm['events'],
+        None if count is None else '%d dirty shutdowns' % count)))
+
+
 class _Pvms(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
     """pVMs as the notifier describes them; a line each for people."""
 
@@ -137,16 +152,18 @@ class Status(show.ShowOne):
                       'last_outage': None, 'last_drill': None}
             notifier = 'down: %s' % e
         pool = status['pool_error'] or self._pool(opts.pool_path)
-        # A notifier of an earlier version does not tell them.
+        # A notifier of an earlier version tells neither of them.
         sources = status.get('sources', [])
         self.sound = notifier == 'up' and not status['pool_error'] and all(
             pvm['state'] not in ('not armed', 'stopped')
             for pvm in status['pvms']) and all(
             source['is_sound'] for source in sources) and (
                 status['budget']['fits'])
-        return (('notifier', 'engine', 'sources', 'pool', 'platform', 'pvms',
-                 'budget', 'background_paused', 'last_outage', 'last_drill'),
+        return (('notifier', 'engine', 'sources', 'pool', 'nvdimms',
+                 'platform', 'pvms', 'budget', 'background_paused',
+                 'last_outage', 'last_drill'),
                 (notifier, status['engine'], _Sources(sources), pool,
+                 _Nvdimms(status.get('nvdimms', [])),
                  _Platform(status['platform']), _Pvms(status['pvms']),
                  _Budget(status['budget']),
                  _Paused(status['background_paused']),

@@ -95,6 +95,9 @@ def _run(conf: cfg.ConfigOpts) -> None:
         control.ControlServer(
             paths.control_socket(conf.temporality.run_dir), {
                 'status': notifier.status,
+                'health': notifier.health,
+                'mute': notifier.mute,
+                'unmute': notifier.mutes.unmute,
                 'refresh': notifier.refresh,
                 'fixate': lambda: notifier.fixate(
                     power.PowerEvent.now('temporality fixate')),

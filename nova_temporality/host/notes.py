@@ -29,14 +29,13 @@ MOVES = 'moves'
 CHANGES = 'changes'
 NOT_ON_RECORD = 'not on record'
 
+# What a note is called until it is complete.
+_NEW = '.new'
+
 
 def write_priority(run_dir: str, name: str, number: int) -> None:
     """Leave a pVM's priority, as a whole or not at all."""
-    path = paths.priority_note(run_dir, name)
-    _make_directory(path)
-    with open(path + '.new', 'w', encoding='utf-8') as note:
-        note.write('%d\n' % number)
-    os.rename(path + '.new', path)
+    _write(paths.priority_note(run_dir, name), '%d\n' % number)
 
 
 def read_priority(run_dir: str, name: str) -> int:
@@ -65,6 +64,31 @@ def is_recovering(run_dir: str, name: str) -> bool:
     return os.path.exists(paths.recovering_note(run_dir, name))
 
 
+def set_pending(run_dir: str, name: str, why: str | None) -> None:
+    """Note that a pVM is still to be recovered, or that it is not.
+
+    :param why: why it is not recovered yet, in words; '' if it was not tried;
+                None if it is recovered
+    """
+    path = paths.pending_note(run_dir, name)
+    if why is None:
+        _remove(path)
+    else:
+        _write(path, why)
+
+
+def pending(run_dir: str) -> dict[str, str]:
+    """The pVMs that are still to be recovered: why, by name."""
+    directory = os.path.dirname(paths.pending_note(run_dir, ''))
+    found = {}
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(directory):
+            if not name.endswith(_NEW):
+                with contextlib.suppress(FileNotFoundError):
+                    found[name] = _read(os.path.join(directory, name))
+    return found
+
+
 def set_moving(run_dir: str, name: str, why: str | None) -> None:
     """Note that a pVM must not be fixated, or that this ended.
 
@@ -74,10 +98,7 @@ def set_moving(run_dir: str, name: str, why: str | None) -> None:
     if why is None:
         _remove(path)
         return
-    _make_directory(path)
-    with open(path + '.new', 'w', encoding='utf-8') as note:
-        note.write(why)
-    os.rename(path + '.new', path)
+    _write(path, why)
 
 
 def why_moving(run_dir: str, name: str) -> str | None:
@@ -136,6 +157,19 @@ def _set(path: str, there: bool, directory_mode: int = 0o700) -> None:
     _make_directory(path, directory_mode)
     with open(path, 'wb'):
         pass
+
+
+def _write(path: str, text: str) -> None:
+    """Write a note, as a whole or not at all."""
+    _make_directory(path)
+    with open(path + _NEW, 'w', encoding='utf-8') as note:
+        note.write(text)
+    os.rename(path + _NEW, path)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding='utf-8', errors='replace') as note:
+        return note.read()
 
 
 def _make_directory(path: str, mode: int = 0o700) -> None:

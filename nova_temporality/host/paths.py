@@ -75,6 +75,16 @@ def recover_requests(run_dir: str) -> str:
     return os.path.join(run_dir, 'recover')
 
 
+def pending_note(run_dir: str, name: str) -> str:
+    """Note of nova-compute that a pVM is still to be recovered, and why."""
+    return os.path.join(run_dir, 'pending', name)
+
+
+def mutes(run_dir: str) -> str:
+    """Codes of health that are muted, in JSON."""
+    return os.path.join(run_dir, 'mutes')
+
+
 def accepted_disks_note(run_dir: str, name: str) -> str:
     """Note of the operator that a pVM's disks are right as they are."""
     return os.path.join(run_dir, 'accept-disks', name)

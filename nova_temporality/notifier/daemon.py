@@ -15,6 +15,7 @@
 from collections import abc
 import concurrent.futures
 import dataclasses
+import datetime
 import threading
 import time
 from typing import Any
@@ -25,11 +26,15 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_temporality.host import budget
+from nova_temporality.host import clock
+from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.notifier import background
 from nova_temporality.notifier import current_outage
 from nova_temporality.notifier import drill
 from nova_temporality.notifier import fleet
+from nova_temporality.notifier import health
+from nova_temporality.notifier import mutes
 from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
@@ -86,6 +91,7 @@ class Notifier:
     :ivar background: to be started
     :ivar acknowledged_ns: CLOCK_MONOTONIC when the latest fixation had ended
     :ivar status_of_sources: returns how the sources are; set by who runs them
+    :ivar mutes: codes of health that nobody wants to hear of
     """
 
     def __init__(self, pool: vpm.Pool, engine: native.Engine,
@@ -94,12 +100,16 @@ class Notifier:
         self.acknowledged_ns = 0
         self.status_of_sources: abc.Callable[
             [], list[state.SourceStatus]] = list
+        self.mutes = mutes.Mutes(paths.mutes(opts.run_dir))
+        self._run_dir = opts.run_dir
+        self._clock_needed_for = _clock_needed_for(opts)
         self._pool = pool
         self._engine = engine
         self._publish = publish
         self._timeout_ns = opts.fixation_timeout_ms * 1000000
+        self._medium = pool.info().medium
         self._platform = persistence_domain.Platform(
-            pool.path, pool.info().medium, engine.write_back_by)
+            pool.path, self._medium, engine.write_back_by)
         self._fleet = fleet.Fleet(
             pool, engine, opts.run_dir, opts.scan_interval_ms / 1000,
             self._platform, publish)
@@ -302,13 +312,40 @@ class Notifier:
             'sources': self.status_of_sources(),
             'pool': self._pool.path,
             'pool_error': self._fleet.scan_error,
+            'medium': self._medium,
+            'nvdimms': [dataclasses.asdict(one)
+                        for one in self._platform.nvdimms],
             'platform': self._platform.describe(),
             'pvms': self._fleet.status(),
             'background_paused': self.background.paused,
             'budget': self._budget.status(self._fleet.priorities()),
+            'pending': notes.pending(self._run_dir),
+            'clock': {'is_synchronised': clock.is_synchronised(),
+                      'needed_for': self._clock_needed_for},
+            'outage_raised_by': self.outage_raised_by(),
             'last_outage': self._outage.report,
             'last_drill': self._drills.last_report,
         }
+
+    def health(self) -> health.Report:
+        """Say how this host is, in one word and in codes."""
+        return health.report(self.status(), self.mutes.active(),
+                             datetime.datetime.now(datetime.UTC))
+
+    def mute(self, code: str, seconds: float) -> str:
+        """Mute a code of health, as far as it is raised now.
+
+        :param seconds: for how long
+        :returns: its end, ISO 8601
+        :raises ValueError: there is no such code, or that is too long
+        """
+        if code not in health.CODES:
+            raise ValueError('there is no code %.40r' % code)
+        names = [concern['name'] for finding in self.health()['findings']
+                 if finding['code'] == code
+                 for concern in finding['concerns']]
+        self.mutes.mute(code, seconds, names)
+        return self.health()['mutes'][code]
 
     def problem(self) -> str | None:
         """Say what keeps it from protecting pVMs, in words, or None."""
@@ -398,6 +435,16 @@ class Notifier:
             return dataclasses.replace(report, result=attempts.FAILED,
                                        reason=str(e))
         return dataclasses.replace(report, state_size=state.length)
+
+
+def _clock_needed_for(opts: Any) -> list[str]:
+    """Options of [temporality] that rely on the host's clock."""
+    needed = []
+    if 'messaging' in opts.pod_sources:
+        needed.append('messaging_max_age_ms')
+    if opts.max_outage:
+        needed.append('max_outage')
+    return needed
 
 
 def _wait_resumed(

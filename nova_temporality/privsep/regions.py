@@ -154,6 +154,7 @@ def free(pool_path: str, run_dir: str, name: str) -> None:
     nvdimm_notes.forget(pool_path, name)
     loading.forget(pool_path, name)
     notes.set_recovering(run_dir, name, False)
+    notes.set_pending(run_dir, name, None)
     runs.end_move(run_dir, name)
 
 

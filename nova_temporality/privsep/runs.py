@@ -91,6 +91,7 @@ def prepare_boot(pool_path: str, run_dir: str, name: str, gid: int,
         if region.epoch:
             pool.scrub(region.id)
     notes.set_recovering(run_dir, name, False)
+    notes.set_pending(run_dir, name, None)
     notes.forget_accepted_disks(run_dir, name)
     end_move(run_dir, name)
     _make_qmp_dir(run_dir, region, gid)
@@ -134,6 +135,15 @@ def finish_recovery(run_dir: str, name: str) -> None:
 def is_recovering(run_dir: str, name: str) -> bool:
     """Whether a recovery began since the host booted and did not end."""
     return notes.is_recovering(run_dir, name)
+
+
+@privsep.entrypoint
+def set_pending(run_dir: str, name: str, why: str | None) -> None:
+    """Note for the notifier that a pVM is still to be recovered, or is not.
+
+    :param why: see :func:`nova_temporality.host.notes.set_pending`
+    """
+    notes.set_pending(run_dir, name, why)
 
 
 @privsep.entrypoint

@@ -25,6 +25,7 @@ from prometheus_client import registry
 
 from nova_temporality.host import budget as host_budget
 from nova_temporality.notifier import daemon
+from nova_temporality.notifier import health
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.sources import state as source_state
@@ -57,6 +58,9 @@ class _Present(registry.Collector):
             state.add_metric([pvm['name'], pvm['state']], 1)
         yield armed
         yield state
+        yield from _health(health.report(
+            status, self._notifier.mutes.active(),
+            datetime.datetime.now(datetime.UTC)))
         platform = core.GaugeMetricFamily(
             'temporality_platform', 'Always 1; what saves the contents of the '
             'CPU caches when power fails', labels=['caches'])
@@ -91,6 +95,27 @@ class _Present(registry.Collector):
                     phases.add_metric([pvm['name'], phase],
                                       pvm[phase + '_ms'] / 1000)
         yield phases
+
+
+def _health(report: health.Report) -> abc.Iterator[core.Metric]:
+    yield core.GaugeMetricFamily(
+        'temporality_health', 'How the host is: 0 OK, 1 WARN, 2 CRITICAL; '
+        'codes that are muted do not count', health.RANKS[report['health']])
+    raised = core.GaugeMetricFamily(
+        'temporality_health_code', 'Whether a code of "temporality health" is '
+        'raised: 0 no, 1 WARN, 2 CRITICAL', labels=['code'])
+    muted = core.GaugeMetricFamily(
+        'temporality_health_muted', 'Whether a code is muted, as far as it is '
+        'raised', labels=['code'])
+    findings = {finding['code']: finding for finding in report['findings']}
+    for code in health.CODES:
+        finding = findings.get(code)
+        raised.add_metric([code], health.RANKS[finding['severity']]
+                          if finding else 0)
+        muted.add_metric([code], bool(finding['muted_until']) if finding
+                         else code in report['mutes'])
+    yield raised
+    yield muted
 
 
 def _sources(sources: abc.Iterable[source_state.SourceStatus]

@@ -18,32 +18,15 @@ somebody (chrony, systemd-timesyncd) has set it right.
 
 from __future__ import annotations
 
-import ctypes
 import time
 from typing import NamedTuple
 
-# ntp_gettime(3) returns it while nobody keeps the clock synchronised.
-_TIME_ERROR = 5
+from nova_temporality.host import clock
 
 _POLL_SECONDS = 0.5
 
 # Nanoseconds by which the two clocks differ at most if none was set.
 _RAN_ON_NS = 1_000_000_000
-
-_libc = ctypes.CDLL(None)
-
-
-class _NtpTimeval(ctypes.Structure):
-    # struct ntptimeval of <sys/timex.h>
-    _fields_ = [('time', ctypes.c_long * 2), ('maxerror', ctypes.c_long),
-                ('esterror', ctypes.c_long), ('tai', ctypes.c_long),
-                ('reserved', ctypes.c_long * 4)]
-
-
-def is_synchronised() -> bool:
-    """Whether the kernel knows that somebody keeps the clock right."""
-    return _libc.ntp_gettime(ctypes.byref(_NtpTimeval())) not in (
-        -1, _TIME_ERROR)
 
 
 class Instant(NamedTuple):
@@ -72,7 +55,7 @@ def problem(since: Instant | None) -> str | None:
     :param since: when the guest stood still; None if nobody knows
     """
     now = Instant.now()
-    if is_synchronised():
+    if clock.is_synchronised():
         if since is not None and now.wall_ns < since.wall_ns:
             return ("the host's clock is behind the instant at which the "
                     'guest stood still')
@@ -89,7 +72,7 @@ def wait_synchronised(deadline: float) -> bool:
 
     :param deadline: of time.monotonic()
     """
-    while not is_synchronised():
+    while not clock.is_synchronised():
         if time.monotonic() >= deadline:
             return False
         time.sleep(_POLL_SECONDS)

@@ -175,12 +175,15 @@ class Keeper:
         said: str | None = None
         give_up = PCONF.temporality.recovery_retry
         deadline = time.monotonic() + give_up if give_up else None
+        _note_pending(uuid, '')
         while True:
             reason = self._try(uuid, said)
             if reason is None:
+                _note_pending(uuid, None)
                 return
             if reason != said:
                 said = reason
+                _note_pending(uuid, reason)
                 LOG.warning('Server %s is not recovered yet: %s', uuid,
                             reason)
             if deadline is not None and time.monotonic() >= deadline:
@@ -239,3 +242,12 @@ class Keeper:
             LOG.warning('Nova is not told that the recovery of server %s '
                         'failed: %s', uuid, why)
         return str(exc) or type(exc).__name__
+
+
+def _note_pending(uuid: str, why: str | None) -> None:
+    """Have "temporality health" show a server that waits; nothing else."""
+    try:
+        runs.set_pending(PCONF.temporality.run_dir, uuid, why)
+    except Exception as exc:
+        LOG.warning('"temporality health" cannot show whether server %s is '
+                    'recovered: %s', uuid, exc)

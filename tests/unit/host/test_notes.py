@@ -74,3 +74,23 @@ def test_note_of_a_former_release_says_that_it_moves(tmp_path):
     with open(tmp_path / 'moving' / 'pvm', 'wb'):
         pass
     assert notes.why_moving(str(tmp_path), 'pvm') == notes.MOVES
+
+
+def test_pending(tmp_path):
+    run_dir = str(tmp_path)
+    assert notes.pending(run_dir) == {}
+    notes.set_pending(run_dir, 'one', '')
+    notes.set_pending(run_dir, 'two', 'no volume')
+    notes.set_pending(run_dir, 'one', 'no network')
+    assert notes.pending(run_dir) == {'one': 'no network',
+                                      'two': 'no volume'}
+    assert os.stat(tmp_path / 'pending').st_mode & 0o777 == 0o700
+    notes.set_pending(run_dir, 'one', None)
+    notes.set_pending(run_dir, 'one', None)
+    assert notes.pending(run_dir) == {'two': 'no volume'}
+
+
+def test_note_that_is_not_complete(tmp_path):
+    notes.set_pending(str(tmp_path), 'one', '')
+    (tmp_path / 'pending/two.new').write_text('no vol')
+    assert notes.pending(str(tmp_path)) == {'one': ''}

@@ -83,7 +83,10 @@ def test_state_that_the_nvdimms_lost(pool, monkeypatch):
 def test_notes_go_with_the_region(pool, tmp_path):
     region = pool.alloc('pvm', MEMORY)
     nvdimm_notes.take(pool.path, region, 1, [nvdimms.Nvdimm('nmem0', 'a')])
-    regions.free(pool.path, str(tmp_path / 'run'), 'pvm')
+    run_dir = str(tmp_path / 'run')
+    notes.set_pending(run_dir, 'pvm', 'no volume')
+    regions.free(pool.path, run_dir, 'pvm')
+    assert notes.pending(run_dir) == {}
     assert not os.path.exists(paths.nvdimms_note(pool.path, 'pvm'))
 
 

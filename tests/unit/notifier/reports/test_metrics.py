@@ -18,7 +18,10 @@ import urllib.request
 
 import pytest
 
+from nova_temporality.notifier import health
+from nova_temporality.notifier import mutes
 from nova_temporality.notifier.reports import metrics
+from tests.framework import status
 
 pytestmark = pytest.mark.native_threads
 
@@ -26,14 +29,13 @@ pytestmark = pytest.mark.native_threads
 class Notifier:
     """Stands for daemon.Notifier."""
 
-    sources = []
+    sources = status.sound()['sources']
+
+    def __init__(self, path='/nonexistent'):
+        self.mutes = mutes.Mutes(str(path))
 
     def status(self):
-        return {'pvms': [], 'platform': {'caches': 'emulated'},
-                'engine_lost': None, 'sources': self.sources,
-                'budget': {'hold_up_ms': 10, 'predicted_ms': 1,
-                           'drilled_ms': None},
-                'background_paused': None, 'last_outage': None}
+        return status.sound(sources=self.sources, pvms=[])
 
     def outage_raised_by(self):
         return ()
@@ -43,7 +45,7 @@ def test_sources():
     notifier = Notifier()
     notifier.sources = [
         {'name': 'nut', 'state': 'lost', 'heard': '2001-09-09T01:46:40+00:00',
-         'is_sound': False},
+         'is_sound': False, 'problem': None, 'detail': 'upsd is away'},
         {'name': 'signal', 'state': 'listening', 'heard': None,
          'is_sound': True}]
     registry = metrics.Metrics(notifier).registry
@@ -55,6 +57,27 @@ def test_sources():
     assert value('sound', source='signal') == 1
     assert value('heard_time_seconds', source='nut') == 10**9
     assert value('heard_time_seconds', source='signal') is None
+
+
+def test_health(tmp_path):
+    notifier = Notifier(tmp_path / 'mutes')
+    registry = metrics.Metrics(notifier).registry
+
+    def value(name='temporality_health', **labels):
+        return registry.get_sample_value(name, labels)
+    assert value() == 0
+    for code in health.CODES:
+        assert value('temporality_health_code', code=code) == 0
+        assert value('temporality_health_muted', code=code) == 0
+    notifier.sources = []
+    notifier.mutes.mute('OUTAGE', 100, [])
+    assert value() == 2
+    assert value('temporality_health_code', code='POWER_UNHEARD') == 2
+    assert value('temporality_health_muted', code='OUTAGE') == 1
+    notifier.mutes.mute('POWER_UNHEARD', 100, ['pod_sources'])
+    assert value() == 0
+    assert value('temporality_health_code', code='POWER_UNHEARD') == 2
+    assert value('temporality_health_muted', code='POWER_UNHEARD') == 1
 
 
 def test_busy_port_is_tried_again(monkeypatch, caplog):

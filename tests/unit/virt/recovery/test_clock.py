@@ -16,6 +16,7 @@ import subprocess
 import time
 from unittest import mock
 
+from nova_temporality.host import clock as host_clock
 from nova_temporality.virt.recovery import clock
 
 
@@ -29,11 +30,11 @@ state = ctypes.CDLL(None).ntp_adjtime(timex)
 status = ctypes.c_int.from_buffer(timex, 40).value
 print(state != 5 and not status & 64)'''],
         stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
-    assert str(clock.is_synchronised()) == status
+    assert str(host_clock.is_synchronised()) == status
 
 
 def test_waits_until_it_is_synchronised():
-    with mock.patch.object(clock, 'is_synchronised',
+    with mock.patch.object(host_clock, 'is_synchronised',
                            side_effect=[False, False, True]) as asked, \
             mock.patch.object(time, 'sleep') as sleep:
         assert clock.wait_synchronised(time.monotonic() + 100)
@@ -42,7 +43,8 @@ def test_waits_until_it_is_synchronised():
 
 
 def test_does_not_wait_for_ever():
-    with mock.patch.object(clock, 'is_synchronised', return_value=False), \
+    with mock.patch.object(host_clock, 'is_synchronised',
+                           return_value=False), \
             mock.patch.object(time, 'sleep') as sleep:
         assert not clock.wait_synchronised(time.monotonic() - 1)
     assert not sleep.called
@@ -54,7 +56,7 @@ HOUR = 3_600_000_000_000
 
 
 def problem(synchronised, since):
-    with mock.patch.object(clock, 'is_synchronised',
+    with mock.patch.object(host_clock, 'is_synchronised',
                            return_value=synchronised), \
             mock.patch.object(time, 'time_ns', return_value=NOW.wall_ns), \
             mock.patch.object(time, 'monotonic_ns',

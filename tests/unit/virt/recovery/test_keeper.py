@@ -25,6 +25,7 @@ from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova_temporality import exception
 from nova_temporality.host import notes
+from nova_temporality.privsep import runs
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import manager
 from tests.unit.virt.recovery import recovery_base
@@ -85,6 +86,33 @@ class KeeperTest(recovery_base.RecoveryTestCase):
         self.assertIn('no volume', self.faults[0])
         del self.outcomes[uuid]
         wait_for(lambda: self.is_done(uuid))
+
+    def test_health_shows_what_waits(self):
+        uuid = self.server.uuid
+        self.outcomes[uuid] = exception.NotOwner(reason='fenced')
+        self.keeper.add(uuid)
+        wait_for(lambda: 'fenced' in self.pending().get(uuid, ''))
+        del self.outcomes[uuid]
+        wait_for(lambda: self.is_done(uuid))
+        self.assertEqual({}, self.pending())
+
+    def test_health_shows_what_is_not_tried_again(self):
+        self.set_option('recovery_retry', 1)
+        uuid = self.server.uuid
+        self.outcomes[uuid] = exception.NotOwner(reason='fenced')
+        self.keeper.add(uuid)
+        wait_for(lambda: self.is_done(uuid))
+        self.assertIn('fenced', self.pending()[uuid])
+
+    def test_health_is_not_vital(self):
+        with fixtures.MockPatchObject(runs, 'set_pending',
+                                      side_effect=OSError('no space')):
+            self.keeper.add(self.server.uuid)
+            wait_for(lambda: self.is_done(self.server.uuid))
+        self.assertEqual([self.server.uuid], self.tries)
+
+    def pending(self):
+        return notes.pending(self.run_dir)
 
     def test_not_ours_for_now_is_no_fault(self):
         uuid = self.server.uuid
