@@ -77,13 +77,13 @@ content_hash() {
         -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
 }
 
-# stamped NAME HASH: was NAME done for this very content?
+# stamped NAME HASH: was NAME done for this very content, on this release?
 stamped() {
-    [ "$(cat "$STAMPS/$1" 2>/dev/null)" = "$2" ]
+    [ "$(cat "$STAMPS/$1" 2>/dev/null)" = "$(codename) $2" ]
 }
 
 stamp() {
-    echo "$2" >"$STAMPS/$1"
+    echo "$(codename) $2" >"$STAMPS/$1"
 }
 
 # stamped_build NAME BUILD SOURCE...: have the function BUILD make what becomes
@@ -103,6 +103,13 @@ stamped_build() {
     "$build"
     mv "$NEW" "$STATE/$name"
     stamp "$name" "$hash"
+}
+
+# The binding that fits the installed libvirt: an older one does not compile.
+libvirt_python() {
+    local version
+    version=$(pkg-config --modversion libvirt)
+    echo "libvirt-python==${version%.*}.*"
 }
 
 # uv_pip VENV COMMAND...: uv's pip for a virtual environment.  It does not read

@@ -26,7 +26,7 @@ install_nova33() {
     sed '/^nova==/d' "$TOP/constraints.txt" >"$constraints"
     uv_pip "$OLD" install --compile-bytecode -c "$constraints" \
         -r "$TOP/requirements.txt" -r "$TOP/test-requirements.txt" \
-        pbr setuptools wheel 'nova>=33,<34'
+        pbr setuptools wheel 'nova>=33,<34' "$(libvirt_python)"
 }
 
 install_project() {
@@ -40,8 +40,8 @@ tests() {
         --timeout 600 "$@"
 }
 
-hash=$(content_hash "$TOP/constraints.txt" "$TOP/requirements.txt" \
-    "$TOP/test-requirements.txt" "$0")
+hash=$(libvirt_python)-$(content_hash "$TOP/constraints.txt" \
+    "$TOP/requirements.txt" "$TOP/test-requirements.txt" "$0")
 if ! stamped nova33 "$hash"; then
     step nova33 "installing Nova 33 beside" install_nova33
     stamp nova33 "$hash"

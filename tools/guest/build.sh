@@ -33,6 +33,8 @@ get_kernel() {
     cd "$WORK/kernel"
     apt-get -q -o APT::Sandbox::User=root download "$package"
     dpkg-deb -x ./*.deb .
+    # From Debian 13 on its modules lie below usr; kmod looks below lib.
+    [ -e lib ] || ln -s usr/lib lib
     cp boot/vmlinuz-* "$NEW/vmlinuz"
     depmod -b . "$(ls lib/modules)"
 }
@@ -80,6 +82,11 @@ make_initramfs() {
     done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
         while read -r module; do
             cp "$module" "$tree/modules"
+            # Debian 13 compresses them.
+            case $module in
+                *.xz) xz -d "$tree/modules/${module##*/}" ;;
+            esac
+            module=${module%.xz}
             echo "${module##*/}"
         done >"$tree/modules/order"
     (cd "$tree" && find . | cpio --quiet -o -H newc >"$NEW/initramfs")

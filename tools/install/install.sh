@@ -11,12 +11,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-# Install everything the pocket cloud and the tests need on Debian 12.
+# Install everything the pocket cloud and the tests need on Debian 12 or 13.
 # Harmless to repeat: what is there already is left alone.
 
 set -eu -o pipefail
 # shellcheck source=/dev/null
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=/dev/null
+. "$(dirname "$0")/packages.sh"
 
 REQUIREMENTS=$TOP/tools/install/requirements.txt
 PREFERENCES=/etc/apt/preferences.d/temporality-backports
@@ -24,12 +26,6 @@ POLICY=/usr/sbin/policy-rc.d
 APT_GET=(apt-get -y -q --no-install-recommends
          -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
 export DEBIAN_FRONTEND=noninteractive
-
-# packages SELECTORS: the names in bindep.txt that have exactly these in
-# brackets.
-packages() {
-    sed -n "s/^\([^# ]*\) \[$1\]\$/\1/p" "$TOP/bindep.txt"
-}
 
 # Print those of these packages that are not installed.
 missing() {
@@ -96,31 +92,29 @@ install_debian_packages() {
         apt_install "${names[@]}"
 }
 
-# Backports rank below everything unless asked for; ask for QEMU and libvirt.
 enable_backports() {
     local release
     release=$(codename)
     /usr/bin/python3 "$APT_ENTRY" "$release-backports" \
         /etc/apt/sources.list.d/temporality-backports
-    cat >"$PREFERENCES" <<EOF
-Package: src:qemu src:libvirt src:seabios
-Pin: release n=$release-backports
-Pin-Priority: 500
-EOF
+    backports_preferences "$release" >"$PREFERENCES"
     "${APT_GET[@]}" update
 }
 
-install_backports() {
+install_qemu_and_libvirt() {
     local names hash
     hash=$(content_hash "$APT_ENTRY")
     if stamped backports "$hash" &&
         [ -z "$(missing 'platform:dpkg backports')" ]; then
         return
     fi
-    step backports "enabling backports" enable_backports
+    if wants_backports "$(codename)"; then
+        step backports "enabling backports" enable_backports
+    else
+        update_once
+    fi
     mapfile -t names < <(packages 'platform:dpkg backports')
-    step apt-backports "installing QEMU and libvirt from backports" \
-        apt_install "${names[@]}"
+    step apt-qemu "installing QEMU and libvirt" apt_install "${names[@]}"
     stamp backports "$hash"
 }
 
@@ -133,17 +127,18 @@ make_venv() {
 
 install_requirements() {
     uv_pip "$VENV" install --compile-bytecode -c "$TOP/constraints.txt" \
-        -r "$REQUIREMENTS" -r "$TOP/test-requirements.txt"
+        -r "$REQUIREMENTS" -r "$TOP/test-requirements.txt" "$(libvirt_python)"
 }
 
 install_venv() {
     local hash
-    hash=$(content_hash "$TOP/constraints.txt" "$REQUIREMENTS" \
-        "$TOP/test-requirements.txt")
+    hash=$(libvirt_python)-$(content_hash "$TOP/constraints.txt" \
+        "$REQUIREMENTS" "$TOP/test-requirements.txt")
     if stamped venv "$hash" && [ -x "$VENV/bin/python" ]; then
         return
     fi
-    if [ ! -x "$VENV/bin/uv" ]; then
+    # After an upgrade of Debian what it has is for another Python.
+    if ! "$VENV/bin/python" -c 'import uv' 2>/dev/null; then
         step venv "making the virtual environment" make_venv
     fi
     step requirements "installing Nova and the rest of the cloud from PyPI" \
@@ -189,7 +184,7 @@ main() {
     need_root
     state_init
     install_debian_packages
-    install_backports
+    install_qemu_and_libvirt
     install_venv
     install_project
     install_tools
