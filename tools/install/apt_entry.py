@@ -18,10 +18,11 @@ Usage: apt_entry.py SUITE OUTPUT_STEM
 Looks for the entry of the release itself in /etc/apt and writes the same
 entry, with only the suite and the components changed, to OUTPUT_STEM.sources
 or OUTPUT_STEM.list, so that a mirror, its key and its options stay what the
-administrator chose.  Writes nothing if the entry exists already.  Runs on
-the system's Python with nothing but the standard library.
+administrator chose.  Writes no entry into /etc/apt that is there already.
+Runs on the system's Python with nothing but the standard library.
 """
 
+import functools
 import pathlib
 import re
 import sys
@@ -54,60 +55,66 @@ def deb822_entry(fields, suite):
                    % item for item in fields.items())
 
 
-def derive(root, release, wanted, ignore):
-    """Return (suffix, text) of the entry to add, or None if it is there.
+def one_line_entry(match, suite):
+    """The line that offers another suite of the same archive."""
+    return 'deb %s%s %s main\n' % (match['options'] or '', match['uri'], suite)
+
+
+def entries(root, ignore):
+    """Yield what the entries below a directory offer.
 
     :param ignore: path of an earlier result, without its suffix
-    Raises LookupError if no entry offers the release itself.
+    :returns: (suites, suffix, function of a suite that returns an entry's
+        text) for each entry of binary packages with the component main
     """
-    found = None
-    sources = sorted(root.glob('sources.list.d/*.sources'))
     lists = [root / 'sources.list',
              *sorted(root.glob('sources.list.d/*.list'))]
-    for path in sources:
+    for path in sorted(root.glob('sources.list.d/*.sources')):
         if path.with_suffix('') == ignore:
             continue
         for fields in parse_deb822(path.read_text()):
-            suites = fields.get('Suites', '').split()
-            if ('deb' not in fields.get('Types', '').split() or
-                    'main' not in fields.get('Components', '').split()):
-                continue
-            if wanted in suites and wanted != release:
-                return None
-            if release in suites and found is None:
-                found = '.sources', deb822_entry(fields, wanted)
+            if ('deb' in fields.get('Types', '').split() and
+                    'main' in fields.get('Components', '').split()):
+                yield (fields.get('Suites', '').split(), '.sources',
+                       functools.partial(deb822_entry, fields))
     for path in lists:
         if path.with_suffix('') == ignore or not path.exists():
             continue
         for match in ONE_LINE.finditer(path.read_text()):
-            if ('main' not in match['components'].split() or
-                    match['uri'].startswith('cdrom:')):
-                continue
-            if match['suite'] == wanted != release:
-                return None
-            if match['suite'] == release and found is None:
-                found = '.list', 'deb %s%s %s main\n' % (
-                    match['options'] or '', match['uri'], wanted)
-    if found is None:
-        raise LookupError('no apt entry below %s offers %s main'
-                          % (root, release))
-    return found
+            if ('main' in match['components'].split() and
+                    not match['uri'].startswith('cdrom:')):
+                yield ([match['suite']], '.list',
+                       functools.partial(one_line_entry, match))
+
+
+def derive(found, release, wanted):
+    """Return (suffix, text) of the entry of another suite.
+
+    :param found: what entries() yields
+    Raises LookupError if none of them offers the release itself.
+    """
+    for suites, suffix, entry in found:
+        if release in suites:
+            return suffix, entry(wanted)
+    raise LookupError('no apt entry offers %s main' % release)
 
 
 def main(suite, stem):
     """Write the derived entry; print the name of the file, if any."""
+    apt = pathlib.Path('/etc/apt')
     stem = pathlib.Path(stem)
+    found = list(entries(apt, stem))
     try:
-        entry = derive(pathlib.Path('/etc/apt'), codename(), suite, stem)
+        suffix, text = derive(found, codename(), suite)
     except LookupError as e:
-        sys.exit(str(e))
-    for suffix in ('.sources', '.list'):
-        stem.with_suffix(suffix).unlink(missing_ok=True)
-    if entry is None:
+        sys.exit('%s, below %s' % (e, apt))
+    for old in ('.sources', '.list'):
+        stem.with_suffix(old).unlink(missing_ok=True)
+    if apt in stem.parents and any(suite in suites for suites, *_ in found):
         return
-    target = stem.with_suffix(entry[0])
+    target = stem.with_suffix(suffix)
     target.write_text('# Derived from the entry of the release itself.\n' +
-                      entry[1])
+                      text)
     print(target)
 
 
