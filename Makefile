@@ -9,10 +9,10 @@ TOOLS = PYTHONPATH=tools $(PYTHON)
 CLOUD = $(TOOLS) -m pocketcloud
 
 .PHONY: help demo demo-vpm install guest kernel native test lint \
-	crash-explore fuzz soak-vpm tempest cloud-up cloud-status cloud-down \
-	bench-fixation bench-vpm clean
+	crash-explore fuzz soak-vpm bare-root tempest cloud-up cloud-status \
+	cloud-down bench-fixation bench-vpm clean
 
-help: ## say what can be made (most of it as root, on Debian 12)
+help: ## say what can be made (mostly as root, on Debian 12 or 13)
 	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
 		expand -t 23
 
@@ -55,6 +55,10 @@ soak-vpm: export VPM_SECONDS ?= 3600
 soak-vpm: native ## heavy swapping, VPM_SECONDS (3600) for each kind
 	@$(PYTHON) -m pytest -p no:cacheprovider -v \
 		tests/functional/test_vpm_traffic.py
+
+# Into STATE/bare-root; the last commit, and nothing of the cloud.
+bare-root: install ## install and test in a bare root of the other Debian
+	@tests/install/bare_root.sh
 
 # TEMPEST=--plain for ordinary servers, or the beginnings of tests' names
 tempest: cloud-up ## run tempest in the pocket cloud
