@@ -24,6 +24,9 @@ its times, relabels or gives it another owner does not.
 Power may go before there is a note. Then a file on a file system of this host
 must not be younger than the fixation. That time may have been lost with the
 power, but never lies in the future.
+
+Block devices have no such time. Of them it is noted what the kernel calls
+them, how large they are, and a sample of what they hold.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ import stat
 import tempfile
 from typing import Any
 
+from nova_temporality.host import device_contents
+from nova_temporality.host import device_identity
 from nova_temporality.host import paths
 from nova_temporality import vpm
 
@@ -71,13 +76,15 @@ class Disk:
     :ivar size: bytes
     :ivar mtime_ns: of a file, else None
     :ivar header: of a qcow2 file, a digest; else None
-    :ivar device: what a block device is to the kernel, if it says so
+    :ivar device: of a block device, see device_identity; else None
+    :ivar content: of a block device, see device_contents; else None
     """
 
     size: int
     mtime_ns: int | None = None
     header: str | None = None
     device: str | None = None
+    content: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +112,7 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
     for path in disks:
         disk = _look(path, sync=True)
         if disk:
-            found[os.path.realpath(path)] = dataclasses.asdict(disk)
+            found[path] = dataclasses.asdict(disk)
     target = paths.disks_note(pool_path, region.name)
     directory = os.path.dirname(target)
     os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -133,21 +140,26 @@ def forget(pool_path: str, name: str) -> None:
 
 
 def compare(pool_path: str, region: vpm.RegionInfo, state: vpm.StateInfo,
-            disks: abc.Iterable[str]) -> Comparison:
+            disks: abc.Mapping[str, str]) -> Comparison:
     """Compare a pVM's disks with what they were when it was fixated.
 
     Disks that are not there are left to who opens them.
 
     :param state: its proven state
-    :param disks: paths of what it may write to
+    :param disks: present paths of what it may write to, by those that they had
+                  when it was fixated
     """
     note = _read(pool_path, region, state.epoch)
     changed = []
-    for path in disks:
-        disk = _look(path)
+    for former, path in disks.items():
+        before = _noted(note, former) if note else None
+        try:
+            disk = _look(path, sampled=before.size if before else 0)
+        except OSError as e:
+            changed.append('%s: cannot be read (%s)' % (path, e.strerror))
+            continue
         if disk is None:
             continue
-        before = note.get(os.path.realpath(path)) if note else None
         if before:
             how = _difference(before, disk)
         else:
@@ -157,24 +169,37 @@ def compare(pool_path: str, region: vpm.RegionInfo, state: vpm.StateInfo,
     return Comparison(changed, note is not None)
 
 
-def _look(path: str, sync: bool = False) -> Disk | None:
+def _noted(note: dict[str, Disk], path: str) -> Disk | None:
+    """What a disk was, perhaps by another name of its file."""
+    real = os.path.realpath(path)
+    return note.get(path) or next(
+        (disk for other, disk in note.items()
+         if disk.mtime_ns is not None and os.path.realpath(other) == real),
+        None)
+
+
+def _look(path: str, sync: bool = False,
+          sampled: int | None = None) -> Disk | None:
     """Look at a disk; None if it is not there, or is none.
 
     :param path: not trusted; opening some files would have effects
+    :param sampled: bytes of a device of which a sample is taken; None for
+                    all, 0 for no sample
+    :raises OSError: it cannot be read, or not be synced
     """
     try:
         kind = os.stat(path).st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISBLK(kind)):
             return None
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (
+            os.O_DIRECT if stat.S_ISBLK(kind) else 0))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     try:
-        if stat.S_ISBLK(kind):
-            return Disk(os.lseek(fd, 0, os.SEEK_END),
-                        device=_device(os.fstat(fd).st_rdev))
         if sync:
             os.fsync(fd)
+        if stat.S_ISBLK(kind):
+            return _device(fd, sampled)
         status = os.fstat(fd)
         header = os.pread(fd, _QCOW2_HEADER, 0)
         return Disk(status.st_size, status.st_mtime_ns,
@@ -184,16 +209,13 @@ def _look(path: str, sync: bool = False) -> Disk | None:
         os.close(fd)
 
 
-def _device(number: int) -> str | None:
-    for name in ('dm/uuid', 'device/wwid', 'wwid', 'device/serial'):
-        try:
-            with open('/sys/dev/block/%d:%d/%s' % (
-                    os.major(number), os.minor(number), name),
-                    encoding='utf-8', errors='replace') as attribute:
-                return attribute.read().strip() or None
-        except OSError:
-            continue
-    return None
+def _device(fd: int, sampled: int | None) -> Disk:
+    size = os.lseek(fd, 0, os.SEEK_END)
+    # One that shrank is another one, whatever it holds.
+    sampled = size if sampled is None else min(size, sampled)
+    return Disk(
+        size, device=device_identity.of(os.fstat(fd).st_rdev),
+        content=device_contents.digest(fd, sampled) if sampled else None)
 
 
 def _read(pool_path: str, region: vpm.RegionInfo,
@@ -213,12 +235,10 @@ def _read(pool_path: str, region: vpm.RegionInfo,
 
 def _difference(before: Disk, now: Disk) -> str | None:
     """In what a disk differs from what it was; None if in nothing."""
+    if (before.mtime_ns is None) != (now.mtime_ns is None):
+        return 'a file is a device now, or a device a file'
     if before.mtime_ns is None or now.mtime_ns is None:
-        # Names of devices wander. A volume may have been extended meanwhile.
-        if before.device == now.device is not None and (
-                now.size < before.size):
-            return '%d bytes, not %d' % (now.size, before.size)
-        return None
+        return _difference_of_devices(before, now)
     if now.size != before.size:
         return '%d bytes, not %d' % (now.size, before.size)
     if now.header != before.header:
@@ -226,6 +246,17 @@ def _difference(before: Disk, now: Disk) -> str | None:
     if not _is_same_time(before.mtime_ns, now.mtime_ns):
         return 'modified %s, not %s' % (_time(now.mtime_ns),
                                         _time(before.mtime_ns))
+    return None
+
+
+def _difference_of_devices(before: Disk, now: Disk) -> str | None:
+    # A volume may have been extended meanwhile.
+    if now.size < before.size:
+        return '%d bytes, not %d' % (now.size, before.size)
+    if device_identity.differ(before.device, now.device):
+        return 'another device, %s, not %s' % (now.device, before.device)
+    if before.content not in (None, now.content):
+        return 'other contents'
     return None
 
 

@@ -186,11 +186,11 @@ def _proven_state(pool_path: str, name: str) -> dict[str, Any]:
     return plain.of(info)
 
 
-def compare_disks(pool_path: str, name: str, disks: list[str],
+def compare_disks(pool_path: str, name: str, disks: dict[str, str],
                   patience: float | None = None) -> disk_notes.Comparison:
     """Compare a pVM's disks with what they were when it was fixated.
 
-    :param disks: paths of what it may write to
+    :param disks: see disk_notes.compare()
     :param patience: seconds after which storage counts as silent; None to
                      wait for ever
     :raises vpm.Unproven: it has no state that they could fit
@@ -204,12 +204,12 @@ def compare_disks(pool_path: str, name: str, disks: list[str],
             return disk_notes.Comparison(**found)
         if deadline is not None and time.monotonic() >= deadline:
             raise StorageSilent('the storage of its disks does not answer: '
-                                '%s' % ', '.join(disks))
+                                '%s' % ', '.join(disks.values()))
         time.sleep(_POLL)
 
 
 @privsep.entrypoint
-def _compare_disks(pool_path: str, name: str, disks: list[str],
+def _compare_disks(pool_path: str, name: str, disks: dict[str, str],
                    token: str) -> dict[str, Any] | None:
     def compare() -> dict[str, Any]:
         with vpm.Pool(pool_path) as pool:

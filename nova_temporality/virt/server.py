@@ -272,11 +272,11 @@ class PersistentServer:
         """Make any state of it stale, because it shall never be resumed."""
         runs.discard_state(CONF.temporality.pool_path, self.uuid)
 
-    def compare_disks(self, disks: list[str],
+    def compare_disks(self, disks: dict[str, str],
                       patience: float | None) -> disk_notes.Comparison:
         """Compare its disks with what they were when it was fixated.
 
-        :param disks: paths of what it may write to
+        :param disks: see disk_notes.compare()
         :param patience: seconds to wait for their storage; None for ever
         :raises StorageSilent: it does not answer
         """

@@ -23,7 +23,8 @@ from tests.framework import machine
 def compare(host, guest):
     return disk_notes.compare(
         host.pool.path, guest.region,
-        host.pool.verify_state(guest.region.id), [str(guest.image)])
+        host.pool.verify_state(guest.region.id),
+        {str(guest.image): str(guest.image)})
 
 
 def wait_noted(host, guest):
@@ -88,3 +89,53 @@ def test_drills_leave_no_note(host, guest):
     notifier.protect(guest)
     notifier.call('drill')
     assert not os.path.exists(os.path.join(host.pool.path, 'disks'))
+
+
+def losetup(*args):
+    return subprocess.run(('losetup',) + args, check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+@pytest.fixture
+def connect():
+    """Connect an image as a block device; return its path of this boot."""
+    made = []
+
+    def connect(image):
+        made.append(losetup('--find', '--show', str(image)))
+        return made[-1]
+
+    yield connect
+    for device in made:
+        # as soon as the QEMU has ended that has it open
+        losetup('--detach', device)
+
+
+def test_volume_that_is_a_block_device(host, connect):
+    guest = host.guest(writing=True)
+    former = connect(guest.image)
+    guest.disk = {'driver': 'host_device', 'filename': former}
+    guest.cache = {'direct': True}
+    guest.boot()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    wait_noted(host, guest)
+    host.power_cut()
+
+    def changed():
+        found = disk_notes.compare(
+            host.pool.path, guest.region,
+            host.pool.verify_state(guest.region.id), {former: present})
+        assert found.noted
+        return found.changed
+
+    # It was another one that the kernel found first.
+    present = connect(guest.image)
+    assert present != former
+    assert changed() == []
+    with open(guest.image, 'r+b') as volume:
+        volume.seek(1080)
+        volume.write(b'a helpful hand')
+        os.fsync(volume.fileno())
+    assert len(changed()) == 1

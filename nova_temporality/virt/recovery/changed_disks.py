@@ -22,21 +22,23 @@ from nova_temporality.virt.recovery import base
 LOG = logging.getLogger(__name__)
 
 
-def check(recovery: base.Recovery, xml: str,
+def check(recovery: base.Recovery, recorded: str, xml: str,
           patience: float | None = None) -> None:
     """Make sure that a server's disks are what they were.
 
-    :param xml: of its domain, with the present names of its volumes
+    :param recorded: of its domain as it was when it was fixated
+    :param xml: the same with the present names of its volumes
     :param patience: seconds to wait for their storage; None for ever
     :raises DiskChanged: one is not, and nobody has accepted that
     :raises StorageSilent: storage does not answer
     """
     server, instance = recovery.server, recovery.instance
-    found = server.compare_disks(_written(xml), patience)
+    found = server.compare_disks(_written(recorded, xml), patience)
     if not found.noted:
         LOG.info('Power went before it was noted what its disks were: only '
                  'files that are younger than its state, on file systems of '
-                 'this host, would be noticed', instance=instance)
+                 'this host, would be noticed, and no changes of devices',
+                 instance=instance)
     if not found.changed:
         return
     reason = '; '.join(found.changed)
@@ -46,10 +48,17 @@ def check(recovery: base.Recovery, xml: str,
                 'are not what they were: %s', reason, instance=instance)
 
 
-def _written(xml: str) -> list[str]:
-    """Paths of the disks that a domain may write to."""
+def _written(recorded: str, xml: str) -> dict[str, str]:
+    """Present paths of the disks that a domain may write to, by the former.
+
+    Disks without a path (RBD) are left out.
+    """
+    return {former: present for former, present in zip(
+        _paths(recorded), _paths(xml), strict=True) if former and present}
+
+
+def _paths(xml: str) -> list[str | None]:
     return [
-        path for disk in etree.fromstring(xml).findall('devices/disk')
-        if disk.find('readonly') is None and disk.find('source') is not None
-        for path in (disk.find('source').get('file'),
-                     disk.find('source').get('dev')) if path]
+        disk.find('source').get('file') or disk.find('source').get('dev')
+        for disk in etree.fromstring(xml).findall('devices/disk')
+        if disk.find('readonly') is None and disk.find('source') is not None]

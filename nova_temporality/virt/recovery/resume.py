@@ -70,7 +70,7 @@ def prepare(recovery: base.Recovery) -> Machine:
     bdms = recovery.bdms()
     machine = Machine(recorded, volumes.identity(bdms),
                       rewriting.for_now(recovery, recorded, bdms))
-    changed_disks.check(recovery, machine.xml)
+    changed_disks.check(recovery, machine.recorded, machine.xml)
     return machine
 
 
@@ -146,7 +146,7 @@ def _check_again(recovery: base.Recovery, machine: Machine) -> None:
         raise exception.RecoveryFailed(
             reason='its machine, or how a volume is attached to it, has '
             'changed while its disks were waited for')
-    changed_disks.check(recovery, machine.xml, _PATIENCE)
+    changed_disks.check(recovery, machine.recorded, machine.xml, _PATIENCE)
 
 
 def _start_empty(recovery: base.Recovery, xml: str) -> pvm_guest.RunGuest:

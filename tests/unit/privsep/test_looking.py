@@ -93,7 +93,7 @@ def test_disks_that_do_not_answer(pool, storage, monkeypatch):
     monkeypatch.setattr(disk_notes, 'compare', lambda *_args: (
         storage.look(), disk_notes.Comparison([], True))[1])
     with pytest.raises(regions.StorageSilent, match='/dead/disk'):
-        regions.compare_disks(pool.path, 'pvm', ['/dead/disk'], 0.0)
+        regions.compare_disks(pool.path, 'pvm', {'/former': '/dead/disk'}, 0.0)
     storage.answer()
-    assert regions.compare_disks(pool.path, 'pvm', ['/dead/disk'],
+    assert regions.compare_disks(pool.path, 'pvm', {'/former': '/dead/disk'},
                                  _PATIENCE).noted

@@ -146,4 +146,6 @@ class ChangedDisksTest(recovery_base.RecoveryTestCase):
         self.refused()
 
     def test_what_is_only_read_is_not_looked_at(self):
-        self.assertEqual([self.disk], changed_disks._written(self.xml()))
+        xml = self.xml()
+        self.assertEqual({self.disk: '/dev/sdc'}, changed_disks._written(
+            xml, xml.replace(self.disk, '/dev/sdc')))
