@@ -24,6 +24,9 @@ import hashlib
 import io
 import os
 
+from nova_temporality.snapshot import error
+from nova_temporality.snapshot import plain_files
+
 _FICLONE = 0x40049409  # linux/fs.h
 _CHUNK = 1 << 20
 _ZEROS = bytes(_CHUNK)
@@ -47,20 +50,24 @@ def go_on() -> None:
 
 
 def copy(source: str, target: str, clone: bool = False,
-         check: Check = go_on) -> bool:
+         check: Check = go_on, uid: int | None = None,
+         at_most: int | None = None) -> bool:
     """Copy a file to a new one that only its owner can read.
 
     It is not durable yet.
 
     :param clone: whether to share blocks where that is possible
     :param check: called now and then; raises what ends the copying
+    :param uid, at_most: see plain_files.open_plain()
     :returns: whether blocks are shared
+    :raises SnapshotError: it is no such file, or changes meanwhile
     """
-    with open(source, 'rb', buffering=0) as old, create(target) as new:
+    with plain_files.open_plain(source, uid=uid, at_most=at_most) as old, (
+            create(target)) as new:
         if clone and _cloned(old, new):
             return True
         os.ftruncate(new.fileno(), os.fstat(old.fileno()).st_size)
-        write_data(old, new, check=check)
+        write_data(old, new, source, check=check)
     return False
 
 
@@ -74,38 +81,52 @@ def _cloned(old: io.FileIO, new: io.FileIO) -> bool:
     return True
 
 
-def write_data(old: io.FileIO, new: io.FileIO, start: int = 0,
+def write_data(old: io.FileIO, new: io.FileIO, source: str, start: int = 0,
                check: Check = go_on) -> None:
     """Write what is not zero in one open file into another one that is zero.
 
+    :param source: path of the former
     :param start: offset before which nothing is written
     :param check: see copy()
+    :raises SnapshotError: it gets another size meanwhile
     """
-    for offset, length in _data(old.fileno(), start):
+    size = os.fstat(old.fileno()).st_size
+    for offset, length in _data(old.fileno(), start, size):
         end = offset + length
         while offset < end:
             check()
             chunk = os.pread(old.fileno(), min(_CHUNK, end - offset), offset)
             if not chunk:
-                raise OSError(errno.EIO, 'it became shorter meanwhile',
-                              old.name)
+                break
             if not _ZEROS.startswith(chunk):
                 write_all(new.fileno(), chunk, offset)
             offset += len(chunk)
+    _check_size(old, size, source)
 
 
-def _data(fd: int, offset: int) -> abc.Iterator[tuple[int, int]]:
-    """Ranges that are not holes, see lseek(2): (offset, length)."""
-    size = os.fstat(fd).st_size
+def _check_size(opened: io.FileIO, size: int, path: str) -> None:
+    now = os.fstat(opened.fileno()).st_size
+    if now != size:
+        raise error.SnapshotError(
+            'the size of %s changed from %d to %d bytes meanwhile' %
+            (path, size, now))
+
+
+def _data(fd: int, offset: int, size: int) -> abc.Iterator[tuple[int, int]]:
+    """Ranges that are not holes, see lseek(2): (offset, length).
+
+    :param size: bytes of the file that count
+    """
     while offset < size:
         try:
             offset = os.lseek(fd, offset, os.SEEK_DATA)
+            end = min(os.lseek(fd, offset, os.SEEK_HOLE), size)
         except OSError as exc:
             if exc.errno == errno.ENXIO:  # there is no more of it
                 return
             raise
-        end = os.lseek(fd, offset, os.SEEK_HOLE)
-        yield offset, end - offset
+        if offset < end:
+            yield offset, end - offset
         offset = end
 
 
@@ -119,6 +140,17 @@ def write_all(fd: int, data: bytes, offset: int) -> None:
 
 
 def digest(path: str) -> str:
-    """The SHA-256 of a file's contents, in hex."""
-    with open(path, 'rb', buffering=0) as stream:
-        return hashlib.file_digest(stream, 'sha256').hexdigest()
+    """The SHA-256 of a file's contents, in hex.
+
+    :raises SnapshotError: it is no plain file, or gets another size meanwhile
+    :raises FileNotFoundError: it is not there
+    """
+    found = hashlib.sha256()
+    # Operators may have moved it, with a link in its place.
+    with plain_files.open_plain(os.path.realpath(path)) as opened:
+        size = os.fstat(opened.fileno()).st_size
+        for offset in range(0, size, _CHUNK):
+            found.update(os.pread(opened.fileno(),
+                                  min(_CHUNK, size - offset), offset))
+        _check_size(opened, size, path)
+    return found.hexdigest()

@@ -22,6 +22,7 @@ from collections import abc
 import contextlib
 import json
 import os
+import stat
 import time
 from typing import Protocol
 
@@ -34,6 +35,7 @@ from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import machine
 from nova_temporality.snapshot import manifest as manifest_module
+from nova_temporality.snapshot import plain_files
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
@@ -98,18 +100,27 @@ def check(manifest: manifest_module.Manifest, region: vpm.RegionInfo) -> None:
                 'was %s); snapshots do not contain such files. Bring it back'
                 % (path, digest))
     for path in manifest['disks'].values():
-        if not os.path.exists(path):
-            raise error.SnapshotError(
-                'the server has no disk %s any more' % path)
+        _stat_disk(path)
+
+
+def _stat_disk(path: str) -> os.stat_result:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        raise error.SnapshotError('the server has no disk %s any more' % path)
+    if not stat.S_ISREG(found.st_mode):
+        raise error.SnapshotError('%s is no plain file' % path)
+    return found
 
 
 def _check_table(snapshot: store.Snapshot, region: vpm.RegionInfo) -> None:
     """Make sure that a page table is that of this region."""
     tables = []
-    for path in (snapshot.path(store.PAGE_TABLE),
-                 os.path.join(region.directory, store.PAGE_TABLE)):
-        with open(path, 'rb') as table:
-            tables.append(table.read(_HEADER))
+    for path, uid in ((snapshot.path(store.PAGE_TABLE), None),
+                      (os.path.join(region.directory, store.PAGE_TABLE),
+                       region.uid)):
+        with plain_files.open_plain(path, uid=uid) as table:
+            tables.append(os.pread(table.fileno(), _HEADER, 0))
     if tables[0] != tables[1]:
         raise error.SnapshotError(
             'the snapshot is of a server with less NVRAM than memory, and '
@@ -192,19 +203,21 @@ def _put_back(pool: vpm.Pool, region: vpm.RegionInfo,
 
 
 def _load_memory(snapshot: store.Snapshot, region: vpm.RegionInfo) -> None:
-    _fill(snapshot.path(store.RAM), region.ram_path)
+    _fill(snapshot.path(store.RAM), region.ram_path, region.uid)
     if region.is_vpm:
-        _fill(snapshot.path(store.SWAP), region.swap_path)
+        _fill(snapshot.path(store.SWAP), os.path.realpath(region.swap_path),
+              region.uid)
         # Last, so that it names nothing that is not there.
         _fill(snapshot.path(store.PAGE_TABLE),
-              os.path.join(region.directory, store.PAGE_TABLE), _HEADER)
+              os.path.join(region.directory, store.PAGE_TABLE), region.uid,
+              _HEADER)
 
 
-def _fill(path: str, target: str, start: int = 0) -> None:
+def _fill(path: str, target: str, uid: int, start: int = 0) -> None:
     """Fill a file that is all zero, from an offset on."""
-    with open(path, 'rb', buffering=0) as source, (
-            open(target, 'r+b', buffering=0)) as opened:
-        files.write_data(source, opened, start)
+    with plain_files.open_plain(path) as source, (
+            plain_files.open_plain(target, os.O_RDWR, uid=uid)) as opened:
+        files.write_data(source, opened, path, start)
         os.fsync(opened.fileno())
 
 
@@ -216,7 +229,7 @@ def _load_disks(snapshot: store.Snapshot,
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new[path])  # of a load that was cut off
         files.copy(snapshot.path(name), new[path], clone=True)
-        was = os.stat(path)
+        was = _stat_disk(path)
         os.chown(new[path], was.st_uid, was.st_gid)
         os.chmod(new[path], was.st_mode & 0o7777)
         durable.sync(new[path])

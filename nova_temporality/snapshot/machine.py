@@ -14,11 +14,17 @@
 
 import dataclasses
 import json
+import os
 import subprocess
+from typing import Any
 
 from lxml import etree
 
 from nova_temporality.snapshot import error
+from nova_temporality.snapshot import plain_files
+
+# Seconds for qemu-img to read a header.
+_PATIENCE = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,15 +75,53 @@ def examine(xml: str) -> Machine:
 
 
 def _backing(path: str) -> list[str]:
-    """Files that a qcow2 image rests on. The host wrote its header."""
-    done = subprocess.run(
-        ['qemu-img', 'info', '--force-share', '--backing-chain', '-f',
-         'qcow2', '--output=json', path], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, encoding='utf-8', check=False)
-    if done.returncode:
+    """Files that a qcow2 image rests on.
+
+    The host wrote its header, but its QEMU may have written another one. So
+    one file is examined after the other, each of which has to be plain.
+    """
+    chain: list[str] = []
+    now: str = path
+    kind: str | None = 'qcow2'
+    while kind != 'raw':
+        _check_plain(now)
+        image = _examine(now, kind)
+        if 'full-backing-filename' not in image:
+            break
+        now = image['full-backing-filename']
+        kind = image.get('backing-filename-format')
+        if now in chain or now == path:
+            raise error.SnapshotError('%s rests on itself' % now)
+        _check_plain(now)
+        chain.append(now)
+    return chain
+
+
+def _check_plain(path: str) -> None:
+    try:
+        plain_files.open_plain(os.path.realpath(path)).close()
+    except OSError as exc:
+        raise error.SnapshotError('%s cannot be examined: %s' %
+                                  (path, exc.strerror))
+
+
+def _examine(path: str, kind: str | None) -> dict[str, Any]:
+    command = ['qemu-img', 'info', '--force-share', '--output=json']
+    if kind:
+        command += ['-f', kind]
+    try:
+        done = subprocess.run(
+            command + [path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, encoding='utf-8', errors='replace', check=True,
+            timeout=_PATIENCE)
+        image: dict[str, Any] = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        raise error.SnapshotError('%s cannot be examined: qemu-img does not '
+                                  'end' % path)
+    except subprocess.CalledProcessError as exc:
         raise error.SnapshotError('%s cannot be examined: %s'
-                                  % (path, done.stderr.strip()))
-    return [image['filename'] for image in json.loads(done.stdout)[1:]]
+                                  % (path, exc.stderr.strip()))
+    return image
 
 
 def forked(xml: bytes, genid: str, uid: int) -> bytes:

@@ -24,12 +24,19 @@ import time
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import manifest
+from nova_temporality.snapshot import plain_files
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
 
 # The pager goes on for a while after the vCPUs have stopped, to make room.
 _QUIET_SECONDS = 0.02
 _PAGER_PATIENCE = 10.0
+
+# Beyond what any page table (bytes, and bytes for each page) and swap file
+# (times the memory) has; see layout.h and shape.h.
+_TABLE_BASE = 64 << 10
+_TABLE_PER_PAGE = 64
+_SWAP_TIMES = 2
 
 
 def save(pool: vpm.Pool, region: vpm.RegionInfo, directory: str,
@@ -75,7 +82,7 @@ def _save_memory(region: vpm.RegionInfo, directory: str,
     if region.is_vpm:
         return _save_paged(region, directory, check)
     files.copy(region.ram_path, os.path.join(directory, store.RAM),
-               check=check)
+               check=check, uid=region.uid, at_most=region.size)
     return {store.RAM: {}}
 
 
@@ -86,15 +93,17 @@ def _save_paged(region: vpm.RegionInfo, directory: str,
     Nothing is cloned here. A clone would make the swap file need new space
     when it is written, but only the space that it has is reserved.
     """
-    path = os.path.join(region.directory, store.PAGE_TABLE)
     deadline = time.monotonic() + _PAGER_PATIENCE
     while True:
-        table = _quiet_table(path, deadline, check)
-        for name, source in ((store.RAM, region.ram_path),
-                             (store.SWAP, region.swap_path)):
-            files.copy(source, os.path.join(directory, name), check=check)
+        table = _quiet_table(region, deadline, check)
+        for name, source, at_most in (
+                (store.RAM, region.ram_path, region.size),
+                (store.SWAP, os.path.realpath(region.swap_path),
+                 _SWAP_TIMES * region.virtual_size)):
+            files.copy(source, os.path.join(directory, name), check=check,
+                       uid=region.uid, at_most=at_most)
         # The table also counts all that the pager does.
-        if _read(path) == table:
+        if _read_table(region) == table:
             break
         for name in (store.RAM, store.SWAP):
             os.unlink(os.path.join(directory, name))
@@ -103,13 +112,14 @@ def _save_paged(region: vpm.RegionInfo, directory: str,
     return {name: {} for name in (store.RAM, store.SWAP, store.PAGE_TABLE)}
 
 
-def _quiet_table(path: str, deadline: float, check: files.Check) -> bytes:
+def _quiet_table(region: vpm.RegionInfo, deadline: float,
+                 check: files.Check) -> bytes:
     """Wait until the pager has nothing to do; return the page table."""
-    table = _read(path)
+    table = _read_table(region)
     while True:
         check()
         time.sleep(_QUIET_SECONDS)
-        before, table = table, _read(path)
+        before, table = table, _read_table(region)
         if before == table:
             return table
         if time.monotonic() > deadline:
@@ -118,6 +128,16 @@ def _quiet_table(path: str, deadline: float, check: files.Check) -> bytes:
                 'Try again' % _PAGER_PATIENCE)
 
 
-def _read(path: str) -> bytes:
-    with open(path, 'rb') as stream:
-        return stream.read()
+def _read_table(region: vpm.RegionInfo) -> bytes:
+    at_most = _table_bound(region)
+    with plain_files.open_plain(
+            os.path.join(region.directory, store.PAGE_TABLE), uid=region.uid,
+            at_most=at_most) as table:
+        # It may grow from now on.
+        return os.pread(table.fileno(), at_most, 0)
+
+
+def _table_bound(region: vpm.RegionInfo) -> int:
+    """Bytes that no page table of a region has."""
+    return _TABLE_BASE + _TABLE_PER_PAGE * (
+        region.virtual_size // region.page_size)
