@@ -33,6 +33,7 @@ from nova_temporality.spec import server_spec
 from nova_temporality.spec import system_metadata
 from nova_temporality.virt import checks
 from nova_temporality.virt import disks
+from nova_temporality.virt import readiness
 from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
 
@@ -46,13 +47,16 @@ _NEXT = ''
 class Admission:
     """Decides on servers before anything is made for them."""
 
-    def __init__(self, cache_mode_of: abc.Callable[[str], str | None]) -> None:
+    def __init__(self, cache_mode_of: abc.Callable[[str], str | None],
+                 ready: readiness.Readiness) -> None:
         """Make ready.
 
         :param cache_mode_of: gives the host's cache mode of disks, by a key
                               of [libvirt] disk_cachemodes
+        :param ready: knows whether the host could fixate a server now
         """
         self._cache_mode_of = cache_mode_of
+        self._ready = ready
         # Of two that are admitted at a time, the second counts the first. To
         # allocate a large region takes long, so nobody waits for that.
         self._lock = threading.Lock()
@@ -161,12 +165,28 @@ class Admission:
 
     def check_room(self, instance: objects.Instance,
                    spec: server_spec.ServerSpec) -> None:
-        """Refuse a pVM that does not fit into the energy budget.
+        """Refuse a pVM that this host could not fixate, or not in time.
 
         One that has a region here counts already.
 
         :raises ComputeResourcesUnavailable: with the numbers and the remedies
         """
+        self._check_ready(instance.uuid)
+        self._check_budget(instance, spec)
+
+    def _check_ready(self, uuid: str) -> None:
+        try:
+            regions.lookup(PCONF.temporality.pool_path, uuid)
+            return
+        except vpm.NotFound:
+            problem = self._ready.problem_for_server()
+        if problem:
+            raise nova_exception.ComputeResourcesUnavailable(
+                reason='This host could not fixate a server now; see '
+                '"temporality health" there: %s' % problem)
+
+    def _check_budget(self, instance: objects.Instance,
+                      spec: server_spec.ServerSpec) -> None:
         options = PCONF.temporality
         known, prediction = regions.predict(
             options.pool_path, options.run_dir, instance.uuid, spec.priority,
@@ -196,16 +216,19 @@ class Admission:
 
     def admit(self, server: pvm_server.PersistentServer,
               room_is_reserved: bool = False) -> vpm.RegionInfo:
-        """Give a pVM its region if it fits into the energy budget.
+        """Give a pVM its region if this host could fixate it in time.
 
         :param room_is_reserved: whether it gave its region back a moment ago
                                  and gets it again; there was room for it
         :raises ComputeResourcesUnavailable: Placement was out of step; another
             host may have room
         """
+        if not room_is_reserved:
+            # Nobody else waits for the notifier.
+            self._check_ready(server.uuid)
         with self._lock:
             if not room_is_reserved:
-                self.check_room(server.instance, server.spec)
+                self._check_budget(server.instance, server.spec)
             self._coming[server.uuid] = server.spec.priority
         try:
             return server.ensure_region()

@@ -63,6 +63,7 @@ from nova_temporality.virt import genid
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import image_of_record
 from nova_temporality.virt import ports
+from nova_temporality.virt import readiness
 from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import keeper
@@ -98,7 +99,9 @@ class TemporalityDriver(startup.Startup):
         self.servers = servers.Servers(self._host)
         self.recoveries = keeper.Keeper(self)
         self.vif_driver = ports.VifDriver(self._host, self.servers)
-        self._admission = admission.Admission(self._cache_mode_of)
+        self._readiness = readiness.Readiness(self._tell_placement)
+        self._admission = admission.Admission(self._cache_mode_of,
+                                              self._readiness)
 
     def _cache_mode_of(self, source_type: str) -> str | None:
         return self.disk_cachemodes.get(source_type, self.disk_cachemode)
@@ -129,6 +132,7 @@ class TemporalityDriver(startup.Startup):
                   'total': info.total_size // units.Mi,
                   'count': info.used_descriptors})
         self.recoveries.watch()
+        self._readiness.watch()
 
     def _check_versions(self) -> None:
         problem = versions.problem(versions.found(
@@ -585,7 +589,8 @@ class TemporalityDriver(startup.Startup):
         total = info.total_size // units.Mi
         # What was freed is not scrubbed yet.
         reserved = -(-info.freed_size // units.Mi)
-        if not self._admission.has_room():
+        if self._readiness.problem_for_placement() or (
+                not self._admission.has_room()):
             # What servers have stays theirs; nothing is left for more.
             used = -(-(info.used_size - info.freed_size) // units.Mi)
             reserved = max(0, total - used)
@@ -596,6 +601,11 @@ class TemporalityDriver(startup.Startup):
         provider_tree.update_inventory(nodename, inventory)
         provider_tree.add_traits(nodename, resources.TRAIT)
         self.provider_tree = copy.deepcopy(provider_tree)
+
+    def _tell_placement(self) -> None:
+        # What Nova does once a minute. There is no public way to ask for it.
+        self.virtapi._compute.update_available_resource(
+            nova_context.get_admin_context())
 
     def pre_live_migration(self, context: nova_context.RequestContext,
                            instance: objects.Instance,

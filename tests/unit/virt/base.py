@@ -32,8 +32,10 @@ import os_vif
 
 from nova_temporality import conf
 from nova_temporality import privsep
+from nova_temporality.privsep import health
 from nova_temporality.spec import persistence
 from nova_temporality.virt import driver
+from nova_temporality.virt import readiness
 from nova_temporality import vpm
 from tests.unit import base
 
@@ -63,6 +65,12 @@ class DriverTestCase(base.NovaTestCase):
         self.saved = self.useFixture(fixtures.MockPatchObject(
             objects.Instance, 'save')).mock
         self.make_pool()
+        # as a sound notifier answers; there is none
+        self.obstacles = self.useFixture(fixtures.MockPatchObject(
+            health, 'obstacles', return_value={})).mock
+        # it would outlive the test
+        self.useFixture(fixtures.MockPatchObject(readiness.Readiness,
+                                                 'watch'))
         self.driver = driver.TemporalityDriver(fake.FakeVirtAPI(), True)
 
     def make_pool(self):
