@@ -21,6 +21,7 @@ from cliff import lister
 
 from nova_temporality.cli import columns
 from nova_temporality.cli import config
+from nova_temporality.host import budget
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
 from nova_temporality.notifier.reports import archive
@@ -95,12 +96,17 @@ class Drill(lister.Lister):
     outage is on or power may fail. Exits with 1 if a server could not be
     fixated or does not run on; the notifier goes on trying to resume it.
     Times are milliseconds since the beginning. The cost is the time that the
-    server took in a second drill, alone.
+    server took in a second drill, alone. At the end it says what had been
+    predicted for the servers together, and what they took.
     """
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         self.report = client.call(config.options(self).run_dir, 'drill')
         super().run(parsed_args)
+        # A notifier of an earlier version makes none.
+        forecast = self.report.get('forecast')
+        if forecast:
+            self.app.LOG.info('%s', _forecast(forecast))
         return 1 if outage.failures(self.report) else 0
 
     def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
@@ -109,6 +115,17 @@ class Drill(lister.Lister):
             (pvm['name'], pvm['result'], pvm['stopped_ms'], pvm['saved_ms'],
              pvm['fixated_ms'], pvm['state_size'], pvm['resumed'],
              pvm['cost_ms'], pvm['reason']) for pvm in self.report['pvms']]
+
+
+def _forecast(forecast: budget.Forecast) -> str:
+    text = ('All together took %.1f ms; predicted had been %.1f ms, so it '
+            'took %.1f times that' % (
+                forecast['taken_ms'], forecast['predicted_ms'],
+                forecast['taken_ms'] / forecast['predicted_ms']))
+    if forecast['not_drilled']:
+        text += (' (a guess: %(not_drilled)d had never been drilled)' %
+                 forecast)
+    return text
 
 
 class OutageList(lister.Lister):

@@ -114,6 +114,10 @@ class _Budget(
         if self._value['drilled_at']:
             text += ('; last drill (%(drilled_at)s): %(drilled_ms).1f ms' %
                      self._value)
+        errors = self._value.get('errors')
+        if errors:
+            text += ('; the latest drills took %.1f to %.1f times what was '
+                     'predicted for them' % (min(errors), max(errors)))
         if not self._value['fits']:
             text += ('; DOES NOT FIT: see "Too many for the hold-up time" in '
                      'the operator\'s manual')

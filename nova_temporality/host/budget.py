@@ -26,6 +26,9 @@ its CPUs. The slowdown says how much longer this host takes. A pVM that was not
 drilled yet is assumed to cost as much as the most costly one that was, or
 ASSUMED_MS if none was.
 
+That is a forecast, and it errs. So each drill is compared with what was
+predicted for it before, and the latest errors are kept.
+
 The results are kept in the pool, so that they survive a reboot.
 """
 
@@ -46,6 +49,9 @@ LOG = logging.getLogger(__name__)
 # Milliseconds; about what one pVM took on the machines that we measured.
 ASSUMED_MS = 5.0
 
+# How many errors are kept.
+_ERRORS = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Drilled:
@@ -55,6 +61,8 @@ class Drilled:
     :ivar total_ms: what the last drill took for all of its pVMs, or None
     :ivar bound_ms: the bound for these, or None
     :ivar time: of the last drill, ISO 8601, or None
+    :ivar errors: what drills took / what was predicted for them; the latest
+                  one is the last
     """
 
     costs_ms: abc.Mapping[str, float] = dataclasses.field(
@@ -62,6 +70,7 @@ class Drilled:
     total_ms: float | None = None
     bound_ms: float | None = None
     time: str | None = None
+    errors: tuple[float, ...] = ()
 
     @property
     def slowdown(self) -> float:
@@ -127,7 +136,9 @@ def load(pool_path: str) -> Drilled:
             {str(name): _positive(cost)
              for name, cost in stored['costs_ms'].items()},
             _positive(stored['total_ms']), _positive(stored['bound_ms']),
-            str(stored['time']))
+            str(stored['time']),
+            # There are none in the record of an earlier version.
+            tuple(map(_positive, stored.get('errors', ()))))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Drilled()
 
@@ -166,6 +177,18 @@ class BudgetStatus(TypedDict):
     assumed_ms: float
     drilled_ms: float | None
     drilled_at: str | None
+    errors: list[float]
+
+
+class Forecast(TypedDict):
+    """What was predicted for a drill, and what it took.
+
+    not_drilled: for how many pVMs that was a guess.
+    """
+
+    predicted_ms: float
+    taken_ms: float
+    not_drilled: int
 
 
 class HostBudget:
@@ -181,7 +204,7 @@ class HostBudget:
         self._drilled = load(pool_path)
 
     def learn(self, costs_ms: abc.Mapping[str, float], total_ms: float,
-              time: str, priorities: abc.Mapping[str, int]) -> None:
+              time: str, priorities: abc.Mapping[str, int]) -> Forecast:
         """Take the results of a drill.
 
         :param costs_ms: what each pVM took alone, in ms by name
@@ -189,18 +212,25 @@ class HostBudget:
         :param time: of the drill, ISO 8601
         :param priorities: priority by name of all pVMs that there are; of
                            these, what was measured earlier still counts
+        :returns: what had been predicted for the pVMs that were measured
         """
         known_ms = {**self._drilled.costs_ms, **costs_ms}
         together = {name: priorities.get(name, priority.DEFAULT)
                     for name in costs_ms}
+        before = predict(together, self._drilled, cpus())
+        errors = self._drilled.errors
+        if not before.assumed:
+            errors = (*errors, round(total_ms / before.total_ms, 3))[-_ERRORS:]
         self._drilled = Drilled(
             {name: cost for name, cost in known_ms.items()
              if name in priorities},
-            total_ms, bound_ms(together, costs_ms, cpus()), time)
+            total_ms, bound_ms(together, costs_ms, cpus()), time, errors)
         try:
             store(self._pool_path, self._drilled)
         except OSError as e:
             LOG.error('Cannot record what the drill measured: %s', e)
+        return {'predicted_ms': before.total_ms, 'taken_ms': total_ms,
+                'not_drilled': before.assumed}
 
     def status(self, priorities: abc.Mapping[str, int]) -> BudgetStatus:
         """Say whether these pVMs fit.
@@ -216,6 +246,7 @@ class HostBudget:
             'assumed_ms': prediction.assumed_ms,
             'drilled_ms': self._drilled.total_ms,
             'drilled_at': self._drilled.time,
+            'errors': list(self._drilled.errors),
         }
 
 

@@ -221,7 +221,7 @@ class Notifier:
         threading.Thread(target=_wait_resumed, args=(futures,), daemon=True,
                          name='resume').start()
 
-    def drill(self) -> outage.OutageReport:
+    def drill(self) -> drill.DrillReport:
         """Drill with all pVMs, see drill.Drills.run()."""
         return self._drills.run()
 

@@ -36,6 +36,12 @@ LOG = logging.getLogger(__name__)
 _RESUME_PATIENCE = 15.0
 
 
+class DrillReport(outage.OutageReport):
+    """A drill; forecast: None if not all could be measured."""
+
+    forecast: budget.Forecast | None
+
+
 class DrillRefused(Exception):
     """There can be no drill now."""
 
@@ -58,7 +64,7 @@ class Drills:
                  host_budget: budget.HostBudget, publish: events.Publish,
                  exclusive: threading.Lock, timeout_ns: int,
                  hold_up_ns: int) -> None:
-        self.last_report: outage.OutageReport | None = None
+        self.last_report: DrillReport | None = None
         self._fleet = pvms
         self._current = current
         self._budget = host_budget
@@ -67,7 +73,7 @@ class Drills:
         self._timeout_ns = timeout_ns
         self._hold_up_ns = hold_up_ns
 
-    def run(self) -> outage.OutageReport:
+    def run(self) -> DrillReport:
         """Fixate all pVMs that run, verify their states, and resume them.
 
         Every pVM does so for itself, so one that hangs keeps no other from
@@ -77,12 +83,14 @@ class Drills:
         Then each does so again, alone, to measure what it costs.
 
         :returns: a report as of an outage; pVMs have the keys "resumed" too,
-                  whether they run on, and "cost_ms", milliseconds or None
+                  whether they run on, and "cost_ms", milliseconds or None.
+                  "forecast" is what had been predicted
         :raises: DrillRefused
         """
         with self._exclusive:
-            report = self._drill()
-            self._measure(report)
+            drilled = self._drill()
+            report: DrillReport = {**drilled,
+                                   'forecast': self._measure(drilled)}
         self.last_report = report
         self._publish(events.DRILL_ENDED, report)
         for failure in outage.failures(report):
@@ -123,8 +131,11 @@ class Drills:
                           for entry in report['pvms']]
         return report
 
-    def _measure(self, report: outage.OutageReport) -> None:
-        """Have each pVM that was drilled drill alone; add its cost."""
+    def _measure(self, report: outage.OutageReport) -> budget.Forecast | None:
+        """Have each pVM that was drilled drill alone; add its cost.
+
+        :returns: what had been predicted for all; None if one was not measured
+        """
         drilled = [entry['name'] for entry in report['pvms']
                    if entry['result'] == attempts.FIXATED and
                    entry['resumed']]
@@ -142,10 +153,11 @@ class Drills:
                             entry['result'] == attempts.FIXATED)
         for entry in report['pvms']:
             entry['cost_ms'] = costs_ms.get(entry['name'])
-        if drilled and len(costs_ms) == len(drilled):
-            self._budget.learn(
-                costs_ms, _total_ms(report, costs_ms),
-                report['event']['time'], self._fleet.priorities())
+        if not drilled or len(costs_ms) < len(drilled):
+            return None
+        return self._budget.learn(
+            costs_ms, _total_ms(report, costs_ms), report['event']['time'],
+            self._fleet.priorities())
 
 
 def _total_ms(report: outage.OutageReport, names: abc.Container[str]) -> float:

@@ -28,7 +28,6 @@ from nova_temporality.notifier import daemon
 from nova_temporality.notifier import drill
 from nova_temporality.notifier import power
 from nova_temporality.notifier import pulse as pulse_module
-from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier import sources
 from nova_temporality.notifier.sources import state
 
@@ -94,7 +93,7 @@ class Watch:
         """Return how the sources are."""
         return [known.status() for known in self._states.values()]
 
-    def drill(self) -> outage.OutageReport:
+    def drill(self) -> drill.DrillReport:
         """Have the notifier drill, unless a source warns.
 
         :raises: drill.DrillRefused

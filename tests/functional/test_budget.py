@@ -28,7 +28,7 @@ def test_drill_measures(host):
     assert before == {
         'hold_up_ms': 20000, 'predicted_ms': before['predicted_ms'],
         'fits': True, 'not_drilled': 2, 'assumed_ms': 5.0,
-        'drilled_ms': None, 'drilled_at': None}
+        'drilled_ms': None, 'drilled_at': None, 'errors': []}
 
     report = notifier.call('drill')
 
@@ -39,6 +39,9 @@ def test_drill_measures(host):
     assert status['not_drilled'] == 0
     assert status['drilled_ms'] == max(
         machine.outcome(report, guest)['fixated_ms'] for guest in guests)
+    assert report['forecast'] == {
+        'predicted_ms': before['predicted_ms'],
+        'taken_ms': status['drilled_ms'], 'not_drilled': 2}
     # It tells what was seen, or more.
     assert status['predicted_ms'] >= round(status['drilled_ms'], 3)
     # Alone, each of them was fixated once more.
@@ -61,7 +64,10 @@ def test_drill_measures(host):
         'the new one')
     assert notifier.call('status')['budget']['assumed_ms'] == max(
         costs.values())
-    notifier.call('drill')
+    forecast = notifier.call('drill')['forecast']
+    assert notifier.call('status')['budget']['errors'] == [
+        pytest.approx(forecast['taken_ms'] / forecast['predicted_ms'],
+                      abs=0.001)]
     assert set(budget.load(host.pool.path).costs_ms) == {guests[1].name}
     assert new.name not in budget.load(host.pool.path).costs_ms
 
@@ -74,6 +80,7 @@ def test_power_fails_while_one_is_measured(host):
 
     report = notifier.call('drill')
 
+    assert report['forecast'] is None
     assert all(machine.outcome(report, guest)['resumed'] for guest in guests)
     assert None in [machine.outcome(report, guest)['cost_ms']
                     for guest in guests]

@@ -220,6 +220,12 @@ def test_drill(host, temporality):
     row, = json.loads(result.stdout)
     assert (row['Server'], row['Result'], row['Resumed']) == (
         guest.name, 'fixated', True)
+    assert 'All together took ' in result.stderr
+    assert 'a guess: 1 had never been drilled' in result.stderr
+    result = temporality('drill')
+    assert 'a guess' not in result.stderr
+    assert 'times what was predicted for them' in ' '.join(
+        temporality('status').stdout.split())
     guest.wait_counting()
     assert '1 fixated' in temporality('status').stdout
     notifier.call('fixate')

@@ -21,6 +21,8 @@ import sys
 import pytest
 
 from nova_temporality.host import notes
+from nova_temporality import privsep
+from nova_temporality.privsep import health
 from tests.framework import machine
 
 
@@ -52,6 +54,13 @@ def codes(temporality):
     return codes
 
 
+@pytest.fixture
+def obstacles(host, monkeypatch):
+    """What nova-compute learns."""
+    monkeypatch.setattr(privsep.pool_pctxt, 'client_mode', False)
+    return lambda: set(health.obstacles(host.run_dir))
+
+
 def test_life_of_a_guest(host, notifier, temporality, codes):
     assert temporality()[0] == 3
     guest = host.booted()
@@ -81,6 +90,15 @@ def test_life_of_a_guest(host, notifier, temporality, codes):
     assert codes() == {'POOL_NOT_DAX'}
 
 
+def test_laboratory_takes_servers(notifier, obstacles):
+    """Emulated NVRAM, and a signal as the only source."""
+    assert obstacles() == {'NOTIFIER_AWAY'}
+    notifier.start()
+    assert obstacles() == set()
+    notifier.end()
+    assert obstacles() == {'NOTIFIER_AWAY'}
+
+
 def test_guest_that_is_not_armed(host, notifier, temporality, codes):
     guest = host.guest()
     guest.start('-device', 'piix3-usb-uhci', '-device',
@@ -102,10 +120,11 @@ def test_guest_that_is_dark(host, codes):
     assert 'RECOVERY_PENDING' in codes()
 
 
-def test_host_that_is_deaf(host, temporality, codes):
+def test_host_that_is_deaf(host, temporality, codes, obstacles):
     host.configure(pod_sources='nut', nut_ups='rack',
                    nut_port=machine.free_port())
     notifier = host.notifier()
     notifier.start()
     machine.wait_for(lambda: 'POWER_UNHEARD' in codes(), 'it is noticed')
     assert temporality()[0] == 2
+    assert obstacles() == {'POWER_UNHEARD'}

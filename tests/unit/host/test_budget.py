@@ -83,6 +83,16 @@ class TestRecord:
         budget.store(path, DRILLED)
         assert budget.load(path) == DRILLED
         assert os.listdir(path) == ['drills']
+        erred = dataclasses.replace(DRILLED, errors=(1.5, 0.5))
+        budget.store(path, erred)
+        assert budget.load(path) == erred
+
+    def test_record_of_an_earlier_version(self, tmp_path):
+        record = dataclasses.asdict(DRILLED)
+        del record['errors']
+        with open(paths.drills(str(tmp_path)), 'w') as stream:
+            json.dump(record, stream)
+        assert budget.load(str(tmp_path)) == DRILLED
 
     def test_cut_off(self, tmp_path, monkeypatch):
         """A power cut before the end leaves the earlier record."""
@@ -99,7 +109,7 @@ class TestRecord:
     @pytest.mark.parametrize('damage', [
         {'costs_ms': {'a': -1}}, {'costs_ms': {'a': 'much'}},
         {'costs_ms': []}, {'total_ms': None}, {'bound_ms': 0},
-        {'total_ms': float('nan')}])
+        {'total_ms': float('nan')}, {'errors': [1.0, -1]}, {'errors': 7}])
     def test_damaged_value_is_not_believed(self, tmp_path, damage):
         path = str(tmp_path)
         record = dict(dataclasses.asdict(DRILLED), **damage)
@@ -140,6 +150,35 @@ class TestHostBudget:
         assert host.status(equal('a', 'b'))['not_drilled'] == 0
         host.learn({'b': 2.0}, 2.0, 'later', equal('b'))
         assert host.status(equal('a', 'b'))['not_drilled'] == 1
+
+    def test_first_forecast_is_a_guess(self, host):
+        forecast = host.learn({'a': 30.0}, 33.0, 'now', equal('a'))
+        assert forecast == {'predicted_ms': budget.ASSUMED_MS,
+                            'taken_ms': 33.0, 'not_drilled': 1}
+        assert host.status(equal('a'))['errors'] == []
+
+    def test_errors_are_kept(self, host, tmp_path):
+        host.learn({'a': 30.0}, 30.0, 'now', equal('a'))
+        forecast = host.learn({'a': 40.0}, 45.0, 'later', equal('a'))
+        assert forecast == {'predicted_ms': 30.0, 'taken_ms': 45.0,
+                            'not_drilled': 0}
+        host.learn({'a': 20.0}, 22.5, 'later', equal('a'))
+        assert host.status(equal('a'))['errors'] == [1.5, 0.5]
+        again = budget.HostBudget(str(tmp_path), 20)
+        assert again.status(equal('a'))['errors'] == [1.5, 0.5]
+
+    def test_only_the_latest_errors_are_kept(self, host):
+        for number in range(1, 21):
+            host.learn({'a': 1.0}, 1.5 ** number, 'now', equal('a'))
+        assert host.status(equal('a'))['errors'] == 10 * [1.5]
+
+    def test_forecast_is_of_those_that_were_measured(self, host,
+                                                     monkeypatch):
+        monkeypatch.setattr(os, 'cpu_count', lambda: 2)
+        host.learn({'a': 10.0, 'b': 30.0}, 40.0, 'now', equal('a', 'b'))
+        forecast = host.learn({'a': 10.0}, 10.0, 'later', equal('a', 'b'))
+        # a third more than the bound, as in the first drill
+        assert forecast['predicted_ms'] == 13.333
 
     def test_record_that_cannot_be_written_is_logged(self, host, tmp_path,
                                                      caplog):
