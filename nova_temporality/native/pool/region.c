@@ -514,6 +514,25 @@ static bool is_lost(struct vpm_pool *pool, const struct vpm_entry *entry)
                      F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
 }
 
+/* There is no directory to lock.  So the pool's lock keeps others from taking
+ * the entry, and it is read again: somebody may have freed the region, and the
+ * entry may be another one's. */
+static int mark_lost(struct vpm_pool *pool, struct vpm_entry *entry,
+                     struct vpm_error *err)
+{
+    struct vpm_toc_body body = entry->body;
+    int fd = vpm_pool_lock(pool, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = vpm_lookup_again(pool, &body, entry, err);
+    if (rc == VPM_OK)
+        rc = mark_freeing(pool, entry, err);
+    close(fd);
+    return rc;
+}
+
 static int free_live(struct vpm_pool *pool, struct vpm_entry *entry,
                      struct vpm_error *err)
 {
@@ -521,7 +540,7 @@ static int free_live(struct vpm_pool *pool, struct vpm_entry *entry,
     int fd;
 
     if (is_lost(pool, entry)) {
-        rc = mark_freeing(pool, entry, err);
+        rc = mark_lost(pool, entry, err);
         return rc < 0 ? rc : vpm_finish(pool, entry, false, err);
     }
     fd = mark_locked(pool, entry, err);
