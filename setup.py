@@ -13,12 +13,17 @@
 import runpy
 
 import setuptools
+from setuptools.command import build_ext
 
 BUILD_VPM = 'nova_temporality/native/build_vpm.py'
+
+built = runpy.run_path(BUILD_VPM)
+# pbr replaces the keyword cmdclass by its own.
+build_ext.build_ext = built['BuildExt']
 
 # cffi's own keyword, cffi_modules, does nothing beside pbr's in some versions.
 setuptools.setup(
     setup_requires=['pbr>=6.0'],
     pbr=True,
-    ext_modules=runpy.run_path(BUILD_VPM)['extensions'](),
+    ext_modules=built['extensions'](),
 )

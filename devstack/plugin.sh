@@ -132,10 +132,12 @@ function configure_temporality_scheduler {
 
 # nova-compute starts after this, as it should.
 function start_temporality {
-    local command
-    command=$(_temporality_bin temporality-notifier)
-    run_process temporality-notifier \
-        "$command --config-file $TEMPORALITY_CONF" root root
+    local name
+    for name in temporality-engine temporality-notifier; do
+        run_process "$name" \
+            "$(_temporality_bin $name) --config-file $TEMPORALITY_CONF" \
+            root root
+    done
 }
 
 function create_temporality_flavor {
@@ -209,6 +211,7 @@ case "$1 ${2:-}" in
     "unstack ")
         if is_service_enabled n-cpu; then
             stop_process temporality-notifier
+            stop_process temporality-engine
         fi
         ;;
     "clean ")

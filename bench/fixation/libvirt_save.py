@@ -26,7 +26,6 @@ import time
 from bench.fixation import machines
 from bench.fixation import scaling
 from nova_temporality.qemu import route
-from nova_temporality.vpm import engine
 
 GIB = 1 << 30
 # Has to have an entry in the user database, and may use KVM.
@@ -137,7 +136,7 @@ def _measure(site, home, libvirt, rounds):
     libvirt.virsh('create', str(xml))
     time.sleep(2)
     _touch(domain.region.ram_path, GIB)
-    fixator = engine.Engine(site.pool, 1, 50)
+    fixator = site.start_engine(threads=1)
     armed = scaling.Armed(site, fixator, domain)
     way = armed.chosen_route()
     ours = [(one.fixated_ns - one.signal_ns) / 1e6 for one in

@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 
+from nova_temporality.cmd import engine as launcher
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
 from nova_temporality.qemu import migration
@@ -59,8 +60,13 @@ def accelerator(kvm):
     return ['-accel', 'kvm' if kvm else 'tcg']
 
 
+def _ended(process):
+    process.kill()
+    process.wait()
+
+
 class Site:
-    """A pool in tmpfs, its run_dir, and perhaps a notifier.
+    """A pool in tmpfs, its run_dir, and perhaps engine and notifier.
 
     :ivar path: scratch directory in tmpfs
     :ivar disks: scratch directory on a disk
@@ -76,7 +82,7 @@ class Site:
         self.pool = vpm.Pool.create(
             str(self.path / 'pool'), total_size=size, state_size=4 * MIB,
             descriptors=64, uid_base=0)
-        self._notifier = None
+        self._engine = self._notifier = None
         self._machines = []
 
     def __enter__(self):
@@ -87,6 +93,8 @@ class Site:
             one.kill()
         if self._notifier:
             self.stop_notifier()
+        elif self._engine:
+            self._engine = _ended(self._engine)
         self.pool.close()
         shutil.rmtree(self.path)
         shutil.rmtree(self.disks)
@@ -96,8 +104,21 @@ class Site:
         self._machines.append(Machine(self, *args, **kwargs))
         return self._machines[-1]
 
+    def start_engine(self, threads=2):
+        """Start the real engine; return an engine.Engine that asks it."""
+        self._engine = subprocess.Popen(
+            [launcher.PROGRAM, '--pool', self.pool.path, '--run-dir',
+             self.run_dir, '--threads', str(threads), '--priority', '50',
+             '--hold-up-ms', '10', '--lock-memory'],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        asks = engine.Engine(self.run_dir)
+        if not asks.wait_connected(PATIENCE):
+            raise RuntimeError('the engine does not start')
+        return asks
+
     def start_notifier(self):
-        """Start the real daemon; wait until it answers."""
+        """Start the real daemons; wait until they answer."""
+        self.start_engine()
         conf = self.path / 'temporality.conf'
         conf.write_text('[temporality]\npool_path = %s\nrun_dir = %s\n'
                         'scan_interval_ms = 200\n'
@@ -112,9 +133,8 @@ class Site:
 
     def stop_notifier(self):
         """End it, with the pVMs as they are."""
-        self._notifier.kill()
-        self._notifier.wait()
-        self._notifier = None
+        self._notifier = _ended(self._notifier)
+        self._engine = _ended(self._engine)
 
     def _answers(self):
         try:
@@ -134,7 +154,7 @@ class Site:
     def power_fails(self):
         """Send signal 44; return the Outcomes."""
         seen = self._latest()
-        self._notifier.send_signal(44)
+        self._engine.send_signal(44)
         count = sum(one.process is not None for one in self._machines)
         return wait_for(lambda: self._outcomes_after(seen, count),
                         'all outcomes')

@@ -35,13 +35,13 @@ GIB = 1 << 30
 
 
 class Armed:
-    """A machine that is fixated by an engine in this process."""
+    """A machine that an engine fixates at our word alone."""
 
     def __init__(self, site, fixator, machine):
         self.site = site
         self.machine = machine
         self._note = engine.Note(str(site.path / (machine.name + '.note')))
-        self._unit = engine.Unit(fixator, machine.region.id, self._note)
+        self._unit = engine.Unit(fixator, machine.region, self._note)
         self._lock = runlock.RunLock(machine.region)
 
     def chosen_route(self):
@@ -80,7 +80,7 @@ def _took_ms(outcome):
 def measure(rounds):
     """Return milliseconds per size, display and route, and the ratio."""
     with machines.Site() as site:
-        fixator = engine.Engine(site.pool, 1, 50)
+        fixator = site.start_engine(threads=1)
         ways, armed, times = {}, {}, {}
         for display in ('none', 'virtio'):
             for gib in (1, 64):

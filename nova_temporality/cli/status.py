@@ -134,9 +134,9 @@ class _Paused(cliff_columns.FormattableColumn[str | None]):
 class Status(show.ShowOne):
     """Show whether this host's servers would survive a power cut.
 
-    Exits with 1 if the notifier is down, if it does not hear a source that
-    tells of power, if a running server is not armed, or if the hold-up time is
-    too short to fixate all of them.
+    Exits with 1 if the notifier or the engine is down, if the notifier does
+    not hear a source that tells of power, if a running server is not armed, or
+    if the hold-up time is too short to fixate all of them.
     """
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -158,7 +158,8 @@ class Status(show.ShowOne):
         pool = status['pool_error'] or self._pool(opts.pool_path)
         # A notifier of an earlier version tells neither of them.
         sources = status.get('sources', [])
-        self.sound = notifier == 'up' and not status['pool_error'] and all(
+        self.sound = notifier == 'up' and not status['pool_error'] and (
+            not status.get('engine_problem')) and all(
             pvm['state'] not in ('not armed', 'stopped')
             for pvm in status['pvms']) and all(
             source['is_sound'] for source in sources) and (

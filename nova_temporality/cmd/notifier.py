@@ -41,6 +41,9 @@ from nova_temporality.vpm import engine
 LOG = logging.getLogger(__name__)
 
 
+# Seconds that starting waits for the engine.
+_ENGINE_PATIENCE = 5.0
+
 # For how many clients what takes long may be at work. They wait for each
 # other; nova-compute suspends servers one by one.
 _AT_MOST = {'drill': 2, 'snapshot': 8, 'suspend': 64}
@@ -83,8 +86,11 @@ def _run(conf: cfg.ConfigOpts) -> None:
                         'contents do not survive a real power cut',
                         pool.path, info.medium)
         publisher = events.Publisher()
-        notifier = daemon.Notifier(pool, _open_engine(pool, conf), conf,
-                                   publisher.publish)
+        fixates = engine.Engine(conf.temporality.run_dir)
+        notifier = daemon.Notifier(pool, fixates, conf, publisher.publish)
+        signals.forward_to(fixates)
+        # Without it, the notifier goes on to say so.
+        fixates.wait_connected(_ENGINE_PATIENCE)
         _subscribe(conf, notifier, publisher)
         notifier.refresh()
         notifier.take_over()
@@ -115,17 +121,7 @@ def _run(conf: cfg.ConfigOpts) -> None:
             LOG.error('Ended; these pVMs stand still until a notifier starts '
                       'again: %s', ', '.join(standing))
         else:
-            LOG.info('Ended; the pVMs run on, unprotected')
-
-
-def _open_engine(pool: vpm.Pool, conf: cfg.ConfigOpts) -> engine.Engine:
-    opts = conf.temporality
-    opened = engine.Engine(pool, opts.engine_threads, opts.engine_priority,
-                           opts.engine_cpus, lock_memory=True,
-                           hold_up_ns=opts.hold_up_ms * 1000000)
-    if opened.lost:
-        LOG.warning('The engine may be late: %s', opened.lost)
-    return opened
+            LOG.info('Ended; the engine keeps armed what is armed')
 
 
 def _subscribe(conf: cfg.ConfigOpts, notifier: daemon.Notifier,

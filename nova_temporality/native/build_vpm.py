@@ -12,10 +12,10 @@
 
 """Builds libvpm into the extension module nova_temporality.native._vpm.
 
-Builds the pager that is preloaded into QEMU, too. It has the name of an
-extension module, because that is what setuptools can build and install, but it
-is none. All paths are relative to the directory of setup.py, as setuptools
-wants them.
+Builds the pager that is preloaded into QEMU, and the program
+temporality-engine, too. They have names of extension modules, because that is
+what setuptools can build and install, but they are none. All paths are
+relative to the directory of setup.py, as setuptools wants them.
 """
 
 from collections.abc import Sequence
@@ -24,15 +24,20 @@ from typing import Any
 
 import cffi
 import setuptools
+from setuptools.command import build_ext
 
 NATIVE = pathlib.Path('nova_temporality/native')
-HEADER = NATIVE / 'include' / 'vpm.h'
+# What Python sees.
+HEADERS = (NATIVE / 'include' / 'vpm.h', NATIVE / 'include' / 'protocol.h')
 PRELOAD = 'nova_temporality.native.libvpm-preload'
+PROGRAM = 'nova_temporality.native.temporality-engine'
 
-FOLDERS = ('include', 'media', 'pool', 'pager', 'preload', 'engine')
+FOLDERS = ('include', 'media', 'pool', 'pager', 'preload', 'engine',
+           'program')
 # Those that each product is made of. The pool is never linked into QEMU.
 LIBRARY_FOLDERS = ('media', 'pool', 'engine')
 PRELOAD_FOLDERS = ('media', 'pager', 'preload')
+PROGRAM_FOLDERS = ('media', 'pool', 'engine', 'program')
 
 
 def sources(folders: Sequence[str]) -> list[str]:
@@ -57,9 +62,10 @@ extern "Python" void vpm_python_report(const char *finding, void *opaque);
 
 
 def declarations() -> str:
-    """What cffi's parser understands of vpm.h: no directives but constants."""
+    """What cffi's parser understands: no directives but constants."""
     lines = []
-    for line in HEADER.read_text(encoding='utf-8').splitlines():
+    for line in '\n'.join(header.read_text(encoding='utf-8')
+                          for header in HEADERS).splitlines():
         words = line.split()
         if line.startswith('#') and not (
                 words[0] == '#define' and len(words) > 2):
@@ -74,11 +80,35 @@ ffibuilder = cffi.FFI()
 ffibuilder.cdef(declarations() + CALLBACK)
 ffibuilder.set_source(
     'nova_temporality.native._vpm',
-    '#include "vpm.h"',
+    '#include "protocol.h"',
     sources=sources(LIBRARY_FOLDERS),
     extra_link_args=['-pthread'],
     **COMMON,
 )
+
+
+class BuildExt(build_ext.build_ext):
+    """Builds the program as well, which is linked in another way."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """Return the path of what is built."""
+        if fullname.split('.')[-1] == PROGRAM.split('.')[-1]:
+            return str(pathlib.Path(*fullname.split('.')))
+        return super().get_ext_filename(fullname)
+
+    def build_extension(self, ext: setuptools.Extension) -> None:
+        """Build one of extensions()."""
+        if ext.name != PROGRAM:
+            super().build_extension(ext)
+            return
+        target = pathlib.Path(self.get_ext_fullpath(ext.name))
+        objects = self.compiler.compile(
+            ext.sources, output_dir=str(pathlib.Path(self.build_temp) / 'exe'),
+            macros=ext.define_macros, include_dirs=ext.include_dirs,
+            extra_postargs=ext.extra_compile_args, depends=ext.depends)
+        self.compiler.link_executable(
+            objects, target.name, output_dir=str(target.parent),
+            extra_postargs=ext.extra_link_args)
 
 
 def extensions() -> list[setuptools.Extension]:
@@ -86,4 +116,7 @@ def extensions() -> list[setuptools.Extension]:
     preload = setuptools.Extension(
         PRELOAD, sources(PRELOAD_FOLDERS),
         extra_link_args=['-pthread', '-Wl,-z,defs'], **COMMON)
-    return [ffibuilder.distutils_extension(tmpdir='build'), preload]
+    program = setuptools.Extension(
+        PROGRAM, sources(PROGRAM_FOLDERS),
+        extra_link_args=['-pthread', '-Wl,-z,defs'], **COMMON)
+    return [ffibuilder.distutils_extension(tmpdir='build'), preload, program]

@@ -105,6 +105,8 @@ class Notifier:
         self._clock_needed_for = _clock_needed_for(opts)
         self._pool = pool
         self._engine = engine
+        # Another one has armed nobody.
+        engine.on_connected = self.refresh
         self._publish = publish
         self._timeout_ns = opts.fixation_timeout_ms * 1000000
         self._medium = pool.info().medium
@@ -127,11 +129,12 @@ class Notifier:
         self.background.pause_while(self._outage.reason)
 
     def take_over(self) -> None:
-        """Go on with an outage in which an earlier notifier ended.
+        """Go on with what an earlier notifier has left.
 
         To be called when the pVMs are known: an outage is on if one of them
         stands still, whatever the last report says.
         """
+        self._fleet.forget_others()
         try:
             self._archive.complete(outcomes.read(self._pool))
         except OSError as e:
@@ -162,7 +165,10 @@ class Notifier:
         """
         deadline_ns = event.monotonic_ns + self._timeout_ns
         # First of all; what is fired already is not fired again.
-        self._engine.fire(event, deadline_ns)
+        try:
+            self._engine.fire(event, deadline_ns)
+        except vpm.EngineAway:
+            pass  # each pVM waits for it, and says so if it does not come
         with self._outage.lock:
             with self._fleet.locked() as known:
                 pvms = dict(known)
@@ -225,17 +231,25 @@ class Notifier:
         """Drill with all pVMs, see drill.Drills.run()."""
         return self._drills.run()
 
-    def wait_signal(self, number: int,
-                    raised_by: str) -> tuple[int, int, int]:
-        """Wait for a signal, at which all pVMs are fixated without delay.
+    def fire_on_signals(self, raised_by: abc.Mapping[int, str]) -> None:
+        """Have the engine fixate all pVMs at these signals, and at no others.
 
-        fixate() is to be called then, with the same instant.
+        fixate() is to be called as well, with the same instant.
+
+        :param raised_by: names of sources whose COMMIT alone is sufficient,
+                          by the numbers of their signals
+        """
+        for number in native.SIGNALS:
+            self._engine.fire_on_signal(number, raised_by.get(number),
+                                        self._timeout_ns)
+
+    def wait_signal(self, number: int) -> tuple[int, int, int]:
+        """Wait for a signal.
 
         :param number: of the signal
-        :param raised_by: name of a source whose COMMIT alone is sufficient
         :returns: see engine.Engine.wait_signal()
         """
-        return self._engine.wait_signal(number, raised_by, self._timeout_ns)
+        return self._engine.wait_signal(number)
 
     def suspend(self, name: str) -> dict[str, Any]:
         """Fixate one pVM on its tenant's behalf, then end its QEMU.
@@ -309,6 +323,7 @@ class Notifier:
         return {
             'engine': self._engine.describe(),
             'engine_lost': self._engine.lost,
+            'engine_problem': self._engine.problem,
             'sources': self.status_of_sources(),
             'pool': self._pool.path,
             'pool_error': self._fleet.scan_error,
@@ -356,7 +371,7 @@ class Notifier:
         return self._fleet.describe()
 
     def close(self) -> list[str]:
-        """Disarm all pVMs, after what is under way with them.
+        """Leave all pVMs to the engine, after what is under way with them.
 
         A snapshot is ended, and its pVM runs on; so does one after a drill or
         a suspend.
@@ -375,7 +390,7 @@ class Notifier:
                 name for name, pvm in sorted(self._fleet.known().items())
                 if pvm.raised_by and set(pvm.raised_by) <= power.NO_OUTAGE and
                 pvm.condition.state != conditions.OFF]
-            self._fleet.close()
+            self._fleet.leave()
         return standing
 
     def _copy_until_end(self, region: vpm.RegionInfo, directory: str,

@@ -136,11 +136,27 @@ class Fleet:
             len(states), states.count(conditions.ARMED),
             states.count(conditions.FIXATED))
 
-    def close(self) -> None:
-        """Disarm all pVMs; leave them as they are."""
+    def leave(self) -> None:
+        """Leave all pVMs as they are, to the engine."""
         with self._lock:
             for pvm in self._pvms.values():
-                pvm.close()
+                pvm.leave()
+
+    def forget_others(self) -> None:
+        """Have the engine give up units whose regions are gone.
+
+        They were freed while no notifier ran.
+        """
+        with self._scan_lock:
+            if self.scan_error:
+                return
+            known = {(pvm.region.id, pvm.region.created_ns)
+                     for pvm in self.known().values()}
+            # Without an engine there are none.
+            with contextlib.suppress(vpm.EngineAway):
+                for unit in self._engine.units():
+                    if (unit.region, unit.created_ns) not in known:
+                        self._engine.forget(unit.region)
 
     def _replace(self, found: abc.Mapping[str, vpm.RegionInfo]) -> None:
         for name, known in list(self._pvms.items()):

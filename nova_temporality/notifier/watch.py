@@ -13,7 +13,6 @@
 """Watches the power supply through all sources, and acts on their news."""
 
 from collections import abc
-import functools
 import logging as levels
 import queue
 import threading
@@ -62,10 +61,15 @@ class Watch:
             opts.pod_confidence, opts.pod_min_confidence,
             opts.pod_debounce_ms * 1000000, opts.grace_ms * 1000000,
             notifier.outage_raised_by())
+        # By the signal that they are about.
+        sufficient: dict[int, str] = {}
         for name, source in sources.items():
+            if source.signal_number is None:
+                continue
+            source.trigger = notifier.wait_signal
             if self._arbiter.is_sufficient(name):
-                source.trigger = functools.partial(notifier.wait_signal,
-                                                   raised_by=name)
+                sufficient[source.signal_number] = name
+        notifier.fire_on_signals(sufficient)
         self._news: queue.SimpleQueue[
             tuple[str, power.News]] = queue.SimpleQueue()
         self._states = {name: state.SourceState(name, source)

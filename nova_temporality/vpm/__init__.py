@@ -21,6 +21,7 @@ what was found, where, and what to do.
 from nova_temporality.vpm.errors import AlreadyExists
 from nova_temporality.vpm.errors import AlreadyFixated
 from nova_temporality.vpm.errors import DeadlineExceeded
+from nova_temporality.vpm.errors import EngineAway
 from nova_temporality.vpm.errors import ForeignPool
 from nova_temporality.vpm.errors import IdCollision
 from nova_temporality.vpm.errors import InvalidArgument
@@ -59,6 +60,7 @@ __all__ = [
     'DEFAULT_PAGE_SIZE',
     'DEFAULT_STATE_SIZE',
     'DEFAULT_UID_BASE',
+    'EngineAway',
     'Fixation',
     'FixationMeta',
     'ForeignPool',

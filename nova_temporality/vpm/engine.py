@@ -10,26 +10,50 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The fixation engine of libvpm for Python.
+"""The fixation engine, a process of its own, as its client sees it.
 
-native/include/vpm.h describes what it does, and what may be called when. All
-calls release the GIL, and the engine's threads never need it.
+native/include/vpm.h describes what it does with its units, and
+native/include/protocol.h how it is asked. Units belong to the engine: they
+stay armed when this process ends, and the next one finds them again.
 """
 
 from collections import abc
+import contextlib
 import dataclasses
 import os
+import queue
+import signal
+import threading
+import time
 from typing import Any
 from typing import Protocol
 from typing import Self
 
+from oslo_log import log as logging
+
 from nova_temporality.vpm import errors
 from nova_temporality.vpm import handles
+from nova_temporality.vpm import link
 from nova_temporality.vpm import outcomes
 from nova_temporality.vpm import pool as pool_module
 
+LOG = logging.getLogger(__name__)
+
 _ffi = handles.ffi
 _lib = handles.lib
+
+# Seconds until an outcome is asked for again, in case that nobody told.
+_ASK_AGAIN = 0.5
+
+ARMED: int = _lib.VPM_UNIT_ARMED
+UNDER_WAY: int = _lib.VPM_UNIT_UNDER_WAY
+
+# The papers' POD signal. It is SIGRTMIN+10 as glibc and Python count.
+POD_SIGNAL: int = _lib.VPM_POD_SIGNAL
+# Signals that the engine takes.
+SIGNALS = (POD_SIGNAL, signal.SIGPWR)
+
+_Signals = queue.SimpleQueue[tuple[int, int, int]]
 
 # The name under which QEMU is given what it saves to.
 STREAM_NAME: str = _ffi.string(_lib.VPM_STREAM_NAME).decode()
@@ -90,43 +114,86 @@ class Note:
         _lib.vpm_note_write(self._handle,
                             _ffi.new('struct vpm_stopped *', fields))
 
+    def fileno(self) -> int:
+        """Return the file descriptor of the file."""
+        return _lib.vpm_note_fd(self._handle)
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitInfo:
+    """A unit of the engine (see vpm_unit_info).
+
+    :ivar region: its id
+    :ivar created_ns: of the region
+    :ivar started: when QEMU was, as arm() was told
+    :ivar state: ARMED, UNDER_WAY or another one
+    :ivar pid: of QEMU
+    :ivar route: a key of outcomes.ROUTES
+    """
+
+    region: int
+    created_ns: int
+    started: int
+    state: int
+    pid: int
+    route: str
+    priority: int
+
 
 class Engine:
-    """The threads that fixate all pVMs of a pool.
+    """Asks the engine's process; all methods may be called by any thread.
 
-    :param pool: whose pVMs
-    :param threads: how many
-    :param priority: of SCHED_FIFO; 0: as other threads
-    :param cpus: numbers of the CPUs that they may run on; empty: any
-    :param hold_up_ns: see vpm_engine_params
+    :param run_dir: [temporality] run_dir
+    :ivar on_connected: called in a thread of its own whenever the engine is
+                        there (again); set by who wants to know
     :ivar lost: what it has to do without, in words; empty if nothing
     """
 
-    def __init__(self, pool: pool_module.Pool, threads: int = 1,
-                 priority: int = 0, cpus: abc.Sequence[int] = (),
-                 lock_memory: bool = False, hold_up_ns: int = 0) -> None:
-        self._pool_handle = pool.handle()
-        numbers = _ffi.new('uint32_t[]', list(cpus))
-        params = _ffi.new('struct vpm_engine_params *', {
-            'threads': threads, 'priority': priority, 'cpus': numbers,
-            'cpu_count': len(cpus), 'lock_memory': lock_memory,
-            'hold_up_ns': hold_up_ns})
-        err, lost = handles.new_error(), handles.new_error()
-        self._handle = handles.owned(
-            _lib.vpm_engine_open(self._pool_handle, params, lost, err),
-            _lib.vpm_engine_close, err)
-        self.lost = handles.text(lost.message)
-        self._threads = threads
+    def __init__(self, run_dir: str) -> None:
+        self.lost = ''
+        self.on_connected: abc.Callable[[], object] = lambda: None
+        self._threads = 0
+        self._signals: dict[int, _Signals] = {
+            number: queue.SimpleQueue() for number in SIGNALS}
+        self._rules: dict[int, link.Request] = {}
+        self._pod: int | None = None
+        # Who waits for the outcome of a region's unit.
+        self._settled: dict[int, threading.Event] = {}
+        self._link = link.Link(run_dir, self._greeting, self._on_greeted,
+                               self._on_news)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the engine is not there, in words; None if it is."""
+        return self._link.problem
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever the engine was away."""
+        return self._link.generation
+
+    def wait_connected(self, timeout: float) -> bool:
+        """Wait until the engine is there; return whether it is.
+
+        :param timeout: seconds
+        """
+        return self._link.wait_connected(timeout)
 
     def write_back_by(self, pod: int) -> None:
         """Have the POD driver write CPU caches back before every marker.
 
+        An engine that is started later is told, too, before it is asked
+        anything else.
+
         :param pod: its file descriptor, which stays open
         """
-        _lib.vpm_engine_write_back_by(self._handle, pod)
+        self._pod = pod
+        self.ask(_lib.VPM_REQUEST_WRITE_BACK, (pod,))
 
     def describe(self) -> str:
         """Say in words what it has to work with."""
+        if self.problem:
+            return 'away: ' + self.problem
         threads = '%d threads' % self._threads
         if self.lost:
             return '%s, but %s' % (threads, self.lost)
@@ -136,45 +203,173 @@ class Engine:
         """Fixate all units that are armed; return at once, how many.
 
         :param deadline_ns: CLOCK_MONOTONIC
+        :raises: EngineAway
         """
-        return _lib.vpm_engine_fire(self._handle, _event(event, deadline_ns))
+        return self.ask(_lib.VPM_REQUEST_FIRE_ALL,
+                        event=_event(event, deadline_ns)).said.count
 
-    def wait_signal(self, number: int, raised_by: str | None = None,
-                    timeout_ns: int = 0) -> tuple[int, int, int]:
-        """Wait for a signal. All threads must have blocked it.
+    def fire_on_signal(self, number: int, raised_by: str | None,
+                       timeout_ns: int) -> None:
+        """Have all units fired at a signal, before anybody here knows.
 
-        :param raised_by: if it is given, all units are fired at once, in
-                          this name, before Python knows
+        An engine that is started later is told, too.
+
+        :param number: one of SIGNALS
+        :param raised_by: in whose name; None: they are not to be fired
         :param timeout_ns: after which those that are not fixated are given up
+        """
+        self._rules[number] = link.Request(_lib.VPM_REQUEST_ON_SIGNAL, (), {
+            'number': number, 'event': {
+                'raised_by': (raised_by or '').encode(),
+                'deadline_ns': timeout_ns}})
+        # It is said whenever the engine is connected to.
+        with contextlib.suppress(errors.EngineAway):
+            self._link.ask(self._rules[number])
+
+    def wait_signal(self, number: int) -> tuple[int, int, int]:
+        """Wait until the engine has got a signal.
+
+        :param number: one of SIGNALS
         :returns: (wall_ns, monotonic_ns, process id of the sender)
         """
-        received = _ffi.new('struct vpm_signal *')
-        err = handles.new_error()
-        name = _ffi.NULL if raised_by is None else raised_by.encode()
-        handles.check(_lib.vpm_engine_wait_signal(
-            self._handle, number, name, timeout_ns, received, err), err)
-        return received.wall_ns, received.monotonic_ns, received.pid
+        return self._signals[number].get()
+
+    def forward_signal(self, number: int, pid: int) -> None:
+        """Pass a signal on that came to this process.
+
+        :param number: one of SIGNALS
+        :param pid: of the sender
+        """
+        try:
+            self.ask(_lib.VPM_REQUEST_SIGNAL, number=number, pid=pid)
+        except errors.EngineAway:
+            # It is news all the same.
+            self._signals[number].put(
+                (time.time_ns(), time.monotonic_ns(), pid))
+
+    def record(self, outcome: outcomes.Outcome) -> None:
+        """Add an Outcome to the pool's ring, durably.
+
+        The engine alone writes to it.
+
+        :raises: EngineAway
+        """
+        self.ask(_lib.VPM_REQUEST_RECORD, outcome=outcomes.to_native(outcome))
+
+    def units(self) -> list[UnitInfo]:
+        """Return all units that there are.
+
+        :raises: EngineAway
+        """
+        found: list[UnitInfo] = []
+        while True:
+            try:
+                said = self.ask(_lib.VPM_REQUEST_LIST, region=(
+                    found[-1].region if found else 0)).said
+            except errors.NotFound:
+                return found
+            found.append(_unit_info(said))
+
+    def has(self, region: pool_module.RegionInfo) -> bool:
+        """Whether there is a unit for this very region.
+
+        :raises: EngineAway, unless there is no engine
+        """
+        try:
+            said = self.ask(_lib.VPM_REQUEST_LOOK, region=region.id).said
+        except errors.NotFound:
+            return False
+        except errors.EngineAway as e:
+            return _unless_gone(e, False)
+        return said.unit.created_ns == region.created_ns
+
+    def forget(self, region: int) -> None:
+        """Disarm a unit and give it up; harmless when there is none.
+
+        :param region: its id
+        :raises: EngineAway
+        """
+        try:
+            self.ask(_lib.VPM_REQUEST_CLOSE, region=region)
+        except errors.NotFound:
+            pass
+
+    def ask(self, kind: int, fds: tuple[int, ...] = (),
+            **fields: Any) -> link.Answer:
+        """Ask for something; for this module.
+
+        :raises: EngineAway; VpmError if the answer is one
+        """
+        return self._link.ask(link.Request(kind, fds, fields))
+
+    def settled(self, region: int) -> threading.Event:
+        """Return what is set when a unit may have settled; for this module."""
+        return self._settled.setdefault(region, threading.Event())
+
+    # For the connection's thread.
+
+    def _greeting(self) -> list[link.Request]:
+        first = [link.Request(_lib.VPM_REQUEST_HELLO)]
+        if self._pod is not None:
+            first.append(link.Request(_lib.VPM_REQUEST_WRITE_BACK,
+                                      (self._pod,)))
+        return [*first, *self._rules.values(),
+                link.Request(_lib.VPM_REQUEST_LISTEN)]
+
+    def _on_greeted(self, answers: list[link.Answer]) -> None:
+        hello = answers[0].said
+        self._threads = hello.count
+        self.lost = handles.text(hello.message)
+        if self.lost:
+            LOG.warning('The engine may be late: %s', self.lost)
+        threading.Thread(target=self.on_connected, daemon=True,
+                         name='engine-connected').start()
+
+    def _on_news(self, said: Any) -> None:
+        if said.kind == _lib.VPM_NEWS_SETTLED:
+            self.settled(said.unit.region).set()
+        elif said.kind == _lib.VPM_NEWS_SIGNAL:
+            self._signals[said.signal.number].put((
+                said.signal.wall_ns, said.signal.monotonic_ns,
+                said.signal.pid))
 
 
 class Unit:
     """What fixates one pVM; a context manager.
 
+    If the engine has one for this region already, it stays as it is. If the
+    engine is replaced by another one, that has this unit, too; but not armed
+    if the engine had ended.
+
     :param engine: that does it
-    :param id: of the region
+    :param region: of the pVM
     :param note: that is written at the event
+    :raises: EngineAway, VpmError
+    :ivar lock_fd: file descriptor of the run lock that an earlier process
+                   armed it with, whoever takes it; or None
     """
 
-    def __init__(self, engine: Engine, id: int, note: Note) -> None:
-        err = handles.new_error()
+    def __init__(self, engine: Engine, region: pool_module.RegionInfo,
+                 note: Note) -> None:
         self._engine = engine
+        self._region = region
         self._note = note
-        self._handle = handles.owned(
-            _lib.vpm_unit_open(engine._handle, id, note._handle, err),
-            _lib.vpm_unit_close, err)
+        self._settled = engine.settled(region.id)
+        self.lock_fd: int | None = None
+        self._generation = -1
+        self._closed = False
+        self.lock_fd = self._open().fd
 
     def close(self) -> None:
         """Disarm it and give it up; harmless when done already."""
-        self._handle = None
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._engine.forget(self._region.id)
+        except errors.EngineAway as e:
+            if not e.gone:
+                LOG.warning('A unit of %s stays: %s', self._region.name, e)
 
     def __enter__(self) -> Self:
         return self
@@ -184,56 +379,132 @@ class Unit:
 
     def arm(self, *, qmp: int | handles.HasFileno,
             stream: int | handles.HasFileno, lock: int | handles.HasFileno,
-            pid: int, route: str, runstate: str, before: str = '',
-            producer: str = '', priority: int = 0) -> None:
+            pid: int, route: str, runstate: str, started: int = 0,
+            before: str = '', producer: str = '', priority: int = 0) -> None:
         """Arm it for one fixation (see vpm_arming).
 
         :param qmp: socket of a QMP connection, or its file descriptor
         :param stream: file descriptor of a pipe whose other end QEMU has as
                        STREAM_NAME
-        :param lock: file descriptor of the run lock, which stays open
-        :param route: a key of ROUTES
+        :param lock: file descriptor of the run lock
+        :param route: a key of outcomes.ROUTES
+        :param started: tells this QEMU from another one of the same pid
         """
-        err = handles.new_error()
-        arming = _ffi.new('struct vpm_arming *', {
-            'qmp_fd': handles.fileno(qmp), 'stream_fd': handles.fileno(stream),
-            'lock_fd': handles.fileno(lock), 'pid': pid,
-            'route': outcomes.ROUTES[route], 'priority': priority,
-            'runstate': runstate.encode(),
-            'before': before.encode(), 'producer': producer.encode()})
-        handles.check(_lib.vpm_unit_arm(self._handle, arming, err), err)
+        self._reopen()
+        self._settled.clear()
+        self._ask(_lib.VPM_REQUEST_ARM, (
+            handles.fileno(qmp), handles.fileno(stream),
+            handles.fileno(lock)), started=started, arming={
+                'pid': pid, 'route': outcomes.ROUTES[route],
+                'priority': priority, 'runstate': runstate.encode(),
+                'before': before.encode(), 'producer': producer.encode()})
+
+    @property
+    def info(self) -> UnitInfo:
+        """How it is.
+
+        :raises: EngineAway
+        """
+        return _unit_info(self._ask(_lib.VPM_REQUEST_LOOK).said)
 
     @property
     def armed(self) -> bool:
-        """Whether it is armed, and its QEMU there."""
-        return _lib.vpm_unit_armed(self._handle)
+        """Whether it is armed, and its QEMU there.
+
+        :raises: EngineAway, unless there is no engine
+        """
+        try:
+            return self.info.state == ARMED
+        except errors.NotFound:
+            return False
+        except errors.EngineAway as e:
+            return _unless_gone(e, False)
 
     def disarm(self) -> bool:
-        """Take the arming back; return False if it was fired."""
-        return _lib.vpm_unit_disarm(self._handle)
+        """Take the arming back; return False if it was fired.
+
+        :raises: EngineAway, unless there is no engine
+        """
+        try:
+            return bool(self._ask(_lib.VPM_REQUEST_DISARM).said.count)
+        except errors.NotFound:
+            return True
+        except errors.EngineAway as e:
+            return _unless_gone(e, True)
 
     def fire(self, event: Event, deadline_ns: int) -> bool:
-        """Fixate it if it is armed; return whether it was."""
-        return _lib.vpm_unit_fire(self._handle, _event(event, deadline_ns))
+        """Fixate it if it is armed; return whether it was.
+
+        :raises: EngineAway, unless there is no engine
+        """
+        try:
+            return bool(self._ask(
+                _lib.VPM_REQUEST_FIRE,
+                event=_event(event, deadline_ns)).said.count)
+        except errors.NotFound:
+            return False
+        except errors.EngineAway as e:
+            return _unless_gone(e, False)
 
     def wait(self, deadline_ns: int = 0) -> outcomes.Outcome | None:
         """Wait until it is done; return None if it was not fired.
 
+        That is also so when the engine has ended since.
+
         :param deadline_ns: CLOCK_MONOTONIC; 0 is none
-        :raises: vpm.DeadlineExceeded
+        :raises: vpm.DeadlineExceeded; EngineAway, unless there is no engine
         """
-        outcome = _ffi.new('struct vpm_outcome *')
-        err = handles.new_error()
-        try:
-            handles.check(_lib.vpm_unit_wait(
-                self._handle, deadline_ns, outcome, err), err)
-        except errors.NotFound:
-            return None
-        return outcomes.from_native(outcome)
+        while True:
+            self._settled.clear()
+            try:
+                said = self._ask(_lib.VPM_REQUEST_TAKE).said
+                # Its members live as long as it does.
+                return outcomes.from_native(said.outcome)
+            except errors.NotFound:
+                return None
+            except errors.EngineAway as e:
+                return _unless_gone(e, None)
+            except errors.DeadlineExceeded:
+                left = _ASK_AGAIN
+                if deadline_ns:
+                    left = min(left, (deadline_ns - time.monotonic_ns()) / 1e9)
+                if left <= 0:
+                    raise
+                self._settled.wait(left)
+
+    def _open(self) -> link.Answer:
+        self._generation = self._engine.generation
+        return self._engine.ask(
+            _lib.VPM_REQUEST_OPEN, (self._note.fileno(),),
+            region=self._region.id, created_ns=self._region.created_ns)
+
+    def _reopen(self) -> None:
+        """Make sure that the present engine has it."""
+        if self._generation != self._engine.generation:
+            # We have the run lock already.
+            self._open().drop_fd()
+
+    def _ask(self, kind: int, fds: tuple[int, ...] = (),
+             **fields: Any) -> link.Answer:
+        return self._engine.ask(kind, fds, region=self._region.id, **fields)
 
 
-def _event(event: Event, deadline_ns: int) -> Any:
-    return _ffi.new('struct vpm_event *', {
-        'wall_ns': event.wall_ns, 'monotonic_ns': event.monotonic_ns,
-        'deadline_ns': max(0, deadline_ns),
-        'raised_by': outcomes.join(event.raised_by)})
+def _unless_gone(error: errors.EngineAway, value: Any) -> Any:
+    """Return what holds if no engine is there; else raise."""
+    if error.gone:
+        return value
+    raise error
+
+
+def _unit_info(said: Any) -> UnitInfo:
+    # Its members live as long as it does.
+    unit = said.unit
+    return UnitInfo(route=outcomes.route_name(unit.route),
+                    **handles.numbers(unit, 'region', 'created_ns', 'started',
+                                      'state', 'pid', 'priority'))
+
+
+def _event(event: Event, deadline_ns: int) -> dict[str, Any]:
+    return {'wall_ns': event.wall_ns, 'monotonic_ns': event.monotonic_ns,
+            'deadline_ns': max(0, deadline_ns),
+            'raised_by': outcomes.join(event.raised_by)}

@@ -63,3 +63,15 @@ class DeadlineExceeded(VpmError):
 
 class SystemCallFailed(VpmError):
     """A system call failed; its errno is in the message."""
+
+
+class EngineAway(VpmError):
+    """The engine's process does not answer.
+
+    :ivar gone: whether there is none, so that no pVM is armed; if not, it may
+                just be busy, or be fixating
+    """
+
+    def __init__(self, text: str, gone: bool) -> None:
+        super().__init__(text)
+        self.gone = gone

@@ -61,15 +61,14 @@ class Outcome:
     reason: str = ''
 
 
-def record(pool: pool_module.Pool, outcome: Outcome) -> None:
-    """Add an Outcome to a pool's ring, durably."""
-    native = _ffi.new('struct vpm_outcome *', dict(
+def to_native(outcome: Outcome) -> dict[str, Any]:
+    """Return the fields of libvpm's struct."""
+    return dict(
         {field: getattr(outcome, field) for field in _NUMBERS},
         result=_RESULTS[outcome.result], route=ROUTES[outcome.route],
         name=outcome.name.encode(), runstate=outcome.runstate.encode(),
         raised_by=join(outcome.raised_by),
-        reason=_cut(outcome.reason, _lib.VPM_REASON_MAX)))
-    pool.call(_lib.vpm_outcome_record, native)
+        reason=_cut(outcome.reason, _lib.VPM_REASON_MAX))
 
 
 def read(pool: pool_module.Pool) -> list[Outcome]:
@@ -86,11 +85,16 @@ def from_native(native: Any) -> Outcome:
         name=handles.text(native.name),
         result=_RESULT_NAMES.get(native.result, 'unknown'),
         sequence=native.sequence,
-        route=_ROUTE_NAMES.get(native.route, 'unknown'),
+        route=route_name(native.route),
         runstate=handles.text(native.runstate),
         raised_by=split(native.raised_by),
         reason=handles.text(native.reason),
         **{field: getattr(native, field) for field in _NUMBERS})
+
+
+def route_name(number: int) -> str:
+    """Return the key of ROUTES for a number of libvpm's."""
+    return _ROUTE_NAMES.get(number, 'unknown')
 
 
 def join(names: abc.Iterable[str]) -> bytes:

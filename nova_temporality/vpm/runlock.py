@@ -20,9 +20,9 @@ whoever starts vCPUs holds this lock from before the epoch is advanced until
         pool.begin_epoch(region.id)
         guest.resume()
 
-The notifier holds it from before it stops a pVM until the outage is called
-off. Without the lock a late "cont" could reach a pVM whose state has just been
-proven, and leave a proven state beside newer RAM.
+The notifier's engine holds it from before it stops a pVM until the outage is
+called off. Without the lock a late "cont" could reach a pVM whose state has
+just been proven, and leave a proven state beside newer RAM.
 
 It is a flock(2) of the region's state file; libvpm itself locks the region's
 directory. When its owner is killed the kernel releases it.
@@ -73,6 +73,14 @@ class RunLock:
                 self._region.ram_path), 'state'), os.O_RDONLY)
         return self._fd
 
+    def adopt(self, fd: int) -> None:
+        """Go on with the lock of an earlier process.
+
+        :param fd: of its file; ours from now on
+        """
+        self.close()
+        self._fd = fd
+
     def acquire(self, timeout: float) -> None:
         """Take the lock; harmless when this object holds it already.
 
@@ -97,8 +105,9 @@ class RunLock:
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
-        if self._held:
-            fcntl.flock(self.fileno(), fcntl.LOCK_UN)
+        if self._fd is not None:
+            # The engine may have taken it through the same file.
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
             self._held = False
 
     def close(self) -> None:

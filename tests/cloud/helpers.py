@@ -177,7 +177,7 @@ def qemu_pids(region, which=layout.FIRST):
 
 def power_fails(uuids, which=layout.FIRST):
     """Raise the POD signal; wait until the servers are fixated."""
-    os.kill(services.of_host('notifier', which).record.read().pid, 44)
+    os.kill(services.of_host('engine', which).record.read().pid, 44)
     wait_pvms(uuids, 'fixated', which=which)
 
 

@@ -45,7 +45,7 @@ def test_life_of_a_persistent_server(servers):
 
     # restarts of our daemons touch nothing
     helpers.wait_pvms([uuid], 'armed')
-    for name in ('nova-compute', 'notifier'):
+    for name in ('nova-compute', 'notifier', 'engine'):
         service = services.of_host(name)
         service.stop()
         service.start()

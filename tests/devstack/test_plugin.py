@@ -144,19 +144,21 @@ def test_order(host):
     calls = host.calls()
     steps = ['== stack pre-install', 'install_package gcc',
              '== stack install', 'setup_develop', '== stack post-config',
-             'temporality --config-file', 'run_process temporality-notifier',
+             'temporality --config-file', 'run_process temporality-engine',
+             'run_process temporality-notifier',
              '== stack extra', 'openstack flavor create']
     found = [next(i for i, call in enumerate(calls) if call.startswith(step))
              for step in steps]
     assert found == sorted(found)
 
 
-def test_notifier_runs_as_root(host):
+def test_engine_and_notifier_run_as_root(host):
     host.run(*STACK)
     assert host.calls('run_process') == [
-        'run_process temporality-notifier %s/venv/bin/temporality-notifier '
-        '--config-file %s/etc/temporality.conf root root' % (
-            host.path, host.path)]
+        'run_process %s %s/venv/bin/%s --config-file '
+        '%s/etc/temporality.conf root root' % (
+            name, host.path, name, host.path)
+        for name in ('temporality-engine', 'temporality-notifier')]
 
 
 def test_host_files_have_the_real_paths(host):
@@ -199,7 +201,7 @@ def test_real_device_is_mounted_and_never_formatted(host):
     subprocess.run(['mkfs.ext4', '-q', str(image)], check=True)
     host.run('stack post-config')
     assert len(host.calls('temporality')) == 1
-    assert len(host.calls('run_process')) == 1
+    assert len(host.calls('run_process')) == 2
     # its pool is found again, and cleaning leaves it
     host.run('stack post-config', 'unstack', 'clean', 'stack post-config')
     assert host.calls('temporality') == []
@@ -220,7 +222,7 @@ def test_compute_without_controller(host):
     host.run(*STACK)
     assert 'available_filters' not in host.nova_conf.read_text()
     assert host.calls('openstack') == []
-    assert len(host.calls('run_process')) == 1
+    assert len(host.calls('run_process')) == 2
 
 
 def test_other_hypervisor_is_refused(host):
@@ -250,7 +252,8 @@ def test_tempest(host):
 def test_unstack_and_clean(host):
     host.run(*STACK, 'unstack', 'clean')
     assert host.calls('stop_process') == [
-        'stop_process temporality-notifier']
+        'stop_process temporality-notifier',
+        'stop_process temporality-engine']
     left = [path for path in (host.path / 'root').rglob('*')
             if path.is_file() and path.name != 'libvirt-qemu']
     assert left == []

@@ -27,7 +27,8 @@ class Host:
         self.pool = pool
         self.run_dir = run_dir
         self._tmp_path = tmp_path
-        self._made = []
+        self.engine = machine.Engine(run_dir)
+        self._made = [self.engine]
         self.configure()
 
     def configure(self, timeout_ms=20000, scan_ms=50, hold_up_ms=20000,
@@ -60,8 +61,9 @@ class Host:
         guest.boot(**kwargs)
         return guest
 
-    def notifier(self, program=None):
-        notifier = machine.Notifier(self.config_file, self.run_dir, program)
+    def notifier(self, program=None, point=None):
+        notifier = machine.Notifier(self.config_file, self.run_dir,
+                                    self.engine, program, point)
         self._made.append(notifier)
         return notifier
 

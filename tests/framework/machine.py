@@ -32,11 +32,13 @@ from nova_temporality.qemu import incoming
 from nova_temporality.qemu import qmp
 from nova_temporality import vpm
 from nova_temporality.vpm import runlock
+from tests.framework import engine_at
 from tests.framework import native_build
 
 MEMORY = 32 << 20
 
 # A notifier that something happens to at a chosen point.
+ENGINE_AT = os.path.join(os.path.dirname(__file__), 'engine_at.py')
 NOTIFIER_AT = os.path.join(os.path.dirname(__file__), 'notifier_at.py')
 
 # A generous bound for what takes milliseconds, on a machine under load.
@@ -304,14 +306,65 @@ class Guest:
             self.process.wait()
 
 
-class Notifier:
-    """The daemon, as a process.
+class Engine:
+    """The engine of a host, as a process."""
 
-    :param program: what to run instead of it
+    def __init__(self, run_dir):
+        self.process = None
+        self._path = os.path.join(run_dir, 'engine.sock')
+        self._started_with = None
+
+    def ensure(self, config_file, point=None):
+        """Make sure that it runs, with this configuration.
+
+        :param point: see engine_at.py
+        """
+        wanted = pathlib.Path(config_file).read_text(), point
+        if self.runs() and wanted == self._started_with:
+            return
+        self.kill()
+        self._started_with = wanted
+        self.launch(config_file, point)
+        wait_for(lambda: not self.runs() or self.answers(), 'the engine')
+
+    def launch(self, config_file, point=None, **environment):
+        """Start it without waiting for anything."""
+        self.process = subprocess.Popen(
+            [sys.executable, *([ENGINE_AT, point] if point else
+                               ['-m', 'nova_temporality.cmd.engine']),
+             '--config-file', str(config_file)],
+            env=dict(os.environ, **environment,
+                     PYTHONPATH=os.pathsep.join(sys.path)))
+
+    def runs(self):
+        return self.process is not None and self.process.poll() is None
+
+    def answers(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            return client.connect_ex(self._path) == 0
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Notifier:
+    """The daemon, as a process, and the engine of its host.
+
+    :param engine: is started with it, unless it runs
+    :param program: what to run instead of it; if that is the notifier at a
+                    point of the engine, both die there
+    :param point: of the engine, which dies there alone
     """
 
-    def __init__(self, config_file, run_dir, program=None):
+    def __init__(self, config_file, run_dir, engine, program=None,
+                 point=None):
         self.run_dir = run_dir
+        self.engine = engine
+        self._config_file = config_file
+        self._point = point or (program[1] if program and program[-1] in
+                                engine_at.POINTS else None)
         self._command = [sys.executable] + (
             program or ['-m', 'nova_temporality.cmd.notifier']) + [
             '--config-file', str(config_file)]
@@ -319,6 +372,7 @@ class Notifier:
 
     def launch(self, **environment):
         """Start it without waiting for anything."""
+        self.engine.ensure(self._config_file, self._point)
         self.process = subprocess.Popen(
             self._command, env=dict(os.environ, **environment,
                                     PYTHONPATH=os.pathsep.join(sys.path)))
@@ -357,7 +411,7 @@ class Notifier:
     def power_fails(self):
         """Send the POD's signal and wait for the acknowledgement."""
         before = self.call('status')['last_outage']
-        self.process.send_signal(44)
+        self.engine.process.send_signal(44)
         return wait_for(lambda: self._outage_after(before), 'the report')
 
     def _outage_after(self, before):

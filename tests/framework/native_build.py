@@ -13,6 +13,8 @@
 """Builds libvpm's native tests."""
 
 import functools
+import hashlib
+import os
 import pathlib
 import re
 import subprocess
@@ -20,7 +22,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parents[1] / 'native'
 NATIVE = HERE.parents[1] / 'nova_temporality' / 'native'
-FOLDERS = ('include', 'media', 'pool', 'pager', 'preload', 'engine')
+FOLDERS = ('include', 'media', 'pool', 'pager', 'preload', 'engine',
+           'program')
 CRASHED = 77  # crash.h
 
 FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-g', '-Wall', '-Wextra', '-Werror',
@@ -131,6 +134,27 @@ def program(name, variant):
              *['-Wl,--wrap=' + word for word in wanted.get('wrap', [])],
              *[object_file(part, variant) for part in linked],
              '-o', target])
+    return target
+
+
+@functools.lru_cache(maxsize=None)
+def engine_at():
+    """Return temporality-engine with tests/native/engine_at.c in it.
+
+    It stays when the process ends, for those that follow: what it is made of
+    is in its name.
+    """
+    parts = [*sources('media', 'pool', 'engine', 'program'),
+             HERE / 'engine_at.c']
+    digest = hashlib.sha256()
+    for part in sorted([*parts, *NATIVE.glob('*/*.h')]):
+        digest.update(part.read_bytes())
+    target = pathlib.Path(tempfile.gettempdir()) / (
+        'temporality-engine-at-' + digest.hexdigest()[:16])
+    if not target.exists():
+        made = target.with_suffix('.%d' % os.getpid())
+        run(['cc', *FLAGS, *VARIANTS['plain'], *parts, '-o', made])
+        made.rename(target)
     return target
 
 

@@ -11,9 +11,11 @@
 # under the License.
 
 
-"""The notifier, made to die or to see QEMU hang at a chosen point.
+"""The notifier, made to die at a chosen point.
 
     notifier_at.py <point> --config-file ...
+
+At points of the engine (engine_at.py), the notifier dies with the engine.
 """
 
 import os
@@ -23,11 +25,12 @@ import threading
 import time
 
 from nova_temporality.cmd import notifier
-from nova_temporality.native import _vpm
 from nova_temporality.qemu import qmp
 from nova_temporality.qemu import route
 from nova_temporality.snapshot import saving
 from nova_temporality import vpm
+from nova_temporality.vpm import link
+from tests.framework import engine_at
 
 
 def die():
@@ -115,37 +118,13 @@ def hang_at_copy(_pool, _region, directory, _disks, _check):
     threading.Event().wait()
 
 
-_ffi, _lib = _vpm.ffi, _vpm.lib
-# Callbacks have to be kept.
-_probes = []
-
-
-def at_step(step, action, only_once=False):
-    """Do something with QEMU's pid after a step of the engine."""
-    done = []
-
-    @_ffi.callback('void(uint32_t, uint64_t, uint32_t)')
-    def probe(reached, _region, pid):
-        if reached == step and not (only_once and done):
-            done.append(True)
-            action(pid)
-    _probes.append(probe)
-    _lib.vpm_engine_set_probe(probe)
-
-
-def die_at_step(step):
-    return lambda: at_step(step, lambda _pid: die())
+def die_with_engine():
+    before(link.Link, '_lose', lambda self: die())
 
 
 POINTS = {
-    'after-note': die_at_step(_lib.VPM_STEP_NOTED),
-    'after-fire': die_at_step(_lib.VPM_STEP_FIRED),
-    'after-begin': die_at_step(_lib.VPM_STEP_BEGUN),
-    'after-stop': die_at_step(_lib.VPM_STEP_STOPPED),
-    'after-migrate': die_at_step(_lib.VPM_STEP_SAVING),
-    'after-receive': die_at_step(_lib.VPM_STEP_RECEIVED),
-    'before-commit': die_at_step(_lib.VPM_STEP_SAVED),
-    'after-commit': die_at_step(_lib.VPM_STEP_FIXATED),
+    **{point: die_with_engine for point in engine_at.STEPS},
+    engine_at.HANG: lambda: None,
     'before-epoch': lambda: before(
         vpm.Pool, 'begin_epoch', lambda self: die()),
     'before-cont': lambda: before(
@@ -170,8 +149,6 @@ POINTS = {
     'hang-at-copy': lambda: setattr(saving, 'save', hang_at_copy),
     'at-copy': lambda: setattr(saving, 'save', lambda *args: die()),
     'qemu-ends-late': end_late,
-    'hang-qemu-at-first-save': lambda: at_step(
-        _lib.VPM_STEP_STOPPED, hang, only_once=True),
 }
 
 

@@ -14,7 +14,9 @@
 
 import os
 
+from nova_temporality.native import _vpm
 from nova_temporality import vpm
+from nova_temporality.vpm import outcomes
 
 META = vpm.FixationMeta(wall_ns=1, signal_ns=2, stopped_ns=3, saved_ns=4,
                         runstate='running', producer='qemu 10.0.2')
@@ -38,3 +40,9 @@ def fixate(pool, id, data=b'stream', meta=META):
         fixation.begin()
         fixation.receive(source)
         return fixation.commit(meta)
+
+
+def record(pool, outcome):
+    """Add an outcomes.Outcome to a pool's ring, as the engine does."""
+    pool.call(_vpm.lib.vpm_outcome_record, _vpm.ffi.new(
+        'struct vpm_outcome *', outcomes.to_native(outcome)))

@@ -25,7 +25,8 @@ DRILLED_AT = '2026-01-01T00:00:00.000+00:00'
 def sound(**changes):
     """That, with some values replaced."""
     return {
-        'engine': 'fine', 'engine_lost': '', 'sources': [SOURCE],
+        'engine': 'fine', 'engine_lost': '', 'engine_problem': None,
+        'sources': [SOURCE],
         'pool': '/pool', 'pool_error': None, 'medium': 'dax',
         'nvdimms': [NVDIMM],
         'platform': {'caches': 'hardware', 'detail': 'eADR'},

@@ -23,6 +23,7 @@ from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import pvm
 from nova_temporality.vpm import engine
+from tests.framework import machine
 
 
 class Platform:
@@ -44,7 +45,9 @@ def fixate_on(host):
         guest = host.booted()
         # As the notifier does.
         os.makedirs(os.path.dirname(paths.stopped_note(host.run_dir, '')))
-        fixates = engine.Engine(host.pool)
+        host.engine.ensure(host.config_file)
+        fixates = engine.Engine(host.run_dir)
+        assert fixates.wait_connected(machine.PATIENCE)
         if caches is not None:
             fixates.write_back_by(caches)
         one = pvm.Pvm(host.pool, fixates, guest.region, host.run_dir, 60,

@@ -197,7 +197,7 @@ void arm(struct fake *fake, uint32_t route)
     OK(vpm_unit_arm(fake->unit, &arming, &err));
     close(qmp[0]);
     close(pipe_[0]);
-    CHECK(vpm_unit_armed(fake->unit));
+    CHECK(vpm_unit_state(fake->unit) == VPM_UNIT_ARMED);
 }
 
 void make(struct fake *fake, const char *name, enum manner manner)

@@ -16,9 +16,9 @@ static void qemu_that_ends_disarms(void)
     arm(&fake, VPM_ROUTE_MIGRATE);
     for (int i = 0; i < 10; i++)
         babble(&fake);
-    CHECK(vpm_unit_armed(fake.unit));
+    CHECK(vpm_unit_state(fake.unit) == VPM_UNIT_ARMED);
     shutdown(fake.qmp, SHUT_RDWR);
-    while (vpm_unit_armed(fake.unit))
+    while (vpm_unit_state(fake.unit) == VPM_UNIT_ARMED)
         usleep(1000);
     end_qemu(&fake);
     drop(&fake);
@@ -55,7 +55,7 @@ static void chatter_disarms(void)
     set_up(1);
     make(&fake, "a", SOUND);
     arm(&fake, VPM_ROUTE_MIGRATE);
-    while (vpm_unit_armed(fake.unit))
+    while (vpm_unit_state(fake.unit) == VPM_UNIT_ARMED)
         babble(&fake);
     end_qemu(&fake);
     drop(&fake);

@@ -38,7 +38,7 @@ static void a_state_is_saved_and_proven(void)
                 LOCK_EX | LOCK_NB) < 0);
     CHECK(vpm_outcome_list(pool, &listed, 1) == 1);
     CHECK(memcmp(&listed, &outcome, sizeof(listed)) == 0);
-    CHECK(!vpm_unit_armed(fake.unit));
+    CHECK(vpm_unit_state(fake.unit) != VPM_UNIT_ARMED);
     EXPECT(VPM_ENOENT, vpm_unit_wait(fake.unit, 0, &outcome, &err));
     drop(&fake);
     tear_down();

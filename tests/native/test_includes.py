@@ -24,16 +24,18 @@ from tests.framework import native_build
 
 # Folder: the folders whose headers may be included.
 ALLOWED = {
-    'include': set(),
+    'include': {'include'},
     'media': {'include', 'media'},
     'pool': {'include', 'media', 'pool'},
     'pager': {'include', 'media', 'pager'},
     'preload': {'include', 'media', 'pager', 'preload'},
     'engine': {'include', 'media', 'pool', 'engine'},
+    'program': {'include', 'media', 'pool', 'engine', 'program'},
 }
 
-# Names that are not ours: those of the papers, and what is interposed.
-OTHER_NAMES = {'nvalloc', 'nvalloc_vpm', 'nvfree'}
+# Names that are not ours: those of the papers, that of every program, and what
+# is interposed.
+OTHER_NAMES = {'nvalloc', 'nvalloc_vpm', 'nvfree', 'main'}
 INTERPOSED = {'mmap', 'mmap64', 'madvise', 'munmap'}
 
 # A header of the kernel driver, beside nova_temporality/.

@@ -49,8 +49,9 @@ def test_units_and_their_order(tmp_path, service):
     units = tmp_path / 'units'
     shutil.copytree(ETC / 'systemd', units)
     notifier = units / 'temporality-notifier.service'
-    notifier.write_text(notifier.read_text().replace(
-        '/usr/bin/temporality-notifier', '/bin/true'))
+    for unit in (notifier, units / 'temporality-engine.service'):
+        unit.write_text(unit.read_text().replace(
+            '/usr/bin/' + unit.stem, '/bin/true'))
     (units / (service + '.service')).write_text(
         '[Service]\nExecStart=/bin/true\n')
     code, output = run(

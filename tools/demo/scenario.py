@@ -190,12 +190,12 @@ class Scenario:
     def _fixate(self):
         for server in self.servers:
             server.before = server.guest.wait()
-        notifier = services.of_host('notifier')
+        engine = services.of_host('engine')
         self._note('power outage detected: real-time signal %d to the '
-                   'notifier' % POD_SIGNAL)
+                   'engine' % POD_SIGNAL)
         self._events.power_fails()
         sent = time.time()
-        os.kill(notifier.record.read().pid, POD_SIGNAL)
+        os.kill(engine.record.read().pid, POD_SIGNAL)
         self._outage = self._acknowledged(sent)
         for server in self.persistent_servers:
             pvm = self.fixation(server)

@@ -252,10 +252,19 @@ def libvirt_service(which, name, needs, socket):
         socket=run / socket)
 
 
+def engine(which):
+    """What fixates servers; the POD's signal goes to it."""
+    configuration = config.host_files(which)['temporality.conf']
+    return Service('engine' + which.number, which.group,
+                   needs=('pool' + which.number,),
+                   command=with_files('temporality-engine', configuration),
+                   files=(configuration, PROJECT))
+
+
 def notifier(which):
     configuration = config.host_files(which)['temporality.conf']
     return Service('notifier' + which.number, which.group,
-                   needs=('pool' + which.number,),
+                   needs=('engine' + which.number,),
                    command=with_files('temporality-notifier', configuration),
                    files=(configuration, PROJECT))
 
@@ -320,6 +329,7 @@ def host(which=layout.FIRST):
     """The services of a compute host; those that others need come first."""
     number = which.number
     found = networking(which) + [
+        engine(which),
         notifier(which),
         libvirt_service(which, 'virtlogd', ('host-disk' + number,),
                         'virtlogd-sock'),

@@ -34,9 +34,9 @@ def _last_outage():
 
 def fixate():
     """Raise the POD's signal; wait until all is on NVRAM."""
-    notifier = services.of_host('notifier')
+    engine = services.of_host('engine')
     before = _last_outage()
-    os.kill(notifier.record.read().pid, scenario.POD_SIGNAL)
+    os.kill(engine.record.read().pid, scenario.POD_SIGNAL)
     deadline = time.monotonic() + client.PATIENCE
     while _last_outage() == before:
         if time.monotonic() > deadline:

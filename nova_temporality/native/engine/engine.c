@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,11 +79,12 @@ struct vpm_engine *vpm_engine_open(struct vpm_pool *pool,
     }
     engine->pool = pool;
     engine->params = *params;
-    engine->pod_fd = -1;
+    engine->pod_fd = engine->told_fd = -1;
     for (uint32_t i = 0; i < params->threads; i++) {
         struct vpm_worker *worker = &engine->workers[i];
 
         worker->pod_fd = &engine->pod_fd;
+        worker->told_fd = &engine->told_fd;
         worker->waves = &engine->waves;
         worker->all = engine->workers;
         worker->count = params->threads;
@@ -106,6 +106,26 @@ struct vpm_engine *vpm_engine_open(struct vpm_pool *pool,
 void vpm_engine_write_back_by(struct vpm_engine *engine, int pod_fd)
 {
     __atomic_store_n(&engine->pod_fd, pod_fd, __ATOMIC_RELEASE);
+}
+
+void vpm_engine_tell(struct vpm_engine *engine, int event_fd)
+{
+    __atomic_store_n(&engine->told_fd, event_fd, __ATOMIC_RELEASE);
+}
+
+bool vpm_engine_works(struct vpm_engine *engine)
+{
+    bool all = true;
+
+    for (uint32_t i = 0; i < engine->params.threads; i++) {
+        struct vpm_worker *worker = &engine->workers[i];
+        uint64_t beats = __atomic_load_n(&worker->beats, __ATOMIC_RELAXED);
+
+        all &= beats != worker->beats_seen;
+        worker->beats_seen = beats;
+        vpm_worker_wake(worker);
+    }
+    return all;
 }
 
 void vpm_engine_close(struct vpm_engine *engine)
@@ -252,14 +272,19 @@ int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
     return rc;
 }
 
-bool vpm_unit_armed(struct vpm_unit *unit)
+enum vpm_unit_state vpm_unit_state(struct vpm_unit *unit)
 {
-    bool armed;
+    enum vpm_unit_state state = VPM_UNIT_IDLE;
 
     pthread_mutex_lock(&unit->worker->lock);
-    armed = unit->state == UNIT_ARMED;
+    if (unit->state == UNIT_ARMED)
+        state = VPM_UNIT_ARMED;
+    else if (under_way(unit))
+        state = VPM_UNIT_UNDER_WAY;
+    else if (unit->state == UNIT_SETTLED)
+        state = VPM_UNIT_SETTLED;
     pthread_mutex_unlock(&unit->worker->lock);
-    return armed;
+    return state;
 }
 
 bool vpm_unit_disarm(struct vpm_unit *unit)
@@ -377,43 +402,4 @@ int vpm_unit_wait(struct vpm_unit *unit, uint64_t deadline_ns,
     }
     pthread_mutex_unlock(&worker->lock);
     return rc;
-}
-
-/* -- signals ------------------------------------------------------------- */
-
-int vpm_engine_wait_signal(struct vpm_engine *engine, int number,
-                           const char *raised_by, uint64_t timeout_ns,
-                           struct vpm_signal *received, struct vpm_error *err)
-{
-    struct vpm_event event = {.wall_ns = 0};
-    sigset_t wanted;
-    siginfo_t info;
-    int rc;
-
-    if (raised_by && strlen(raised_by) > VPM_RAISED_BY_MAX)
-        return vpm_fail(err, VPM_EINVAL, "'%s' is longer than %d bytes",
-                        raised_by, VPM_RAISED_BY_MAX);
-    if (raised_by)
-        strcpy(event.raised_by, raised_by);
-    sigemptyset(&wanted);
-    if (sigaddset(&wanted, number) < 0)
-        return vpm_fail_errno(err, "cannot wait for signal %d", number);
-    /* A failure was told by vpm_engine_open, as that of the threads. */
-    vpm_realtime_set_priority(pthread_self(), engine->params.priority);
-    do {
-        rc = sigwaitinfo(&wanted, &info);
-    } while (rc < 0 && errno == EINTR);
-    event.monotonic_ns = vpm_now_ns(CLOCK_MONOTONIC);
-    event.wall_ns = vpm_now_ns(CLOCK_REALTIME);
-    event.deadline_ns = event.monotonic_ns + timeout_ns;
-    if (rc >= 0 && raised_by)
-        vpm_engine_fire(engine, &event);
-    /* The rest is done by Python, which must not have this priority. */
-    vpm_realtime_set_priority(pthread_self(), 0);
-    if (rc < 0)
-        return vpm_fail_errno(err, "cannot wait for signal %d", number);
-    received->wall_ns = event.wall_ns;
-    received->monotonic_ns = event.monotonic_ns;
-    received->pid = (uint32_t)info.si_pid;
-    return VPM_OK;
 }

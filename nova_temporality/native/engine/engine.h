@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine.h -- the engine's face: its workers, units and signals (see vpm.h)
+/* engine.h -- the engine's face: its workers and units (see vpm.h)
  *
  * What a caller changes of a unit it changes under the lock of the unit's
  * worker.  Only vpm_engine_fire holds the locks of several workers. */
@@ -13,6 +13,7 @@ struct vpm_engine {
     struct vpm_engine_params params;
     uint64_t serial;            /* of the latest arming; atomic */
     int pod_fd;                 /* see struct vpm_worker; atomic */
+    int told_fd;                /* likewise */
     uint32_t next_worker;       /* that a new unit is given to; atomic */
     struct vpm_waves waves;
     struct vpm_worker workers[];

@@ -20,6 +20,7 @@ struct slot {
 
 struct vpm_note {
     struct slot *slots;
+    int fd;
 };
 
 #define SLOTS 2
@@ -42,27 +43,60 @@ static void current(const struct vpm_note *note, struct slot *found)
     }
 }
 
-struct vpm_note *vpm_note_open(const char *path, struct vpm_error *err)
+/* Takes the descriptor over, also when it fails. */
+static struct vpm_note *map(int fd, struct vpm_error *err)
 {
     struct vpm_note *note = calloc(1, sizeof(*note));
-    int fd = note ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                         0600) : -1;
     void *addr = MAP_FAILED;
 
-    if (fd >= 0 && ftruncate(fd, LENGTH) == 0 &&
-        posix_fallocate(fd, 0, LENGTH) == 0)
+    if (note)
         addr = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
                     MAP_SHARED | MAP_POPULATE, fd, 0);
-    if (addr == MAP_FAILED)
-        vpm_fail_errno(err, "cannot make the note %s", path);
-    if (fd >= 0)
-        close(fd);
     if (addr == MAP_FAILED) {
+        vpm_fail_errno(err, "cannot map a note");
+        close(fd);
         free(note);
         return NULL;
     }
     note->slots = addr;
+    note->fd = fd;
     return note;
+}
+
+struct vpm_note *vpm_note_open(const char *path, struct vpm_error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0 || ftruncate(fd, LENGTH) < 0 ||
+        posix_fallocate(fd, 0, LENGTH) != 0) {
+        vpm_fail_errno(err, "cannot make the note %s", path);
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    return map(fd, err);
+}
+
+int vpm_note_fd(const struct vpm_note *note)
+{
+    return note->fd;
+}
+
+struct vpm_note *vpm_note_open_fd(int fd, struct vpm_error *err)
+{
+    struct stat st;
+    int copy;
+
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != LENGTH) {
+        vpm_fail(err, VPM_EINVAL, "what was passed is no note's file");
+        return NULL;
+    }
+    copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) {
+        vpm_fail_errno(err, "cannot map a note");
+        return NULL;
+    }
+    return map(copy, err);
 }
 
 void vpm_note_close(struct vpm_note *note)
@@ -70,6 +104,7 @@ void vpm_note_close(struct vpm_note *note)
     if (!note)
         return;
     munmap(note->slots, LENGTH);
+    close(note->fd);
     free(note);
 }
 

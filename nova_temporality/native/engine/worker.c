@@ -203,6 +203,14 @@ static void leave_wave(struct vpm_worker *worker, struct vpm_unit *unit)
         vpm_worker_wake(&worker->all[i]);
 }
 
+static void tell(const struct vpm_worker *worker)
+{
+    int fd = __atomic_load_n(worker->told_fd, __ATOMIC_ACQUIRE);
+
+    if (fd >= 0)
+        eventfd_write(fd, 1);
+}
+
 /* Called when all units that were ready have been served: what it does for one
  * must not delay the others. */
 static void finish(struct vpm_worker *worker)
@@ -225,6 +233,7 @@ static void finish(struct vpm_worker *worker)
         unit->state = UNIT_SETTLED;
         pthread_cond_broadcast(&worker->settled);
         pthread_mutex_unlock(&worker->lock);
+        tell(worker);
     }
 }
 
@@ -249,6 +258,7 @@ static void *work(void *opaque)
         step_all(worker);
         commit_saved(worker);
         finish(worker);
+        __atomic_add_fetch(&worker->beats, 1, __ATOMIC_RELAXED);
     }
     return NULL;
 }
@@ -261,6 +271,7 @@ void vpm_worker_init(struct vpm_worker *worker)
     pthread_condattr_t cond;
 
     worker->epoll_fd = worker->wake_fd = -1;
+    worker->beats_seen = UINT64_MAX;
     pthread_mutexattr_init(&mutex);
     pthread_mutexattr_setprotocol(&mutex, PTHREAD_PRIO_INHERIT);
     pthread_mutex_init(&worker->lock, &mutex);

@@ -15,11 +15,15 @@
 struct vpm_worker {
     const int *pod_fd;          /* the engine's; -1: caches need no writing
                                  * back; atomic */
+    const int *told_fd;         /* the engine's; -1: nobody wants to know when
+                                 * a unit has settled; atomic */
     struct vpm_waves *waves;    /* the engine's */
     struct vpm_worker *all;     /* the engine's workers, this one included */
     uint32_t count;             /* of them */
     pthread_t thread;
     bool started;
+    uint64_t beats;             /* how often it has worked; atomic */
+    uint64_t beats_seen;        /* by vpm_engine_works: UINT64_MAX at first */
     int epoll_fd;
     int wake_fd;
 

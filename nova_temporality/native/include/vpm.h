@@ -489,9 +489,16 @@ struct vpm_arming {
 int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                  struct vpm_error *err);
 
-/* Whether the unit is armed.  A unit is disarmed when its QEMU closes the
- * connection, or writes so much to it that it would keep a thread busy. */
-bool vpm_unit_armed(struct vpm_unit *unit);
+enum vpm_unit_state {
+    VPM_UNIT_IDLE = 0,
+    VPM_UNIT_ARMED = 1,
+    VPM_UNIT_UNDER_WAY = 2,
+    VPM_UNIT_SETTLED = 3,  /* vpm_unit_wait returns the outcome at once */
+};
+
+/* How the unit is.  A unit is disarmed when its QEMU closes the connection, or
+ * writes so much to it that it would keep a thread busy. */
+enum vpm_unit_state vpm_unit_state(struct vpm_unit *unit);
 
 /* Disarms a unit.  False when it is fired already. */
 bool vpm_unit_disarm(struct vpm_unit *unit);
@@ -512,19 +519,13 @@ bool vpm_unit_fire(struct vpm_unit *unit, const struct vpm_event *event);
 int vpm_unit_wait(struct vpm_unit *unit, uint64_t deadline_ns,
                   struct vpm_outcome *outcome, struct vpm_error *err);
 
-/* A signal that was waited for. */
-struct vpm_signal {
-    uint64_t wall_ns;
-    uint64_t monotonic_ns;
-    uint32_t pid;          /* of the sender; 0: the kernel */
-};
+/* From now on *event_fd* (eventfd(2), O_NONBLOCK) is written to whenever a unit
+ * has settled; -1: no more. */
+void vpm_engine_tell(struct vpm_engine *engine, int event_fd);
 
-/* Waits for a signal, which all threads must have blocked, and fires all
- * units without delay if *raised_by* is not NULL; their deadline is
- * *timeout_ns* after it. */
-int vpm_engine_wait_signal(struct vpm_engine *engine, int number,
-                           const char *raised_by, uint64_t timeout_ns,
-                           struct vpm_signal *signal, struct vpm_error *err);
+/* Whether all threads have worked since the last call.  Each call has them show
+ * that; so the first one says that they have. */
+bool vpm_engine_works(struct vpm_engine *engine);
 
 /* Steps of a unit's fixation, for tests: *probe* is called after each of them
  * in the engine's threads.  Set it before any unit is armed. */
@@ -551,6 +552,13 @@ struct vpm_stopped {
 
 /* Opens the note; the file is made if it is not there.  NULL on failure. */
 struct vpm_note *vpm_note_open(const char *path, struct vpm_error *err);
+
+/* The file of a note that is open, for another process. */
+int vpm_note_fd(const struct vpm_note *note);
+
+/* Opens a note whose file another process has opened.  The descriptor stays
+ * the caller's. */
+struct vpm_note *vpm_note_open_fd(int fd, struct vpm_error *err);
 void vpm_note_close(struct vpm_note *note);
 
 /* Whether there is a note. */

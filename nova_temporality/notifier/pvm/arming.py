@@ -14,6 +14,9 @@
 
 While it is armed the engine has a QMP connection of its own, and may be fired
 at any instant. So disarm it before anything that would get in its way.
+
+The engine may have been given it by an earlier notifier, and has kept it armed
+since.
 """
 
 import fcntl
@@ -51,17 +54,71 @@ class Arming:
         self._note = note
         self._run_lock = run_lock
         self._unit: native.Unit | None = None
+        self._is_found = False
+        self._is_inherited = False
+
+    def find(self) -> bool:
+        """Find out, once, what an earlier notifier has left in the engine.
+
+        :returns: whether a fixation is under way
+        :raises: vpm.EngineAway, vpm.VpmError
+        """
+        if self._is_found:
+            return False
+        if self._engine.has(self._region):
+            self.open()
+        self._is_found = True
+        return (self._unit is not None and
+                self._unit.info.state == native.UNDER_WAY)
 
     def open(self) -> None:
-        """Open the state file ahead of need."""
-        if self._unit is None:
-            self._unit = native.Unit(self._engine, self._region.id,
-                                     self._note.file)
+        """Open the state file ahead of need, if there is an engine.
+
+        :raises: vpm.EngineAway, vpm.VpmError
+        """
+        try:
+            self._open()
+        except vpm.EngineAway as e:
+            if not e.gone:
+                raise
+
+    def _open(self) -> native.Unit:
+        if self._unit is not None:
+            return self._unit
+        unit = native.Unit(self._engine, self._region, self._note.file)
+        if unit.lock_fd is not None:
+            self._run_lock.adopt(unit.lock_fd)
+        self._unit = unit
+        self._is_inherited = unit.info.state == native.ARMED
+        return unit
 
     def close(self) -> None:
         """Give the unit up, even if a fixation is under way."""
         if self._unit is not None:
             self._unit.close()
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it is armed, and that was done by an earlier notifier."""
+        return self._is_inherited and self.armed
+
+    def inherit(self, pid: int, priority: int) -> bool:
+        """Keep what an earlier notifier has armed, if it is still right.
+
+        :param pid: of the QEMU that is there
+        :param priority: of the pVM
+        :returns: whether it is; if not, it should be disarmed
+        """
+        assert self._unit is not None
+        info = self._unit.info
+        self._is_inherited = False
+        return (info.state == native.ARMED and info.pid == pid and
+                info.started == _started(pid) and info.priority == priority)
+
+    def route(self) -> str:
+        """Return the route that it was armed with last."""
+        assert self._unit is not None
+        return self._unit.info.route
 
     @property
     def armed(self) -> bool:
@@ -73,15 +130,17 @@ class Arming:
         """Hand QEMU over to the engine, for one fixation.
 
         :param qmp: a connection for the engine alone; it is closed here, the
-                    engine keeps a duplicate
+                    engine has it
         :param timeout: seconds for each of QEMU's answers
         :param route: how the state is to be written
         :param priority: of the pVM
         :param before: its run state before it was stopped for an earlier
                        event, if it was
+        :raises: vpm.EngineAway, vpm.VpmError, qmp.QmpError
         """
-        assert self._unit is not None
+        self._is_inherited = False
         try:
+            unit = self._open()
             ours, theirs = os.pipe()
             try:
                 fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
@@ -91,19 +150,26 @@ class Arming:
                     # The engine must receive all that happens from now on.
                     if not qmp.unread:
                         break
-                self._unit.arm(qmp=qmp, stream=ours, lock=self._run_lock,
-                               pid=qmp.pid, route=route, runstate=runstate,
-                               before=before,
-                               producer='qemu ' + qmp.version,
-                               priority=priority)
+                unit.arm(qmp=qmp, stream=ours, lock=self._run_lock,
+                         pid=qmp.pid, started=_started(qmp.pid), route=route,
+                         runstate=runstate, before=before,
+                         producer='qemu ' + qmp.version, priority=priority)
             finally:
                 os.close(ours)
                 os.close(theirs)
         finally:
             qmp.close()
 
+    def await_engine(self, timeout: float) -> None:
+        """Wait for an engine that is just being started again.
+
+        :param timeout: seconds
+        """
+        self._engine.wait_connected(timeout)
+
     def disarm(self) -> bool:
         """Take the arming back; return False if it was fired already."""
+        self._is_inherited = False
         return self._unit is None or self._unit.disarm()
 
     def fire(self, event: power.PowerEvent, deadline_ns: int) -> bool:
@@ -115,8 +181,18 @@ class Arming:
                 self._unit.fire(event, deadline_ns))
 
     def outcome(self) -> outcomes.Outcome | None:
-        """Wait for the engine's outcome; None if it was not fired."""
+        """Wait for the engine's outcome; None if it was not fired.
+
+        It is also None when the engine has ended.
+        """
         return self._unit.wait() if self._unit is not None else None
+
+    def record(self, outcome: outcomes.Outcome) -> None:
+        """Have the engine record an outcome that it had no part in.
+
+        :raises: vpm.EngineAway, vpm.VpmError
+        """
+        self._engine.record(outcome)
 
     def drop_outcome(self) -> bool:
         """Drop the engine's outcome; return False if there is none yet."""
@@ -126,3 +202,17 @@ class Arming:
         except vpm.DeadlineExceeded:
             return False
         return True
+
+
+def _started(pid: int) -> int:
+    """Return when a process was started; 0 if it has ended.
+
+    :returns: clock ticks since the host was booted
+    """
+    try:
+        with open('/proc/%d/stat' % pid, encoding='utf-8',
+                  errors='replace') as stat:
+            # The name, in brackets, may hold anything.
+            return int(stat.read().rpartition(')')[2].split()[19])
+    except OSError:
+        return 0

@@ -58,8 +58,10 @@ class Ending:
         """
         if self._process is None:
             return True
-        ready, _, _ = select.select([self._process], [], [], timeout)
-        return bool(ready)
+        # select(2) knows descriptors below 1024 only.
+        ready = select.poll()
+        ready.register(self._process, select.POLLIN)
+        return bool(ready.poll(timeout * 1000))
 
     def kill(self) -> None:
         """Have the kernel end it."""
@@ -130,8 +132,8 @@ class Qemu:
             except qmp_module.QmpTimeout:
                 raise
             except qmp_module.QmpConnectionError:
-                pass  # that QEMU has ended; there may be another one
-        self.disconnect()
+                # That QEMU has ended; there may be another one.
+                self.disconnect()
         self._connect(timeout)
         return migration.runstate(self.qmp, timeout)
 
@@ -156,9 +158,13 @@ class Qemu:
         return qmp
 
     def disconnect(self) -> None:
-        """Close the connection; QEMU stays as it is."""
+        """Disarm it and close the connection; QEMU stays as it is."""
         self.is_prepared = False
         self._arming.disarm()
+        self.leave()
+
+    def leave(self) -> None:
+        """Close the connection; QEMU stays as it is, and armed."""
         if self._qmp is not None:
             self._qmp.close()
             self._qmp = None

@@ -12,6 +12,7 @@
 
 """Fixates one pVM: waits for the engine, or makes up for what it lacks."""
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -32,7 +33,6 @@ from nova_temporality.vpm import runlock
 class Fixator:
     """Fixates one pVM; to be used by its own thread only.
 
-    :param pool: that has its memory
     :param region: of its memory
     :param qemu: of the pVM
     :param arming: of the pVM
@@ -41,12 +41,11 @@ class Fixator:
     :param run_lock: of its memory
     """
 
-    def __init__(self, pool: vpm.Pool, region: vpm.RegionInfo,
+    def __init__(self, region: vpm.RegionInfo,
                  qemu: connection.Qemu, arming: arming.Arming,
                  inspector: inspector.Inspector,
                  note: stopped_note.StoppedNote,
                  run_lock: runlock.RunLock) -> None:
-        self._pool = pool
         self._region = region
         self._qemu = qemu
         self._arming = arming
@@ -69,6 +68,7 @@ class Fixator:
     def fixate(self, attempt: attempts.Attempt) -> None:
         """Fixate it, unless the engine does already; settle the Attempt."""
         try:
+            self._arming.find()
             # It may have been armed since the engine was fired.
             self._arming.fire(attempt.event, attempt.deadline_ns)
             outcome = self._arming.outcome()
@@ -113,6 +113,8 @@ class Fixator:
             before = stopped.runstate
             event = dataclasses.replace(event, raised_by=tuple(sorted(
                 {*event.raised_by, *stopped.raised_by})))
+        # If it has just ended, another one is being started.
+        self._arming.await_engine(attempt.left())
         self.arm(attempt.left(), before)
         self._arming.fire(event, attempt.deadline_ns)
         outcome = self._arming.outcome()
@@ -132,7 +134,9 @@ class Fixator:
             wall_ns=attempt.event.wall_ns,
             signal_ns=attempt.event.monotonic_ns,
             raised_by=attempt.event.raised_by, **details)
-        outcomes.record(self._pool, outcome)
+        # The report has it all the same.
+        with contextlib.suppress(vpm.EngineAway):
+            self._arming.record(outcome)
         return outcome
 
     def _adopt_lock(self) -> None:

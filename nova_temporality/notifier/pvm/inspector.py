@@ -120,9 +120,10 @@ class Inspector:
         """Take note of the size of a saved state, in bytes."""
         self._largest_state = max(self._largest_state, size)
 
-    def inspect(self) -> conditions.Condition:
+    def inspect(self, is_armed: bool = False) -> conditions.Condition:
         """Return the Condition that QEMU is in; ARMED if it could be.
 
+        :param is_armed: it may be fired at any instant: nothing is changed
         :raises: conditions.NotArmed, qmp.QmpError, vpm.VpmError
         """
         self._raised_by = ()
@@ -132,8 +133,10 @@ class Inspector:
             return conditions.Condition(
                 conditions.NOT_ARMED, conditions.NOTHING_TO_SAVE[runstate])
         if not self._qemu.is_prepared:
-            self.prepare()
-        if runstate in migration.LIVE_RUNSTATES:
+            self.prepare(is_armed)
+        if is_armed:
+            self._qemu.seen_live = runstate in migration.LIVE_RUNSTATES
+        elif runstate in migration.LIVE_RUNSTATES:
             self._note_live()
         else:
             # If it runs again it is looked at anew.
@@ -195,8 +198,11 @@ class Inspector:
                                 connection.PATIENCE) or
             blockers.swap(self._pool.stats(self._region.id)))
 
-    def prepare(self) -> None:
-        """Check that its memory survives, and is the region's."""
+    def prepare(self, is_armed: bool = False) -> None:
+        """Check that its memory survives, and is the region's.
+
+        :param is_armed: see inspect()
+        """
         problem = self._platform.problem()
         if problem:
             # The marker of a fixation would promise too much.
@@ -213,8 +219,9 @@ class Inspector:
                 'of %s, shared' % (memory['mem-path'],
                                    self._region.memory_path),
                 'hard-reboot the server')
-        # An earlier notifier may have been killed in the middle of a save.
-        self.clean_up()
+        if not is_armed:
+            # The engine may have been killed in the middle of a save.
+            self.clean_up()
         self._qemu.is_prepared = True
 
     def clean_up(self) -> None:

@@ -108,13 +108,14 @@ class Pvm:
             pool, region, self._qemu, self._note, self._run_lock, platform,
             run_dir)
         self._fixator = fixator.Fixator(
-            pool, region, self._qemu, self._arming, self._inspector,
-            self._note, self._run_lock)
+            region, self._qemu, self._arming, self._inspector, self._note,
+            self._run_lock)
         self._nvdimms = nvdimms.Counters(pool, region, platform)
         self._condition = conditions.Condition(conditions.OFF)
         # Fixations that were requested, and begun, so far.
         self._requested = 0
         self._begun = 0
+        self._is_left = False
         # Its QEMU, once it is suspended and was told to end.
         self._ending: connection.Ending | None = None
         self._worker = worker.Worker('pvm-' + region.name, self._check,
@@ -218,6 +219,11 @@ class Pvm:
         """Disarm it, leave QEMU as it is, and end the thread."""
         self._worker.close()
 
+    def leave(self) -> None:
+        """Leave it to the engine and the next notifier; end the thread."""
+        self._is_left = True
+        self._worker.close()
+
     def _request(self, event: power.PowerEvent,
                  deadline_ns: int) -> attempts.Attempt:
         self._requested += 1
@@ -226,12 +232,21 @@ class Pvm:
     # For its own thread.
 
     def _end_work(self) -> None:
-        self._qemu.disconnect()
-        self._arming.close()
+        self._qemu.leave()
+        if not self._is_left:
+            self._arming.close()
+            # The engine may have taken it for us.
+            self._run_lock.release()
         self._run_lock.close()
 
     def _check(self) -> None:
-        if not self._is_engine_idle():
+        try:
+            if self._arming.find():
+                self._arming.outcome()
+            if not self._is_engine_idle():
+                return
+        except vpm.EngineAway as e:
+            self._set_condition(_without_engine(self._condition, e))
             return
         if self._ending is not None:
             self._set_condition(conditions.Condition(conditions.OFF,
@@ -283,6 +298,8 @@ class Pvm:
 
     def _look(self) -> conditions.Condition | None:
         """Return the Condition, None if power fails while we look."""
+        if self._arming.is_inherited:
+            return self._look_at_inherited()
         if self._arming.armed:
             if self._stays_armed():
                 return self._condition
@@ -300,6 +317,26 @@ class Pvm:
         reasons = filter(None, (condition.reason, qemu.route_problem))
         return dataclasses.replace(condition, route=qemu.route,
                                    reason='; '.join(reasons) or None)
+
+    def _look_at_inherited(self) -> conditions.Condition | None:
+        """Keep what an earlier notifier has armed, if that is right still.
+
+        :returns: see _look()
+        """
+        try:
+            condition = self._inspector.inspect(is_armed=True)
+        except qmp_module.QmpTimeout:
+            raise
+        except Exception:
+            self._arming.disarm()
+            raise
+        qemu = self._qemu
+        if condition.state != conditions.ARMED:
+            return condition if self._arming.disarm() else None
+        if self._arming.inherit(qemu.qmp.pid, qemu.priority):
+            qemu.route = self._arming.route()
+            return dataclasses.replace(condition, route=qemu.route)
+        return self._look() if self._arming.disarm() else None
 
     def _stays_armed(self) -> bool:
         """Whether an armed pVM is as it was; changes nothing."""
@@ -475,6 +512,14 @@ class Pvm:
         # A proven state is not given up while power fails.
         if self._requested != self._begun:
             raise PowerFailedAgain()
+
+
+def _without_engine(known: conditions.Condition,
+                    error: vpm.EngineAway) -> conditions.Condition:
+    """Return the Condition while nobody knows what the engine does."""
+    if known.state in (conditions.FIXATED, conditions.STOPPED):
+        return known
+    return conditions.Condition(conditions.NOT_ARMED, str(error))
 
 
 def _remedy(error: Exception) -> str | None:

@@ -67,6 +67,9 @@ class _Present(registry.Collector):
         platform.add_metric([status['platform']['caches']], 1)
         yield platform
         yield core.GaugeMetricFamily(
+            'temporality_engine_up', 'Whether the engine answers; without it '
+            'no pVM is armed', not status['engine_problem'])
+        yield core.GaugeMetricFamily(
             'temporality_engine_degraded', 'Whether the engine lacks a right '
             'that it was to use; "temporality status" says which',
             bool(status['engine_lost']))

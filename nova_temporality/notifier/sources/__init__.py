@@ -38,9 +38,8 @@ NAMESPACE = 'temporality.pod_source'
 
 # Takes news, at once; it does not block, and may be called by any thread.
 Report = abc.Callable[[power.News], object]
-# Waits for the signal of a number and fixates without delay; returns when
-# that was (CLOCK_REALTIME and CLOCK_MONOTONIC in ns) and the sender's process
-# id.
+# Waits until the engine got the signal of a number; returns when that was
+# (CLOCK_REALTIME and CLOCK_MONOTONIC in ns) and the sender's process id.
 Trigger = abc.Callable[[int], tuple[int, int, int]]
 
 
@@ -60,10 +59,15 @@ class Source:
     :cvar momentary: whether its news are about instants, not about
                      conditions: such a source can say that power fails, but
                      not that power is back
-    :ivar trigger: for sources of signals: None, or, if COMMIT of this source
-                   alone is sufficient to begin a fixation, a function to wait
-                   for the signal with. The source reports COMMIT when that
-                   has returned, with the times that it returned
+    :cvar signal_number: of the signal that this source is about, if it is
+                         about one; the engine takes signal 44 and SIGPWR. If
+                         COMMIT of this source alone is sufficient to begin a
+                         fixation, the engine begins it before anybody else
+                         knows
+    :ivar trigger: for sources of signals: a function to wait for the signal
+                   with, which the notifier sets before it calls run(). The
+                   source reports COMMIT when that has returned, with the
+                   times that it returned
     :ivar problem: what an operator has to mend, in words, None if nothing:
                    the source hears less than it was configured to hear. It is
                    shown as an error; log it, too, when it changes
@@ -73,6 +77,7 @@ class Source:
     """
 
     momentary: bool = False
+    signal_number: int | None = None
     trigger: Trigger | None = None
     problem: str | None = None
     remark: str | None = None

@@ -10,48 +10,57 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Signals: the papers' real-time signal 44, and SIGPWR."""
+"""Signals: the papers' real-time signal 44, and SIGPWR.
+
+The engine takes them, and remembers them for the notifier.
+"""
 
 import signal
-import time
+import threading
 
 from nova_temporality.notifier import power
 from nova_temporality.notifier import sources
-
-# The papers' POD signal. It is SIGRTMIN+10 as glibc and Python count.
-POD_SIGNAL = 44
+from nova_temporality.vpm import engine
 
 
 def block() -> None:
-    """Keep the signals pending until a source takes them.
+    """Keep the signals pending.
 
     To be called before any thread is started: a signal that is not blocked
     ends the process.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {POD_SIGNAL, signal.SIGPWR})
+    signal.pthread_sigmask(signal.SIG_BLOCK, engine.SIGNALS)
+
+
+def forward_to(fixates: engine.Engine) -> None:
+    """Pass signals that come to this process on to the engine, from now on.
+
+    Earlier versions took them here. block() was called before.
+    """
+    def forward() -> None:
+        while True:
+            info = signal.sigwaitinfo(engine.SIGNALS)
+            fixates.forward_signal(info.si_signo, info.si_pid)
+    threading.Thread(target=forward, daemon=True, name='signals').start()
 
 
 class SignalSource(sources.Source):
     """Real-time signal 44, as the papers' POD driver sends it."""
 
     momentary = True
-    number: int = POD_SIGNAL
+    signal_number: int = engine.POD_SIGNAL
 
     def run(self, report: sources.Report) -> None:
-        """Report every signal; block() was called before."""
+        """Report every signal."""
+        assert self.trigger is not None
         while True:
-            wall_ns, monotonic_ns, pid = self._wait()
+            wall_ns, monotonic_ns, pid = self.trigger(self.signal_number)
             report(power.News(power.COMMIT, 'signal %d from process %d'
-                              % (self.number, pid), wall_ns, monotonic_ns))
-
-    def _wait(self) -> tuple[int, int, int]:
-        if self.trigger is not None:
-            return self.trigger(self.number)
-        info = signal.sigwaitinfo({self.number})
-        return time.time_ns(), time.monotonic_ns(), info.si_pid
+                              % (self.signal_number, pid), wall_ns,
+                              monotonic_ns))
 
 
 class SigpwrSource(SignalSource):
     """SIGPWR, as UPS daemons and service managers send it."""
 
-    number = signal.SIGPWR
+    signal_number = signal.SIGPWR

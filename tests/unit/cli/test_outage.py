@@ -20,6 +20,7 @@ from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import outage
 from nova_temporality import vpm
 from nova_temporality.vpm import outcomes
+from tests.framework import pools
 
 S = 10**9
 FIRST = 10**18
@@ -31,7 +32,7 @@ def record(created, tmp_path):
     """Add an outcome to the pool's ring."""
     def record(name, wall_ns, raised_by, reason=''):
         with vpm.Pool(str(tmp_path / 'pool')) as pool:
-            outcomes.record(pool, outcomes.Outcome(
+            pools.record(pool, outcomes.Outcome(
                 name, outcomes.FIXATED, wall_ns=wall_ns, signal_ns=S,
                 command_ns=S + 10**6, raised_by=(raised_by,), reason=reason))
     return record

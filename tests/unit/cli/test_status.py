@@ -26,9 +26,10 @@ BUDGET = {'predicted_ms': 1.0, 'hold_up_ms': 10, 'not_drilled': 0,
 @pytest.fixture
 def answer(monkeypatch):
     """What the notifier answers; the status of a sound host."""
-    status = {'engine': 'fine', 'pvms': [], 'pool_error': None,
-              'platform': None, 'budget': BUDGET, 'background_paused': None,
-              'last_outage': None, 'last_drill': None, 'sources': [SOURCE]}
+    status = {'engine': 'fine', 'engine_problem': None, 'pvms': [],
+              'pool_error': None, 'platform': None, 'budget': BUDGET,
+              'background_paused': None, 'last_outage': None,
+              'last_drill': None, 'sources': [SOURCE]}
     monkeypatch.setattr(client, 'call', lambda *args: status)
     return status
 
@@ -50,6 +51,12 @@ def test_deaf_host_is_not_sound(run, answer, capsys, changes, words):
     assert words in capsys.readouterr().out
 
 
+def test_host_without_engine_is_not_sound(run, answer, capsys):
+    answer.update(engine='away: it has ended', engine_problem='it has ended')
+    assert run('status') == 1
+    assert 'away: it has ended' in capsys.readouterr().out
+
+
 def test_remark_is_shown(run, answer, capsys):
     answer['sources'] = [dict(SOURCE, remark='not signed')]
     assert run('status') == 0
@@ -63,7 +70,7 @@ def test_no_sources(run, answer, capsys):
 
 
 def test_earlier_notifier(run, answer):
-    del answer['sources']
+    del answer['sources'], answer['engine_problem']
     assert run('status') == 0
 
 

@@ -13,6 +13,7 @@
 """What becomes of news about power."""
 
 import queue
+import signal
 import threading
 import time
 
@@ -67,8 +68,8 @@ class Notifier:
     def alert(self):
         pass
 
-    def wait_signal(self, number, raised_by):
-        raise AssertionError('no source of signals is among these')
+    def fire_on_signals(self, raised_by):
+        assert not raised_by
 
     def fixate(self, event, settled):
         self.acknowledged_ns = time.monotonic_ns()
@@ -187,32 +188,31 @@ def test_source_fires_directly_if_its_commit_is_sufficient(confidence, direct):
     conf = pod_sources.make_conf(pod_sources=['signal', 'sigpwr'],
                                  pod_confidence={'signal': confidence})
     loaded = sources.load(conf)
-    waited = []
+    fired = {}
 
     class SignalNotifier:
         background = background.Background(None)
+        fire_on_signals = fired.update
 
         def outage_raised_by(self):
             return ()
 
-        def wait_signal(self, number, raised_by):
-            waited.append((number, raised_by))
+        def wait_signal(self, number):
             return 1, 2, 3
 
     watch.Watch(loaded, SignalNotifier(), conf, pulse.Pulse())
-    assert (loaded['signal'].trigger is not None) == direct
-    if direct:
-        received = []
+    assert fired == ({44: 'signal'} if direct else {}) | {
+        signal.SIGPWR: 'sigpwr'}
+    received = []
 
-        def report(news):
-            received.append(news)
-            raise pod_sources.Stop()
+    def report(news):
+        received.append(news)
+        raise pod_sources.Stop()
 
-        with pytest.raises(pod_sources.Stop):
-            loaded['signal'].run(report)
-        assert received == [power.News(
-            power.COMMIT, 'signal 44 from process 3', 1, 2)]
-        assert waited == [(44, 'signal')]
+    with pytest.raises(pod_sources.Stop):
+        loaded['signal'].run(report)
+    assert received == [power.News(
+        power.COMMIT, 'signal 44 from process 3', 1, 2)]
 
 
 def test_thread_that_decides_shows_that_it_works():

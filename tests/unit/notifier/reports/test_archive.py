@@ -22,6 +22,7 @@ from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import outage
 from nova_temporality import vpm
 from nova_temporality.vpm import outcomes
+from tests.framework import pools
 
 S = 10**9
 FIRST = 10**18
@@ -102,10 +103,10 @@ class TestComplete:
                                                         tmp_path):
         with vpm.Pool.create(tmp_path / 'pool', total_size=1 << 20,
                              state_size=64 << 10, uid_base=0) as pool:
-            outcomes.record(pool, outcome('a', FIRST, 'nut'))
+            pools.record(pool, outcome('a', FIRST, 'nut'))
             reports.complete(outcomes.read(pool))
             for number in range(600):
-                outcomes.record(pool, outcome('x', FIRST + S, 'drill'))
+                pools.record(pool, outcome('x', FIRST + S, 'drill'))
             assert not any(map(archive.is_outage, outcomes.read(pool)))
             reports.complete(outcomes.read(pool))
         assert reports.ids() == [outage.id_of(FIRST)]

@@ -30,12 +30,14 @@ class Notifier:
     """Stands for daemon.Notifier."""
 
     sources = status.sound()['sources']
+    engine_problem = None
 
     def __init__(self, path='/nonexistent'):
         self.mutes = mutes.Mutes(str(path))
 
     def status(self):
-        return status.sound(sources=self.sources, pvms=[])
+        return status.sound(sources=self.sources, pvms=[],
+                            engine_problem=self.engine_problem)
 
     def outage_raised_by(self):
         return ()
@@ -78,6 +80,14 @@ def test_health(tmp_path):
     assert value() == 0
     assert value('temporality_health_code', code='POWER_UNHEARD') == 2
     assert value('temporality_health_muted', code='POWER_UNHEARD') == 1
+
+
+@pytest.mark.parametrize('problem, up', [(None, 1), ('it has ended', 0)])
+def test_engine(problem, up):
+    notifier = Notifier()
+    notifier.engine_problem = problem
+    assert metrics.Metrics(notifier).registry.get_sample_value(
+        'temporality_engine_up') == up
 
 
 def test_busy_port_is_tried_again(monkeypatch, caplog):

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Signals are reported."""
+"""Signals are reported, and passed on to the engine."""
 
 import os
 import signal
@@ -20,34 +20,53 @@ import sys
 import pytest
 
 from nova_temporality.notifier.sources import signals
+from nova_temporality.vpm import engine
+from tests.framework import pod_sources
 
 pytestmark = pytest.mark.native_threads
 
 
-class TestSignals:
+@pytest.mark.parametrize('cls, number', [
+    (signals.SignalSource, engine.POD_SIGNAL),
+    (signals.SigpwrSource, signal.SIGPWR)])
+def test_every_signal_is_reported(cls, number):
+    source, reported = cls(None), []
 
-    @pytest.mark.parametrize('cls, number', [
-        ('SignalSource', signals.POD_SIGNAL),
-        ('SigpwrSource', signal.SIGPWR)])
-    def test_every_signal_is_reported(self, cls, number):
-        code = (
-            'from nova_temporality.notifier.sources import signals\n'
-            'signals.block()\n'
-            'def report(news):\n'
-            '    print(news.level, news.detail, flush=True)\n'
-            'print("ready", flush=True)\n'
-            'signals.%s(None).run(report)\n' % cls)
-        process = subprocess.Popen(
-            [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True,
-            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
-        with process:
-            assert process.stdout.readline() == 'ready\n'
-            for _ in range(3):
-                process.send_signal(number)
-                assert (process.stdout.readline() ==
-                        'commit signal %d from process %d\n'
-                        % (number, os.getpid()))
-            process.kill()
+    def trigger(number):
+        if len(reported) == 3:
+            raise pod_sources.Stop()
+        return 1, 2, number
+    source.trigger = trigger
+    with pytest.raises(pod_sources.Stop):
+        source.run(lambda news: reported.append(news))
+    assert [(news.level, news.detail, news.wall_ns, news.monotonic_ns)
+            for news in reported] == [
+        ('commit', 'signal %d from process %d' % (number, number), 1, 2)] * 3
 
-    def test_number(self):
-        assert signals.POD_SIGNAL == signal.SIGRTMIN + 10
+
+def test_number():
+    assert engine.POD_SIGNAL == signal.SIGRTMIN + 10
+
+
+@pytest.mark.parametrize('number', engine.SIGNALS)
+def test_signal_to_the_notifier_is_passed_on(number):
+    code = (
+        'import threading\n'
+        'from nova_temporality.notifier.sources import signals\n'
+        'class Engine:\n'
+        '    def forward_signal(self, number, pid):\n'
+        '        print(int(number), pid, flush=True)\n'
+        'signals.block()\n'
+        'signals.forward_to(Engine())\n'
+        'print("ready", flush=True)\n'
+        'threading.Event().wait()\n')
+    process = subprocess.Popen(
+        [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+    with process:
+        assert process.stdout.readline() == 'ready\n'
+        for _ in range(3):
+            process.send_signal(number)
+            assert process.stdout.readline() == '%d %d\n' % (number,
+                                                             os.getpid())
+        process.kill()

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* protocol.h -- what the engine's process and its clients say to each other
+ *
+ * temporality-engine owns the units of all pVMs; the notifier is its client.
+ * They speak over VPM_SOCKET_NAME in run_dir, a unix socket of SOCK_SEQPACKET,
+ * which only processes of the engine's own user id may use.  Each message is
+ * one struct, as it lies in memory.  A request has one answer, in the order of
+ * the requests.  News are answers that nobody asked for; their id is 0.  A
+ * client that breaks these rules, or does not read its answers, is
+ * disconnected.
+ *
+ * Units belong to the engine and not to the connection: they stay armed when
+ * the client ends.  The next one finds them by VPM_REQUEST_LIST, and goes on
+ * with them by VPM_REQUEST_OPEN. */
+#ifndef VPM_PROTOCOL_H
+#define VPM_PROTOCOL_H
+
+#include "vpm.h"
+
+/* Changes with every change of this file, and of what it uses of vpm.h. */
+#define VPM_PROTOCOL_VERSION 1
+
+#define VPM_SOCKET_NAME "engine.sock"
+
+/* Signals that the engine takes, and how many of the latest it remembers. */
+#define VPM_POD_SIGNAL 44
+#define VPM_SIGNALS_MAX 16
+
+/* What may be asked for, and what of the request is used. */
+enum vpm_request_kind {
+    VPM_REQUEST_HELLO = 1,    /* nothing; the answer's message says what the
+                               * engine has to do without */
+    VPM_REQUEST_LISTEN = 2,   /* nothing; send me news from now on */
+    VPM_REQUEST_LIST = 3,     /* region: the answer's unit is that with the
+                               * next higher region; VPM_ENOENT: none has */
+    VPM_REQUEST_OPEN = 4,     /* region, created_ns, the note's descriptor.  If
+                               * there is such a unit, it stays as it is.  The
+                               * answer has the descriptor of the run lock, if
+                               * the unit was armed before */
+    VPM_REQUEST_CLOSE = 5,    /* region */
+    VPM_REQUEST_ARM = 6,      /* region, started_ns, arming without its
+                               * descriptors; those of QMP, stream, run lock */
+    VPM_REQUEST_DISARM = 7,   /* region; the answer's count is 0 if it is fired
+                               * already, else 1 */
+    VPM_REQUEST_LOOK = 8,     /* region; the answer has the unit */
+    VPM_REQUEST_FIRE = 9,     /* region, event; the answer's count is 1 if it
+                               * was armed, else 0 */
+    VPM_REQUEST_FIRE_ALL = 10,   /* event; the answer's count is that of
+                                  * units */
+    VPM_REQUEST_TAKE = 11,    /* region: the answer has the outcome, which is
+                               * forgotten; VPM_ETIMEDOUT: not yet;
+                               * VPM_ENOENT: it was not fired */
+    VPM_REQUEST_RECORD = 12,  /* outcome, to be added to the pool's ring */
+    VPM_REQUEST_ON_SIGNAL = 13,  /* number, event: fire all units at that
+                                  * signal, with the event's raised_by, and
+                                  * deadline_ns after it; an empty raised_by:
+                                  * do not */
+    VPM_REQUEST_SIGNAL = 14,  /* number, pid: it came to somebody else */
+    VPM_REQUEST_WRITE_BACK = 15,  /* the descriptor of the POD driver, see
+                                   * vpm_engine_write_back_by */
+};
+
+enum vpm_news_kind {
+    VPM_NEWS_SETTLED = 100,   /* unit: there is an outcome to be taken.  It is
+                               * a hint: it may be missing when the client
+                               * reads slowly */
+    VPM_NEWS_SIGNAL = 101,    /* number, signal */
+};
+
+/* Most descriptors of a message. */
+#define VPM_DESCRIPTORS_MAX 3
+
+struct vpm_request {
+    uint32_t version;         /* VPM_PROTOCOL_VERSION */
+    uint32_t kind;            /* enum vpm_request_kind */
+    uint64_t id;              /* the client's; not 0 */
+    uint64_t region;
+    uint64_t created_ns;      /* of the region, see vpm_region_info */
+    uint64_t started;         /* when QEMU was, in the words of the client */
+    uint32_t number;          /* of a signal */
+    uint32_t pid;             /* of who sent that */
+    struct vpm_event event;
+    struct vpm_arming arming;
+    struct vpm_outcome outcome;
+};
+
+/* A unit, and how it is; what it was armed with last. */
+struct vpm_unit_info {
+    uint64_t region;
+    uint64_t created_ns;
+    uint64_t started;
+    uint32_t state;           /* enum vpm_unit_state */
+    uint32_t pid;             /* of QEMU */
+    uint32_t route;
+    uint32_t priority;
+};
+
+struct vpm_signal {
+    uint64_t wall_ns;
+    uint64_t monotonic_ns;
+    uint32_t number;
+    uint32_t pid;             /* of the sender; 0: the kernel */
+};
+
+struct vpm_answer {
+    uint32_t version;
+    uint32_t kind;            /* of the request, or enum vpm_news_kind */
+    uint64_t id;              /* of the request, or 0 */
+    int32_t code;             /* enum vpm_code */
+    uint32_t count;
+    struct vpm_unit_info unit;
+    struct vpm_signal signal;
+    struct vpm_outcome outcome;
+    char message[VPM_MESSAGE_MAX + 1];  /* of a failure, or see above */
+};
+
+#endif

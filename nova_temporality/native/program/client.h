@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client.h -- a connection of the engine's process to one client
+ *
+ * Nothing here waits for the client. */
+#ifndef VPM_CLIENT_H
+#define VPM_CLIENT_H
+
+#include "service.h"
+
+struct vpm_client {
+    int fd;                    /* -1: there is none */
+    bool listens;
+    uint64_t signals_seen;
+};
+
+/* Takes a connection over.  False when it is closed at once, because the other
+ * end is another user's. */
+bool vpm_client_open(struct vpm_client *client, int fd);
+void vpm_client_close(struct vpm_client *client);
+
+/* Reads one request and answers it.  A client that breaks the rules, or is
+ * gone, is closed. */
+void vpm_client_serve(struct vpm_client *client, struct vpm_service *service);
+
+/* Says that a unit has settled, if the client listens and reads. */
+void vpm_client_tell_settled(struct vpm_client *client,
+                             const struct vpm_unit_info *unit);
+
+/* Says which signals came, if the client listens.  False when it does not
+ * read: the rest can be said when its socket can be written. */
+bool vpm_client_tell_signals(struct vpm_client *client,
+                             struct vpm_signals *signals);
+
+#endif

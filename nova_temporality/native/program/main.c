@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c -- temporality-engine, the process that fixates all pVMs of a pool */
+#include "main.h"
+
+#include <pthread.h>
+
+#include "log.h"
+#include "options.h"
+#include "realtime.h"
+#include "server.h"
+#include "systemd.h"
+
+static int open_engine(struct vpm_service *service,
+                       const struct vpm_options *options,
+                       struct vpm_error *err)
+{
+    service->pool = vpm_pool_open(options->pool, err);
+    if (!service->pool)
+        return err->code;
+    service->engine = vpm_engine_open(service->pool, &options->params,
+                                      &service->lost, err);
+    if (!service->engine)
+        return err->code;
+    service->roster.pool = service->pool;
+    service->roster.engine = service->engine;
+    service->threads = options->params.threads;
+    service->pod_fd = -1;
+    if (service->lost.message[0])
+        vpm_log("the engine may be late: %s", service->lost.message);
+    return VPM_OK;
+}
+
+static int start(struct vpm_server *server, const struct vpm_options *options,
+                 struct vpm_error *err)
+{
+    struct vpm_service *service = &server->service;
+    uint32_t priority = options->params.priority;
+    int rc = vpm_server_lock(server, options->run_dir, err);
+
+    if (rc == VPM_OK)
+        rc = open_engine(service, options, err);
+    if (rc == VPM_OK)
+        rc = vpm_signals_start(&service->signals, service->engine, priority,
+                               server->told_fd, err);
+    if (rc == VPM_OK)
+        rc = vpm_server_listen(server, options->run_dir, err);
+    if (rc < 0)
+        return rc;
+    vpm_engine_tell(service->engine, server->told_fd);
+    /* What clients ask for may be the word that power fails; but it must not
+     * delay a fixation. */
+    vpm_realtime_set_priority(pthread_self(), priority > 1 ? priority - 1 : 0);
+    server->watchdog_ns = vpm_systemd_watchdog_ns();
+    return VPM_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static struct vpm_options options;
+    static struct vpm_server server;
+    struct vpm_error err;
+
+    vpm_signals_block();
+    if (vpm_server_block(&server, &err) < 0 ||
+        vpm_options_read(argc, argv, &options, &err) < 0 ||
+        start(&server, &options, &err) < 0) {
+        vpm_log("cannot start: %s", err.message);
+        return 1;
+    }
+    vpm_systemd_notify("READY=1");
+    vpm_server_run(&server);
+    vpm_systemd_notify("STOPPING=1");
+    return 0;
+}
