@@ -204,6 +204,12 @@ def _power_source_lost(status: Status,
             for source in status['sources'] if not source['is_sound']]
 
 
+def _engine_away(status: Status, _now: datetime.datetime) -> list[Concern]:
+    if not status['engine_problem']:
+        return []
+    return [Concern('engine', status['engine_problem'])]
+
+
 def _engine_degraded(status: Status, _now: datetime.datetime) -> list[Concern]:
     if not status['engine_lost']:
         return []
@@ -289,10 +295,14 @@ RULES = (
          'No source is heard, so this host does not notice that power fails.',
          'See "temporality status" for what is wrong with each source; '
          'pod_sources names them.', refuses=True),
+    Rule('ENGINE_AWAY', CRITICAL, _engine_away,
+         'The fixation engine is not there, so no server is armed.',
+         'See "systemctl status temporality-engine" and its log.',
+         refuses=True),
     Rule('ENGINE_DEGRADED', WARN, _engine_degraded,
          'The engine lacks a right that it was to use, so it may be late when '
-         'power fails.', 'Compare the unit of temporality-notifier with the '
-         'one that comes with this release, and restart it.', refuses=True),
+         'power fails.', 'Compare the unit of temporality-engine with the '
+         'one that comes with this release, and restart it.'),
     Rule('PVM_UNARMED', CRITICAL, _pvm_unarmed,
          'A server that runs would lose its memory if power failed now.',
          'Each server has its own reason and remedy.'),

@@ -66,6 +66,8 @@ def test_sound():
     ({'medium': 'tmpfs'}, 'WARN', {'POOL_NOT_DAX': ['/pool']}),
     ({'platform': {'caches': 'nobody', 'detail': 'no eADR'}}, 'CRITICAL',
      {'CACHES_LOST': ['platform']}),
+    ({'engine_problem': 'it has ended'}, 'CRITICAL',
+     {'ENGINE_AWAY': ['engine']}),
     ({'engine_lost': 'no SCHED_FIFO'}, 'WARN',
      {'ENGINE_DEGRADED': ['engine']}),
     ({'budget': budget(fits=False)}, 'CRITICAL',
@@ -220,7 +222,7 @@ def test_away():
 def test_hosts_that_take_no_new_servers():
     assert {rule.code for rule in health.RULES if rule.refuses} == {
         'POOL_UNREADABLE', 'CACHES_LOST', 'NVDIMM_NOT_ARMED',
-        'POWER_UNHEARD', 'ENGINE_DEGRADED'}
+        'POWER_UNHEARD', 'ENGINE_AWAY'}
 
 
 def test_each_code_is_documented_once():
