@@ -16,6 +16,7 @@ import threading
 import fixtures
 from nova.compute import power_state
 from nova.compute import task_states
+from nova.compute import utils as compute_utils
 from nova.compute import vm_states
 from nova import exception as nova_exception
 from nova import objects
@@ -25,6 +26,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import exception
 from nova_temporality.host import disk_notes
+from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import manager
 from tests.unit.virt.recovery import recovery_base
 
@@ -182,6 +184,29 @@ class HungStorageTest(recovery_base.RecoveryTestCase):
         objects.Instance.get_by_uuid.side_effect = self.gone
         self.assertIsNone(self.driver.recoveries._try(self.server.uuid))
         self.assertEqual({self.server.uuid}, self.connected)
+
+    def test_comes_up_after_the_host(self):
+        """The normal case of a site: it is tried again by itself."""
+        self.driver._connect_volume.side_effect = OSError('no route to host')
+        told = threading.Event()
+        told_fault = compute_utils.add_instance_fault_from_exc.side_effect
+
+        def tell(*args):
+            told_fault(*args)
+            told.set()
+
+        compute_utils.add_instance_fault_from_exc.side_effect = tell
+        with fixtures.MockPatchObject(keeper, '_DELAY_MIN', 0.01):
+            end = self.in_thread(lambda: self.driver.recoveries._retry(
+                self.server.uuid, threading.Event()))
+            self.assertTrue(told.wait(_PATIENCE))
+            self.answers.set()
+            self.driver._connect_volume.side_effect = self.connect
+            self.assertIsNone(end())
+        for word in UUID, 'no route to host':
+            self.assertIn(word, self.faults[0])
+        self.assertEqual(power_state.RUNNING, self.domain.state)
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
 
     def test_evacuated(self):
         """It is not known at once whether the evacuation succeeds."""

@@ -28,6 +28,7 @@ from nova_temporality.host import notes
 from nova_temporality.privsep import runs
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import manager
+from nova_temporality.virt.recovery import service
 from tests.unit.virt.recovery import recovery_base
 
 # Seconds for what has to happen.
@@ -156,6 +157,21 @@ class KeeperTest(recovery_base.RecoveryTestCase):
         self.keeper.add(uuid)
         wait_for(lambda: self.is_done(uuid))
         self.assertGreater(len(self.tries), 1)
+
+    def test_start_of_nova_waits_for_nobody(self):
+        """A cold boot waits for ports that Neutron tells of: by RPC, to which
+        nova-compute listens only once it has started.
+        """
+        up = threading.Event()
+        self.addCleanup(up.set)
+        service.Service.wait_up.side_effect = (
+            lambda *_args: self.assertTrue(up.wait(_PATIENCE)))
+        self.keeper.start([self.server])
+        self.assertTrue(self.keeper.is_pending(self.server.uuid))
+        self.assertEqual([], self.tries)
+        up.set()
+        wait_for(lambda: self.is_done(self.server.uuid))
+        self.assertEqual([self.server.uuid], self.tries)
 
     # -- what operators ask for -----------------------------------------------
 

@@ -17,6 +17,7 @@ from unittest import mock
 
 from nova.compute import power_state
 from nova.compute import task_states
+from nova.compute import utils as compute_utils
 from nova.compute import vm_states
 from nova import exception as nova_exception
 from nova import objects
@@ -100,6 +101,25 @@ class EndTest(recovery_base.RecoveryTestCase):
         self.assertEqual(task_states.REBOOT_STARTED_HARD,
                          self.server.task_state)
         self.assertEqual([], self.faults)
+
+    def test_conductor_that_stops_in_the_midst_of_it(self):
+        """Neither the action nor the fault can be told."""
+        self.fixate()
+        gone = oslo_messaging.MessagingTimeout()
+        self.action_start.side_effect = gone
+        self.saved.side_effect = gone
+        compute_utils.add_instance_fault_from_exc.side_effect = gone
+        self.assertIsNotNone(self.recover())
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+        # What Nova does next, with resume_guests_state_on_host_boot.
+        self.driver.resume_state_on_host_boot(self.context, self.server, [],
+                                              None)
+        self.assertFalse(self.reboot.called)
+        self.assertTrue(self.proven())
+        self.action_start.side_effect = None
+        self.saved.side_effect = None
+        self.assertIsNone(self.recover())
+        self.assertEqual(power_state.RUNNING, self.domain.state)
 
     def test_odd_answer_is_tried_again(self):
         self.fixate()
