@@ -27,6 +27,7 @@ from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import pvm
 from nova_temporality import vpm
 from nova_temporality.vpm import engine
+from tests.framework import machine
 
 SOUND = nvdimms.Nvdimm('nmem0', 'a', dirty_shutdowns=4)
 GROWN = nvdimms.Nvdimm('nmem0', 'a', dirty_shutdowns=5)
@@ -58,8 +59,11 @@ def one(host, guest, platform):
     """The Pvm of the guest."""
     # As the notifier does.
     os.makedirs(os.path.dirname(paths.stopped_note(host.run_dir, '')))
-    made = pvm.Pvm(host.pool, engine.Engine(host.pool), guest.region,
-                   host.run_dir, 60, platform)
+    host.engine.ensure(host.config_file)
+    fixates = engine.Engine(host.run_dir)
+    assert fixates.wait_connected(machine.PATIENCE)
+    made = pvm.Pvm(host.pool, fixates, guest.region, host.run_dir, 60,
+                   platform)
     made.check().result()
     yield made
     made.close()
