@@ -49,10 +49,10 @@ class Readiness:
         """
         self._changed = changed
         self._lock = threading.Lock()
-        # Codes of what was in the way at the latest look, and at that for
-        # Placement.
+        # Codes of what was in the way at the latest look.
         self._logged: set[str] = set()
-        self._reported: set[str] | None = None
+        # Whether something was when Placement was told.
+        self._reported: bool | None = None
         self._never = threading.Event()
 
     def watch(self) -> None:
@@ -60,14 +60,13 @@ class Readiness:
         threading.Thread(target=self._watch, name='readiness',
                          daemon=True).start()
 
-    def problem(self) -> str | None:
-        """Why it could not, in words; None if it could."""
-        return _in_words(self._look())
-
     def problem_for_placement(self) -> str | None:
-        """The same, for who tells Placement now."""
+        """Why it could not, in words, for who tells Placement now.
+
+        :returns: None if it could
+        """
         found = self._look()
-        self._reported = set(found)
+        self._reported = bool(found)
         return _in_words(found)
 
     def problem_for_server(self) -> str | None:
@@ -98,7 +97,7 @@ class Readiness:
         said = ''
         while not self._never.wait(_INTERVAL):
             try:
-                found = set(self._look())
+                found = bool(self._look())
                 if self._reported is not None and found != self._reported:
                     self._changed()
                 said = ''

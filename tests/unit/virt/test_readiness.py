@@ -59,25 +59,25 @@ class AnswerTest(ReadinessTestCase):
         self.ready = readiness.Readiness(self.changed)
 
     def test_ready(self):
-        self.assertIsNone(self.ready.problem())
+        self.assertIsNone(self.ready.problem_for_placement())
         self.assertEqual((0, 0), self.counts())
 
     def test_told_once_with_each_change(self):
         self.obstacles.return_value = DEAF
         for _number in range(3):
             self.assertEqual('POWER_UNHEARD (nut: upsd is away)',
-                             self.ready.problem())
+                             self.ready.problem_for_placement())
         self.assertEqual((1, 0), self.counts())
         # The same is in the way; only the words differ.
         self.obstacles.return_value = {'POWER_UNHEARD': 'nut: wrong password'}
-        self.ready.problem()
+        self.ready.problem_for_placement()
         self.assertEqual((1, 0), self.counts())
         self.obstacles.return_value = AWAY
-        self.ready.problem()
+        self.ready.problem_for_placement()
         self.assertEqual((2, 0), self.counts())
         self.obstacles.return_value = {}
-        self.ready.problem()
-        self.ready.problem()
+        self.ready.problem_for_placement()
+        self.ready.problem_for_placement()
         self.assertEqual((2, 1), self.counts())
 
     def test_new_server_waits_for_a_notifier_that_starts(self):
@@ -111,7 +111,7 @@ class AnswerTest(ReadinessTestCase):
         self.ready.problem_for_placement()
         # An earlier look of somebody else does not count.
         self.obstacles.return_value = DEAF
-        self.ready.problem()
+        self.ready.problem_for_server()
         self.watch()
         self.assertTrue(told.wait(_PATIENCE))
         told.clear()
