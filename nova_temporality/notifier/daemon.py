@@ -359,8 +359,7 @@ class Notifier:
         names = [concern['name'] for finding in self.health()['findings']
                  if finding['code'] == code
                  for concern in finding['concerns']]
-        self.mutes.mute(code, seconds, names)
-        return self.health()['mutes'][code]
+        return health.iso(self.mutes.mute(code, seconds, names).until)
 
     def problem(self) -> str | None:
         """Say what keeps it from protecting pVMs, in words, or None."""

@@ -115,7 +115,7 @@ def report(status: Status, muted: abc.Mapping[str, mutes_module.Mute],
                            if not finding['muted_until']),
                           key=RANKS.__getitem__, default=OK),
             'findings': findings,
-            'mutes': {code: _iso(mute.until) for code, mute in
+            'mutes': {code: iso(mute.until) for code, mute in
                       sorted(muted.items())}}
 
 
@@ -144,10 +144,11 @@ def _finding(rule: Rule, concerns: abc.Sequence[Concern],
             'concerns': [{'name': concern.name,
                           'detail': words.printable(concern.detail, _DETAIL)}
                          for concern in concerns],
-            'muted_until': _iso(mute.until) if mute and covered else None}
+            'muted_until': iso(mute.until) if mute and covered else None}
 
 
-def _iso(seconds: float) -> str:
+def iso(seconds: float) -> str:
+    """Return an instant in seconds since 1970 as ISO 8601."""
     when = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return when.isoformat(timespec='seconds')
 
