@@ -107,3 +107,13 @@ def test_counter_that_grows_after_the_fixation(host, guest, one, monkeypatch,
     found[:] = [GROWN]
     with pytest.raises(vpm.Unproven, match='nmem0 counts 5'):
         nvdimm_notes.proven_state(host.pool, guest.region)
+
+
+def test_no_marker_on_one_that_is_not_armed(guest, one, platform):
+    """Its state might survive on another NVDIMM, its memory would not."""
+    platform.nvdimms = (NOT_ARMED,)
+    one.check().result()
+    report = one.fixate(power.PowerEvent.now('test'), deadline()).wait_report()
+    assert report.result == attempts.FAILED
+    assert 'nmem0' in report.reason
+    assert not guest.proven()

@@ -98,6 +98,7 @@ class Fixator:
     def _fixate_unarmed(self, attempt: attempts.Attempt) -> outcomes.Outcome:
         """Do now what was not done while power was good."""
         self._inspector.refuse_while_moving()
+        self._inspector.refuse_nvdimms()
         # Kept until the outage is called off, whatever happens here:
         # nothing may start while power is failing.
         self._run_lock.acquire(attempt.left())

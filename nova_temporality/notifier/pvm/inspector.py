@@ -187,6 +187,15 @@ class Inspector:
         if why is not None:
             raise conditions.NotArmed(conditions.NOT_ARMED, *_MOVING[why])
 
+    def refuse_nvdimms(self) -> None:
+        """Raise conditions.NotArmed if an NVDIMM would lose its memory.
+
+        Its state might survive on another one, and be believed.
+        """
+        blocker = blockers.nvdimms(self._platform.nvdimms)
+        if blocker:
+            raise conditions.NotArmed(conditions.NOT_ARMED, *blocker)
+
     def blocker(self) -> blockers.Blocker | None:
         """Return what blocks a fixation, if something does."""
         qmp = self._qemu.qmp
