@@ -40,6 +40,10 @@ UNKNOWN = 'UNKNOWN'
 RANKS = {OK: 0, WARN: 1, CRITICAL: 2, UNKNOWN: 3}
 
 AWAY = 'NOTIFIER_AWAY'
+ENGINE_AWAY = 'ENGINE_AWAY'
+
+# What is over in a moment if the notifier or the engine is restarted.
+PERHAPS_RESTARTED = frozenset((AWAY, ENGINE_AWAY))
 
 # A host that was not drilled for so long may take longer than is believed.
 _DRILL_AGE = datetime.timedelta(days=30)
@@ -126,7 +130,8 @@ def away(reason: str) -> Report:
     """
     rule = Rule(
         AWAY, UNKNOWN, _none, 'The notifier does not answer, so nobody knows '
-        'how this host is. If none runs, no server is protected.',
+        'how this host is. If none runs, only signals still fixate servers, '
+        'and no more of them are armed.',
         'Look at "systemctl status temporality-notifier" and its log, and '
         'start it.', refuses=True)
     return {'health': UNKNOWN, 'mutes': {}, 'findings': [
@@ -296,7 +301,7 @@ RULES = (
          'No source is heard, so this host does not notice that power fails.',
          'See "temporality status" for what is wrong with each source; '
          'pod_sources names them.', refuses=True),
-    Rule('ENGINE_AWAY', CRITICAL, _engine_away,
+    Rule(ENGINE_AWAY, CRITICAL, _engine_away,
          'The fixation engine is not there, so no server is armed.',
          'See "systemctl status temporality-engine" and its log.',
          refuses=True),

@@ -34,7 +34,7 @@ LOG = logging.getLogger(__name__)
 # Seconds between two looks.
 _INTERVAL = 5.0
 
-# Seconds for which a new server waits for a notifier that is restarted.
+# Seconds for which a new server waits for what is restarted.
 _PATIENCE = 10.0
 _POLL = 0.5
 
@@ -70,11 +70,11 @@ class Readiness:
         return _in_words(found)
 
     def problem_for_server(self) -> str | None:
-        """The same, for a new server: the notifier may be being restarted."""
+        """The same, for a new server, which waits for what is restarted."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             found = self._look()
-            if set(found) != {notifier_health.AWAY} or (
+            if (not found.keys() & notifier_health.PERHAPS_RESTARTED or
                     time.monotonic() >= deadline):
                 return _in_words(found)
             self._never.wait(_POLL)

@@ -128,3 +128,11 @@ def test_host_that_is_deaf(host, temporality, codes, obstacles):
     machine.wait_for(lambda: 'POWER_UNHEARD' in codes(), 'it is noticed')
     assert temporality()[0] == 2
     assert obstacles() == {'POWER_UNHEARD'}
+
+
+def test_engine_that_is_gone(host, notifier, temporality, codes, obstacles):
+    notifier.start()
+    host.engine.kill()
+    machine.wait_for(lambda: 'ENGINE_AWAY' in codes(), 'it is noticed')
+    assert temporality()[0] == 2
+    assert obstacles() == {'ENGINE_AWAY'}

@@ -81,7 +81,8 @@ class AnswerTest(ReadinessTestCase):
         self.assertEqual((2, 1), self.counts())
 
     def test_new_server_waits_for_a_notifier_that_starts(self):
-        self.obstacles.side_effect = [AWAY, AWAY, {}]
+        self.obstacles.side_effect = [AWAY, {'ENGINE_AWAY': 'engine: gone'},
+                                      {}]
         self.assertIsNone(self.ready.problem_for_server())
 
     def test_new_server_does_not_wait_for_ever(self):
