@@ -25,6 +25,7 @@ from nova_temporality.virt import events
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import ownership
+from nova_temporality.virt.recovery import volumes
 
 ACTION = 'temporality_recover'
 
@@ -39,6 +40,8 @@ class Recovery:
     :ivar was_frozen: whether Nova had perhaps asked the guest to freeze its
                       file systems when power failed
     :ivar is_told: whether Nova's list of events has something of it
+    :ivar volumes: how its volumes were attached when they were connected, see
+                   volumes.identity(); None if none were
     """
 
     def __init__(self, driver: libvirt_driver.LibvirtDriver,
@@ -51,6 +54,7 @@ class Recovery:
         self.was_frozen = driver.recoveries.was_making_an_image(
             instance.uuid)
         self.is_told = False
+        self.volumes: set[tuple[str | None, ...]] | None = None
 
     def guest(self) -> pvm_guest.RunGuest:
         """The server's domain.
@@ -65,7 +69,7 @@ class Recovery:
             self.driver._host)
 
     def confirm(self) -> None:
-        """Make sure that the server is this host's now.
+        """Make sure that the server, with its volumes, is this host's now.
 
         :raises NotOwner, Gone: it is not, somebody does something else with
             it, or nobody can tell
@@ -77,6 +81,9 @@ class Recovery:
             raise exception.NotOwner(
                 reason='it is %s (%s) to Nova by now' % (
                     now.vm_state, now.task_state or 'no task'))
+        if self.volumes not in (None, volumes.identity(self.bdms())):
+            raise exception.NotOwner(
+                reason='its volumes are attached in another way by now')
 
     def is_being_resumed(self) -> bool:
         """Whether its tenant is resuming it from a suspension."""

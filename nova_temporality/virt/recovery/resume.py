@@ -87,6 +87,7 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo,
     server = recovery.server
     began = time.monotonic()
     _check_again(recovery, machine)
+    recovery.volumes = machine.volumes
     recovery.driver.plug_vifs(recovery.instance,
                               recovery.instance.get_network_info())
     with recovery.driver.recoveries.slots:

@@ -221,14 +221,29 @@ class HungStorageTest(recovery_base.RecoveryTestCase):
         self.assertIsNone(self.driver.recoveries._try(self.server.uuid))
         self.assertEqual(set(), self.connected)
 
-    def test_other_attachment_by_now(self):
-        """Its connection may be another one, its volume another server's."""
-        end = self.begin()
+    def attach_otherwise(self):
         self.bdms = objects.BlockDeviceMappingList(objects=[
             objects.BlockDeviceMapping(
                 volume_id=UUID, attachment_id=UUID, connection_info='{"x":1}',
                 source_type='volume', destination_type='volume',
                 instance_uuid=self.server.uuid)])
+
+    def test_other_attachment_when_it_would_run(self):
+        self.answers.set()
+        self.load.side_effect = lambda *_args: self.attach_otherwise()
+        self.assertIn('attached', self.driver.recoveries._try(
+            self.server.uuid))
+        self.assertFalse(self.domain.resume.called)
+        self.assertEqual(power_state.SHUTDOWN, self.domain.state)
+        self.assertTrue(self.proven())
+        self.load.side_effect = None
+        self.assertIsNone(self.driver.recoveries._try(self.server.uuid))
+        self.assertTrue(self.domain.resume.called)
+
+    def test_other_attachment_by_now(self):
+        """Its connection may be another one, its volume another server's."""
+        end = self.begin()
+        self.attach_otherwise()
         self.answers.set()
         self.assertIn('attach', end())
         self.assertIsNone(self.domain)
