@@ -37,23 +37,27 @@ struct descriptor {
     uint16_t next;
 };
 
-struct used {
-    uint32_t id;
-    uint32_t length;
+struct available {
+    uint16_t flags;
+    uint16_t index;
+    uint16_t ring[];
 };
 
-/* The used ring begins with a page. */
-struct rings {
-    struct descriptor descriptors[QUEUE_LENGTH];
-    uint16_t available_flags;
-    uint16_t available_index;
-    uint16_t available[QUEUE_LENGTH];
-    uint16_t used_flags __attribute__((aligned(4096)));
-    uint16_t used_index;
-    struct used used[QUEUE_LENGTH];
-} __attribute__((aligned(4096)));
+struct used {
+    uint16_t flags;
+    uint16_t index;
+    struct {
+        uint32_t id;
+        uint32_t length;
+    } ring[];
+};
 
-static struct rings rings[3];
+/* Of the largest queue that QEMU can have: its descriptors, what is available
+ * and, from the next page on, what was used. */
+#define SIZE_MOST 1024
+#define RINGS_MOST (8 * PAGE)
+
+static uint8_t rings[3][RINGS_MOST] __attribute__((aligned(4096)));
 static int queues;
 
 static uint32_t config_read(uint32_t slot, uint32_t offset)
@@ -89,19 +93,27 @@ uint16_t virtio_find(uint16_t device_id)
 
 void queue_init(struct queue *queue, uint16_t port, uint16_t number)
 {
-    struct rings *of = &rings[queues++];
+    uint32_t at = (uint32_t)rings[queues++];
+    uint32_t size, available_at, used_at;
 
+    out16(port + QUEUE_SELECT, number);
+    size = in16(port + QUEUE_SIZE);
+    if (size < QUEUE_LENGTH || size > SIZE_MOST)
+        wrong(WRONG_DEVICE, queue, QUEUE_LENGTH, size);
+    available_at = at + size * sizeof(struct descriptor);
+    used_at = available_at + sizeof(struct available) + size * 2;
+    used_at = (used_at + PAGE - 1) / PAGE * PAGE;
     *queue = (struct queue){
-        .port = port, .number = number, .rings = of,
+        .port = port, .number = number, .size = size,
         .free_count = QUEUE_LENGTH,
+        .descriptors = (struct descriptor *)at,
+        .available = (struct available *)available_at,
+        .used = (struct used *)used_at,
     };
     for (uint16_t i = 0; i < QUEUE_LENGTH; i++)
-        of->descriptors[i].next = i + 1;
-    of->available_flags = NO_INTERRUPT;
-    out16(port + QUEUE_SELECT, number);
-    if (in16(port + QUEUE_SIZE) != QUEUE_LENGTH)
-        wrong(WRONG_DEVICE, queue, QUEUE_LENGTH, in16(port + QUEUE_SIZE));
-    out32(port + QUEUE_ADDRESS, (uint32_t)of / PAGE);
+        queue->descriptors[i].next = i + 1;
+    queue->available->flags = NO_INTERRUPT;
+    out32(port + QUEUE_ADDRESS, at / PAGE);
 }
 
 void virtio_ready(uint16_t port)
@@ -113,11 +125,11 @@ void virtio_ready(uint16_t port)
 uint16_t queue_put(struct queue *queue, const struct piece *pieces,
                    int count)
 {
-    struct rings *of = queue->rings;
-    uint16_t head = queue->free, index = of->available_index;
+    struct available *available = queue->available;
+    uint16_t head = queue->free, index = available->index;
 
     for (int i = 0; i < count; i++) {
-        struct descriptor *one = &of->descriptors[queue->free];
+        struct descriptor *one = &queue->descriptors[queue->free];
 
         one->address = (uint32_t)pieces[i].address;
         one->length = pieces[i].length;
@@ -126,35 +138,36 @@ uint16_t queue_put(struct queue *queue, const struct piece *pieces,
         queue->free = one->next;
     }
     queue->free_count -= count;
-    of->available[index % QUEUE_LENGTH] = head;
-    __atomic_store_n(&of->available_index, index + 1, __ATOMIC_SEQ_CST);
+    available->ring[index % queue->size] = head;
+    __atomic_store_n(&available->index, index + 1, __ATOMIC_SEQ_CST);
     out16(queue->port + QUEUE_NOTIFY, queue->number);
     return head;
 }
 
 static void give_back(struct queue *queue, uint16_t head)
 {
-    struct rings *of = queue->rings;
+    struct descriptor *descriptors = queue->descriptors;
     uint16_t last = head;
 
-    for (queue->free_count++; of->descriptors[last].flags & FLAG_NEXT;
+    for (queue->free_count++; descriptors[last].flags & FLAG_NEXT;
          queue->free_count++)
-        last = of->descriptors[last].next;
-    of->descriptors[last].next = queue->free;
+        last = descriptors[last].next;
+    descriptors[last].next = queue->free;
     queue->free = head;
 }
 
 int queue_get(struct queue *queue, uint32_t *length)
 {
-    struct rings *of = queue->rings;
-    const struct used *used = &of->used[queue->seen % QUEUE_LENGTH];
+    struct used *used = queue->used;
+    uint32_t id;
 
-    if (__atomic_load_n(&of->used_index, __ATOMIC_ACQUIRE) == queue->seen)
+    if (__atomic_load_n(&used->index, __ATOMIC_ACQUIRE) == queue->seen)
         return -1;
-    if (used->id >= QUEUE_LENGTH)
-        wrong(WRONG_DEVICE, used, QUEUE_LENGTH, used->id);
+    id = used->ring[queue->seen % queue->size].id;
+    if (id >= QUEUE_LENGTH)
+        wrong(WRONG_DEVICE, used, QUEUE_LENGTH, id);
+    *length = used->ring[queue->seen % queue->size].length;
     queue->seen++;
-    *length = used->length;
-    give_back(queue, (uint16_t)used->id);
-    return (int)used->id;
+    give_back(queue, (uint16_t)id);
+    return (int)id;
 }

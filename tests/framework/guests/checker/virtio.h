@@ -8,16 +8,19 @@
 
 #define VIRTIO_NET 0x1000     /* PCI device ids */
 #define VIRTIO_DISK 0x1001
-#define QUEUE_LENGTH 256u     /* QEMU's */
+#define QUEUE_LENGTH 256u     /* descriptors that are used; QEMU may have more */
 #define VIRTIO_CONFIG 0x14    /* where a device's own registers begin */
 
 struct queue {
     uint16_t port;            /* of the device */
     uint16_t number;
+    uint16_t size;            /* the device's, which cannot be changed */
     uint16_t seen;            /* used entries that were */
     uint16_t free;            /* head of the list of free descriptors */
     uint16_t free_count;
-    struct rings *rings;
+    struct descriptor *descriptors;
+    struct available *available;
+    struct used *used;
 };
 
 struct piece {
