@@ -28,6 +28,8 @@ from typing import Any
 import os_vif.objects
 from os_vif import plugin
 
+from nova_temporality import version
+
 ALIAS = 'nova.virt.temporality'
 _DRIVER = 'nova_temporality.virt.driver'
 
@@ -43,6 +45,7 @@ class _LazyDriver(types.ModuleType):
         # import machinery probes for dunder names of any module
         if name.startswith('__'):
             raise AttributeError(name)
+        version.require_nova()
         return getattr(importlib.import_module(_DRIVER), name)
 
 

@@ -19,10 +19,11 @@ from collections import abc
 import libvirt
 from nova import version as nova_version
 
+from nova_temporality import version
+
 Version = tuple[int, ...]
 
 # The oldest that were tested; nobody knows what older ones do.
-MIN_NOVA = (33, 0, 0)
 MIN_LIBVIRT = (11, 3, 0)
 MIN_QEMU = (10, 0, 2)
 
@@ -45,7 +46,7 @@ def found(connection: libvirt.virConnect) -> list[
     """
     nova = tuple(int(part) for part in
                  nova_version.version_string().split('.')[:3])
-    return [('Nova', nova, MIN_NOVA),
+    return [('Nova', nova, version.OLDEST_NOVA),
             ('libvirt', _parts(connection.getLibVersion()), MIN_LIBVIRT),
             ('QEMU', _parts(connection.getVersion()), MIN_QEMU)]
 

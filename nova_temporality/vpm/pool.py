@@ -30,9 +30,10 @@ _lib = handles.lib
 PAUSE_MAX_NS: int = _lib.VPM_PAUSE_MAX_NS
 
 # What LD_PRELOAD puts the pager into a QEMU with; the variable names the
-# region's directory.
-PRELOAD_PATH = os.path.join(os.path.dirname(_vpm.__file__),
-                            'libvpm-preload' + EXTENSION_SUFFIXES[0])
+# region's directory. Packages have a link there, to a path without Python's
+# version in it; servers remember that path.
+PRELOAD_PATH = os.path.realpath(os.path.join(
+    os.path.dirname(_vpm.__file__), 'libvpm-preload' + EXTENSION_SUFFIXES[0]))
 PRELOAD_VARIABLE = 'TEMPORALITY_VPM'
 
 # Which page leaves NVRAM when room is needed.

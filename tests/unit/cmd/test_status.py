@@ -10,151 +10,42 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""temporality-status upgrade check."""
+"""The command temporality-status."""
 
-import os
 import subprocess
 import sys
-from unittest import mock
 
-import fixtures
-import libvirt
-from nova.privsep import utils as nova_privsep_utils
-from oslo_upgradecheck import upgradecheck
-
-from nova_temporality.cmd import status
-from nova_temporality import conf
-from nova_temporality.notifier import client
-from nova_temporality.privsep import regions
-from tests.unit.virt import base
-
-FINE = upgradecheck.Code.SUCCESS
-WARNING = upgradecheck.Code.WARNING
-FAILURE = upgradecheck.Code.FAILURE
+ALL = 6
 
 
-class StatusTest(base.DriverTestCase):
+def upgrade_check(*arguments, path=''):
+    """Run it in a process of its own; path comes before Python's."""
+    return subprocess.run(
+        [sys.executable, '-m', 'nova_temporality.cmd.status', *arguments,
+         'upgrade', 'check', '--json'], capture_output=True, text=True,
+        timeout=120, env={'PYTHONPATH': str(path)})
 
-    def setUp(self):
-        super().setUp()
-        self.checks = status.Checks()
-        self.connection = mock.Mock()
-        self.connection.getLibVersion.return_value = 11003000
-        self.connection.getVersion.return_value = 10000002
-        self.useFixture(fixtures.MockPatchObject(
-            libvirt, 'openReadOnly', return_value=self.connection))
-        self.direct_io = self.useFixture(fixtures.MockPatchObject(
-            nova_privsep_utils, 'supports_direct_io',
-            return_value=True)).mock
-        self.notifier = self.useFixture(fixtures.MockPatchObject(
-            client, 'call', return_value={'pvms': []})).mock
 
-    def override(self, name, value):
-        conf.CONF.set_override(name, value, group='temporality')
+def test_a_host_that_has_nothing(tmp_path):
+    config = tmp_path / 'nova.conf'
+    config.write_text(
+        '[DEFAULT]\ninstances_path = /nonexistent\n'
+        '[libvirt]\nconnection_uri = test:///nonexistent\n'
+        '[temporality]\npool_path = /nonexistent\n'
+        'run_dir = /nonexistent\nqemu_group = no-such-group\n'
+        '[temporality_privileged]\nhelper_command = /bin/false\n')
+    done = upgrade_check('--config-file', config)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.count('"result": 2') == ALL, done.stdout
 
-    def check(self, name, code, *words):
-        result = getattr(self.checks, 'check_' + name)()
-        self.assertEqual(code, result.code, result.details)
-        for word in words:
-            self.assertIn(word, result.details)
 
-    def test_emulated_pool_is_a_warning(self):
-        self.check('pool', WARNING, self.pool_path, 'tmpfs')
-
-    def test_no_pool(self):
-        self.override('pool_path', '/nonexistent')
-        self.check('pool', FAILURE, '/nonexistent', 'temporality pool check')
-
-    def test_damaged_pool(self):
-        with open(os.path.join(self.pool_path, 'pool'), 'r+b') as pool:
-            pool.write(bytes(4096))
-        self.check('pool', FAILURE, self.pool_path)
-
-    def test_group(self):
-        self.check('qemu_group', FINE)
-        self.override('qemu_group', 'no-such-group')
-        self.check('qemu_group', FAILURE, 'no-such-group', 'qemu_group')
-
-    def test_cache_modes(self):
-        self.check('disk_cache_modes', FINE)
-        for modes in (['file=none'], ['file=directsync', 'network=none']):
-            self.flags(disk_cachemodes=modes, group='libvirt')
-            self.check('disk_cache_modes', FINE)
-        self.flags(disk_cachemodes=['file=none', 'block=writeback'],
-                   group='libvirt')
-        self.check('disk_cache_modes', FAILURE, 'block=writeback',
-                   'block=none')
-
-    def test_no_direct_io(self):
-        self.direct_io.return_value = False
-        self.check('disk_cache_modes', FAILURE, 'O_DIRECT')
-
-    def test_privileged_helper(self):
-        self.check('privsep', FINE)
-        with mock.patch.object(regions, 'pool_info',
-                               side_effect=OSError('no sudo')):
-            self.check('privsep', FAILURE, 'no sudo', 'helper_command')
-
-    def test_privileged_helper_of_no_pool(self):
-        self.override('pool_path', '/nonexistent')
-        self.check('privsep', FINE)
-
-    def test_versions(self):
-        self.check('versions', FINE, '11.3.0', '10.0.2')
-        self.assertTrue(self.connection.close.called)
-
-    def test_older_versions(self):
-        self.connection.getLibVersion.return_value = 11002009
-        self.check('versions', FAILURE, 'libvirt is 11.2.9', '11.3.0')
-        self.connection.getLibVersion.return_value = 12000000
-        self.connection.getVersion.return_value = 8002002
-        self.check('versions', FAILURE, 'QEMU is 8.2.2', '10.0.2')
-
-    def test_no_libvirt(self):
-        libvirt.openReadOnly.side_effect = libvirt.libvirtError('down')
-        self.check('versions', FAILURE, 'qemu:///system', 'down')
-
-    def test_notifier(self):
-        self.notifier.return_value = {'pvms': [
-            {'name': 'one', 'state': 'armed'}, {'name': 'two',
-                                                'state': 'off'}]}
-        self.check('notifier', FINE)
-        self.notifier.return_value['pvms'].append(
-            {'name': 'bare', 'state': 'not armed'})
-        self.check('notifier', WARNING, 'bare')
-        source = {'name': 'nut', 'detail': 'upsd is away', 'problem': None,
-                  'is_sound': False}
-        self.notifier.return_value = {'pvms': [], 'sources': [source]}
-        self.check('notifier', WARNING, 'nut', 'upsd is away')
-        source['problem'] = 'nut_password'
-        self.check('notifier', WARNING, 'nut_password')
-        source['is_sound'] = True
-        self.check('notifier', FINE)
-        self.notifier.side_effect = client.NotifierError('only by root')
-        self.check('notifier', WARNING, 'only by root')
-        self.notifier.side_effect = client.NotifierDown('start it')
-        self.check('notifier', FAILURE, 'start it')
-
-    def test_worst_result_counts(self):
-        with mock.patch('builtins.print'):
-            self.assertEqual(WARNING, self.checks.check())
-            self.connection.getVersion.return_value = 5000000
-            self.assertEqual(FAILURE, self.checks.check())
-
-    def test_command(self):
-        # Its own process, on a host that has nothing.
-        config = os.path.join(self.useFixture(fixtures.TempDir()).path,
-                              'nova.conf')
-        with open(config, 'w') as stream:
-            stream.write(
-                '[DEFAULT]\ninstances_path = /nonexistent\n'
-                '[libvirt]\nconnection_uri = test:///nonexistent\n'
-                '[temporality]\npool_path = /nonexistent\n'
-                'run_dir = /nonexistent\nqemu_group = no-such-group\n'
-                '[temporality_privileged]\nhelper_command = /bin/false\n')
-        done = subprocess.run(
-            [sys.executable, '-m', 'nova_temporality.cmd.status',
-             '--config-file', config, 'upgrade', 'check', '--json'],
-            capture_output=True, text=True, timeout=120)
-        self.assertEqual(FAILURE, done.returncode, done.stderr)
-        self.assertEqual(6, done.stdout.count('"result": 2'), done.stdout)
+def test_a_nova_that_is_too_old(tmp_path):
+    """Debian's, say: a message, not where its imports ended."""
+    package = tmp_path / 'nova-26.2.2.dist-info'
+    package.mkdir()
+    (package / 'METADATA').write_text('Name: nova\nVersion: 26.2.2\n')
+    done = upgrade_check(path=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith('Nova in the Python environment ')
+    assert 'is 26.2.2, older than 33.0.0' in done.stderr
+    assert done.stderr.count('\n') == 1

@@ -14,6 +14,7 @@
 
 import contextlib
 import fcntl
+from importlib import metadata
 import os
 from unittest import mock
 
@@ -58,6 +59,16 @@ class LoaderTest(base.DriverTestCase):
         self.flags(compute_driver='temporality.TemporalityDriver')
         loaded = virt_driver.load_compute_driver(fake.FakeVirtAPI())
         self.assertIs(driver.TemporalityDriver, type(loaded))
+
+    def test_nova_is_too_old(self):
+        """Nova ends, and its log says why, before imports fail."""
+        from nova.virt import driver as virt_driver
+        self.flags(compute_driver='temporality.TemporalityDriver')
+        with mock.patch.object(metadata, 'version', return_value='26.2.2'):
+            self.assertRaises(SystemExit, virt_driver.load_compute_driver,
+                              fake.FakeVirtAPI())
+        self.assertIn('is 26.2.2, older than 33.0.0',
+                      self.stdlog.logger.output)
 
     def test_alias_is_no_bag_of_anything(self):
         module = __import__(loader.ALIAS, fromlist=['nothing'])
