@@ -14,6 +14,8 @@
 
 from collections import abc
 from typing import Any
+from typing import Generic
+from typing import TypeVar
 
 from cliff import columns
 
@@ -23,7 +25,17 @@ from nova_temporality.cli import sizes
 Table = tuple[abc.Sequence[str], abc.Iterable[Any]]
 
 
-class Size(columns.FormattableColumn[int]):
+T = TypeVar('T')
+
+
+class Formattable(
+        columns.FormattableColumn, Generic[T]):  # type: ignore[type-arg]
+    """A value of some type; cliff's own class has none in Debian 12."""
+
+    _value: T
+
+
+class Size(Formattable[int]):
     """Bytes."""
 
     def human_readable(self) -> str:

@@ -16,7 +16,6 @@ import argparse
 import datetime
 from typing import Any
 
-from cliff import columns as cliff_columns
 from cliff import command
 from cliff import lister
 from cliff import show
@@ -34,7 +33,7 @@ from nova_temporality.vpm import runlock
 _NOVA_CONF = '/etc/nova/nova.conf'
 
 
-class _Milliseconds(cliff_columns.FormattableColumn[float]):
+class _Milliseconds(columns.Formattable[float]):
     """A duration."""
 
     def human_readable(self) -> str:

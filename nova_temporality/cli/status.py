@@ -15,7 +15,6 @@
 import argparse
 from typing import Any
 
-from cliff import columns as cliff_columns
 from cliff import show
 
 from nova_temporality.cli import columns
@@ -28,14 +27,14 @@ from nova_temporality.notifier.sources import state
 from nova_temporality import vpm
 
 
-class _Platform(cliff_columns.FormattableColumn[dict[str, str] | None]):
+class _Platform(columns.Formattable[dict[str, str] | None]):
     """What saves the CPU caches; a line for people."""
 
     def human_readable(self) -> str:
         return self._value['detail'] if self._value else 'unknown'
 
 
-class _Nvdimms(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
+class _Nvdimms(columns.Formattable[list[dict[str, Any]]]):
     """The NVDIMMs below the pool; a line each for people."""
 
     def human_readable(self) -> str:
@@ -50,7 +49,7 @@ def _nvdimm(nvdimm: dict[str, Any]) -> str:
         None if count is None else '%d dirty shutdowns' % count)))
 
 
-class _Pvms(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
+class _Pvms(columns.Formattable[list[dict[str, Any]]]):
     """pVMs as the notifier describes them; a line each for people."""
 
     def human_readable(self) -> str:
@@ -63,7 +62,7 @@ class _Pvms(cliff_columns.FormattableColumn[list[dict[str, Any]]]):
 
 
 class _Sources(
-        cliff_columns.FormattableColumn[list[state.SourceStatus]]):
+        columns.Formattable[list[state.SourceStatus]]):
     """The sources that tell of power; a line each for people."""
 
     def human_readable(self) -> str:
@@ -81,14 +80,14 @@ def _source(source: state.SourceStatus) -> str:
         'last heard ' + source['heard'] if source['heard'] else None)))
 
 
-class _LastOutage(cliff_columns.FormattableColumn[outage.OutageReport | None]):
+class _LastOutage(columns.Formattable[outage.OutageReport | None]):
     """The report of the last outage; a line for people."""
 
     def human_readable(self) -> str:
         return outage.summary(self._value) if self._value else 'none'
 
 
-class _LastDrill(cliff_columns.FormattableColumn[outage.OutageReport | None]):
+class _LastDrill(columns.Formattable[outage.OutageReport | None]):
     """The report of the last drill; a line for people."""
 
     def human_readable(self) -> str:
@@ -100,7 +99,7 @@ class _LastDrill(cliff_columns.FormattableColumn[outage.OutageReport | None]):
 
 
 class _Budget(
-        cliff_columns.FormattableColumn[budget.BudgetStatus | None]):
+        columns.Formattable[budget.BudgetStatus | None]):
     """Whether all fits into the hold-up time; a line for people."""
 
     def human_readable(self) -> str:
@@ -124,7 +123,7 @@ class _Budget(
         return text
 
 
-class _Paused(cliff_columns.FormattableColumn[str | None]):
+class _Paused(columns.Formattable[str | None]):
     """Why background work waits, if it does."""
 
     def human_readable(self) -> str:

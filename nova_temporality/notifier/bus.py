@@ -20,10 +20,15 @@ import socket
 from typing import Any
 
 from oslo_config import cfg
-from oslo_service import backend
 
-# Without this it would use eventlet.
-backend.init_backend(backend.BackendType.THREADING)
+try:
+    from oslo_service import backend
+except ImportError:
+    # Debian 12's has only one, which oslo.messaging does not use there.
+    pass
+else:
+    # Without this it would use eventlet.
+    backend.init_backend(backend.BackendType.THREADING)
 
 import oslo_messaging  # noqa: E402
 
