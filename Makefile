@@ -8,7 +8,7 @@ PYTHON = $(STATE)/venv/bin/python
 TOOLS = PYTHONPATH=tools $(PYTHON)
 CLOUD = $(TOOLS) -m pocketcloud
 
-.PHONY: help demo demo-vpm install guest kernel native test lint \
+.PHONY: help demo demo-vpm install guest kernel native packages test lint \
 	crash-explore fuzz soak-vpm bare-root tempest cloud-up cloud-status \
 	cloud-down bench-fixation bench-vpm clean
 
@@ -35,6 +35,9 @@ kernel: install ## fetch the kernel that the POD driver is tested with
 
 native: install ## build the native library in the checkout
 	@tools/native.sh
+
+packages: install ## build Debian packages for RELEASE, and try them
+	@tools/packages/build.sh
 
 ## Test
 
