@@ -23,12 +23,11 @@ from oslo_config import cfg
 
 try:
     from oslo_service import backend
-except ImportError:
-    # Debian 12's has only one, which oslo.messaging does not use there.
-    pass
-else:
     # Without this it would use eventlet.
     backend.init_backend(backend.BackendType.THREADING)
+except (ImportError, ValueError):
+    # Those of Debian 12 and 13 have no such choice.
+    pass
 
 import oslo_messaging  # noqa: E402
 
