@@ -61,7 +61,9 @@ def command(options: Any) -> list[str]:
         '--priority', str(options.engine_priority),
         '--cpus', ','.join(map(str, options.engine_cpus)),
         '--hold-up-ms', str(options.hold_up_ms),
-        '--lock-memory']
+        '--lock-memory',
+        # Another one is started in the same way.
+        '--', *sys.orig_argv]
 
 
 if __name__ == '__main__':

@@ -205,7 +205,7 @@ def test_real_device_is_mounted_and_never_formatted(host):
     # its pool is found again, and cleaning leaves it
     host.run('stack post-config', 'unstack', 'clean', 'stack post-config')
     assert host.calls('temporality') == []
-    assert len(host.calls('run_process')) == 2
+    assert len(host.calls('run_process')) == 4
 
 
 def test_controller_without_compute(host):

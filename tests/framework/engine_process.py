@@ -24,6 +24,7 @@ import time
 
 from nova_temporality.cmd import engine as launcher
 from nova_temporality.native import _vpm
+from nova_temporality.vpm import outcomes
 from tests.framework import machine
 
 ffi, lib = _vpm.ffi, _vpm.lib
@@ -35,6 +36,8 @@ class EngineProcess:
     :param pool: vpm.Pool
     :param run_dir: its path
     """
+
+    program = launcher.PROGRAM
 
     def __init__(self, pool, run_dir):
         self.pool = pool
@@ -49,7 +52,7 @@ class EngineProcess:
 
     def launch(self, *arguments, **kwargs):
         self.process = subprocess.Popen(
-            [launcher.PROGRAM, '--pool', self.pool.path, '--run-dir',
+            [self.program, '--pool', self.pool.path, '--run-dir',
              self.run_dir, *arguments], **kwargs)
 
     def listens(self):
@@ -158,6 +161,7 @@ class Qemu:
         """Have the engine arm it; return the answer."""
         ours, theirs = socket.socketpair()
         stream, write_end = os.pipe()
+        self._qmp = ours
         threading.Thread(target=self._play, args=(ours, write_end),
                          daemon=True).start()
         try:
@@ -170,6 +174,14 @@ class Qemu:
         finally:
             theirs.close()
             os.close(stream)
+
+    def say(self, text):
+        """Write to the QMP connection."""
+        self._qmp.sendall(text)
+
+    def end(self):
+        """End, as far as the engine sees it."""
+        self._qmp.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self._open.close()
@@ -211,3 +223,25 @@ def end(process):
     """Have it end by SIGTERM; return its exit code."""
     process.send_signal(signal.SIGTERM)
     return process.wait(machine.PATIENCE)
+
+
+def take(client, qemu):
+    """Wait for an outcome; a signal that was sent may not have come yet."""
+    def ask():
+        said = client.ask(lib.VPM_REQUEST_TAKE, region=qemu.region.id)
+        return said if said.code == lib.VPM_OK else None
+    said = machine.wait_for(ask, 'an outcome')
+    return outcomes.from_native(said.outcome)
+
+
+def state(client, qemu):
+    return client.ask(lib.VPM_REQUEST_LOOK, region=qemu.region.id).unit.state
+
+
+def text(said):
+    return ffi.string(said.message).decode()
+
+
+def open_files(process):
+    """Return how many files a process has open."""
+    return len(os.listdir('/proc/%d/fd' % process.process.pid))

@@ -314,7 +314,7 @@ class Engine:
         self._path = os.path.join(run_dir, 'engine.sock')
         self._started_with = None
 
-    def ensure(self, config_file, point=None):
+    def ensure(self, config_file, point=None, **environment):
         """Make sure that it runs, with this configuration.
 
         :param point: see engine_at.py
@@ -324,7 +324,7 @@ class Engine:
             return
         self.kill()
         self._started_with = wanted
-        self.launch(config_file, point)
+        self.launch(config_file, point, **environment)
         wait_for(lambda: not self.runs() or self.answers(), 'the engine')
 
     def launch(self, config_file, point=None, **environment):

@@ -14,6 +14,7 @@
 
 import os
 import signal
+import socket
 
 import pytest
 
@@ -102,9 +103,9 @@ def test_notifier_restarted(host, units, how):
     assert notifier.state(guest) == 'armed'
 
 
-def streams(host):
+def streams(host, pid=None):
     """The pipes that the engine holds: each arming has one of its own."""
-    directory = '/proc/%d/fd' % host.engine.process.pid
+    directory = '/proc/%d/fd' % (pid or host.engine.process.pid)
     return {link for link in (os.readlink(os.path.join(directory, fd))
                               for fd in os.listdir(directory))
             if link.startswith('pipe:')}
@@ -202,6 +203,38 @@ def test_engine_dies_in_a_fixation(host):
     assert notifier.call('resume')[0]['result'] == 'resumed'
     guest.wait_counting()
     assert guest.boots() == 1
+
+
+def test_engine_is_replaced(host, units):
+    """At SIGHUP, as by "systemctl reload"; systemd learns who follows."""
+    guest = host.booted()
+    path = os.path.join(host.run_dir, 'notify')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(path)
+        systemd.settimeout(machine.PATIENCE)
+        host.engine.ensure(host.config_file, NOTIFY_SOCKET=path)
+        assert systemd.recv(100) == b'READY=1'
+        notifier = host.notifier()
+        notifier.protect(guest)
+        before = streams(host)
+
+        host.engine.process.send_signal(signal.SIGHUP)
+
+        assert host.engine.process.wait(machine.PATIENCE) == 0
+        told = [systemd.recv(100), systemd.recv(100)]
+    [pid] = [int(one[8:]) for one in told if one.startswith(b'MAINPID=')]
+    try:
+        assert streams(host, pid) == before
+        assert notifier.state(guest) == 'armed'
+        assert notifier.call('status')['engine_problem'] is None
+        os.kill(pid, 44)
+        outage = machine.wait_for(
+            lambda: notifier.call('status')['last_outage'], 'the report')
+        assert machine.outcome(outage, guest)['result'] == 'fixated'
+        assert notifier.call('resume')[0]['result'] == 'resumed'
+        guest.wait_counting()
+    finally:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_call_off_without_an_engine(host):

@@ -163,7 +163,6 @@ struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
     unit->pod_fd = &engine->pod_fd;
     unit->note = note;
     unit->waves = &engine->waves;
-    unit->last_serial = &engine->serial;
     unit->region = id;
     if (vpm_lookup_id(engine->pool, id, &entry, err) == VPM_OK)
         unit->fixation = vpm_fixation_open(engine->pool, id, err);
@@ -173,20 +172,13 @@ struct vpm_unit *vpm_unit_open(struct vpm_engine *engine, uint64_t id,
     }
     memcpy(unit->name, entry.body.name, sizeof(unit->name));
     unit->worker = choose_worker(engine);
-    pthread_mutex_lock(&unit->worker->lock);
-    unit->next = unit->worker->units;
-    unit->worker->units = unit;
-    pthread_mutex_unlock(&unit->worker->lock);
+    if (vpm_worker_add(unit) < 0) {
+        vpm_fail_errno(err, "cannot prepare region %016" PRIx64, id);
+        vpm_fixation_close(unit->fixation);
+        free(unit);
+        return NULL;
+    }
     return unit;
-}
-
-static void unlink_unit(struct vpm_unit *unit)
-{
-    struct vpm_unit **link = &unit->worker->units;
-
-    while (*link != unit)
-        link = &(*link)->next;
-    *link = unit->next;
 }
 
 static bool under_way(const struct vpm_unit *unit)
@@ -203,13 +195,13 @@ void vpm_unit_close(struct vpm_unit *unit)
     worker = unit->worker;
     pthread_mutex_lock(&worker->lock);
     __atomic_store_n(&unit->cancelled, true, __ATOMIC_RELAXED);
-    if (unit->state == UNIT_ARMED)
+    if (unit->state == UNIT_ARMED || unit->state == UNIT_HELD)
         vpm_worker_drop_sockets(unit);
     while (under_way(unit)) {
         vpm_worker_wake(worker);
         pthread_cond_wait(&worker->settled, &worker->lock);
     }
-    unlink_unit(unit);
+    vpm_worker_remove(unit);
     pthread_mutex_unlock(&worker->lock);
     vpm_fixation_close(unit->fixation);
     free(unit);
@@ -224,24 +216,20 @@ static int copy_fd(int fd)
 static int arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                struct vpm_error *err)
 {
-    struct vpm_worker *worker = unit->worker;
     int qmp = copy_fd(arming->qmp_fd), stream = copy_fd(arming->stream_fd);
-    uint64_t serial = __atomic_add_fetch(unit->last_serial, 1,
-                                         __ATOMIC_RELAXED);
     int flags = fcntl(stream, F_GETFL);
 
+    unit->arming = *arming;
+    unit->arming.qmp_fd = qmp;
+    unit->arming.stream_fd = stream;
     if (qmp < 0 || stream < 0 || flags < 0 ||
         fcntl(stream, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        vpm_worker_watch(worker, qmp, stream, serial) < 0) {
+        vpm_worker_watch(unit) < 0) {
         vpm_fail_errno(err, "cannot arm region %016" PRIx64, unit->region);
         close(qmp);
         close(stream);
         return err->code;
     }
-    unit->arming = *arming;
-    unit->arming.qmp_fd = qmp;
-    unit->arming.stream_fd = stream;
-    unit->serial = serial;
     unit->line_length = 0;
     unit->line_too_long = false;
     unit->heard = 0;
@@ -277,7 +265,7 @@ enum vpm_unit_state vpm_unit_state(struct vpm_unit *unit)
     enum vpm_unit_state state = VPM_UNIT_IDLE;
 
     pthread_mutex_lock(&unit->worker->lock);
-    if (unit->state == UNIT_ARMED)
+    if (unit->state == UNIT_ARMED || unit->state == UNIT_HELD)
         state = VPM_UNIT_ARMED;
     else if (under_way(unit))
         state = VPM_UNIT_UNDER_WAY;

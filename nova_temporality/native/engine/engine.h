@@ -11,7 +11,6 @@
 struct vpm_engine {
     struct vpm_pool *pool;
     struct vpm_engine_params params;
-    uint64_t serial;            /* of the latest arming; atomic */
     int pod_fd;                 /* see struct vpm_worker; atomic */
     int told_fd;                /* likewise */
     uint32_t next_worker;       /* that a new unit is given to; atomic */

@@ -18,6 +18,7 @@ enum unit_state {
     UNIT_ARMED,
     UNIT_FIRED,    /* and its worker has not noticed yet */
     UNIT_BUSY,
+    UNIT_HELD,     /* neither armed nor disarmed, see giving.h */
     UNIT_SETTLED,  /* ended; nobody has taken the outcome yet */
 };
 
@@ -44,7 +45,6 @@ struct vpm_unit {
     struct vpm_note *note;
     const int *pod_fd;         /* the engine's */
     struct vpm_waves *waves;   /* the engine's */
-    uint64_t *last_serial;     /* the engine's, of the latest arming; atomic */
     uint64_t region;
     char name[VPM_NAME_MAX + 1];
 
@@ -52,7 +52,8 @@ struct vpm_unit {
     struct vpm_unit *next;
     enum unit_state state;
     bool cancelled;            /* end as soon as possible; atomic */
-    uint64_t serial;           /* changes with every arming */
+    uint32_t slot;             /* of the worker's */
+    uint32_t serial;           /* changes with every arming */
     struct vpm_arming arming;  /* with our own copies of the sockets */
     struct vpm_event event;
     bool in_wave;              /* fired with others; */

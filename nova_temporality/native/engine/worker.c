@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -16,9 +18,12 @@
 #include "pod.h"
 
 #define EVENTS_MAX 64
-/* Of epoll's data: the eventfd; a unit's two sockets. */
+/* Epoll's data: the eventfd; or a unit's serial number and slot, and which of
+ * its two sockets it is.  An event may be read when its unit is armed anew, or
+ * gone: then the serial number is another one. */
 #define WAKE 0
 #define STREAM_BIT 1
+#define SLOTS_MORE 64
 
 /* Of a stream only its end is waited for (EPOLLHUP, which always comes): QEMU
  * may write it in thousands of pieces, which the units read when they are
@@ -40,27 +45,92 @@ static void unwatch(struct vpm_worker *worker, int fd)
     epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-int vpm_worker_watch(struct vpm_worker *worker, int qmp_fd, int stream_fd,
-                     uint64_t serial)
+int vpm_worker_watch(struct vpm_unit *unit)
 {
+    struct vpm_worker *worker = unit->worker;
+    uint64_t data;
     int saved;
 
-    if (watch(worker, qmp_fd, EPOLLIN, serial << 1) == 0 &&
-        watch(worker, stream_fd, END_ONLY, serial << 1 | STREAM_BIT) == 0)
+    if (++worker->serial == 0)
+        worker->serial = 1;
+    unit->serial = worker->serial;
+    data = (uint64_t)unit->serial << 32 | unit->slot << 1;
+    if (watch(worker, unit->arming.qmp_fd, EPOLLIN, data) == 0 &&
+        watch(worker, unit->arming.stream_fd, END_ONLY,
+              data | STREAM_BIT) == 0)
         return 0;
     /* To close it is not enough when there are copies of it. */
     saved = errno;
-    unwatch(worker, qmp_fd);
+    unwatch(worker, unit->arming.qmp_fd);
     errno = saved;
     return -1;
 }
 
-void vpm_worker_drop_sockets(struct vpm_unit *unit)
+void vpm_worker_unwatch(struct vpm_unit *unit)
 {
     unwatch(unit->worker, unit->arming.qmp_fd);
     unwatch(unit->worker, unit->arming.stream_fd);
+}
+
+void vpm_worker_drop_sockets(struct vpm_unit *unit)
+{
+    vpm_worker_unwatch(unit);
     close(unit->arming.qmp_fd);
     close(unit->arming.stream_fd);
+}
+
+/* -- units --------------------------------------------------------------- */
+
+static int more_slots(struct vpm_worker *worker)
+{
+    uint32_t count = worker->slot_count + SLOTS_MORE;
+    struct vpm_unit **slots = realloc(worker->slots, count * sizeof(*slots));
+
+    if (!slots)
+        return -1;
+    memset(slots + worker->slot_count, 0, SLOTS_MORE * sizeof(*slots));
+    worker->slots = slots;
+    worker->slot_count = count;
+    return 0;
+}
+
+int vpm_worker_add(struct vpm_unit *unit)
+{
+    struct vpm_worker *worker = unit->worker;
+    uint32_t slot = 0;
+    int rc = 0;
+
+    pthread_mutex_lock(&worker->lock);
+    while (slot < worker->slot_count && worker->slots[slot])
+        slot++;
+    if (slot == worker->slot_count)
+        rc = more_slots(worker);
+    if (rc == 0) {
+        worker->slots[slot] = unit;
+        unit->slot = slot;
+        unit->next = worker->units;
+        worker->units = unit;
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return rc;
+}
+
+void vpm_worker_remove(struct vpm_unit *unit)
+{
+    struct vpm_unit **link = &unit->worker->units;
+
+    while (*link != unit)
+        link = &(*link)->next;
+    *link = unit->next;
+    unit->worker->slots[unit->slot] = NULL;
+}
+
+static struct vpm_unit *find(const struct vpm_worker *worker, uint64_t data)
+{
+    uint32_t slot = (uint32_t)data >> 1;
+    struct vpm_unit *unit = worker->slots[slot];
+
+    return unit && unit->serial == (uint32_t)(data >> 32) ? unit : NULL;
 }
 
 /* -- the worker's thread ------------------------------------------------- */
@@ -86,15 +156,6 @@ static void wait_events(struct vpm_worker *worker, struct epoll_event *events,
                           NULL);
 }
 
-static struct vpm_unit *find(struct vpm_worker *worker, uint64_t serial)
-{
-    struct vpm_unit *unit = worker->units;
-
-    while (unit && unit->serial != serial)
-        unit = unit->next;
-    return unit;
-}
-
 /* With the lock held. */
 static void notice(struct vpm_worker *worker, uint64_t data)
 {
@@ -107,7 +168,7 @@ static void notice(struct vpm_worker *worker, uint64_t data)
         eventfd_read(worker->wake_fd, &ignored);
         return;
     }
-    unit = find(worker, data >> 1);
+    unit = find(worker, data);
     if (!unit)
         return;
     if (unit->state == UNIT_ARMED && (stream || !vpm_unit_listen(unit))) {
@@ -324,6 +385,7 @@ void vpm_worker_end(struct vpm_worker *worker)
         close(worker->epoll_fd);
     if (worker->wake_fd >= 0)
         close(worker->wake_fd);
+    free(worker->slots);
     pthread_cond_destroy(&worker->settled);
     pthread_mutex_destroy(&worker->lock);
 }

@@ -29,7 +29,10 @@ struct vpm_worker {
 
     pthread_mutex_t lock;
     pthread_cond_t settled;     /* of CLOCK_MONOTONIC */
-    struct vpm_unit *units;     /* under the lock, as is the next */
+    struct vpm_unit *units;     /* under the lock, as are the next */
+    struct vpm_unit **slots;    /* where a unit is found by epoll's data */
+    uint32_t slot_count;
+    uint32_t serial;            /* of the latest arming */
     bool ending;
 
     struct vpm_unit *busy;      /* the thread's own */
@@ -48,11 +51,19 @@ void vpm_worker_end(struct vpm_worker *worker);
 /* Has the thread look at its units. */
 void vpm_worker_wake(struct vpm_worker *worker);
 
-/* Waits for the sockets of a unit that is being armed under this serial
- * number.  The worker's lock must be held.  0, or -1 with errno; then it
- * waits for neither of them. */
-int vpm_worker_watch(struct vpm_worker *worker, int qmp_fd, int stream_fd,
-                     uint64_t serial);
+/* Takes a unit on.  0, or -1 with errno. */
+int vpm_worker_add(struct vpm_unit *unit);
+
+/* Forgets a unit.  The worker's lock must be held. */
+void vpm_worker_remove(struct vpm_unit *unit);
+
+/* Waits for the sockets of a unit that is being armed, and gives it a new
+ * serial number.  The worker's lock must be held.  0, or -1 with errno; then
+ * it waits for neither of them. */
+int vpm_worker_watch(struct vpm_unit *unit);
+
+/* Waits for a unit's sockets no more.  The worker's lock must be held. */
+void vpm_worker_unwatch(struct vpm_unit *unit);
 
 /* Closes a unit's sockets.  The worker's lock must be held. */
 void vpm_worker_drop_sockets(struct vpm_unit *unit);

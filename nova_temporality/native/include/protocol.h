@@ -17,7 +17,8 @@
 
 #include "vpm.h"
 
-/* Changes with every change of this file, and of what it uses of vpm.h. */
+/* Changes with every change of this file, of what it uses of vpm.h, and of
+ * program/handover.h and engine/giving.h. */
 #define VPM_PROTOCOL_VERSION 1
 
 #define VPM_SOCKET_NAME "engine.sock"
@@ -55,9 +56,13 @@ enum vpm_request_kind {
                                   * signal, with the event's raised_by, and
                                   * deadline_ns after it; an empty raised_by:
                                   * do not */
-    VPM_REQUEST_SIGNAL = 14,  /* number, pid: it came to somebody else */
+    VPM_REQUEST_SIGNAL = 14,  /* number, pid, instants of event (0: now): it
+                               * came to somebody else */
     VPM_REQUEST_WRITE_BACK = 15,  /* the descriptor of the POD driver, see
                                    * vpm_engine_write_back_by */
+    VPM_REQUEST_HAND_OVER = 16,  /* nothing; see program/handover.h.
+                                  * VPM_ETIMEDOUT: not while a fixation is
+                                  * under way */
 };
 
 enum vpm_news_kind {

@@ -39,25 +39,10 @@ void vpm_client_close(struct vpm_client *client)
 static int send_answer(const struct vpm_client *client,
                        const struct vpm_answer *answer, int fd)
 {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec data = {.iov_base = (void *)answer,
-                         .iov_len = sizeof(*answer)};
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+    const struct vpm_fds fds = {.fds = {fd}, .count = fd >= 0};
 
-    if (fd >= 0) {
-        memset(&control, 0, sizeof(control));
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-        message.msg_control = &control;
-        message.msg_controllen = sizeof(control.space);
-    }
-    return sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ?
-        -1 : 0;
+    return vpm_message_send(client->fd, answer, sizeof(*answer), &fds,
+                            MSG_DONTWAIT);
 }
 
 static struct vpm_answer news(uint32_t kind)
@@ -94,55 +79,8 @@ bool vpm_client_tell_signals(struct vpm_client *client,
 
 /* -- receiving ----------------------------------------------------------- */
 
-static void take_descriptors(struct msghdr *message, struct vpm_asked *asked)
-{
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
-         header = CMSG_NXTHDR(message, header)) {
-        size_t size = header->cmsg_len - CMSG_LEN(0);
-
-        if (header->cmsg_level != SOL_SOCKET ||
-            header->cmsg_type != SCM_RIGHTS)
-            continue;
-        /* There was room for no more than these. */
-        memcpy(asked->fds, CMSG_DATA(header), size);
-        asked->fd_count = (uint32_t)(size / sizeof(int));
-    }
-}
-
-static void close_descriptors(const struct vpm_asked *asked)
-{
-    for (uint32_t i = 0; i < asked->fd_count; i++)
-        close(asked->fds[i]);
-}
-
-/* Returns the length of the message; 0 when the client is gone, -1 when there
- * is no message yet. */
-static ssize_t receive(const struct vpm_client *client,
-                       struct vpm_asked *asked, int *flags)
-{
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(VPM_DESCRIPTORS_MAX * sizeof(int))];
-    } control;
-    struct iovec data = {.iov_base = &asked->request,
-                         .iov_len = sizeof(asked->request)};
-    struct msghdr message = {
-        .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
-        /* Not CMSG_SPACE, whose padding has room for one more. */
-        .msg_controllen = CMSG_LEN(VPM_DESCRIPTORS_MAX * sizeof(int))};
-    ssize_t got = recvmsg(client->fd, &message,
-                          MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-    asked->fd_count = 0;
-    if (got < 0)
-        return errno == EAGAIN || errno == EINTR ? -1 : 0;
-    take_descriptors(&message, asked);
-    *flags = message.msg_flags;
-    return got;
-}
-
-static bool is_whole(const struct vpm_asked *asked, ssize_t length, int flags,
-                     struct vpm_error *err)
+static bool is_sound(const struct vpm_asked *asked, ssize_t length,
+                     bool whole, struct vpm_error *err)
 {
     if (length < (ssize_t)sizeof(asked->request.version)) {
         vpm_fail(err, VPM_EINVAL, "a message of %zd bytes", length);
@@ -154,8 +92,7 @@ static bool is_whole(const struct vpm_asked *asked, ssize_t length, int flags,
                  asked->request.version, VPM_PROTOCOL_VERSION);
         return false;
     }
-    if (length == sizeof(asked->request) &&
-        !(flags & (MSG_TRUNC | MSG_CTRUNC)))
+    if (length == sizeof(asked->request) && whole)
         return vpm_service_accepts(asked, err);
     vpm_fail(err, VPM_EINVAL, "a message of %zd bytes instead of %zu, or with "
              "more than %d descriptors", length, sizeof(asked->request),
@@ -175,12 +112,28 @@ static void refuse(struct vpm_client *client, const struct vpm_error *err)
     vpm_client_close(client);
 }
 
+void vpm_client_answer_hand_over(struct vpm_client *client, int code,
+                                 const char *message)
+{
+    struct vpm_answer answer = news(VPM_REQUEST_HAND_OVER);
+
+    answer.id = client->hand_over_id;
+    answer.code = code;
+    snprintf(answer.message, sizeof(answer.message), "%s", message);
+    send_answer(client, &answer, -1);
+    client->hand_over_id = 0;
+}
+
 static void answer(struct vpm_client *client, struct vpm_service *service,
                    const struct vpm_asked *asked)
 {
     struct vpm_answer made;
     int fd;
 
+    if (asked->request.kind == VPM_REQUEST_HAND_OVER) {
+        client->hand_over_id = asked->request.id;
+        return;
+    }
     vpm_service_do(service, asked, &made, &fd);
     if (asked->request.kind == VPM_REQUEST_LISTEN)
         client->listens = true;
@@ -194,16 +147,19 @@ void vpm_client_serve(struct vpm_client *client, struct vpm_service *service)
 {
     struct vpm_asked asked;
     struct vpm_error err;
-    int flags = 0;
-    ssize_t length = receive(client, &asked, &flags);
+    bool whole;
+    ssize_t length = vpm_message_receive(
+        client->fd, &asked.request, sizeof(asked.request), &asked.fds,
+        VPM_DESCRIPTORS_MAX, MSG_DONTWAIT, &whole);
 
-    if (length < 0)
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (length == 0)
+    if (length <= 0)
         vpm_client_close(client);
-    else if (is_whole(&asked, length, flags, &err))
+    else if (is_sound(&asked, length, whole, &err))
         answer(client, service, &asked);
     else
         refuse(client, &err);
-    close_descriptors(&asked);
+    if (length > 0)
+        vpm_message_close(&asked.fds);
 }

@@ -11,6 +11,7 @@ struct vpm_client {
     int fd;                    /* -1: there is none */
     bool listens;
     uint64_t signals_seen;
+    uint64_t hand_over_id;     /* of its request to hand over; or 0 */
 };
 
 /* Takes a connection over.  False when it is closed at once, because the other
@@ -21,6 +22,10 @@ void vpm_client_close(struct vpm_client *client);
 /* Reads one request and answers it.  A client that breaks the rules, or is
  * gone, is closed. */
 void vpm_client_serve(struct vpm_client *client, struct vpm_service *service);
+
+/* Answers a request to hand over, which vpm_client_serve leaves open. */
+void vpm_client_answer_hand_over(struct vpm_client *client, int code,
+                                 const char *message);
 
 /* Says that a unit has settled, if the client listens and reads. */
 void vpm_client_tell_settled(struct vpm_client *client,

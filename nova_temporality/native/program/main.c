@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "handover.h"
 #include "log.h"
 #include "options.h"
 #include "realtime.h"
@@ -30,45 +31,48 @@ static int open_engine(struct vpm_service *service,
     return VPM_OK;
 }
 
-static int start(struct vpm_server *server, const struct vpm_options *options,
+static int start(struct vpm_process *process, const struct vpm_options *options,
                  struct vpm_error *err)
 {
-    struct vpm_service *service = &server->service;
+    struct vpm_service *service = &process->service;
     uint32_t priority = options->params.priority;
-    int rc = vpm_server_lock(server, options->run_dir, err);
+    int rc = open_engine(service, options, err);
 
-    if (rc == VPM_OK)
-        rc = open_engine(service, options, err);
-    if (rc == VPM_OK)
-        rc = vpm_signals_start(&service->signals, service->engine, priority,
-                               server->told_fd, err);
-    if (rc == VPM_OK)
-        rc = vpm_server_listen(server, options->run_dir, err);
     if (rc < 0)
         return rc;
-    vpm_engine_tell(service->engine, server->told_fd);
+    vpm_signals_init(&service->signals, service->engine, process->told_fd);
+    rc = vpm_handover_take(process, options->run_dir, err);
+    if (rc == VPM_ENOENT)
+        rc = vpm_server_lock(process, options->run_dir, err);
+    if (rc == VPM_OK && process->listen_fd < 0)
+        rc = vpm_server_listen(process, options->run_dir, err);
+    if (rc == VPM_OK)
+        rc = vpm_signals_start(&service->signals, priority, err);
+    if (rc < 0)
+        return rc;
+    vpm_engine_tell(service->engine, process->told_fd);
     /* What clients ask for may be the word that power fails; but it must not
      * delay a fixation. */
     vpm_realtime_set_priority(pthread_self(), priority > 1 ? priority - 1 : 0);
-    server->watchdog_ns = vpm_systemd_watchdog_ns();
+    process->successor = options->successor;
+    process->watchdog_ns = vpm_systemd_watchdog_ns();
     return VPM_OK;
 }
 
 int main(int argc, char **argv)
 {
     static struct vpm_options options;
-    static struct vpm_server server;
+    static struct vpm_process process;
     struct vpm_error err;
 
     vpm_signals_block();
-    if (vpm_server_block(&server, &err) < 0 ||
+    if (vpm_server_block(&process, &err) < 0 ||
         vpm_options_read(argc, argv, &options, &err) < 0 ||
-        start(&server, &options, &err) < 0) {
+        start(&process, &options, &err) < 0) {
         vpm_log("cannot start: %s", err.message);
         return 1;
     }
     vpm_systemd_notify("READY=1");
-    vpm_server_run(&server);
-    vpm_systemd_notify("STOPPING=1");
+    vpm_server_run(&process);
     return 0;
 }

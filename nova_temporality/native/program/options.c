@@ -98,9 +98,13 @@ int vpm_options_read(int argc, char **argv, struct vpm_options *options,
     options->params.threads = 1;
     options->params.cpus = options->cpus;
     opterr = 0;
-    while ((which = getopt_long(argc, argv, "", known, &index)) != -1)
+    while ((which = getopt_long(argc, argv, "+", known, &index)) != -1)
         if (read_one(which, known[index].name, optarg, options, err) < 0)
             return err->code;
+    if (optind < argc && strcmp(argv[optind - 1], "--") == 0) {
+        options->successor = &argv[optind];
+        optind = argc;
+    }
     if (!options->pool || !options->run_dir || optind < argc)
         return vpm_fail(err, VPM_EINVAL, "--pool and --run-dir are needed, "
                         "and nothing but options");

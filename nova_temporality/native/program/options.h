@@ -10,6 +10,8 @@
 struct vpm_options {
     const char *pool;
     const char *run_dir;
+    char **successor;  /* what follows "--": the command that starts a process
+                        * to take the place of this one; or NULL */
     struct vpm_engine_params params;
     uint32_t cpus[OPTIONS_CPUS_MAX];
 };

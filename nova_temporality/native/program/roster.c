@@ -55,8 +55,10 @@ static int check_created(struct vpm_roster *roster, uint64_t region,
     return rc;
 }
 
+/* The note is taken over, unless it fails. */
 static struct vpm_served *make(struct vpm_roster *roster, uint64_t region,
-                               int note_fd, struct vpm_error *err)
+                               uint64_t created_ns, struct vpm_note *note,
+                               struct vpm_error *err)
 {
     struct vpm_served *served = calloc(1, sizeof(*served));
 
@@ -64,16 +66,17 @@ static struct vpm_served *make(struct vpm_roster *roster, uint64_t region,
         vpm_fail_errno(err, "cannot prepare region %016" PRIx64, region);
         return NULL;
     }
+    served->unit = vpm_unit_open(roster->engine, region, note, err);
+    if (!served->unit) {
+        free(served);
+        return NULL;
+    }
+    served->note = note;
     served->lock_fd = -1;
-    served->note = vpm_note_open_fd(note_fd, err);
-    if (served->note)
-        served->unit = vpm_unit_open(roster->engine, region, served->note,
-                                     err);
-    if (served->unit)
-        return served;
-    vpm_note_close(served->note);
-    free(served);
-    return NULL;
+    served->info.region = region;
+    served->info.created_ns = created_ns;
+    add(roster, served);
+    return served;
 }
 
 struct vpm_served *vpm_roster_open(struct vpm_roster *roster, uint64_t region,
@@ -81,6 +84,7 @@ struct vpm_served *vpm_roster_open(struct vpm_roster *roster, uint64_t region,
                                    struct vpm_error *err)
 {
     struct vpm_served *served = vpm_roster_find(roster, region);
+    struct vpm_note *note;
 
     if (check_created(roster, region, created_ns, err) < 0)
         return NULL;
@@ -88,12 +92,12 @@ struct vpm_served *vpm_roster_open(struct vpm_roster *roster, uint64_t region,
         return served;
     if (served)
         vpm_roster_close(roster, served);
-    served = make(roster, region, note_fd, err);
-    if (!served)
+    note = vpm_note_open_fd(note_fd, err);
+    if (!note)
         return NULL;
-    served->info.region = region;
-    served->info.created_ns = created_ns;
-    add(roster, served);
+    served = make(roster, region, created_ns, note, err);
+    if (!served)
+        vpm_note_close(note);
     return served;
 }
 
@@ -115,6 +119,45 @@ void vpm_roster_close(struct vpm_roster *roster, struct vpm_served *served)
     vpm_note_close(served->note);
     keep_lock(served, -1);
     free(served);
+}
+
+int vpm_roster_prepare(struct vpm_roster *roster,
+                       const struct vpm_unit_info *info,
+                       struct vpm_error *err)
+{
+    int rc = check_created(roster, info->region, info->created_ns, err);
+
+    if (rc == VPM_OK &&
+        !make(roster, info->region, info->created_ns, NULL, err))
+        rc = err->code;
+    return rc;
+}
+
+int vpm_roster_import(struct vpm_roster *roster,
+                      const struct vpm_unit_info *info,
+                      const struct vpm_given *given, int note_fd, bool told,
+                      struct vpm_error *err)
+{
+    struct vpm_served *served = vpm_roster_find(roster, info->region);
+    struct vpm_note *note;
+
+    if (served && served->info.created_ns != info->created_ns) {
+        vpm_roster_close(roster, served);
+        served = NULL;
+    }
+    if (!served && vpm_roster_prepare(roster, info, err) < 0)
+        return err->code;
+    served = vpm_roster_find(roster, info->region);
+    note = vpm_note_open_fd(note_fd, err);
+    if (!note)
+        return err->code;
+    close(note_fd);
+    served->note = note;
+    served->told = told;
+    served->lock_fd = given->arming.lock_fd;
+    served->info = *info;
+    vpm_unit_import(served->unit, given, note);
+    return VPM_OK;
 }
 
 static bool is_of_kind(int fd, mode_t kind)

@@ -5,6 +5,7 @@
 #ifndef VPM_ROSTER_H
 #define VPM_ROSTER_H
 
+#include "giving.h"
 #include "protocol.h"
 
 struct vpm_served {
@@ -35,6 +36,18 @@ struct vpm_served *vpm_roster_open(struct vpm_roster *roster, uint64_t region,
                                    uint64_t created_ns, int note_fd,
                                    struct vpm_error *err);
 void vpm_roster_close(struct vpm_roster *roster, struct vpm_served *served);
+
+/* Opens the unit that another process has, without its note. */
+int vpm_roster_prepare(struct vpm_roster *roster,
+                       const struct vpm_unit_info *info,
+                       struct vpm_error *err);
+
+/* Takes over a unit that another process had.  All descriptors are the
+ * roster's then, unless it fails. */
+int vpm_roster_import(struct vpm_roster *roster,
+                      const struct vpm_unit_info *info,
+                      const struct vpm_given *given, int note_fd, bool told,
+                      struct vpm_error *err);
 
 /* Arms it.  The descriptors of *arming* stay the caller's. */
 int vpm_roster_arm(struct vpm_served *served, const struct vpm_arming *arming,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server.c -- the engine's process: serves clients until SIGTERM */
+/* server.c -- the engine's process: serves clients */
 #include "server.h"
 
 #include <errno.h>
@@ -18,7 +18,9 @@
 
 #include "clock.h"
 #include "error.h"
+#include "handover.h"
 #include "log.h"
+#include "successor.h"
 #include "systemd.h"
 
 /* How often it is seen to that all threads work, and whether those that are
@@ -26,25 +28,31 @@
 #define LOOK_NS ((uint64_t)3000000000)
 #define END_LOOK_MS 10
 
-int vpm_server_block(struct vpm_server *server, struct vpm_error *err)
+/* How long the process stays to pass on signals to the one that has taken
+ * over.  Who sends them may have asked for its number before. */
+#define STAY_SECONDS 1
+
+int vpm_server_block(struct vpm_process *process, struct vpm_error *err)
 {
     sigset_t set;
 
-    memset(server, 0, sizeof(*server));
+    memset(process, 0, sizeof(*process));
+    process->lock_fd = process->listen_fd = -1;
     for (int i = 0; i < CLIENTS_MAX; i++)
-        server->clients[i].fd = -1;
+        process->clients[i].fd = -1;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    server->end_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    server->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (server->end_fd < 0 || server->told_fd < 0)
+    process->asked_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    process->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (process->asked_fd < 0 || process->told_fd < 0)
         return vpm_fail_errno(err, "cannot prepare for signals");
     return VPM_OK;
 }
 
-int vpm_server_lock(struct vpm_server *server, const char *run_dir,
+int vpm_server_lock(struct vpm_process *process, const char *run_dir,
                     struct vpm_error *err)
 {
     char path[VPM_PATH_MAX + 1];
@@ -55,17 +63,17 @@ int vpm_server_lock(struct vpm_server *server, const char *run_dir,
         chmod(run_dir, 0755);
     else if (errno != EEXIST)
         return vpm_fail_errno(err, "run_dir: cannot make %s", run_dir);
-    server->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+    process->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                            0600);
-    if (server->lock_fd < 0)
+    if (process->lock_fd < 0)
         return vpm_fail_errno(err, "run_dir: cannot open %s", path);
-    if (flock(server->lock_fd, LOCK_EX | LOCK_NB) < 0)
+    if (flock(process->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return vpm_fail(err, VPM_EEXIST, "another engine runs already (%s is "
                         "locked)", path);
     return VPM_OK;
 }
 
-int vpm_server_listen(struct vpm_server *server, const char *run_dir,
+int vpm_server_listen(struct vpm_process *process, const char *run_dir,
                       struct vpm_error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -76,14 +84,14 @@ int vpm_server_listen(struct vpm_server *server, const char *run_dir,
         return vpm_fail(err, VPM_EINVAL, "run_dir: the path %s is too long "
                         "for a socket in it", run_dir);
     unlink(address.sun_path);  /* of an engine that was killed */
-    server->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
+    process->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
                                SOCK_NONBLOCK, 0);
     /* Nobody can connect before listen(). */
-    if (server->listen_fd < 0 ||
-        bind(server->listen_fd, (struct sockaddr *)&address,
+    if (process->listen_fd < 0 ||
+        bind(process->listen_fd, (struct sockaddr *)&address,
              sizeof(address)) < 0 ||
         chmod(address.sun_path, 0600) < 0 ||
-        listen(server->listen_fd, CLIENTS_MAX) < 0)
+        listen(process->listen_fd, CLIENTS_MAX) < 0)
         return vpm_fail_errno(err, "run_dir: cannot listen on %s",
                               address.sun_path);
     return VPM_OK;
@@ -91,25 +99,25 @@ int vpm_server_listen(struct vpm_server *server, const char *run_dir,
 
 /* -- serving ------------------------------------------------------------- */
 
-static void accept_one(struct vpm_server *server)
+static void accept_one(struct vpm_process *process)
 {
-    int fd = accept4(server->listen_fd, NULL, NULL,
+    int fd = accept4(process->listen_fd, NULL, NULL,
                      SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0)
         return;
     for (int i = 0; i < CLIENTS_MAX; i++)
-        if (server->clients[i].fd < 0) {
-            vpm_client_open(&server->clients[i], fd);
+        if (process->clients[i].fd < 0) {
+            vpm_client_open(&process->clients[i], fd);
             return;
         }
     vpm_log("a client is refused: there are %d already", CLIENTS_MAX);
     close(fd);
 }
 
-static void tell_settled(struct vpm_server *server)
+static void tell_settled(struct vpm_process *process)
 {
-    for (struct vpm_served *served = server->service.roster.first; served;
+    for (struct vpm_served *served = process->service.roster.first; served;
          served = served->next) {
         struct vpm_unit_info unit = vpm_roster_look(served);
 
@@ -117,17 +125,17 @@ static void tell_settled(struct vpm_server *server)
             continue;
         served->told = true;
         for (int i = 0; i < CLIENTS_MAX; i++)
-            if (server->clients[i].fd >= 0)
-                vpm_client_tell_settled(&server->clients[i], &unit);
+            if (process->clients[i].fd >= 0)
+                vpm_client_tell_settled(&process->clients[i], &unit);
     }
 }
 
-static void tell(struct vpm_server *server)
+static void tell(struct vpm_process *process)
 {
     eventfd_t ignored;
 
-    if (eventfd_read(server->told_fd, &ignored) == 0)
-        tell_settled(server);
+    if (eventfd_read(process->told_fd, &ignored) == 0)
+        tell_settled(process);
 }
 
 /* -- watching itself ----------------------------------------------------- */
@@ -138,44 +146,99 @@ struct watch {
     bool works;
 };
 
-static void watch(struct vpm_server *server, struct watch *watch)
+static void watch(struct vpm_process *process, struct watch *watch)
 {
     uint64_t now = vpm_now_ns(CLOCK_MONOTONIC);
 
-    if (!server->watchdog_ns || now < watch->next_ns)
+    if (!process->watchdog_ns || now < watch->next_ns)
         return;
-    watch->next_ns = now + server->watchdog_ns;
+    watch->next_ns = now + process->watchdog_ns;
     if (now >= watch->look_ns) {
-        bool signals = vpm_signals_work(&server->service.signals);
+        bool signals = vpm_signals_work(&process->service.signals);
 
-        watch->works = vpm_engine_works(server->service.engine) && signals;
+        watch->works = vpm_engine_works(process->service.engine) && signals;
         watch->look_ns = now + LOOK_NS;
     }
     if (watch->works)
         vpm_systemd_notify("WATCHDOG=1");
 }
 
-static int wait_ms(const struct vpm_server *server, bool ending)
+static int wait_ms(const struct vpm_process *process)
 {
-    if (ending)
+    if (process->ending)
         return END_LOOK_MS;
-    return server->watchdog_ns ?
-        (int)(server->watchdog_ns / 1000000) + 1 : -1;
+    return process->watchdog_ns ?
+        (int)(process->watchdog_ns / 1000000) + 1 : -1;
+}
+
+/* -- ending, and being replaced ------------------------------------------ */
+
+static void take_signal(struct vpm_process *process)
+{
+    struct signalfd_siginfo info;
+
+    if (read(process->asked_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    if (info.ssi_signo != SIGHUP)
+        process->ending = true;
+    else if (process->successor)
+        vpm_successor_start(process->successor);
+    else
+        vpm_log("it was not told how to start another one");
+}
+
+static void tell_systemd(const struct vpm_client *successor)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    char text[64];
+
+    if (getsockopt(successor->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return;
+    snprintf(text, sizeof(text), "MAINPID=%d", (int)peer.pid);
+    vpm_systemd_notify(text);
+}
+
+/* What was handed over ends when the other process does. */
+static void leave(struct vpm_process *process,
+                  const struct vpm_client *successor)
+{
+    tell_systemd(successor);
+    close(process->listen_fd);
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        if (process->clients[i].fd >= 0 && &process->clients[i] != successor)
+            vpm_client_close(&process->clients[i]);
+    sleep(STAY_SECONDS);
+}
+
+/* Whether another process has taken over. */
+static bool hand_over(struct vpm_process *process)
+{
+    for (int i = 0; i < CLIENTS_MAX; i++) {
+        struct vpm_client *client = &process->clients[i];
+
+        if (client->fd < 0 || !client->hand_over_id ||
+            !vpm_handover_give(process, client))
+            continue;
+        leave(process, client);
+        return true;
+    }
+    return false;
 }
 
 /* -- the loop ------------------------------------------------------------ */
 
-enum { LISTENS, TOLD, ENDS, FIRST_CLIENT };
+enum { LISTENS, TOLD, ASKED, FIRST_CLIENT };
 
-static void fill(struct vpm_server *server, struct pollfd *fds)
+static void fill(struct vpm_process *process, struct pollfd *fds)
 {
-    fds[LISTENS] = (struct pollfd){.fd = server->listen_fd, .events = POLLIN};
-    fds[TOLD] = (struct pollfd){.fd = server->told_fd, .events = POLLIN};
-    fds[ENDS] = (struct pollfd){.fd = server->end_fd, .events = POLLIN};
+    fds[LISTENS] = (struct pollfd){.fd = process->listen_fd, .events = POLLIN};
+    fds[TOLD] = (struct pollfd){.fd = process->told_fd, .events = POLLIN};
+    fds[ASKED] = (struct pollfd){.fd = process->asked_fd, .events = POLLIN};
     for (int i = 0; i < CLIENTS_MAX; i++) {
-        struct vpm_client *client = &server->clients[i];
+        struct vpm_client *client = &process->clients[i];
         bool heard = client->fd < 0 ||
-            vpm_client_tell_signals(client, &server->service.signals);
+            vpm_client_tell_signals(client, &process->service.signals);
 
         fds[FIRST_CLIENT + i] = (struct pollfd){
             .fd = client->fd,
@@ -183,30 +246,33 @@ static void fill(struct vpm_server *server, struct pollfd *fds)
     }
 }
 
-static void serve(struct vpm_server *server, const struct pollfd *fds)
+static void serve(struct vpm_process *process, const struct pollfd *fds)
 {
     for (int i = 0; i < CLIENTS_MAX; i++)
         if (fds[FIRST_CLIENT + i].revents & ~POLLOUT)
-            vpm_client_serve(&server->clients[i], &server->service);
+            vpm_client_serve(&process->clients[i], &process->service);
     if (fds[TOLD].revents)
-        tell(server);
+        tell(process);
     if (fds[LISTENS].revents)
-        accept_one(server);
+        accept_one(process);
 }
 
-void vpm_server_run(struct vpm_server *server)
+void vpm_server_run(struct vpm_process *process)
 {
     struct pollfd fds[FIRST_CLIENT + CLIENTS_MAX];
     struct watch watched = {.works = true};
-    bool ending = false;
 
-    while (!ending || vpm_roster_is_busy(&server->service.roster)) {
-        fill(server, fds);
-        if (poll(fds, FIRST_CLIENT + CLIENTS_MAX,
-                 wait_ms(server, ending)) > 0) {
-            ending |= fds[ENDS].revents != 0;
-            serve(server, fds);
+    while (!process->ending ||
+           vpm_roster_is_busy(&process->service.roster)) {
+        fill(process, fds);
+        if (poll(fds, FIRST_CLIENT + CLIENTS_MAX, wait_ms(process)) > 0) {
+            if (fds[ASKED].revents)
+                take_signal(process);
+            serve(process, fds);
         }
-        watch(server, &watched);
+        if (hand_over(process))
+            return;
+        watch(process, &watched);
     }
+    vpm_systemd_notify("STOPPING=1");
 }

@@ -50,7 +50,7 @@ static int descriptors(uint32_t kind)
     case VPM_REQUEST_ARM:
         return 3;
     default:
-        return kind >= VPM_REQUEST_HELLO && kind <= VPM_REQUEST_WRITE_BACK ?
+        return kind >= VPM_REQUEST_HELLO && kind <= VPM_REQUEST_HAND_OVER ?
             0 : -1;
     }
 }
@@ -63,10 +63,10 @@ bool vpm_service_accepts(const struct vpm_asked *asked, struct vpm_error *err)
     if (wanted < 0)
         vpm_fail(err, VPM_EINVAL, "there is no request %" PRIu32,
                  request->kind);
-    else if ((uint32_t)wanted != asked->fd_count)
+    else if ((uint32_t)wanted != asked->fds.count)
         vpm_fail(err, VPM_EINVAL, "request %" PRIu32 " has %" PRIu32
                  " descriptors instead of %d", request->kind,
-                 asked->fd_count, wanted);
+                 asked->fds.count, wanted);
     else if (!request->id)
         vpm_fail(err, VPM_EINVAL, "request %" PRIu32 " has no id",
                  request->kind);
@@ -90,9 +90,9 @@ static int do_unit(struct vpm_service *service, struct vpm_served *served,
 
     switch (request->kind) {
     case VPM_REQUEST_ARM:
-        arming.qmp_fd = asked->fds[0];
-        arming.stream_fd = asked->fds[1];
-        arming.lock_fd = asked->fds[2];
+        arming.qmp_fd = asked->fds.fds[0];
+        arming.stream_fd = asked->fds.fds[1];
+        arming.lock_fd = asked->fds.fds[2];
         rc = vpm_roster_arm(served, &arming, request->started, err);
         break;
     case VPM_REQUEST_DISARM:
@@ -135,7 +135,7 @@ static int do_open(struct vpm_service *service, const struct vpm_asked *asked,
     const struct vpm_request *request = &asked->request;
     struct vpm_served *served = vpm_roster_open(
         &service->roster, request->region, request->created_ns,
-        asked->fds[0], err);
+        asked->fds.fds[0], err);
 
     if (!served)
         return err->code;
@@ -164,7 +164,15 @@ static int do_signal(struct vpm_service *service,
         return vpm_fail(err, VPM_EINVAL, "signal %" PRIu32 " does not say "
                         "that power fails", request->number);
     if (request->kind == VPM_REQUEST_SIGNAL) {
-        vpm_signals_came(&service->signals, request->number, request->pid);
+        struct vpm_signal came = vpm_signals_now(request->number,
+                                                 request->pid);
+
+        if (request->event.monotonic_ns &&
+            request->event.monotonic_ns < came.monotonic_ns) {
+            came.monotonic_ns = request->event.monotonic_ns;
+            came.wall_ns = request->event.wall_ns;
+        }
+        vpm_signals_came(&service->signals, &came);
     } else {
         memcpy(rule.raised_by, request->event.raised_by,
                sizeof(rule.raised_by));
@@ -231,7 +239,7 @@ static int dispatch(struct vpm_service *service,
     case VPM_REQUEST_SIGNAL:
         return do_signal(service, request, err);
     case VPM_REQUEST_WRITE_BACK:
-        return do_write_back(service, asked->fds[0], err);
+        return do_write_back(service, asked->fds.fds[0], err);
     default:
         return find_and_do(service, asked, answer, err);
     }

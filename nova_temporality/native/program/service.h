@@ -6,6 +6,7 @@
 #ifndef VPM_SERVICE_H
 #define VPM_SERVICE_H
 
+#include "message.h"
 #include "roster.h"
 #include "signals.h"
 
@@ -22,8 +23,7 @@ struct vpm_service {
 /* A message with descriptors. */
 struct vpm_asked {
     struct vpm_request request;
-    int fds[VPM_DESCRIPTORS_MAX];
-    uint32_t fd_count;
+    struct vpm_fds fds;
 };
 
 /* Whether a request keeps to the rules of protocol.h; if not, *err* says which

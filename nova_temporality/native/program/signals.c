@@ -3,9 +3,9 @@
 #include "signals.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "clock.h"
@@ -14,7 +14,7 @@
 
 static const uint32_t numbers[SIGNAL_KINDS] = {VPM_POD_SIGNAL, SIGPWR};
 
-static void fill(sigset_t *set)
+void vpm_signals_fill(sigset_t *set)
 {
     sigemptyset(set);
     for (int i = 0; i < SIGNAL_KINDS; i++)
@@ -25,7 +25,7 @@ void vpm_signals_block(void)
 {
     sigset_t set;
 
-    fill(&set);
+    vpm_signals_fill(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
@@ -45,7 +45,7 @@ static struct vpm_signal_rule *rule_of(struct vpm_signals *signals,
 
     while (numbers[i] != number)
         i++;
-    return &signals->rules[i];
+    return &signals->memory.rules[i];
 }
 
 void vpm_signals_rule(struct vpm_signals *signals, uint32_t number,
@@ -56,40 +56,122 @@ void vpm_signals_rule(struct vpm_signals *signals, uint32_t number,
     pthread_mutex_unlock(&signals->lock);
 }
 
-void vpm_signals_came(struct vpm_signals *signals, uint32_t number,
-                      uint32_t pid)
+struct vpm_signal vpm_signals_now(uint32_t number, uint32_t pid)
 {
-    struct vpm_event event = {
+    return (struct vpm_signal){
         .wall_ns = vpm_now_ns(CLOCK_REALTIME),
         .monotonic_ns = vpm_now_ns(CLOCK_MONOTONIC),
-    };
-    const struct vpm_signal_rule *rule;
+        .number = number, .pid = pid};
+}
+
+static void fire(struct vpm_signals *signals, const struct vpm_signal *signal)
+{
+    const struct vpm_signal_rule *rule = rule_of(signals, signal->number);
+    struct vpm_event event = {
+        .wall_ns = signal->wall_ns, .monotonic_ns = signal->monotonic_ns,
+        .deadline_ns = signal->monotonic_ns + rule->timeout_ns};
+
+    if (!rule->raised_by[0])
+        return;
+    memcpy(event.raised_by, rule->raised_by, sizeof(event.raised_by));
+    vpm_engine_fire(signals->engine, &event);
+}
+
+static void forward(struct vpm_signals *signals,
+                    const struct vpm_signal *signal)
+{
+    const struct vpm_request request = {
+        .version = VPM_PROTOCOL_VERSION, .kind = VPM_REQUEST_SIGNAL, .id = 1,
+        .number = signal->number, .pid = signal->pid,
+        .event = {.wall_ns = signal->wall_ns,
+                  .monotonic_ns = signal->monotonic_ns}};
+
+    send(signals->forward_fd, &request, sizeof(request),
+         MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void vpm_signals_came(struct vpm_signals *signals,
+                      const struct vpm_signal *signal)
+{
+    struct vpm_signals_memory *memory = &signals->memory;
 
     pthread_mutex_lock(&signals->lock);
-    rule = rule_of(signals, number);
-    if (rule->raised_by[0]) {
-        event.deadline_ns = event.monotonic_ns + rule->timeout_ns;
-        memcpy(event.raised_by, rule->raised_by, sizeof(event.raised_by));
-        vpm_engine_fire(signals->engine, &event);
-    }
-    signals->latest[signals->count++ % VPM_SIGNALS_MAX] = (struct vpm_signal){
-        .wall_ns = event.wall_ns, .monotonic_ns = event.monotonic_ns,
-        .number = number, .pid = pid};
+    if (signals->forward_fd >= 0)
+        forward(signals, signal);
+    else if (!signals->holds)
+        fire(signals, signal);
+    memory->latest[memory->count++ % VPM_SIGNALS_MAX] = *signal;
     pthread_mutex_unlock(&signals->lock);
     eventfd_write(signals->told_fd, 1);
+}
+
+/* -- while another process takes over ------------------------------------ */
+
+void vpm_signals_hold(struct vpm_signals *signals)
+{
+    pthread_mutex_lock(&signals->lock);
+    signals->holds = true;
+    signals->done = signals->memory.count;
+    pthread_mutex_unlock(&signals->lock);
+}
+
+/* With the lock held.  Of more than are remembered the latest ones do. */
+static void catch_up(struct vpm_signals *signals,
+                     void (*act)(struct vpm_signals *signals,
+                                 const struct vpm_signal *signal))
+{
+    const struct vpm_signals_memory *memory = &signals->memory;
+    uint64_t next = signals->done;
+
+    if (memory->count > next + VPM_SIGNALS_MAX)
+        next = memory->count - VPM_SIGNALS_MAX;
+    for (; next < memory->count; next++)
+        act(signals, &memory->latest[next % VPM_SIGNALS_MAX]);
+    signals->holds = false;
+}
+
+void vpm_signals_release(struct vpm_signals *signals)
+{
+    pthread_mutex_lock(&signals->lock);
+    catch_up(signals, fire);
+    pthread_mutex_unlock(&signals->lock);
+}
+
+void vpm_signals_forward(struct vpm_signals *signals, int fd)
+{
+    pthread_mutex_lock(&signals->lock);
+    signals->forward_fd = fd;
+    catch_up(signals, forward);
+    pthread_mutex_unlock(&signals->lock);
+}
+
+/* The other process hears of those that came meanwhile by itself. */
+void vpm_signals_export(struct vpm_signals *signals,
+                        struct vpm_signals_memory *memory)
+{
+    pthread_mutex_lock(&signals->lock);
+    *memory = signals->memory;
+    memory->count = signals->done;
+    pthread_mutex_unlock(&signals->lock);
+}
+
+void vpm_signals_import(struct vpm_signals *signals,
+                        const struct vpm_signals_memory *memory)
+{
+    signals->memory = *memory;
 }
 
 uint64_t vpm_signals_next(struct vpm_signals *signals, uint64_t seen,
                           struct vpm_signal *found)
 {
+    const struct vpm_signals_memory *memory = &signals->memory;
     uint64_t next = 0;
 
     pthread_mutex_lock(&signals->lock);
-    if (signals->count > VPM_SIGNALS_MAX &&
-        seen < signals->count - VPM_SIGNALS_MAX)
-        seen = signals->count - VPM_SIGNALS_MAX;
-    if (seen < signals->count) {
-        *found = signals->latest[seen % VPM_SIGNALS_MAX];
+    if (memory->count > seen + VPM_SIGNALS_MAX)
+        seen = memory->count - VPM_SIGNALS_MAX;
+    if (seen < memory->count) {
+        *found = memory->latest[seen % VPM_SIGNALS_MAX];
         next = seen + 1;
     }
     pthread_mutex_unlock(&signals->lock);
@@ -111,33 +193,41 @@ static void *work(void *opaque)
     const struct timespec second = {.tv_sec = 1};
     sigset_t set;
 
-    fill(&set);
+    vpm_signals_fill(&set);
     for (;;) {
-        siginfo_t info;
+        siginfo_t info = {.si_pid = 0};
         int number = sigtimedwait(&set, &info, &second);
+        struct vpm_signal came = vpm_signals_now((uint32_t)number,
+                                                 (uint32_t)info.si_pid);
 
         if (number > 0)
-            vpm_signals_came(signals, (uint32_t)number,
-                             (uint32_t)info.si_pid);
+            vpm_signals_came(signals, &came);
         __atomic_add_fetch(&signals->beats, 1, __ATOMIC_RELAXED);
     }
     return NULL;
 }
 
-int vpm_signals_start(struct vpm_signals *signals, struct vpm_engine *engine,
-                      uint32_t priority, int told_fd, struct vpm_error *err)
+void vpm_signals_init(struct vpm_signals *signals, struct vpm_engine *engine,
+                      int told_fd)
 {
     pthread_mutexattr_t mutex;
-    pthread_t thread;
 
     memset(signals, 0, sizeof(*signals));
     signals->engine = engine;
     signals->told_fd = told_fd;
+    signals->forward_fd = -1;
     signals->beats_seen = UINT64_MAX;
     pthread_mutexattr_init(&mutex);
     pthread_mutexattr_setprotocol(&mutex, PTHREAD_PRIO_INHERIT);
     pthread_mutex_init(&signals->lock, &mutex);
     pthread_mutexattr_destroy(&mutex);
+}
+
+int vpm_signals_start(struct vpm_signals *signals, uint32_t priority,
+                      struct vpm_error *err)
+{
+    pthread_t thread;
+
     errno = pthread_create(&thread, NULL, work, signals);
     if (errno)
         return vpm_fail_errno(err, "cannot start the thread that takes "

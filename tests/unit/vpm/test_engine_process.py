@@ -19,7 +19,6 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 
 import pytest
 
@@ -29,73 +28,10 @@ from nova_temporality.vpm import outcomes
 from nova_temporality.vpm import runlock
 from tests.framework import engine_process
 from tests.framework import machine
-from tests.framework import pools
 
 pytestmark = pytest.mark.native_threads
 
 lib = _vpm.lib
-
-
-@pytest.fixture
-def pool(tmp_path):
-    with pools.create(tmp_path / 'pool') as pool:
-        yield pool
-
-
-@pytest.fixture
-def process(pool):
-    # Others can enter it, so that they can be refused.
-    with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o755)
-        made = engine_process.EngineProcess(pool, directory + '/run')
-        yield made
-        made.kill()
-
-
-@pytest.fixture
-def client(process):
-    process.start()
-    with process.connect() as client:
-        yield client
-
-
-@pytest.fixture
-def make_qemu(pool, process):
-    made = []
-
-    def make(name='a'):
-        made.append(engine_process.Qemu(pool.alloc(name, 4096),
-                                        process.run_dir))
-        return made[-1]
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def armed(client, make_qemu):
-    qemu = make_qemu()
-    assert qemu.open(client).code == lib.VPM_OK
-    assert qemu.arm(client).code == lib.VPM_OK
-    return qemu
-
-
-def take(client, qemu):
-    """Wait for an outcome."""
-    said = machine.wait_for(
-        lambda: None if (said := client.ask(
-            lib.VPM_REQUEST_TAKE, region=qemu.region.id)
-        ).code == lib.VPM_ETIMEDOUT else said, 'an outcome')
-    assert said.code == lib.VPM_OK, _vpm.ffi.string(said.message)
-    return outcomes.from_native(said.outcome)
-
-
-def state(client, qemu):
-    return client.ask(lib.VPM_REQUEST_LOOK, region=qemu.region.id).unit.state
-
-
-def text(said):
-    return _vpm.ffi.string(said.message).decode()
 
 
 def test_fixates(client, armed, pool):
@@ -105,7 +41,7 @@ def test_fixates(client, armed, pool):
     news = client.wait_news(lib.VPM_NEWS_SETTLED)
     assert news.unit.region == armed.region.id
     assert news.unit.state == lib.VPM_UNIT_SETTLED
-    outcome = take(client, armed)
+    outcome = engine_process.take(client, armed)
     assert (outcome.result, outcome.name, outcome.raised_by) == (
         outcomes.FIXATED, 'a', ('test',))
     assert pool.verify_state(armed.region.id).meta.runstate == 'running'
@@ -122,8 +58,8 @@ def test_one_alone(client, armed, make_qemu):
     for number in (1, 0):
         assert client.ask(lib.VPM_REQUEST_FIRE, region=armed.region.id,
                           event=engine_process.event()).count == number
-    take(client, armed)
-    assert state(client, other) == lib.VPM_UNIT_ARMED
+    engine_process.take(client, armed)
+    assert engine_process.state(client, other) == lib.VPM_UNIT_ARMED
     assert other.stops == 0
 
 
@@ -157,7 +93,7 @@ def test_units_outlive_the_client(process, client, armed, pool):
             pass
         lock.close()
         again.close()
-        assert take(later, armed).raised_by == ('signal',)
+        assert engine_process.take(later, armed).raised_by == ('signal',)
 
 
 @pytest.mark.parametrize('number', [44, signal.SIGPWR])
@@ -168,7 +104,7 @@ def test_signals(process, client, armed, number):
     news = client.wait_news(lib.VPM_NEWS_SIGNAL)
     came = news.signal
     assert (came.number, came.pid) == (number, os.getpid())
-    assert state(client, armed) == lib.VPM_UNIT_ARMED
+    assert engine_process.state(client, armed) == lib.VPM_UNIT_ARMED
     client.ask(lib.VPM_REQUEST_ON_SIGNAL, number=number,
                event={'raised_by': b'x', 'deadline_ns': 60 * 10**9})
     # It came to another process.
@@ -176,7 +112,7 @@ def test_signals(process, client, armed, number):
     news = client.wait_news(lib.VPM_NEWS_SIGNAL)
     came = news.signal
     assert (came.number, came.pid) == (number, 99)
-    outcome = take(client, armed)
+    outcome = engine_process.take(client, armed)
     assert (outcome.signal_ns, outcome.wall_ns) == (came.monotonic_ns,
                                                     came.wall_ns)
     # It is to fire no more.
@@ -184,7 +120,7 @@ def test_signals(process, client, armed, number):
     armed.arm(client)
     process.process.send_signal(number)
     client.wait_news(lib.VPM_NEWS_SIGNAL)
-    assert state(client, armed) == lib.VPM_UNIT_ARMED
+    assert engine_process.state(client, armed) == lib.VPM_UNIT_ARMED
 
 
 def test_only_the_latest_signals_are_remembered(process, client):
@@ -202,7 +138,7 @@ def test_second_client(process, client, armed):
         second.ask(lib.VPM_REQUEST_LISTEN)
         client.ask(lib.VPM_REQUEST_FIRE_ALL, event=engine_process.event())
         second.wait_news(lib.VPM_NEWS_SETTLED)
-        assert take(second, armed).result == outcomes.FIXATED
+        assert engine_process.take(second, armed).result == outcomes.FIXATED
         assert client.ask(lib.VPM_REQUEST_HELLO).code == 0
         assert not client.news
 
@@ -229,7 +165,7 @@ def test_client_that_does_not_read_delays_nobody(process, client, armed):
         for _ in range(3000):
             client.ask(lib.VPM_REQUEST_SIGNAL, number=44, pid=1)
         client.ask(lib.VPM_REQUEST_FIRE_ALL, event=engine_process.event())
-        assert take(client, armed).result == outcomes.FIXATED
+        assert engine_process.take(client, armed).result == outcomes.FIXATED
 
 
 def test_client_that_only_asks_is_disconnected(process, client):
@@ -267,7 +203,7 @@ def _put(name, data, kind=None):
     (lambda client: b'\xff' * 5000, 'version'),
     (_with(version=99), 'version 99'),
     (_with(kind=0), 'no request 0'),
-    (_with(kind=16), 'no request 16'),
+    (_with(kind=17), 'no request 17'),
     (_with(kind=2**32 - 1), 'no request'),
     (_with(id=0), 'no id'),
     (_with(kind=lib.VPM_REQUEST_OPEN), '0 descriptors instead of 1'),
@@ -287,7 +223,7 @@ def test_malformed_messages(process, pool, tmp_path, make, words):
             client.send(make(client))
             said = client.receive()
             if words:
-                assert words in text(said)
+                assert words in engine_process.text(said)
                 assert said.code < 0
                 said = client.receive()
                 assert len((tmp_path / 'log').read_text().splitlines()) == 1
@@ -297,18 +233,14 @@ def test_malformed_messages(process, pool, tmp_path, make, words):
 
 def test_descriptors_that_nobody_wants(process, client):
     client.ask(lib.VPM_REQUEST_HELLO)
-    before = open_files(process)
+    before = engine_process.open_files(process)
     for count, words in ((1, '1 descriptors instead of 0'),
                          (4, 'more than 3'), (20, 'more than 3')):
         with process.connect() as other:
             other.send(other.request(lib.VPM_REQUEST_HELLO), [0] * count)
-            assert words in text(other.receive())
+            assert words in engine_process.text(other.receive())
     client.ask(lib.VPM_REQUEST_HELLO)
-    assert open_files(process) == before
-
-
-def open_files(process):
-    return len(os.listdir('/proc/%d/fd' % process.process.pid))
+    assert engine_process.open_files(process) == before
 
 
 def test_arming_is_checked(client, make_qemu):
@@ -320,7 +252,7 @@ def test_arming_is_checked(client, make_qemu):
             ({'priority': 101}, 'must be from 0 to 100')):
         said = qemu.arm(client, **arming)
         assert said.code == lib.VPM_EINVAL
-        assert words in text(said)
+        assert words in engine_process.text(said)
     with socket.socket() as no_pipe, open('/dev/null') as no_lock:
         ours, theirs = socket.socketpair()
         arming = {'pid': os.getpid()}
@@ -332,14 +264,14 @@ def test_arming_is_checked(client, make_qemu):
                 lib.VPM_REQUEST_ARM,
                 [one if isinstance(one, int) else one.fileno()
                  for one in fds], region=qemu.region.id, arming=arming)
-            assert words in text(said)
+            assert words in engine_process.text(said)
         said = client.ask(lib.VPM_REQUEST_OPEN, [no_lock.fileno()],
                           region=qemu.region.id + 1,
                           created_ns=qemu.region.created_ns)
         assert said.code == lib.VPM_ENOENT
-    assert state(client, qemu) == lib.VPM_UNIT_IDLE
+    assert engine_process.state(client, qemu) == lib.VPM_UNIT_IDLE
     assert qemu.arm(client).code == lib.VPM_OK
-    assert 'armed already' in text(qemu.arm(client))
+    assert 'armed already' in engine_process.text(qemu.arm(client))
 
 
 def test_note_is_checked(client, make_qemu, tmp_path):
@@ -350,7 +282,7 @@ def test_note_is_checked(client, make_qemu, tmp_path):
             said = client.ask(lib.VPM_REQUEST_OPEN, [no_note.fileno()],
                               region=qemu.region.id,
                               created_ns=qemu.region.created_ns)
-            assert "no note's file" in text(said)
+            assert "no note's file" in engine_process.text(said)
 
 
 def test_region_that_was_created_anew(process, client, armed, pool):
@@ -360,7 +292,7 @@ def test_region_that_was_created_anew(process, client, armed, pool):
     # The client has not noticed yet.
     said = armed.open(client)
     assert said.code == lib.VPM_ENOENT
-    assert 'created anew' in text(said)
+    assert 'created anew' in engine_process.text(said)
     again = engine_process.Qemu(region, process.run_dir)
     assert again.open(client).unit.state == lib.VPM_UNIT_IDLE
     assert again.arm(client).code == lib.VPM_OK
@@ -368,11 +300,11 @@ def test_region_that_was_created_anew(process, client, armed, pool):
 
 
 def test_disarmed_and_closed(process, client, armed):
-    before = open_files(process)
+    before = engine_process.open_files(process)
     assert client.ask(lib.VPM_REQUEST_DISARM,
                       region=armed.region.id).count == 1
-    assert open_files(process) == before - 3
-    assert state(client, armed) == lib.VPM_UNIT_IDLE
+    assert engine_process.open_files(process) == before - 3
+    assert engine_process.state(client, armed) == lib.VPM_UNIT_IDLE
     assert client.ask(lib.VPM_REQUEST_FIRE_ALL,
                       event=engine_process.event()).count == 0
     armed.arm(client)
@@ -389,18 +321,18 @@ def test_recorded(client, pool):
     assert first.reason == 'ö' * 103
     assert (first.sequence, second.sequence) == (1, 2)
     said = client.ask(lib.VPM_REQUEST_RECORD, outcome={'result': 9})
-    assert 'no result 9' in text(said)
+    assert 'no result 9' in engine_process.text(said)
 
 
 def test_no_marker_if_caches_are_not_written_back(client, armed, pool):
     with open('/dev/null') as no_driver, open(__file__) as no_device:
         said = client.ask(lib.VPM_REQUEST_WRITE_BACK, [no_device.fileno()])
-        assert 'must be a device' in text(said)
+        assert 'must be a device' in engine_process.text(said)
         for _ in range(2):
             assert client.ask(lib.VPM_REQUEST_WRITE_BACK,
                               [no_driver.fileno()]).code == lib.VPM_OK
     client.ask(lib.VPM_REQUEST_FIRE_ALL, event=engine_process.event())
-    outcome = take(client, armed)
+    outcome = engine_process.take(client, armed)
     assert outcome.result == outcomes.FAILED
     assert 'CPU caches are not written back' in outcome.reason
     with pytest.raises(vpm.Unproven):
@@ -427,6 +359,8 @@ def test_other_users_are_refused(process, client):
 
 
 def test_only_one_serves_a_directory(process, client, pool, capfd):
+    """Another one, that cannot ask it to hand over, does not start."""
+    os.unlink(process.path)
     second = engine_process.EngineProcess(pool, process.run_dir)
     second.launch()
     assert second.process.wait(machine.PATIENCE) == 1
@@ -489,4 +423,4 @@ def test_what_it_has_to_do_without(process):
     with process.connect() as client:
         said = client.ask(lib.VPM_REQUEST_HELLO)
         assert said.count == 2
-        assert 'not bound to engine_cpus' in text(said)
+        assert 'not bound to engine_cpus' in engine_process.text(said)
