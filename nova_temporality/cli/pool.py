@@ -24,9 +24,6 @@ from nova_temporality.cli import config
 from nova_temporality.cli import sizes
 from nova_temporality import vpm
 
-_EMULATED = ('%s lies on %s, which emulates NVRAM: its contents do not '
-             'survive a real power cut')
-
 
 class CommandError(Exception):
     """A command cannot do what was requested."""
@@ -63,6 +60,12 @@ class PoolCreate(show.ShowOne):
             help='first user id of those that servers run under, one for '
                  'each descriptor; no other process may use them '
                  '(default: %(default)s)')
+        parser.add_argument(
+            '--medium', choices=sorted(vpm.MEDIA),
+            help='refuse any other medium; "file" is an ordinary file system, '
+                 'which is refused unless it is named here: a pool is not to '
+                 'be formatted on the mount point when the NVRAM was not '
+                 'mounted')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
@@ -70,11 +73,18 @@ class PoolCreate(show.ShowOne):
         size = parsed_args.size
         if size is None:
             size = self._default_size(path, parsed_args)
-        with vpm.Pool.create(
+        media = ([parsed_args.medium] if parsed_args.medium else
+                 ['dax', 'tmpfs'])
+        try:
+            pool = vpm.Pool.create(
                 path, total_size=size, state_size=parsed_args.state_size,
                 page_size=parsed_args.page_size,
                 descriptors=parsed_args.descriptors,
-                uid_base=parsed_args.uid_base) as pool:
+                uid_base=parsed_args.uid_base, media=media)
+        except vpm.WrongMedium as e:
+            raise CommandError('No pool is formatted at %s: %s %s' % (
+                path, e, '(--medium names the one that you mean)'))
+        with pool:
             return _describe(self, pool)
 
     def _default_size(self, path: str,
@@ -99,15 +109,41 @@ class PoolCreate(show.ShowOne):
 
 
 class PoolShow(show.ShowOne):
-    """Show what the pool is and how much of it is used."""
+    """Show what the pool is and how much of it is used.
+
+    Exits with 1 if it is not on the medium that it was made on.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         _add_path(parser)
         return parser
 
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        self.problem: str | None = None
+        super().run(parsed_args)
+        return 1 if self.problem else 0
+
     def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         with vpm.Pool(_path(self, parsed_args)) as pool:
+            self.problem = pool.info().medium_problem
+            return _describe(self, pool)
+
+
+class PoolRecord(show.ShowOne):
+    """Record on what medium the pool was made: the one on which it lies."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        _add_path(parser)
+        parser.add_argument(
+            '--medium', choices=sorted(vpm.MEDIA), required=True,
+            help='refused if the pool does not lie on it now')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        with vpm.Pool(_path(self, parsed_args)) as pool:
+            pool.record_medium(parsed_args.medium)
             return _describe(self, pool)
 
 
@@ -142,13 +178,17 @@ def _path(command: command.Command,
 
 def _describe(command: command.Command, pool: vpm.Pool) -> columns.Table:
     info = pool.info()
-    if info.medium != 'dax':
-        command.app.LOG.warning(_EMULATED, pool.path, info.medium)
+    remark = info.remark(pool.path)
+    if info.medium_problem:
+        command.app.LOG.error('%s', info.medium_problem)
+    elif remark:
+        command.app.LOG.warning('%s', remark)
     names, values = zip(
         ('path', pool.path),
         ('uuid', str(info.uuid)),
         ('version', info.version),
         ('medium', info.medium),
+        ('made_on', info.made_on),
         ('flush', info.flush),
         ('total_size', columns.Size(info.total_size)),
         ('used_size', columns.Size(info.used_size)),

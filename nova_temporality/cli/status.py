@@ -134,8 +134,9 @@ class Status(show.ShowOne):
     """Show whether this host's servers would survive a power cut.
 
     Exits with 1 if the notifier or the engine is down, if the notifier does
-    not hear a source that tells of power, if a running server is not armed, or
-    if the hold-up time is too short to fixate all of them.
+    not hear a source that tells of power, if it cannot read the pool, if that
+    is not on the medium that it was made on, if a running server is not armed,
+    or if the hold-up time is too short to fixate all of them.
     """
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -154,11 +155,12 @@ class Status(show.ShowOne):
                       'background_paused': None,
                       'last_outage': None, 'last_drill': None}
             notifier = 'down: %s' % e
-        pool = status['pool_error'] or self._pool(opts.pool_path)
+        pool, pool_sound = self._pool(opts.pool_path)
+        pool = status['pool_error'] or pool
         # A notifier of an earlier version tells neither of them.
         sources = status.get('sources', [])
-        self.sound = notifier == 'up' and not status['pool_error'] and (
-            not status.get('engine_problem')) and all(
+        self.sound = notifier == 'up' and pool_sound and not (
+            status['pool_error'] or status.get('engine_problem')) and all(
             pvm['state'] not in ('not armed', 'stopped')
             for pvm in status['pvms']) and all(
             source['is_sound'] for source in sources) and (
@@ -175,16 +177,22 @@ class Status(show.ShowOne):
                  _LastDrill(status['last_drill'])))
 
     @staticmethod
-    def _pool(path: str) -> str:
+    def _pool(path: str) -> tuple[str, bool]:
+        """Return what the pool is, in words, and whether its medium is right.
+
+        The notifier tells whether it can be read: not everybody may.
+        """
         try:
             with vpm.Pool(path) as pool:
                 info = pool.info()
         except vpm.VpmError as e:
-            return str(e)
+            return str(e), True
         text = '%s (%s): %s of %s used' % (
             path, info.medium, sizes.show(info.used_size),
             sizes.show(info.total_size))
         if info.freed_size:
             text += ', of which %s were freed and are not scrubbed yet' % (
                 sizes.show(info.freed_size))
-        return text
+        if info.medium_problem:
+            text += '\nPROBLEM: ' + info.medium_problem
+        return text, not info.medium_problem

@@ -81,10 +81,11 @@ def _run(conf: cfg.ConfigOpts) -> None:
     with (_only_one(conf.temporality.run_dir),
           vpm.Pool(conf.temporality.pool_path) as pool):
         info = pool.info()
-        if info.medium != 'dax':
-            LOG.warning('The pool %s lies on %s, which emulates NVRAM: its '
-                        'contents do not survive a real power cut',
-                        pool.path, info.medium)
+        remark = info.remark(pool.path)
+        if info.medium_problem:
+            LOG.error('No server is armed: %s', info.medium_problem)
+        elif remark:
+            LOG.warning('The pool %s', remark)
         publisher = events.Publisher()
         fixates = engine.Engine(conf.temporality.run_dir)
         notifier = daemon.Notifier(pool, fixates, conf, publisher.publish)

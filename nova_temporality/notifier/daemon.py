@@ -109,9 +109,9 @@ class Notifier:
         engine.on_connected = self.refresh
         self._publish = publish
         self._timeout_ns = opts.fixation_timeout_ms * 1000000
-        self._medium = pool.info().medium
+        self._info = info = pool.info()
         self._platform = persistence_domain.Platform(
-            pool.path, self._medium, engine.write_back_by)
+            pool.path, info, engine.write_back_by)
         self._fleet = fleet.Fleet(
             pool, engine, opts.run_dir, opts.scan_interval_ms / 1000,
             self._platform, publish)
@@ -327,7 +327,8 @@ class Notifier:
             'sources': self.status_of_sources(),
             'pool': self._pool.path,
             'pool_error': self._fleet.scan_error,
-            'medium': self._medium,
+            'medium': self._info.medium,
+            'medium_problem': self._info.medium_problem,
             'nvdimms': [dataclasses.asdict(one)
                         for one in self._platform.nvdimms],
             'platform': self._platform.describe(),

@@ -169,15 +169,22 @@ def _pool_unreadable(status: Status,
     return [Concern(status['pool'], status['pool_error'])]
 
 
+def _pool_medium(status: Status, _now: datetime.datetime) -> list[Concern]:
+    if not status['medium_problem']:
+        return []
+    return [Concern(status['pool'], status['medium_problem'])]
+
+
 def _pool_not_dax(status: Status, _now: datetime.datetime) -> list[Concern]:
-    if status['medium'] == 'dax':
+    if status['medium'] == 'dax' or status['medium_problem']:
         return []
     return [Concern(status['pool'], 'lies on %s' % status['medium'])]
 
 
 def _caches_lost(status: Status, _now: datetime.datetime) -> list[Concern]:
     platform = status['platform']
-    if platform['caches'] != persistence_domain.NOBODY:
+    if (platform['caches'] != persistence_domain.NOBODY or
+            status['medium_problem']):
         return []
     return [Concern('platform', platform['detail'])]
 
@@ -288,6 +295,10 @@ RULES = (
          'The pool cannot be read. Servers that are armed stay so; others '
          'are not found.',
          'Run "temporality pool check". Is the NVRAM mounted?', refuses=True),
+    Rule('POOL_MEDIUM', CRITICAL, _pool_medium,
+         'The pool is not on the medium that it was made on, so no server is '
+         'armed.', 'Mount its file system as it was (-o dax=always), then '
+         'restart the notifier. Nothing is lost.', refuses=True),
     Rule('CACHES_LOST', CRITICAL, _caches_lost,
          'When power fails, what is in the CPU caches is lost, so no server '
          'is armed.', 'Load the POD driver (modprobe pod), or use a platform '

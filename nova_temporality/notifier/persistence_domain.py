@@ -26,45 +26,52 @@ import threading
 
 from nova_temporality.host import nvdimms
 from nova_temporality.notifier.sources import pod_device
+from nova_temporality import vpm
 
 # What saves them.
 EMULATED = 'emulated'
+DISK = 'disk'
 HARDWARE = 'hardware'
 DRIVER = 'driver'
 NOBODY = 'nobody'
 
 _WORDS = {
     EMULATED: 'emulated NVRAM: nothing survives a real power cut',
+    DISK: 'an ordinary file system: memory is written to its disk before a '
+          'state is marked, however long that takes',
     HARDWARE: 'eADR/GPF: caches are saved by hardware',
     DRIVER: 'ADR + /dev/pod: caches are written back by the kernel driver',
     NOBODY: 'not protected: ',
 }
+_KEEPERS = {'tmpfs': EMULATED, 'file': DISK}
 _REMEDY = ('load the POD driver (modprobe pod), or use a platform with eADR '
            'or CXL GPF')
+_MOUNT = ('mount the file system of the pool as it was when the pool was made '
+          '(-o dax=always), then restart the notifier')
 
 
 class Platform:
     """The host, as far as the NVRAM of one pool depends on it.
 
     :param pool_path: directory of the pool
-    :param medium: of the pool, see vpm.PoolInfo; all but "dax" only emulate
-                   NVRAM, so there is no hardware to ask
+    :param info: of the pool; where its medium is not "dax", there is no
+                 hardware to ask
     :param use_driver: called with the file descriptor of the POD driver, as
                        soon as that has to write caches back
     :param sysfs: where sysfs is mounted
     :param pod_path: the POD driver's device
     :ivar nvdimms: those below the pool, as they were at the latest look()
+    :ivar remedy: what an operator can do when nobody saves them
     """
 
-    remedy = _REMEDY
-
-    def __init__(self, pool_path: str, medium: str,
+    def __init__(self, pool_path: str, info: vpm.PoolInfo,
                  use_driver: abc.Callable[[int], object],
                  sysfs: str = nvdimms.SYSFS,
                  pod_path: str = pod_device.PATH) -> None:
-        self._domain = (None if medium != 'dax' else
+        self.remedy = _MOUNT if info.medium_problem else _REMEDY
+        self._domain = (None if info.medium != 'dax' else
                         _persistence_domain(pool_path, sysfs))
-        self._emulated = medium != 'dax'
+        self._info = info
         self._use_driver = use_driver
         self._pod_path = pod_path
         self._pod: pod_device.PodDevice | None = None
@@ -76,7 +83,7 @@ class Platform:
 
     def look(self) -> None:
         """Look at the NVDIMMs; not to be called by who fixates."""
-        if self._emulated:
+        if self._info.medium != 'dax':
             return
         # Without its file system, the pool's own errors say what is wrong.
         with contextlib.suppress(OSError):
@@ -87,11 +94,13 @@ class Platform:
 
         A driver that is found is kept: it cannot be unloaded any more.
 
-        :returns: EMULATED, HARDWARE, DRIVER or NOBODY; and, for the latter,
-                  the reason in words, else None
+        :returns: EMULATED, DISK, HARDWARE, DRIVER or NOBODY; and, for the
+                  latter, the reason in words, else None
         """
-        if self._emulated:
-            return EMULATED, None
+        if self._info.medium_problem:
+            return NOBODY, self._info.medium_problem
+        if self._info.medium in _KEEPERS:
+            return _KEEPERS[self._info.medium], None
         if self._domain == 'cpu_cache':
             return HARDWARE, None
         if self._domain is None:

@@ -109,6 +109,9 @@ class TemporalityDriver(startup.Startup):
     def init_host(self, host: str) -> None:
         """See ComputeDriver; refuses to start without a sound pool.
 
+        The pool has to be on the medium that it was made on: mounted without
+        DAX, servers would run and not be protected.
+
         Nor does it start with a libvirt or QEMU older than what was tested.
         Without the pool pVMs could not be recovered, and Nova would take them
         for servers that were shut down.
@@ -124,6 +127,11 @@ class TemporalityDriver(startup.Startup):
                 'stay as they are until nova-compute is started with its '
                 'pool in place; see "temporality pool check".' %
                 (pool_path, exc))
+        if info.medium_problem:
+            raise nova_exception.InvalidConfiguration(
+                'The NVRAM is not mounted as it was: %s. Persistent servers '
+                'stay as they are until nova-compute is started with that '
+                'mended.' % info.medium_problem)
         self._check_versions()
         LOG.info('NVRAM pool %(path)s on %(medium)s: %(used)d of %(total)d '
                  'MiB in use by %(count)d servers',

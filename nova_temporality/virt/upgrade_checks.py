@@ -59,10 +59,11 @@ class Checks(upgradecheck.UpgradeCommands):
                 info = pool.info()
         except vpm.VpmError as exc:
             return _failure('%s; see "temporality pool check"' % exc)
-        if info.medium != 'dax':
-            return _warning(
-                '%s lies on %s, which emulates NVRAM: its contents do not '
-                'survive a real power cut' % (path, info.medium))
+        if info.medium_problem:
+            return _failure(info.medium_problem)
+        remark = info.remark(path)
+        if remark:
+            return _warning(remark)
         return _success('%s, version %d' % (path, info.version))
 
     def check_qemu_group(self) -> upgradecheck.Result:

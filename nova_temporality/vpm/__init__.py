@@ -32,6 +32,7 @@ from nova_temporality.vpm.errors import PoolFull
 from nova_temporality.vpm.errors import SystemCallFailed
 from nova_temporality.vpm.errors import Unproven
 from nova_temporality.vpm.errors import VpmError
+from nova_temporality.vpm.errors import WrongMedium
 from nova_temporality.vpm.fixation import Fixation
 from nova_temporality.vpm.fixation import FixationMeta
 from nova_temporality.vpm.handles import NAME_MAX
@@ -40,6 +41,7 @@ from nova_temporality.vpm.pool import DEFAULT_DESCRIPTORS
 from nova_temporality.vpm.pool import DEFAULT_PAGE_SIZE
 from nova_temporality.vpm.pool import DEFAULT_STATE_SIZE
 from nova_temporality.vpm.pool import DEFAULT_UID_BASE
+from nova_temporality.vpm.pool import MEDIA
 from nova_temporality.vpm.pool import PAUSE_MAX_NS
 from nova_temporality.vpm.pool import POLICIES
 from nova_temporality.vpm.pool import Pool
@@ -66,6 +68,7 @@ __all__ = [
     'ForeignPool',
     'IdCollision',
     'InvalidArgument',
+    'MEDIA',
     'NAME_MAX',
     'NewerVersion',
     'NotFound',
@@ -84,4 +87,5 @@ __all__ = [
     'SystemCallFailed',
     'Unproven',
     'VpmError',
+    'WrongMedium',
 ]

@@ -61,6 +61,10 @@ class DeadlineExceeded(VpmError):
     """The stream did not end before the deadline."""
 
 
+class WrongMedium(VpmError):
+    """Not the medium that the pool was made on, or that was asked for."""
+
+
 class SystemCallFailed(VpmError):
     """A system call failed; its errno is in the message."""
 

@@ -43,6 +43,7 @@ ERRORS: dict[int, type[errors.VpmError]] = {
     lib.VPM_EFIXATED: errors.AlreadyFixated,
     lib.VPM_ETIMEDOUT: errors.DeadlineExceeded,
     lib.VPM_ESYS: errors.SystemCallFailed,
+    lib.VPM_EMEDIUM: errors.WrongMedium,
 }
 
 

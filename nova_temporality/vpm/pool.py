@@ -12,6 +12,7 @@
 
 """Pools, and the regions and states in them."""
 
+from collections import abc
 import dataclasses
 from importlib.machinery import EXTENSION_SUFFIXES
 import os
@@ -41,6 +42,23 @@ POLICIES: dict[str, int] = {'fifo': _lib.VPM_POLICY_FIFO,
                             's3fifo': _lib.VPM_POLICY_S3FIFO}
 _POLICY_NAMES = {number: name for name, number in POLICIES.items()}
 
+# On what a pool may lie (see vpm_medium).
+DAX = 'dax'
+TMPFS = 'tmpfs'
+FILE = 'file'
+MEDIA: dict[str, int] = {DAX: _lib.VPM_MEDIUM_DAX,
+                         TMPFS: _lib.VPM_MEDIUM_TMPFS,
+                         FILE: _lib.VPM_MEDIUM_FILE}
+
+# What to know about them, other than DAX.
+_REMARKS = {
+    TMPFS: '%s lies on tmpfs, which emulates NVRAM: its contents do not '
+           'survive a real power cut',
+    FILE: '%s lies on an ordinary file system: the memory of servers is '
+          'written to its disk before their states are marked, which takes '
+          'far longer than power lasts without a UPS',
+}
+
 # What a VPM region's pager had trouble with (see vpm_region_error).
 _REGION_ERRORS = {
     _lib.VPM_REGION_SOUND: None,
@@ -63,7 +81,13 @@ DEFAULT_UID_BASE = 1900000000
 
 @dataclasses.dataclass(frozen=True)
 class PoolInfo:
-    """What a pool is and how much of it is used."""
+    """What a pool is and how much of it is used.
+
+    :ivar medium: a key of MEDIA, on which it lies
+    :ivar made_on: a key of MEDIA, on which it was made; '' if it does not say
+    :ivar medium_problem: why no server can be armed on this medium, in words,
+                          or None
+    """
 
     version: int
     uuid: uuid_module.UUID
@@ -76,7 +100,17 @@ class PoolInfo:
     used_descriptors: int
     uid_base: int
     medium: str
+    made_on: str
+    medium_problem: str | None
     flush: str
+
+    def remark(self, path: str) -> str | None:
+        """Say what to know about the medium, None if that is DAX.
+
+        :param path: of the pool
+        """
+        remark = _REMARKS.get(self.medium)
+        return remark and remark % path
 
     @property
     def free_size(self) -> int:
@@ -193,7 +227,8 @@ class Pool:
                state_size: int = DEFAULT_STATE_SIZE,
                page_size: int = DEFAULT_PAGE_SIZE,
                descriptors: int = DEFAULT_DESCRIPTORS,
-               uid_base: int = DEFAULT_UID_BASE) -> Self:
+               uid_base: int = DEFAULT_UID_BASE,
+               media: abc.Collection[str] = ()) -> Self:
         """Format a directory, which must be empty or not exist; open it.
 
         :param total_size: bytes of NVRAM for the memory of servers
@@ -202,6 +237,8 @@ class Pool:
         :param descriptors: the most regions that it can hold
         :param uid_base: user id that regions' own ones begin with; 0: all
                          files stay with the caller
+        :param media: keys of MEDIA that are wanted; empty: any
+        :raises WrongMedium: the directory lies on another one
         """
         params = _ffi.new('struct vpm_pool_params *', {
             'total_size': handles.number('total_size', total_size, 64),
@@ -209,6 +246,7 @@ class Pool:
             'page_size': handles.number('page_size', page_size, 32),
             'descriptors': handles.number('descriptors', descriptors, 32),
             'uid_base': handles.number('uid_base', uid_base, 32),
+            'media': sum(1 << MEDIA[medium] for medium in set(media)),
         })
         err = handles.new_error()
         handles.check(
@@ -232,10 +270,27 @@ class Pool:
         return PoolInfo(
             uuid=uuid_module.UUID(bytes=bytes(info.uuid)),
             medium=handles.text(info.medium), flush=handles.text(info.flush),
+            made_on=handles.text(info.made_on),
+            medium_problem=self._medium_problem(),
             **handles.numbers(
                 info, 'version', 'total_size', 'used_size', 'freed_size',
                 'state_size', 'page_size', 'descriptors', 'used_descriptors',
                 'uid_base'))
+
+    def record_medium(self, medium: str) -> None:
+        """Record that the pool was made on the medium on which it lies.
+
+        :param medium: a key of MEDIA
+        :raises WrongMedium: it lies on another one
+        """
+        self.call(_lib.vpm_pool_record_medium, MEDIA[medium])
+
+    def _medium_problem(self) -> str | None:
+        try:
+            self.call(_lib.vpm_pool_check_medium)
+        except errors.WrongMedium as e:
+            return str(e)
+        return None
 
     def pause(self, for_ns: int) -> None:
         """Have background work on this host wait, or no longer.

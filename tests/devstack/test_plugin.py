@@ -199,6 +199,11 @@ def test_real_device_is_mounted_and_never_formatted(host):
     assert 'format it first' in host.run('stack post-config', code=1)
     assert host.calls('run_process') == []
     subprocess.run(['mkfs.ext4', '-q', str(image)], check=True)
+    # It is not DAX, so that has to be meant.
+    assert '--medium' in host.run('stack post-config', code=1)
+    assert host.calls('run_process') == []
+    host.set(TEMPORALITY_POOL_ARGS='--descriptors 2 --state-size 1M '
+             '--medium file')
     host.run('stack post-config')
     assert len(host.calls('temporality')) == 1
     assert len(host.calls('run_process')) == 2

@@ -13,6 +13,7 @@
 """Small pools, and proven states in them."""
 
 import os
+import struct
 
 from nova_temporality.native import _vpm
 from nova_temporality import vpm
@@ -46,3 +47,26 @@ def record(pool, outcome):
     """Add an outcomes.Outcome to a pool's ring, as the engine does."""
     pool.call(_vpm.lib.vpm_outcome_record, _vpm.ffi.new(
         'struct vpm_outcome *', outcomes.to_native(outcome)))
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def make_on(path, medium):
+    """Have CONF of a pool say that it was made on a medium.
+
+    :param medium: a key of vpm.MEDIA, or None: an earlier version made it
+    """
+    with open(os.path.join(path, 'pool'), 'r+b') as file:
+        conf = bytearray(file.read(4096))
+        conf[96:100] = struct.pack('<I', vpm.MEDIA[medium] if medium else 0)
+        conf[4092:] = struct.pack('<I', crc32c(conf[:4092]))
+        file.seek(0)
+        file.write(conf)
+    os.unlink(os.path.join(path, 'conf'))

@@ -28,6 +28,7 @@ def sound(**changes):
         'engine': 'fine', 'engine_lost': '', 'engine_problem': None,
         'sources': [SOURCE],
         'pool': '/pool', 'pool_error': None, 'medium': 'dax',
+        'medium_problem': None,
         'nvdimms': [NVDIMM],
         'platform': {'caches': 'hardware', 'detail': 'eADR'},
         'pvms': [ARMED], 'background_paused': None,

@@ -197,6 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 
     length = make_file(&input);
     clear_regions();
+    unlink(POOL "/" VPM_CONF_FILE);  /* what an earlier input left */
     write_file(POOL_PATH, file, length);
     check_unchanged(length);
     pool = vpm_pool_open(POOL, &err);

@@ -13,8 +13,13 @@ void refused(int code, const char *reason)
     CHECK(check_pool(100) >= 1);
 }
 
-void write_conf(struct vpm_conf *conf)
+void write_conf_to(const char *path, struct vpm_conf *conf)
 {
     conf->crc = vpm_crc32c(0, conf, offsetof(struct vpm_conf, crc));
-    poke(POOL_FILE, 0, conf, sizeof(*conf));
+    poke(path, 0, conf, sizeof(*conf));
+}
+
+void write_conf(struct vpm_conf *conf)
+{
+    write_conf_to(POOL_FILE, conf);
 }

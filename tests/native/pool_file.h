@@ -11,7 +11,8 @@
  * finds something. */
 void refused(int code, const char *reason);
 
-/* Writes CONF, with a checksum that fits. */
+/* Writes CONF, with a checksum that fits; to the pool file, or to another. */
 void write_conf(struct vpm_conf *conf);
+void write_conf_to(const char *path, struct vpm_conf *conf);
 
 #endif

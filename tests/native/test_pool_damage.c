@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_pool_damage.c -- damage is found, with a reason that names the place */
+#include <unistd.h>
+
 #include "layout.h"
 #include "pool_file.h"
 
@@ -9,6 +11,7 @@ static void any_flipped_bit_of_conf_is_found(void)
 
     vpm_pool_close(new_pool());
     peek(POOL_FILE, 0, conf, sizeof(conf));
+    CHECK(unlink(POOL "/conf") == 0);  /* which mends it */
     for (unsigned bit = 0; bit < 8 * sizeof(conf); bit += 5) {
         bad = conf[bit / 8] ^ (uint8_t)(1 << bit % 8);
         poke(POOL_FILE, bit / 8, &bad, 1);
@@ -17,6 +20,7 @@ static void any_flipped_bit_of_conf_is_found(void)
         poke(POOL_FILE, bit / 8, &conf[bit / 8], 1);
     }
     vpm_pool_close(open_pool());
+    CHECK(check_pool(0) == 0);
 }
 
 static void any_flipped_bit_of_an_entry_is_found(void)

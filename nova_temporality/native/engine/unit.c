@@ -301,6 +301,12 @@ static void on_stopped(struct vpm_unit *unit)
     }
 }
 
+static bool is_late(const struct vpm_unit *unit)
+{
+    return vpm_now_ns(CLOCK_MONOTONIC) >= unit->event.deadline_ns ||
+        is_cancelled(unit);
+}
+
 void vpm_unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
 {
     struct vpm_outcome *outcome = &unit->outcome;
@@ -316,8 +322,10 @@ void vpm_unit_commit(struct vpm_unit *unit, const struct vpm_error *not_back)
     memcpy(meta.producer, unit->arming.producer, VPM_RUNSTATE_MAX);
     if (not_back) {
         fail(unit, not_back);
-    } else if (vpm_now_ns(CLOCK_MONOTONIC) >= unit->event.deadline_ns ||
-               is_cancelled(unit)) {
+    } else if (!is_late(unit) &&
+               vpm_fixation_sync(unit->fixation, &err) < 0) {
+        fail(unit, &err);
+    } else if (is_late(unit)) {
         fail_with(unit, VPM_ETIMEDOUT, "QEMU saved its state too late");
     } else if (vpm_fixation_commit(unit->fixation, &meta,
                                    &outcome->fixated_ns, &err) < 0) {

@@ -6,6 +6,7 @@
  *
  *   pool             CONF (what the pool is), TOC (table of contents) and a
  *                    ring of the latest outcomes of fixations
+ *   conf             a copy of CONF, in case that one is damaged
  *   lock             flock(2)ed while descriptors are taken or given back; a
  *                    killed owner leaves no lock behind
  *   pause            until when background work waits; volatile
@@ -95,6 +96,7 @@ enum vpm_code {
     VPM_EFIXATED = -10,   /* refused: would overwrite a proven state */
     VPM_ETIMEDOUT = -11,  /* the stream did not end before the deadline */
     VPM_ESYS = -12,       /* a system call failed; errno is in the message */
+    VPM_EMEDIUM = -13,    /* not the medium that the pool was made on */
 };
 
 struct vpm_error {
@@ -107,6 +109,16 @@ struct vpm_fixation;
 
 /* -- pools -------------------------------------------------------------- */
 
+/* On what a pool lies. */
+enum vpm_medium {
+    VPM_MEDIUM_UNKNOWN = 0,
+    VPM_MEDIUM_DAX = 1,    /* NVRAM: what was written survives */
+    VPM_MEDIUM_TMPFS = 2,  /* emulates NVRAM: nothing survives a power cut */
+    VPM_MEDIUM_FILE = 3,   /* any other file system: a fixation writes the
+                            * server's memory to its disk, however long that
+                            * takes, before the state is marked */
+};
+
 struct vpm_pool_params {
     uint64_t total_size;   /* NVRAM for servers' memory; page_size multiple */
     uint64_t state_size;   /* of every region's state file; 4 KiB multiple */
@@ -114,6 +126,8 @@ struct vpm_pool_params {
     uint32_t descriptors;  /* most regions the pool can hold, 1 to 65536 */
     uint32_t uid_base;     /* region with descriptor i belongs to uid_base+i;
                             * 0: all files stay with the caller (tests) */
+    uint32_t media;        /* those that are wanted: the bits 1 << enum
+                            * vpm_medium; 0: any */
 };
 
 struct vpm_pool_info {
@@ -127,14 +141,16 @@ struct vpm_pool_info {
     uint32_t descriptors;
     uint32_t used_descriptors;
     uint32_t uid_base;
-    char medium[16];       /* "dax", "tmpfs" (emulated) or "file" (msync) */
+    char medium[16];       /* on what it lies now: "dax", "tmpfs", "file" */
+    char made_on[16];      /* on what it was made; empty: it does not say */
     char flush[16];        /* "clwb", "clflushopt", "clflush" or "msync" */
 };
 
 /* Formats directory *dir*, which must be empty or not exist; its parent must
  * exist.  The pool file is written last, and complete or not at all: a crash
  * leaves a directory that can be formatted again.  VPM_EEXIST when the
- * directory holds something, VPM_ENOSPC when the file system is too small. */
+ * directory holds something, VPM_ENOSPC when the file system is too small,
+ * VPM_EMEDIUM when it is none that is wanted.  CONF records the medium. */
 int vpm_pool_create(const char *dir, const struct vpm_pool_params *params,
                     struct vpm_error *err);
 
@@ -147,12 +163,27 @@ int vpm_pool_create(const char *dir, const struct vpm_pool_params *params,
  * it before servers can be recovered; see vpm_pool_finish_freed.  What cannot
  * be rolled back keeps its space and is reported by vpm_pool_check.
  *
+ * CONF is mended if only its copy is sound.  A pool of a libvpm that did not
+ * record the medium gets it recorded if that is dax or tmpfs.
+ *
  * The handle is closed by vpm_pool_close. */
 struct vpm_pool *vpm_pool_open(const char *dir, struct vpm_error *err);
 void vpm_pool_close(struct vpm_pool *pool);
 
 int vpm_pool_info(struct vpm_pool *pool, struct vpm_pool_info *info,
                   struct vpm_error *err);
+
+/* VPM_EMEDIUM when the pool is not on the medium that it was made on (mounted
+ * without DAX, for example), with the remedy.  Then no unit can be armed.  The
+ * same for a pool that does not say on what it was made and lies on "file":
+ * that may be DAX, mounted in another way. */
+int vpm_pool_check_medium(struct vpm_pool *pool, struct vpm_error *err);
+
+/* Records, durably, that the pool was made on the medium on which it lies.
+ * VPM_EMEDIUM when that is not *medium* (enum vpm_medium).  Other handles go by
+ * the former record until they are opened again. */
+int vpm_pool_record_medium(struct vpm_pool *pool, uint32_t medium,
+                           struct vpm_error *err);
 
 /* Examines everything and calls *report* once per finding.  Nothing is
  * changed, not even what a crash interrupted, and pools that vpm_pool_open
@@ -350,6 +381,11 @@ int vpm_fixation_begin(struct vpm_fixation *fixation, struct vpm_error *err);
 int vpm_fixation_receive(struct vpm_fixation *fixation, int fd,
                          uint64_t deadline_ns, struct vpm_error *err);
 
+/* On the medium "file": makes the server's memory durable, which takes as long
+ * as it takes.  On others there is nothing to do.  vpm_fixation_commit does so,
+ * too, unless it was done. */
+int vpm_fixation_sync(struct vpm_fixation *fixation, struct vpm_error *err);
+
 /* Persists stream and header, then, last, the marker.  *persisted_ns*
  * (CLOCK_MONOTONIC) is the instant at which the marker was durable.
  * VPM_EUNPROVEN when an epoch was begun since vpm_fixation_begin. */
@@ -482,10 +518,12 @@ struct vpm_arming {
 
 #define VPM_STREAM_NAME "temporality-state"
 
-/* Arms a unit: VPM_EINVAL if it is armed or fired, VPM_ECORRUPT if the region's
- * ram was truncated, extended or given more space by a process of its user id,
- * because no state would be proven.  The unit has copies of
- * connection and pipe; the run lock's descriptor must stay open. */
+/* Arms a unit: VPM_EINVAL if it is armed or fired, VPM_EMEDIUM if the pool or
+ * the region's ram is not on the medium that the pool was made on,
+ * VPM_ECORRUPT if the ram was truncated, extended, given more or less space by
+ * a process of its user id, because no state would be proven, or space is
+ * missing.  The unit has copies of connection and pipe; the run lock's
+ * descriptor must stay open. */
 int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                  struct vpm_error *err);
 

@@ -3,9 +3,9 @@
  *
  * All numbers are little-endian.  All structures have fixed sizes.  Reserved
  * bytes are zero, and covered by the checksums; a libvpm that knows nothing of
- * them ignores them.  Any other change needs a new VPM_FORMAT_VERSION; only the places of magic,
- * version and crc of CONF stay for ever, so that any libvpm can tell a newer
- * pool from a damaged one.
+ * them ignores them.  Any other change needs a new VPM_FORMAT_VERSION; only the
+ * places of magic, version and crc of CONF stay for ever, so that any libvpm
+ * can tell a newer pool from a damaged one.
  *
  * Pool file: CONF, then one TOC entry per descriptor, then, from the next
  * block on, the ring of outcomes.
@@ -42,6 +42,8 @@
 
 #define VPM_POOL_FILE "pool"
 #define VPM_POOL_FILE_NEW "pool.new"
+#define VPM_CONF_FILE "conf"
+#define VPM_CONF_FILE_NEW "conf.new"
 #define VPM_LOCK_FILE "lock"
 #define VPM_REGIONS_DIR "regions"
 #define VPM_RAM_FILE "ram"
@@ -69,6 +71,8 @@ struct vpm_device {
     uint32_t reserved;
 };
 
+/* It changes only when the medium is recorded.  Then the copy, a file of its
+ * own, is replaced durably first: one of the two is sound at every instant. */
 struct vpm_conf {
     char magic[8];
     uint32_t version;
@@ -79,7 +83,9 @@ struct vpm_conf {
     uint32_t descriptors;
     uint32_t uid_base;
     struct vpm_device device;
-    uint8_t reserved[3996];
+    uint32_t medium;           /* enum vpm_medium on which it was made; 0: a
+                                * libvpm that did not record it made it */
+    uint8_t reserved[3992];
     uint32_t crc;              /* crc32c of all before it */
 };
 
@@ -88,6 +94,7 @@ static_assert(sizeof(struct vpm_conf) == VPM_BLOCK, "media format");
 static_assert(offsetof(struct vpm_conf, version) == 8, "media format");
 static_assert(offsetof(struct vpm_conf, total_size) == 32, "media format");
 static_assert(offsetof(struct vpm_conf, device) == 56, "media format");
+static_assert(offsetof(struct vpm_conf, medium) == 96, "media format");
 static_assert(offsetof(struct vpm_conf, crc) == 4092, "media format");
 
 /* -- TOC ----------------------------------------------------------------- */

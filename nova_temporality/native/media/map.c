@@ -22,21 +22,21 @@ static void *map_sync(int fd, size_t length)
                 MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
 }
 
-const char *vpm_map_medium(int fd)
+enum vpm_medium vpm_map_medium(int fd)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     struct statfs fs;
     void *addr;
 
     if (fstatfs(fd, &fs) < 0)
-        return NULL;
+        return VPM_MEDIUM_UNKNOWN;
     if (fs.f_type == TMPFS_MAGIC)
-        return "tmpfs";
+        return VPM_MEDIUM_TMPFS;
     addr = map_sync(fd, page);
     if (addr == MAP_FAILED)
-        return "file";
+        return VPM_MEDIUM_FILE;
     munmap(addr, page);
-    return "dax";
+    return VPM_MEDIUM_DAX;
 }
 
 int vpm_map_open(struct vpm_map *map, int fd, size_t length, bool writable)

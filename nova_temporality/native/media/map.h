@@ -4,6 +4,7 @@
 #define VPM_MAP_H
 
 #include "persist.h"
+#include "vpm.h"
 
 /* Maps the first *length* bytes of *fd* shared, for writing too when
  * *writable*.  On DAX the mapping is synchronous: stores that were flushed
@@ -24,7 +25,7 @@ void vpm_map_close(struct vpm_map *map);
  * with errno. */
 int vpm_map_touch(const struct vpm_map *map);
 
-/* "dax", "tmpfs" or "file": on what *fd* lies; NULL with errno. */
-const char *vpm_map_medium(int fd);
+/* On what *fd*, open for writing, lies; VPM_MEDIUM_UNKNOWN with errno. */
+enum vpm_medium vpm_map_medium(int fd);
 
 #endif

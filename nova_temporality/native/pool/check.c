@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bitmap.h"
+#include "conf.h"
 #include "device.h"
 #include "error.h"
 #include "files.h"
@@ -404,13 +405,23 @@ static void check_regions(struct check *check)
 
 static void check_file_itself(struct check *check)
 {
+    struct vpm_conf copy;
     struct vpm_error why;
-    struct stat st;
+    struct stat st = {.st_ino = 0};
 
     if (fstat(check->file.fd, &st) < 0)
         find(check, "%s cannot be examined: %m", check->file.path);
     else
         check->owner = st.st_uid;
+    if (check->file.is_damaged)
+        find(check, "%s has a damaged CONF (offset 0); its copy, the file "
+             VPM_CONF_FILE ", is sound: the next opening of the pool mends it",
+             check->file.path);
+    else if (check->file.conf.medium != VPM_MEDIUM_UNKNOWN &&
+             !vpm_conf_read_copy(check->dir_fd, st.st_ino, &copy))
+        find(check, "%s/" VPM_CONF_FILE ", the copy of CONF, is missing or "
+             "damaged: the next opening of the pool makes it again",
+             check->dir);
     if (vpm_device_verify(check->file.fd, &check->file.conf.device,
                           check->file.path, &why) < 0)
         find(check, "%s", why.message);

@@ -32,6 +32,7 @@ enum phase {
     IDLE,      /* opened, committed or failed */
     BEGUN,
     RECEIVED,
+    SYNCED,    /* and the memory is durable */
 };
 
 struct vpm_fixation {
@@ -39,6 +40,7 @@ struct vpm_fixation {
     struct vpm_map map;           /* the whole state file */
     struct vpm_toc_body body;
     uint64_t ram_inode;
+    int ram_fd;                   /* on the medium "file" only; else -1 */
     enum phase phase;
     uint64_t epoch;               /* when it began */
     uint64_t length;              /* of the stream so far */
@@ -72,6 +74,21 @@ static int map_state(struct vpm_fixation *fixation, struct vpm_error *err)
     return rc;
 }
 
+/* Neither DAX nor tmpfs keep it in the page cache. */
+static int open_ram(struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    if (fixation->pool->medium != VPM_MEDIUM_FILE)
+        return VPM_OK;
+    fixation->ram_fd = vpm_dir_open_file(fixation->pool->regions_fd,
+                                         fixation->body.id, VPM_RAM_FILE,
+                                         O_RDONLY);
+    if (fixation->ram_fd < 0)
+        return vpm_fail_errno(err, "cannot open the memory of region %016"
+                              PRIx64 " of '%s'", fixation->body.id,
+                              fixation->body.name);
+    return VPM_OK;
+}
+
 static int open_fixation(struct vpm_fixation *fixation, uint64_t id,
                          struct vpm_error *err)
 {
@@ -87,7 +104,8 @@ static int open_fixation(struct vpm_fixation *fixation, uint64_t id,
         return rc;
     fixation->body = entry.body;
     fixation->ram_inode = subject.ram_inode;
-    return map_state(fixation, err);
+    rc = open_ram(fixation, err);
+    return rc < 0 ? rc : map_state(fixation, err);
 }
 
 struct vpm_fixation *vpm_fixation_open(struct vpm_pool *pool, uint64_t id,
@@ -101,6 +119,7 @@ struct vpm_fixation *vpm_fixation_open(struct vpm_pool *pool, uint64_t id,
         return NULL;
     }
     fixation->pool = pool;
+    fixation->ram_fd = -1;
     if (open_fixation(fixation, id, err) < 0) {
         vpm_fixation_close(fixation);
         return NULL;
@@ -108,29 +127,53 @@ struct vpm_fixation *vpm_fixation_open(struct vpm_pool *pool, uint64_t id,
     return fixation;
 }
 
+/* DAX can be a property of single files. */
+static bool lacks_dax(const struct vpm_pool *pool, const struct statx *st)
+{
+    return pool->medium == VPM_MEDIUM_DAX &&
+        (st->stx_attributes_mask & STATX_ATTR_DAX) &&
+        !(st->stx_attributes & STATX_ATTR_DAX);
+}
+
+static bool is_as_made(const struct vpm_fixation *fixation,
+                       const struct statx *st)
+{
+    uint64_t size = fixation->body.size, space = st->stx_blocks * 512;
+
+    return st->stx_ino == fixation->ram_inode && st->stx_size == size &&
+        space >= size && space <= vpm_dir_most_space(size);
+}
+
 int vpm_fixation_check_ram(const struct vpm_fixation *fixation,
                            struct vpm_error *err)
 {
     const struct vpm_toc_body *body = &fixation->body;
+    int rc = vpm_pool_check_medium(fixation->pool, err);
+    struct statx st;
     char path[64];
-    struct stat st;
 
+    if (rc < 0)
+        return rc;
     snprintf(path, sizeof(path), "%s/" VPM_RAM_FILE,
              vpm_dir_name(body->id).text);
-    if (fstatat(fixation->pool->regions_fd, path, &st,
-                AT_SYMLINK_NOFOLLOW) < 0)
+    if (statx(fixation->pool->regions_fd, path, AT_SYMLINK_NOFOLLOW,
+              STATX_BASIC_STATS, &st) < 0)
         return vpm_fail_errno(err, "cannot examine the memory of region "
                               "%016" PRIx64 " of '%s'", body->id, body->name);
-    if (st.st_ino == fixation->ram_inode &&
-        (uint64_t)st.st_size == body->size &&
-        (uint64_t)st.st_blocks * 512 <= vpm_dir_most_space(body->size))
+    if (lacks_dax(fixation->pool, &st))
+        return vpm_fail(err, VPM_EMEDIUM, "the memory of '%s' (%s/%s) is not "
+                        "on DAX, although the pool is: what the server writes "
+                        "waits in the page cache, and is lost with power. "
+                        "Mount the pool's file system with -o dax=always",
+                        body->name, VPM_REGIONS_DIR, path);
+    if (is_as_made(fixation, &st))
         return VPM_OK;
-    return vpm_fail(err, VPM_ECORRUPT, "the memory of '%s' (%s/%s) has %lld "
-                    "bytes and takes %" PRIu64 " instead of %" PRIu64 ": a "
-                    "process of its user id %u changed it; no state would be "
-                    "proven. Stop and start the server, which restores it",
-                    body->name, VPM_REGIONS_DIR, path, (long long)st.st_size,
-                    (uint64_t)st.st_blocks * 512, body->size, st.st_uid);
+    return vpm_fail(err, VPM_ECORRUPT, "the memory of '%s' (%s/%s) has %"
+                    PRIu64 " bytes and takes %" PRIu64 " instead of %" PRIu64
+                    ": a process of its user id %u changed it; no state would "
+                    "be proven. Stop and start the server, which restores it",
+                    body->name, VPM_REGIONS_DIR, path, (uint64_t)st.stx_size,
+                    (uint64_t)st.stx_blocks * 512, body->size, st.stx_uid);
 }
 
 void vpm_fixation_close(struct vpm_fixation *fixation)
@@ -138,6 +181,8 @@ void vpm_fixation_close(struct vpm_fixation *fixation)
     if (!fixation)
         return;
     vpm_map_close(&fixation->map);
+    if (fixation->ram_fd >= 0)
+        close(fixation->ram_fd);
     free(fixation);
 }
 
@@ -385,6 +430,29 @@ uint64_t vpm_fixation_length(const struct vpm_fixation *fixation)
     return fixation->length;
 }
 
+static int no_stream(const struct vpm_fixation *fixation,
+                     struct vpm_error *err)
+{
+    return vpm_fail(err, VPM_EINVAL, "there is no complete stream of region "
+                    "%016" PRIx64 ": call begin and receive first",
+                    fixation->body.id);
+}
+
+int vpm_fixation_sync(struct vpm_fixation *fixation, struct vpm_error *err)
+{
+    if (fixation->phase == SYNCED)
+        return VPM_OK;
+    if (fixation->phase != RECEIVED)
+        return no_stream(fixation, err);
+    fixation->phase = IDLE;
+    if (fixation->ram_fd >= 0 && vpm_persist->sync(fixation->ram_fd) < 0)
+        return vpm_fail_errno(err, "cannot write the memory of region %016"
+                              PRIx64 " of '%s' to its disk",
+                              fixation->body.id, fixation->body.name);
+    fixation->phase = SYNCED;
+    return VPM_OK;
+}
+
 static void fill_header(const struct vpm_fixation *fixation,
                         const struct vpm_fixation_meta *meta,
                         struct vpm_state_header *header)
@@ -434,12 +502,10 @@ int vpm_fixation_commit(struct vpm_fixation *fixation,
                         uint64_t *persisted_ns, struct vpm_error *err)
 {
     struct vpm_entry entry;
-    int rc;
+    int rc = vpm_fixation_sync(fixation, err);
 
-    if (fixation->phase != RECEIVED)
-        return vpm_fail(err, VPM_EINVAL, "there is no complete stream of "
-                        "region %016" PRIx64 ": call begin and receive first",
-                        fixation->body.id);
+    if (rc < 0)
+        return rc;
     fixation->phase = IDLE;
     rc = vpm_lookup_again(fixation->pool, &fixation->body, &entry, err);
     if (rc < 0)

@@ -15,8 +15,10 @@ int vpm_fixation_begin_anew(struct vpm_fixation *fixation,
 int vpm_fixation_take(struct vpm_fixation *fixation, int fd, bool *ended,
                       struct vpm_error *err);
 
-/* VPM_ECORRUPT when the region's ram is not as it was made, as far as can be
- * seen at once: a state would not be proven then, or others' space is taken. */
+/* Whether a fixation is worth something, as far as can be seen at once.
+ * VPM_EMEDIUM when the pool or the region's ram is not on the medium that the
+ * pool was made on; VPM_ECORRUPT when the ram is not as it was made: a state
+ * would not be proven then, others' space is taken, or space is missing. */
 int vpm_fixation_check_ram(const struct vpm_fixation *fixation,
                            struct vpm_error *err);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* handle.h -- an open pool, as all that work on it see it
  *
- * All of it but ring_sequence stays as it is from vpm_pool_open to
- * vpm_pool_close, so threads need no lock to read it. */
+ * All of it but ring_sequence, and the medium in CONF, stays as it is from
+ * vpm_pool_open to vpm_pool_close, so threads need no lock to read it. */
 #ifndef VPM_HANDLE_H
 #define VPM_HANDLE_H
 
@@ -13,7 +13,7 @@ struct vpm_pool {
     int regions_fd;
     struct vpm_poolfile file;
     char path[VPM_PATH_MAX + 1];  /* absolute */
-    char medium[16];
+    enum vpm_medium medium;
     uint64_t ring_sequence;       /* of the latest entry; atomic */
 };
 

@@ -19,7 +19,9 @@
 #include "finish.h"
 #include "guard.h"
 #include "lock.h"
+#include "medium.h"
 #include "pause.h"
+#include "pool_medium.h"
 #include "pool_pause.h"
 #include "ring.h"
 
@@ -63,7 +65,7 @@ static int check_empty(int dir_fd, const char *path, struct vpm_error *err)
 {
     static const char *const unfinished[] = {
         ".", "..", VPM_LOCK_FILE, VPM_REGIONS_DIR, VPM_POOL_FILE_NEW,
-        VPM_PAUSE_FILE, NULL,
+        VPM_CONF_FILE, VPM_CONF_FILE_NEW, VPM_PAUSE_FILE, NULL,
     };
     static const char *const nothing[] = {".", "..", NULL};
     int fd, rc;
@@ -213,7 +215,7 @@ static int check_toc(struct vpm_pool *pool, struct vpm_error *err)
 /* Does not wait for the lock: who has it is about to change something, and
  * whoever allocates next finds what is left.  What cannot be rolled back must
  * not keep servers from the other regions; vpm_pool_check reports it. */
-static int roll_back_if_idle(struct vpm_pool *pool, struct vpm_error *err)
+static int mend_if_idle(struct vpm_pool *pool, struct vpm_error *err)
 {
     struct vpm_error ignored;
     int fd = vpm_lock_try(pool->dir_fd, VPM_LOCK_FILE);
@@ -223,6 +225,7 @@ static int roll_back_if_idle(struct vpm_pool *pool, struct vpm_error *err)
     if (fd < 0)
         return vpm_fail_errno(err, "cannot lock %s/%s", pool->path,
                               VPM_LOCK_FILE);
+    vpm_pool_medium_keep(pool);
     close(fd);
     vpm_finish_all(pool, false, false, &ignored);
     return VPM_OK;
@@ -256,7 +259,6 @@ static int open_dirs(struct vpm_pool *pool, const char *dir,
 static int open_pool(struct vpm_pool *pool, const char *dir,
                      struct vpm_error *err)
 {
-    const char *medium;
     int rc = open_dirs(pool, dir, err);
 
     if (rc == VPM_OK)
@@ -267,10 +269,9 @@ static int open_pool(struct vpm_pool *pool, const char *dir,
                                pool->file.path, err);
     if (rc < 0)
         return rc;
-    medium = vpm_map_medium(pool->file.fd);
-    if (!medium)
+    pool->medium = vpm_map_medium(pool->file.fd);
+    if (pool->medium == VPM_MEDIUM_UNKNOWN)
         return vpm_fail_errno(err, "cannot examine %s", pool->file.path);
-    snprintf(pool->medium, sizeof(pool->medium), "%s", medium);
     pool->regions_fd = openat(pool->dir_fd, VPM_REGIONS_DIR, O_RDONLY |
                               O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (pool->regions_fd < 0)
@@ -281,7 +282,7 @@ static int open_pool(struct vpm_pool *pool, const char *dir,
     vpm_ring_open(pool);
     rc = check_toc(pool, err);
     if (rc == VPM_OK)
-        rc = roll_back_if_idle(pool, err);
+        rc = mend_if_idle(pool, err);
     return rc;
 }
 
@@ -329,7 +330,10 @@ int vpm_pool_info(struct vpm_pool *pool, struct vpm_pool_info *info,
     info->page_size = conf->page_size;
     info->descriptors = conf->descriptors;
     info->uid_base = conf->uid_base;
-    snprintf(info->medium, sizeof(info->medium), "%s", pool->medium);
+    snprintf(info->medium, sizeof(info->medium), "%s",
+             vpm_medium_name(pool->medium));
+    snprintf(info->made_on, sizeof(info->made_on), "%s",
+             vpm_medium_name(conf->medium));
     snprintf(info->flush, sizeof(info->flush), "%s",
              pool->file.map.memory ? vpm_cpu_flush_name() : "msync");
     for (uint32_t i = 0; i < conf->descriptors; i++) {

@@ -11,9 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "crc32c.h"
+#include "conf.h"
 #include "device.h"
 #include "error.h"
+#include "medium.h"
 
 #define PAGE_SIZE_MIN 4096u
 #define PAGE_SIZE_MAX (2u << 20)
@@ -64,11 +65,6 @@ int vpm_params_check(const struct vpm_pool_params *params,
     return VPM_OK;
 }
 
-static uint32_t conf_crc(const struct vpm_conf *conf)
-{
-    return vpm_crc32c(0, conf, offsetof(struct vpm_conf, crc));
-}
-
 static int write_contents(const struct vpm_map *map,
                           const struct vpm_conf *conf)
 {
@@ -80,11 +76,12 @@ static int write_contents(const struct vpm_map *map,
     return vpm_persist_range(map, 0, map->length);
 }
 
-static int fill(int fd, const struct vpm_pool_params *params,
-                struct vpm_error *err)
+static int make_conf(int fd, const struct vpm_pool_params *params,
+                     struct vpm_conf *conf, struct vpm_error *err)
 {
-    uint64_t length = vpm_poolfile_length(params->descriptors);
-    struct vpm_conf conf = {
+    int rc;
+
+    *conf = (struct vpm_conf){
         .magic = VPM_CONF_MAGIC,
         .version = VPM_FORMAT_VERSION,
         .page_size = params->page_size,
@@ -92,18 +89,35 @@ static int fill(int fd, const struct vpm_pool_params *params,
         .state_size = params->state_size,
         .descriptors = params->descriptors,
         .uid_base = params->uid_base,
+        .medium = vpm_map_medium(fd),
     };
+
+    if (conf->medium == VPM_MEDIUM_UNKNOWN)
+        return vpm_fail_errno(err, "cannot examine the pool file");
+    rc = vpm_medium_wanted(params->media, (enum vpm_medium)conf->medium, err);
+    if (rc == VPM_OK)
+        rc = vpm_device_identify(fd, &conf->device, err);
+    if (rc < 0)
+        return rc;
+    if (getrandom(conf->uuid, sizeof(conf->uuid), 0) != sizeof(conf->uuid))
+        return vpm_fail_errno(err, "cannot make a uuid");
+    conf->uuid[6] = (conf->uuid[6] & 0x0f) | 0x40;  /* RFC 9562, version 4 */
+    conf->uuid[8] = (conf->uuid[8] & 0x3f) | 0x80;
+    vpm_conf_seal(conf);
+    return VPM_OK;
+}
+
+static int fill(int dir_fd, int fd, const struct vpm_pool_params *params,
+                struct vpm_error *err)
+{
+    uint64_t length = vpm_poolfile_length(params->descriptors);
+    struct vpm_conf conf;
     struct vpm_map map;
     int rc;
 
-    if (getrandom(conf.uuid, sizeof(conf.uuid), 0) != sizeof(conf.uuid))
-        return vpm_fail_errno(err, "cannot make a uuid");
-    conf.uuid[6] = (conf.uuid[6] & 0x0f) | 0x40;  /* RFC 9562, version 4 */
-    conf.uuid[8] = (conf.uuid[8] & 0x3f) | 0x80;
-    rc = vpm_device_identify(fd, &conf.device, err);
+    rc = make_conf(fd, params, &conf, err);
     if (rc < 0)
         return rc;
-    conf.crc = conf_crc(&conf);
     if (vpm_persist->allocate(fd, length) < 0 ||
         vpm_persist->zero(fd, 0, length) < 0 ||
         vpm_persist->sync(fd) < 0 ||
@@ -111,10 +125,10 @@ static int fill(int fd, const struct vpm_pool_params *params,
         return vpm_fail_errno(err, "cannot make a pool file of %" PRIu64
                               " bytes", length);
     rc = write_contents(&map, &conf);
-    if (rc < 0)
-        rc = vpm_fail_errno(err, "cannot write the pool file");
     vpm_map_close(&map);
-    return rc;
+    if (rc < 0 || vpm_conf_write_copy(dir_fd, &conf) < 0)
+        return vpm_fail_errno(err, "cannot write the pool file");
+    return VPM_OK;
 }
 
 int vpm_poolfile_create(int dir_fd, const struct vpm_pool_params *params,
@@ -128,7 +142,7 @@ int vpm_poolfile_create(int dir_fd, const struct vpm_pool_params *params,
     fd = vpm_persist->create(dir_fd, VPM_POOL_FILE_NEW, 0600);
     if (fd < 0)
         return vpm_fail_errno(err, "cannot create the pool file");
-    rc = fill(fd, params, err);
+    rc = fill(dir_fd, fd, params, err);
     close(fd);
     if (rc < 0) {
         vpm_persist->unlink(dir_fd, VPM_POOL_FILE_NEW, 0);
@@ -141,7 +155,7 @@ int vpm_poolfile_create(int dir_fd, const struct vpm_pool_params *params,
 }
 
 /* CONF comes from outside: what the rest relies on is checked here, once. */
-static int check_conf(const struct vpm_poolfile *file, uint64_t length,
+static int check_contents(const struct vpm_poolfile *file, uint64_t length,
                       struct vpm_error *err)
 {
     const struct vpm_conf *conf = &file->conf;
@@ -154,14 +168,6 @@ static int check_conf(const struct vpm_poolfile *file, uint64_t length,
     };
     struct vpm_error why;
 
-    if (memcmp(conf->magic, VPM_CONF_MAGIC, sizeof(conf->magic)))
-        return vpm_fail(err, VPM_EFOREIGN, "%s is no pool file: the magic at "
-                        "offset 0 is wrong", file->path);
-    if (conf->crc != conf_crc(conf))
-        return vpm_fail(err, VPM_ECORRUPT, "%s is damaged: CONF (offset 0) "
-                        "has checksum 0x%08" PRIx32 " but says 0x%08" PRIx32
-                        " (offset %zu)", file->path, conf_crc(conf),
-                        conf->crc, offsetof(struct vpm_conf, crc));
     if (conf->version > VPM_FORMAT_VERSION)
         return vpm_fail(err, VPM_EVERSION, "%s has format version %" PRIu32
                         ", this libvpm knows up to %d: upgrade", file->path,
@@ -186,23 +192,47 @@ static int check_conf(const struct vpm_poolfile *file, uint64_t length,
     return VPM_OK;
 }
 
-static int load_conf(struct vpm_poolfile *file, struct stat *st,
+/* CONF itself, whatever it says. */
+static int read_conf(const struct vpm_poolfile *file, struct vpm_conf *conf,
                      struct vpm_error *err)
 {
-    ssize_t got;
+    ssize_t got = pread(file->fd, conf, sizeof(*conf), 0);
+
+    if (got < 0)
+        return vpm_fail_errno(err, "cannot read %s", file->path);
+    if (got != sizeof(*conf))
+        return vpm_fail(err, VPM_EFOREIGN, "%s is no pool file: it has only "
+                        "%zd bytes", file->path, got);
+    return vpm_conf_check(conf, file->path, err);
+}
+
+static bool take_copy(struct vpm_poolfile *file, int dir_fd,
+                      const struct stat *st)
+{
+    struct vpm_conf copy;
+
+    if (!vpm_conf_read_copy(dir_fd, st->st_ino, &copy) ||
+        (uint64_t)st->st_size != vpm_poolfile_length(copy.descriptors))
+        return false;
+    file->conf = copy;
+    file->is_damaged = true;
+    return true;
+}
+
+static int load_conf(struct vpm_poolfile *file, int dir_fd, struct stat *st,
+                     struct vpm_error *err)
+{
+    int rc;
 
     if (fstat(file->fd, st) < 0)
         return vpm_fail_errno(err, "cannot examine %s", file->path);
     if (!S_ISREG(st->st_mode))
         return vpm_fail(err, VPM_EFOREIGN, "%s is no regular file",
                         file->path);
-    got = pread(file->fd, &file->conf, sizeof(file->conf), 0);
-    if (got < 0)
-        return vpm_fail_errno(err, "cannot read %s", file->path);
-    if (got != sizeof(file->conf))
-        return vpm_fail(err, VPM_EFOREIGN, "%s is no pool file: it has only "
-                        "%zd bytes", file->path, got);
-    return check_conf(file, (uint64_t)st->st_size, err);
+    rc = read_conf(file, &file->conf, err);
+    if (rc < 0 && !take_copy(file, dir_fd, st))
+        return rc;
+    return check_contents(file, (uint64_t)st->st_size, err);
 }
 
 int vpm_poolfile_open(struct vpm_poolfile *file, int dir_fd, const char *dir,
@@ -220,13 +250,41 @@ int vpm_poolfile_open(struct vpm_poolfile *file, int dir_fd, const char *dir,
                         "format one", dir, file->path);
     if (file->fd < 0)
         return vpm_fail_errno(err, "cannot open %s", file->path);
-    rc = load_conf(file, &st, err);
+    rc = load_conf(file, dir_fd, &st, err);
     if (rc == VPM_OK && vpm_map_open(&file->map, file->fd,
                                      (size_t)st.st_size, writable) < 0)
         rc = vpm_fail_errno(err, "cannot map %s", file->path);
     if (rc < 0)
         vpm_poolfile_close(file);
     return rc;
+}
+
+int vpm_poolfile_replace_conf(struct vpm_poolfile *file, int dir_fd,
+                              const struct vpm_conf *conf)
+{
+    if (vpm_conf_write_copy(dir_fd, conf) < 0 ||
+        vpm_persist->sync(dir_fd) < 0 || vpm_conf_write(file->fd, conf) < 0)
+        return -1;
+    file->conf.medium = conf->medium;
+    return 0;
+}
+
+/* Somebody else may have changed or mended it since it was read.  A pool that
+ * does not say on what it was made gets the copy with the record of that. */
+int vpm_poolfile_mend_conf(struct vpm_poolfile *file, int dir_fd)
+{
+    struct vpm_error ignored;
+    struct vpm_conf now, copy;
+
+    if (read_conf(file, &now, &ignored) < 0)
+        return vpm_conf_write(file->fd, &file->conf);
+    file->conf.medium = now.medium;
+    if (now.medium == VPM_MEDIUM_UNKNOWN ||
+        (vpm_conf_read_copy(dir_fd, now.device.inode, &copy) &&
+         memcmp(&copy, &now, sizeof(now)) == 0))
+        return 0;
+    return vpm_conf_write_copy(dir_fd, &now) < 0 ? -1 :
+        vpm_persist->sync(dir_fd);
 }
 
 void vpm_poolfile_close(struct vpm_poolfile *file)

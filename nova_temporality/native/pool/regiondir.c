@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,7 +46,7 @@ int vpm_dir_reserve(const struct vpm_pool *pool, int fd, uint64_t from,
 {
     if (vpm_persist->allocate(fd, size) < 0)
         return -1;
-    if (strcmp(pool->medium, "tmpfs") != 0 &&
+    if (pool->medium != VPM_MEDIUM_TMPFS &&
         vpm_persist->zero(fd, from, size - from) < 0)
         return -1;
     return 0;
@@ -114,7 +113,7 @@ static int fill_holes(int fd, uint64_t size)
 
 int vpm_dir_restore(const struct vpm_pool *pool, int fd, uint64_t size)
 {
-    bool is_tmpfs = strcmp(pool->medium, "tmpfs") == 0;
+    bool is_tmpfs = pool->medium == VPM_MEDIUM_TMPFS;
     struct stat st;
 
     if (vpm_dir_set_size(fd, size) < 0 || fstat(fd, &st) < 0)

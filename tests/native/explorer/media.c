@@ -71,7 +71,8 @@ void media_fill(struct media *media, int index, const uint8_t *bytes,
  * pool none. */
 static bool is_secret(const char *name)
 {
-    static const char *const open[] = {"lock", "pool", "pool.new", "ppt"};
+    static const char *const open[] = {"conf", "conf.new", "lock", "pool", "pool.new",
+                                       "ppt"};
 
     for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
         if (strcmp(name, open[i]) == 0)

@@ -2,10 +2,14 @@
 /* regions.c -- scenarios of one region's life beside another's */
 #include "regions.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf.h"
 #include "crash.h"
+#include "error.h"
 #include "explore.h"
 #include "harness.h"
 #include "record.h"
@@ -93,6 +97,20 @@ static void receive(int byte, size_t length)
     close(fd);
 }
 
+/* A pool of a libvpm that did not record the medium. */
+static void age(void)
+{
+    struct vpm_conf conf;
+
+    close_all();
+    peek(POOL "/pool", 0, &conf, sizeof(conf));
+    conf.medium = VPM_MEDIUM_UNKNOWN;
+    vpm_conf_seal(&conf);
+    poke(POOL "/pool", 0, &conf, sizeof(conf));
+    CHECK(unlink(POOL "/conf") == 0);
+    stage_be(VPM_MEDIUM_FILE);
+}
+
 static void do_step(const struct step *step)
 {
     struct vpm_region_info info;
@@ -151,6 +169,12 @@ static void do_step(const struct step *step)
         CHECK(truncate(region_file(victim(), "state"), 5000) == 0);
         CHECK(truncate(region_file(victim(), "ram"), 100) == 0);
         break;
+    case AGE:
+        age();
+        break;
+    case RECORD:
+        OK(vpm_pool_record_medium(pool, VPM_MEDIUM_FILE, &err));
+        break;
     default:
         break;
     }
@@ -171,6 +195,7 @@ void regions_prepare(const struct scenario *self)
     const struct plan *plan = self->plan;
 
     recorded = false;
+    stage_be(VPM_MEDIUM_DAX);
     for (const struct step *step = plan->before; step->kind; step++) {
         struct step copy = *step;
 
@@ -205,6 +230,7 @@ struct expect {
     bool live;
     bool emptied;     /* all of the state file is zero */
     bool damaged;     /* vpm_pool_check may complain */
+    bool is_recorded; /* on what the pool was made */
     uint64_t epoch;
     int memory;       /* its only byte, or ANY */
     int marker;       /* whether there is one, or ANY */
@@ -220,10 +246,18 @@ static void advance(const struct step *step, struct expect *is,
     case BYSTANDER:
         is->bystander = true;
         break;
+    case CREATE:
+    case RECORD:
+        is->is_recorded = true;
+        break;
+    case AGE:
+        is->is_recorded = false;
+        break;
     case ALLOC:
         if (!step->stop)
             *is = (struct expect){
                 .bystander = is->bystander, .successor = is->successor,
+                .is_recorded = is->is_recorded,
                 .live = true, .emptied = true,
             };
         break;
@@ -404,6 +438,25 @@ static const char *check_successor(struct vpm_pool *of, bool before,
 
 static bool made_again;
 
+/* A pool that says on what it was made has a sound copy of CONF, before anybody
+ * opens it. */
+static bool copy_is_sound(void)
+{
+    struct vpm_conf conf, copy;
+    struct stat st;
+    int dir, rc;
+
+    if (stat(POOL "/pool", &st) < 0 ||
+        stage_read(POOL "/pool", (uint8_t *)&conf, sizeof(conf)) < 0 ||
+        conf.medium == VPM_MEDIUM_UNKNOWN)
+        return true;
+    dir = open(POOL, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(dir >= 0);
+    rc = vpm_conf_read_copy(dir, st.st_ino, &copy);
+    close(dir);
+    return rc || !vpm_fail(&err, VPM_ECORRUPT, "CONF has no sound copy");
+}
+
 /* As the notifier does, in the background. */
 static struct vpm_pool *finish(struct vpm_pool *opened)
 {
@@ -421,6 +474,8 @@ struct vpm_pool *regions_recover(const struct scenario *self)
 
     /* A pause does not outlive a power cut. */
     stage_pause(false);
+    if (!copy_is_sound())
+        return NULL;
     recovered = finish(vpm_pool_open(POOL, &err));
     made_again = !recovered && err.code == VPM_ENOENT &&
         plan->steps[0].kind == CREATE;
@@ -488,6 +543,9 @@ const char *regions_check(const struct scenario *self, struct vpm_pool *of,
                     PRIu64 ", memory %d, marker %d, stream %u of %d",
                     done, seen.live, seen.epoch, seen.memory, seen.marker,
                     seen.length, seen.byte);
+    if (!wrong && before.is_recorded &&
+        vpm_pool_check_medium(of, &err) != VPM_OK)
+        wrong = err.message;
     if (!wrong && before.bystander)
         wrong = check_bystander(of);
     if (!wrong)

@@ -31,6 +31,9 @@ enum step_kind {
     UNPAUSE,
     FINISH,     /* what was freed is scrubbed */
     CUT_OFF,    /* before: somebody truncates the victim's files */
+    AGE,        /* before: the pool becomes one that does not say on what it
+                 * was made, and lies on an ordinary file system */
+    RECORD,     /* an operator says that it was made there */
 };
 
 struct step {

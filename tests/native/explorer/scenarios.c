@@ -36,6 +36,12 @@ static const struct plan create_plan = {
     .steps = {DO(CREATE)},
 };
 
+/* A pool of an earlier libvpm. */
+static const struct plan record_plan = {
+    .before = {DO(CREATE), DO(BYSTANDER), DO(AGE)},
+    .steps = {DO(RECORD)},
+};
+
 static const struct plan alloc_plan = {
     .before = {DO(CREATE), DO(BYSTANDER)},
     .steps = {DO(ALLOC)},
@@ -171,6 +177,7 @@ static const struct paging_plan vpm_drop_plan = {
 
 const struct scenario scenarios[] = {
     SCENARIO("create", create_plan),
+    SCENARIO("record-medium", record_plan),
     SCENARIO("nvalloc", alloc_plan),
     SCENARIO("nvfree", free_plan),
     SCENARIO("paused-nvfree", paused_free_plan),

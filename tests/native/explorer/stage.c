@@ -38,7 +38,7 @@ int __wrap_vpm_map_open(struct vpm_map *map, int fd, size_t length,
                         bool writable);
 void __real_vpm_map_close(struct vpm_map *map);
 void __wrap_vpm_map_close(struct vpm_map *map);
-const char *__wrap_vpm_map_medium(int fd);
+enum vpm_medium __wrap_vpm_map_medium(int fd);
 
 int __wrap_vpm_map_open(struct vpm_map *map, int fd, size_t length,
                         bool writable)
@@ -65,10 +65,17 @@ void __wrap_vpm_map_close(struct vpm_map *map)
     __real_vpm_map_close(map);
 }
 
-const char *__wrap_vpm_map_medium(int fd)
+static enum vpm_medium medium = VPM_MEDIUM_DAX;
+
+void stage_be(enum vpm_medium told)
+{
+    medium = told;
+}
+
+enum vpm_medium __wrap_vpm_map_medium(int fd)
 {
     (void)fd;
-    return "dax";
+    return medium;
 }
 
 static int find_map(const uint8_t *addr)

@@ -5,11 +5,15 @@
  * can recover it.  A file keeps its inode number all the time (pool and states
  * are bound to them): each has a second name in a hidden directory.
  *
- * libvpm is told that the stage is DAX. */
+ * libvpm is told that the stage is DAX, unless it is told otherwise. */
 #ifndef STAGE_H
 #define STAGE_H
 
 #include "media.h"
+#include "vpm.h"
+
+/* What libvpm is told that the stage is. */
+void stage_be(enum vpm_medium told);
 
 /* Forgets everything and makes an empty file system. */
 void stage_fresh(void);

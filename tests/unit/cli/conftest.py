@@ -18,6 +18,7 @@ import logging
 import pytest
 
 from nova_temporality.cmd import admin
+from tests.framework import pools
 
 
 @pytest.fixture
@@ -38,9 +39,17 @@ def run(config, monkeypatch):
 
 
 @pytest.fixture
-def created(run, capsys):
+def medium(tmp_path):
+    """What pools of these tests lie on."""
+    with pools.create(tmp_path / 'probe') as pool:
+        return pool.info().medium
+
+
+@pytest.fixture
+def created(run, capsys, medium):
     assert run('pool', 'create', '--size', '4M', '--state-size', '64K',
-               '--descriptors', '3', '--uid-base', '0') == 0
+               '--descriptors', '3', '--uid-base', '0',
+               '--medium', medium) == 0
     capsys.readouterr()
 
 

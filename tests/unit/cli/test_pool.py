@@ -13,18 +13,20 @@
 """temporality pool, on real pools."""
 
 import argparse
+import dataclasses
 import json
 import os
 
 import pytest
 
 from nova_temporality import vpm
+from tests.framework import pools
 
 
-def test_create(run, tmp_path, capsys):
+def test_create(run, tmp_path, capsys, medium):
     assert run('pool', 'create', '--size', '3M', '--state-size', '128K',
                '--page-size', '64K', '--descriptors', '5', '--uid-base',
-               '2000000', '-f', 'json') == 0
+               '2000000', '--medium', medium, '-f', 'json') == 0
     output = capsys.readouterr()
     shown = json.loads(output.out)
     assert shown['path'] == str(tmp_path / 'pool')
@@ -35,25 +37,62 @@ def test_create(run, tmp_path, capsys):
         3 << 20, 128 << 10, 64 << 10, 5, 2000000)
     assert shown['uuid'] == str(info.uuid)
     assert shown['total_size'] == 3 << 20
+    assert (shown['medium'], shown['made_on']) == (medium, medium)
 
 
-def test_create_elsewhere(run, tmp_path):
+def test_create_elsewhere(run, tmp_path, medium):
     path = str(tmp_path / 'other')
-    assert run('pool', 'create', path, '--size', '1M') == 0
+    assert run('pool', 'create', path, '--size', '1M', '--medium',
+               medium) == 0
     assert run('pool', 'show', path) == 0
     assert run('pool', 'show') == 1
 
 
-def test_emulation_is_called_that(run, tmp_path, capsys):
-    assert run('pool', 'create', '--size', '1M') == 0
-    assert 'do not survive a real power cut' in capsys.readouterr().err
+@pytest.mark.parametrize('told, words', [
+    ('tmpfs', 'do not survive a real power cut'),
+    ('file', 'far longer than power lasts'), ('dax', None)])
+def test_emulation_is_called_that(run, created, capsys, monkeypatch, told,
+                                  words):
+    info = vpm.Pool.info
+    monkeypatch.setattr(vpm.Pool, 'info', lambda self: dataclasses.replace(
+        info(self), medium=told))
+    assert run('pool', 'show') == 0
+    error = capsys.readouterr().err
+    assert words in error if words else not error
 
 
-def test_default_size(run, tmp_path, capsys, monkeypatch):
+def test_nothing_is_formatted_where_the_nvram_is_not_mounted(
+        run, tmp_path, capsys, medium):
+    """An ordinary file system has to be asked for."""
+    if medium != 'file':
+        pytest.skip('temporary files are on ' + medium)
+    assert run('pool', 'create', '--size', '1M') == 1
+    error = capsys.readouterr().err
+    assert 'is the NVRAM mounted' in error
+    assert '--medium' in error
+    assert not os.path.exists(tmp_path / 'pool' / 'pool')
+    assert run('pool', 'create', '--size', '1M', '--medium', 'dax') == 1
+    assert run('pool', 'create', '--size', '1M', '--medium', 'file') == 0
+
+
+def test_medium_that_it_was_not_made_on(run, created, tmp_path, capsys,
+                                        medium):
+    other = 'dax' if medium != 'dax' else 'tmpfs'
+    pools.make_on(tmp_path / 'pool', other)
+    assert run('pool', 'show') == 1
+    output = capsys.readouterr()
+    assert 'was made on' in output.err
+    assert other in output.out
+    assert run('pool', 'record', '--medium', other) == 1
+    assert run('pool', 'record', '--medium', medium) == 0
+    assert run('pool', 'show') == 0
+
+
+def test_default_size(run, tmp_path, capsys, monkeypatch, medium):
     monkeypatch.setattr(os, 'statvfs', lambda path: argparse.Namespace(
         f_bavail=1025, f_frsize=4096))
     assert run('pool', 'create', '--state-size', '1M', '--descriptors', '3',
-               '--page-size', '64K') == 0
+               '--page-size', '64K', '--medium', medium) == 0
     assert 'Taking 1 MiB' in capsys.readouterr().err
     with vpm.Pool(str(tmp_path / 'pool')) as pool:
         assert pool.info().total_size == 1 << 20

@@ -15,6 +15,7 @@
 import pytest
 
 from nova_temporality.notifier import client
+from tests.framework import pools
 
 SOURCE = {'name': 'nut', 'state': 'good', 'since': '2001', 'heard': '2002',
           'detail': 'UPS rack: OL', 'problem': None, 'remark': None,
@@ -67,6 +68,14 @@ def test_no_sources(run, answer, capsys):
     answer['sources'] = []
     assert run('status') == 0
     assert 'nobody tells' in capsys.readouterr().out
+
+
+def test_medium_that_the_pool_was_not_made_on(run, answer, created, tmp_path,
+                                              capsys, medium):
+    assert run('status') == 0
+    pools.make_on(tmp_path / 'pool', 'dax' if medium != 'dax' else 'tmpfs')
+    assert run('status') == 1
+    assert 'PROBLEM: pool' in ' '.join(capsys.readouterr().out.split())
 
 
 def test_earlier_notifier(run, answer):

@@ -64,6 +64,9 @@ def test_sound():
 @pytest.mark.parametrize('changes, word, expected', [
     ({'pool_error': 'gone'}, 'CRITICAL', {'POOL_UNREADABLE': ['/pool']}),
     ({'medium': 'tmpfs'}, 'WARN', {'POOL_NOT_DAX': ['/pool']}),
+    ({'medium': 'file', 'medium_problem': 'made on DAX',
+      'platform': {'caches': 'nobody', 'detail': 'made on DAX'}},
+     'CRITICAL', {'POOL_MEDIUM': ['/pool']}),
     ({'platform': {'caches': 'nobody', 'detail': 'no eADR'}}, 'CRITICAL',
      {'CACHES_LOST': ['platform']}),
     ({'engine_problem': 'it has ended'}, 'CRITICAL',
@@ -221,7 +224,7 @@ def test_away():
 
 def test_hosts_that_take_no_new_servers():
     assert {rule.code for rule in health.RULES if rule.refuses} == {
-        'POOL_UNREADABLE', 'CACHES_LOST', 'NVDIMM_NOT_ARMED',
+        'POOL_UNREADABLE', 'POOL_MEDIUM', 'CACHES_LOST', 'NVDIMM_NOT_ARMED',
         'POWER_UNHEARD', 'ENGINE_AWAY'}
 
 

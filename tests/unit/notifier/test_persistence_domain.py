@@ -12,14 +12,17 @@
 
 """What saves the CPU caches: hardware, as sysfs says, or the driver."""
 
+import dataclasses
 import errno
 import os
+import shutil
 
 import pytest
 
 from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier.sources import pod_device
 from tests.framework import pod_stand_in
+from tests.framework import pools
 
 
 @pytest.fixture
@@ -40,18 +43,27 @@ def domain(sysfs, value):
         value + '\n')
 
 
+def about(path, medium='dax', problem=None):
+    """What is said of a pool on this medium."""
+    with pools.create(path) as pool:
+        info = pool.info()
+    shutil.rmtree(path)
+    return dataclasses.replace(info, medium=medium, medium_problem=problem)
+
+
 @pytest.fixture
 def examine(sysfs, tmp_path, monkeypatch):
     """Make a Platform; its POD driver is a stand-in, if there is one."""
     driver = pod_stand_in.StandIn(tmp_path)
     monkeypatch.setattr(pod_device.fcntl, 'ioctl', driver.ioctl)
 
-    def examine(loaded=None, medium='dax', **info):
+    def examine(loaded=None, medium='dax', problem=None, **info):
         driver.info = driver.info._replace(**info)
         examine.driver = driver
         examine.found = []
         return persistence_domain.Platform(
-            tmp_path, medium, examine.found.append, sysfs,
+            tmp_path, about(tmp_path / 'probe', medium, problem),
+            examine.found.append, sysfs,
             driver.path if loaded else str(tmp_path / 'none'))
     yield examine
     driver.close()
@@ -128,12 +140,25 @@ def test_driver_does_not_help_without_adr(sysfs, examine):
     assert "'unknown'" in examine('loaded').problem()
 
 
-@pytest.mark.parametrize('medium', ['tmpfs', 'file'])
-def test_emulations_have_no_hardware_to_ask(sysfs, examine, medium):
+@pytest.mark.parametrize('medium, keeper, word', [
+    ('tmpfs', persistence_domain.EMULATED, 'emulated'),
+    ('file', persistence_domain.DISK, 'written to its disk')])
+def test_emulations_have_no_hardware_to_ask(sysfs, examine, medium, keeper,
+                                            word):
     domain(sysfs, 'memory_controller')
     host = examine(medium=medium)
-    assert host.protection() == (persistence_domain.EMULATED, None)
-    assert 'emulated' in host.describe()['detail']
+    assert host.protection() == (keeper, None)
+    assert word in host.describe()['detail']
+
+
+@pytest.mark.parametrize('medium', ['dax', 'tmpfs', 'file'])
+def test_medium_that_the_pool_was_not_made_on(sysfs, examine, medium):
+    domain(sysfs, 'cpu_cache')
+    host = examine(medium=medium, problem='mounted without DAX')
+    assert host.problem() == 'mounted without DAX'
+    assert host.describe() == {
+        'caches': 'nobody', 'detail': 'not protected: mounted without DAX'}
+    assert 'dax=always' in host.remedy
 
 
 def test_nvdimms(sysfs, examine):
@@ -155,7 +180,8 @@ def test_nvdimms_of_a_pool_that_is_gone(sysfs, examine, tmp_path):
     domain(sysfs, 'cpu_cache')
     pool = tmp_path / 'pool'
     pool.mkdir()
-    host = persistence_domain.Platform(str(pool), 'dax', print, str(sysfs))
+    host = persistence_domain.Platform(
+        str(pool), about(tmp_path / 'probe'), print, str(sysfs))
     pool.rmdir()
     host.look()
     assert host.nvdimms == []

@@ -47,6 +47,7 @@ from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import manager
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
+from tests.framework import pools
 from tests.unit.virt import base
 
 NODE = 'node'
@@ -164,6 +165,14 @@ class HostTest(base.DriverTestCase):
             exc = self.assertRaises(nova_exception.InvalidConfiguration,
                                     self.driver.init_host, 'host')
         self.assertIn('/nonexistent', str(exc))
+
+    def test_refuses_a_medium_that_the_pool_was_not_made_on(self):
+        pools.make_on(conf.CONF.temporality.pool_path, 'dax')
+        with mock.patch.object(libvirt_driver.LibvirtDriver, 'init_host'):
+            exc = self.assertRaises(nova_exception.InvalidConfiguration,
+                                    self.driver.init_host, 'host')
+        self.assertIn('dax=always', str(exc))
+        self.watch.assert_not_called()
 
     def test_refuses_an_unknown_group(self):
         conf.CONF.set_override('qemu_group', 'no-such-group',

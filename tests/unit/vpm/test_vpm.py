@@ -45,10 +45,36 @@ def test_info(pool):
     assert info.total_size == info.free_size == 1 << 20
     assert (info.version, info.page_size, info.uid_base) == (3, 4096, 0)
     assert (info.descriptors, info.used_descriptors) == (40, 0)
-    assert info.medium in ('file', 'tmpfs', 'dax')
+    assert info.medium == info.made_on
+    assert info.medium in vpm.MEDIA
+    assert info.medium_problem is None
     pool.alloc('a', 5000)
     info = pool.info()
     assert (info.used_size, info.free_size) == (8192, (1 << 20) - 8192)
+
+
+def test_medium(pool, path):
+    here = pool.info().medium
+    other = 'dax' if here != 'dax' else 'tmpfs'
+    pool.close()
+    pools.make_on(path, other)
+    with vpm.Pool(path) as pool:
+        assert pool.info().made_on == other
+        assert str(path) in pool.info().medium_problem
+        with pytest.raises(vpm.WrongMedium, match="not on '%s'" % other):
+            pool.record_medium(other)
+        pool.record_medium(here)
+        assert pool.info().made_on == here
+        assert pool.info().medium_problem is None
+
+
+def test_only_wanted_media(path):
+    with pools.create(path) as pool:
+        here = pool.info().medium
+    others = vpm.MEDIA.keys() - {here}
+    with pytest.raises(vpm.WrongMedium):
+        pools.create(path.with_name('other'), media=others)
+    pools.create(path.with_name('other'), media=vpm.MEDIA).close()
 
 
 def test_pause(pool):
@@ -117,7 +143,7 @@ def test_every_code_has_its_class():
     codes = [getattr(handles.lib, name) for name in dir(handles.lib)
              if name.startswith('VPM_E')]
     assert sorted(codes) == sorted(handles.ERRORS)
-    assert len(set(handles.ERRORS.values())) == len(codes) == 12
+    assert len(set(handles.ERRORS.values())) == len(codes) == 13
 
 
 @pytest.mark.parametrize('params', [
@@ -151,10 +177,15 @@ def test_damaged_pool(path):
     with open(path / 'pool', 'r+b') as file:
         file.seek(100)
         file.write(b'damage')
+    os.rename(path / 'conf', path / 'conf.away')
     with pytest.raises(vpm.PoolCorrupt, match='CONF'):
         vpm.Pool(path)
     finding, = vpm.check(path)
     assert 'CONF' in finding
+    # Its copy mends it.
+    os.rename(path / 'conf.away', path / 'conf')
+    vpm.Pool(path).close()
+    assert vpm.check(path) == []
 
 
 def test_foreign_pool(path):
@@ -334,6 +365,7 @@ def test_failed_opening_leaks_nothing(path):
     pools.create(path).close()
     with open(path / 'pool', 'r+b') as file:
         file.write(b'?')
+    os.unlink(path / 'conf')
     gc.collect()
     before = open_files()
     for _ in range(10):
