@@ -420,6 +420,21 @@ class Unit:
         except errors.EngineAway as e:
             return _unless_gone(e, False)
 
+    def touch(self) -> None:
+        """Make its state file writable without a fault, once more.
+
+        :raises: EngineAway, unless there is no engine; SystemCallFailed if
+                 its memory has an error
+        """
+        try:
+            # Each request takes so little that no other one waits long.
+            while not self._ask(_lib.VPM_REQUEST_TOUCH).said.count:
+                pass
+        except errors.NotFound:
+            pass
+        except errors.EngineAway as e:
+            _unless_gone(e, None)
+
     def disarm(self) -> bool:
         """Take the arming back; return False if it was fired.
 

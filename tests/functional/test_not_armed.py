@@ -77,6 +77,25 @@ def test_disk_that_forgets_is_reported_before_power_fails(host, device,
     assert 'cache mode' in notifier.pvm(guest.name)['remedy']
 
 
+def test_state_file_that_is_not_there_is_one_servers_trouble(host):
+    """As a poisoned line is: SIGBUS for whoever touches its mapping."""
+    guest, other = host.booted(), host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest, other)
+
+    os.truncate(os.path.join(guest.region.directory, 'state'), 4096)
+
+    assert notifier.state(guest) == 'not armed'
+    assert 'its NVRAM has an error' in notifier.pvm(guest.name)['reason']
+    assert notifier.state(guest) == 'not armed'
+    assert notifier.state(other) == 'armed'
+    report = notifier.power_fails()
+    assert machine.outcome(report, guest)['result'] == 'failed'
+    assert not guest.proven()
+    assert machine.outcome(report, other)['result'] == 'fixated'
+    assert other.proven()
+
+
 def test_second_socket_that_does_not_answer_is_reported(host):
     guest = host.booted()
     engines = qmp.QmpClient(paths.fixate_socket(host.run_dir, guest.name),

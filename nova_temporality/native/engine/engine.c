@@ -17,6 +17,7 @@
 #include "realtime.h"
 
 #define THREADS_MAX 64
+#define TOUCH_NS 500000u
 
 /* -- opening ------------------------------------------------------------- */
 
@@ -72,7 +73,8 @@ struct vpm_engine *vpm_engine_open(struct vpm_pool *pool,
         return NULL;
     engine = calloc(1, sizeof(*engine) +
                     params->threads * sizeof(struct vpm_worker));
-    if (!engine || vpm_map_touch(&pool->file.map) < 0) {
+    if (!engine || vpm_map_touch(&pool->file.map, 0,
+                                 pool->file.map.length) < 0) {
         vpm_fail_errno(err, "cannot make an engine");
         free(engine);
         return NULL;
@@ -287,6 +289,33 @@ bool vpm_unit_disarm(struct vpm_unit *unit)
     idle = unit->state == UNIT_IDLE;
     pthread_mutex_unlock(&unit->worker->lock);
     return idle;
+}
+
+static int touch_ring(struct vpm_pool *pool, struct vpm_error *err)
+{
+    uint64_t ring = vpm_ring_offset(pool->file.conf.descriptors);
+
+    if (vpm_map_touch(&pool->file.map, ring, pool->file.map.length - ring) < 0)
+        return vpm_fail_errno(err, "cannot write to %s", pool->file.path);
+    return VPM_OK;
+}
+
+int vpm_unit_touch(struct vpm_unit *unit, bool *done, struct vpm_error *err)
+{
+    uint64_t until = vpm_now_ns(CLOCK_MONOTONIC) + TOUCH_NS, length = 0;
+    int rc = VPM_OK;
+
+    pthread_mutex_lock(&unit->worker->lock);
+    *done = under_way(unit);
+    if (!*done)
+        length = vpm_fixation_length(unit->fixation);
+    pthread_mutex_unlock(&unit->worker->lock);
+    /* Without the lock: the event may come meanwhile. */
+    if (!*done)
+        rc = vpm_fixation_touch(unit->fixation, length, until, done, err);
+    if (rc == VPM_OK && *done)
+        rc = touch_ring(unit->pool, err);
+    return rc;
 }
 
 /* With the worker's lock held. */

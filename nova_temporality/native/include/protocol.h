@@ -63,6 +63,8 @@ enum vpm_request_kind {
     VPM_REQUEST_HAND_OVER = 16,  /* nothing; see program/handover.h.
                                   * VPM_ETIMEDOUT: not while a fixation is
                                   * under way */
+    VPM_REQUEST_TOUCH = 17,  /* region: see vpm_unit_touch; the answer's count
+                               * is 0 if it is to be asked again */
 };
 
 enum vpm_news_kind {

@@ -527,6 +527,13 @@ struct vpm_arming {
 int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                  struct vpm_error *err);
 
+/* To be called now and then, as writing back takes it away: makes what a
+ * fixation writes writable without a fault, in the unit's state file and the
+ * pool's ring.  Takes half a millisecond, or little more, and says in *done*
+ * whether that was enough; if not, go on.  Nobody waits for it at the event.
+ * VPM_ESYS when it is not possible: the memory has an error. */
+int vpm_unit_touch(struct vpm_unit *unit, bool *done, struct vpm_error *err);
+
 enum vpm_unit_state {
     VPM_UNIT_IDLE = 0,
     VPM_UNIT_ARMED = 1,

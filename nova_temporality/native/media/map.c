@@ -92,16 +92,17 @@ void vpm_map_close(struct vpm_map *map)
     memset(map, 0, sizeof(*map));
 }
 
-int vpm_map_touch(const struct vpm_map *map)
+int vpm_map_touch(const struct vpm_map *map, uint64_t offset, size_t length)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint64_t start = offset & ~(uint64_t)(page - 1), end = offset + length;
 
-    if (madvise(map->addr, map->length, MADV_POPULATE_WRITE) == 0)
+    if (madvise(map->addr + start, end - start, MADV_POPULATE_WRITE) == 0)
         return 0;
     if (errno != EINVAL)
         return -1;
     /* An older kernel: at least have the pages present for reading. */
-    for (size_t offset = 0; offset < map->length; offset += page)
-        *(volatile const uint8_t *)(map->addr + offset);
+    for (; start < end; start += page)
+        *(volatile const uint8_t *)(map->addr + start);
     return 0;
 }

@@ -21,9 +21,10 @@ int vpm_map_fill(struct vpm_map *map, int fd, size_t from, size_t to);
 /* Unmaps; harmless on a map that is all zero. */
 void vpm_map_close(struct vpm_map *map);
 
-/* Makes all pages present, for writing, without changing them.  0, or -1
- * with errno. */
-int vpm_map_touch(const struct vpm_map *map);
+/* Makes the pages of a range present, for writing, without changing them.
+ * Writing to them is no fault then, until they are written back.  0, or -1 with
+ * errno. */
+int vpm_map_touch(const struct vpm_map *map, uint64_t offset, size_t length);
 
 /* On what *fd*, open for writing, lies; VPM_MEDIUM_UNKNOWN with errno. */
 enum vpm_medium vpm_map_medium(int fd);

@@ -28,6 +28,11 @@
 /* Read at once: a few of these fit in the CPU caches. */
 #define CHUNK ((size_t)256 << 10)
 
+/* Bytes of a stream that are expected at least.  A state file has far more
+ * room; what is touched becomes dirty, and is written back again. */
+#define TOUCH_LEAST ((uint64_t)1 << 20)
+#define TOUCH_PIECE ((size_t)64 << 10)
+
 enum phase {
     IDLE,      /* opened, committed or failed */
     BEGUN,
@@ -65,7 +70,7 @@ static int map_state(struct vpm_fixation *fixation, struct vpm_error *err)
                       conf->state_size);
     else if (rc < 0 ||
              vpm_map_open(&fixation->map, fd, conf->state_size, true) < 0 ||
-             vpm_map_touch(&fixation->map) < 0)
+             vpm_map_touch(&fixation->map, 0, conf->state_size) < 0)
         rc = vpm_fail_errno(err, "cannot map the state file of region %016"
                             PRIx64 " of '%s'", fixation->body.id,
                             fixation->body.name);
@@ -174,6 +179,37 @@ int vpm_fixation_check_ram(const struct vpm_fixation *fixation,
                     "be proven. Stop and start the server, which restores it",
                     body->name, VPM_REGIONS_DIR, path, (uint64_t)st.stx_size,
                     (uint64_t)st.stx_blocks * 512, body->size, st.stx_uid);
+}
+
+static int touch_failed(const struct vpm_fixation *fixation,
+                        struct vpm_error *err)
+{
+    return vpm_fail(err, VPM_ESYS, "cannot write to the state file of region "
+                    "%016" PRIx64 " of '%s': %m (errno %d): its NVRAM has an "
+                    "error, or the file was cut off; hard-reboot the server, "
+                    "which writes it anew", fixation->body.id,
+                    fixation->body.name, errno);
+}
+
+/* What was touched before takes next to no time. */
+int vpm_fixation_touch(const struct vpm_fixation *fixation, uint64_t length,
+                       uint64_t until_ns, bool *done, struct vpm_error *err)
+{
+    uint64_t all = sizeof(struct vpm_state_header) +
+        (length > TOUCH_LEAST ? length : TOUCH_LEAST);
+    uint64_t at = 0;
+
+    if (all > fixation->map.length)
+        all = fixation->map.length;
+    do {
+        size_t some = all - at < TOUCH_PIECE ? all - at : TOUCH_PIECE;
+
+        if (vpm_map_touch(&fixation->map, at, some) < 0)
+            return touch_failed(fixation, err);
+        at += some;
+    } while (at < all && vpm_now_ns(CLOCK_MONOTONIC) < until_ns);
+    *done = at == all;
+    return VPM_OK;
 }
 
 void vpm_fixation_close(struct vpm_fixation *fixation)

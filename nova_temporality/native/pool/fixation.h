@@ -22,6 +22,13 @@ int vpm_fixation_take(struct vpm_fixation *fixation, int fd, bool *ended,
 int vpm_fixation_check_ram(const struct vpm_fixation *fixation,
                            struct vpm_error *err);
 
+/* Makes the pages for a stream of *length* bytes, at least a usual one,
+ * writable again without a fault: periodic write-back protects what is dirty,
+ * on DAX, too.  Ends soon after *until_ns* (CLOCK_MONOTONIC), and says whether
+ * it is *done*; called again, it goes on. */
+int vpm_fixation_touch(const struct vpm_fixation *fixation, uint64_t length,
+                       uint64_t until_ns, bool *done, struct vpm_error *err);
+
 /* Bytes of the stream that were read. */
 uint64_t vpm_fixation_length(const struct vpm_fixation *fixation);
 

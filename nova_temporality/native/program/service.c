@@ -50,7 +50,7 @@ static int descriptors(uint32_t kind)
     case VPM_REQUEST_ARM:
         return 3;
     default:
-        return kind >= VPM_REQUEST_HELLO && kind <= VPM_REQUEST_HAND_OVER ?
+        return kind >= VPM_REQUEST_HELLO && kind <= VPM_REQUEST_TOUCH ?
             0 : -1;
     }
 }
@@ -86,6 +86,7 @@ static int do_unit(struct vpm_service *service, struct vpm_served *served,
 {
     const struct vpm_request *request = &asked->request;
     struct vpm_arming arming = request->arming;
+    bool done = false;
     int rc = VPM_OK;
 
     switch (request->kind) {
@@ -104,6 +105,10 @@ static int do_unit(struct vpm_service *service, struct vpm_served *served,
     case VPM_REQUEST_TAKE:
         /* A deadline that is over: it does not wait. */
         rc = vpm_unit_wait(served->unit, 1, &answer->outcome, err);
+        break;
+    case VPM_REQUEST_TOUCH:
+        rc = vpm_unit_touch(served->unit, &done, err);
+        answer->count = done;
         break;
     case VPM_REQUEST_CLOSE:
         vpm_roster_close(&service->roster, served);

@@ -167,6 +167,11 @@ class Arming:
         """
         self._engine.wait_connected(timeout)
 
+    def touch(self) -> None:
+        """Have the engine write its state without a fault."""
+        if self._unit is not None:
+            self._unit.touch()
+
     def disarm(self) -> bool:
         """Take the arming back; return False if it was fired already."""
         self._is_inherited = False

@@ -302,6 +302,7 @@ class Pvm:
             return self._look_at_inherited()
         if self._arming.armed:
             if self._stays_armed():
+                self._arming.touch()
                 return self._condition
             if not self._arming.disarm():
                 return None
@@ -313,6 +314,7 @@ class Pvm:
             qemu.route, qemu.route_problem = route.choose(
                 qemu.qmp, self.region.memory_size, connection.PATIENCE)
         self._nvdimms.note()
+        self._arming.touch()
         self._fixator.arm(connection.PATIENCE)
         reasons = filter(None, (condition.reason, qemu.route_problem))
         return dataclasses.replace(condition, route=qemu.route,

@@ -24,6 +24,7 @@ from nova_temporality import conf
 from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
 from nova_temporality.virt import upgrade_checks
+from tests.framework import pools
 from tests.unit.virt import base
 
 FINE = upgradecheck.Code.SUCCESS
@@ -66,7 +67,12 @@ class StatusTest(base.DriverTestCase):
     def test_damaged_pool(self):
         with open(os.path.join(self.pool_path, 'pool'), 'r+b') as pool:
             pool.write(bytes(4096))
+        os.unlink(os.path.join(self.pool_path, 'conf'))
         self.check('pool', FAILURE, self.pool_path)
+
+    def test_pool_that_was_made_on_another_medium(self):
+        pools.make_on(self.pool_path, 'dax')
+        self.check('pool', FAILURE, self.pool_path, 'dax=always')
 
     def test_group(self):
         self.check('qemu_group', FINE)

@@ -203,7 +203,7 @@ def _put(name, data, kind=None):
     (lambda client: b'\xff' * 5000, 'version'),
     (_with(version=99), 'version 99'),
     (_with(kind=0), 'no request 0'),
-    (_with(kind=17), 'no request 17'),
+    (_with(kind=18), 'no request 18'),
     (_with(kind=2**32 - 1), 'no request'),
     (_with(id=0), 'no id'),
     (_with(kind=lib.VPM_REQUEST_OPEN), '0 descriptors instead of 1'),
@@ -311,6 +311,22 @@ def test_disarmed_and_closed(process, client, armed):
     client.ask(lib.VPM_REQUEST_CLOSE, region=armed.region.id)
     assert client.ask(lib.VPM_REQUEST_LIST).code == lib.VPM_ENOENT
     assert armed.stops == 0
+
+
+def test_touched(process, client, armed):
+    """The engine writes to its own mapping, and outlives what is not there."""
+    def touch():
+        return client.ask(lib.VPM_REQUEST_TOUCH, region=armed.region.id)
+
+    while not touch().count:
+        pass
+    os.truncate(os.path.join(armed.region.directory, 'state'), 4096)
+    said = touch()
+    assert said.code == lib.VPM_ESYS
+    assert 'its NVRAM has an error' in engine_process.text(said)
+    assert engine_process.state(client, armed) == lib.VPM_UNIT_ARMED
+    said = client.ask(lib.VPM_REQUEST_TOUCH, region=4711)
+    assert said.code == lib.VPM_ENOENT
 
 
 def test_recorded(client, pool):
