@@ -298,7 +298,8 @@ RULES = (
     Rule('POOL_MEDIUM', CRITICAL, _pool_medium,
          'The pool is not on the medium that it was made on, so no server is '
          'armed.', 'Mount its file system as it was (-o dax=always), then '
-         'restart the notifier. Nothing is lost.', refuses=True),
+         'restart temporality-engine and temporality-notifier. Nothing is '
+         'lost.', refuses=True),
     Rule('CACHES_LOST', CRITICAL, _caches_lost,
          'When power fails, what is in the CPU caches is lost, so no server '
          'is armed.', 'Load the POD driver (modprobe pod), or use a platform '

@@ -47,7 +47,8 @@ _KEEPERS = {'tmpfs': EMULATED, 'file': DISK}
 _REMEDY = ('load the POD driver (modprobe pod), or use a platform with eADR '
            'or CXL GPF')
 _MOUNT = ('mount the file system of the pool as it was when the pool was made '
-          '(-o dax=always), then restart the notifier')
+          '(-o dax=always), then restart temporality-engine and '
+          'temporality-notifier')
 
 
 class Platform:

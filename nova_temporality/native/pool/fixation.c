@@ -79,7 +79,8 @@ static int map_state(struct vpm_fixation *fixation, struct vpm_error *err)
     return rc;
 }
 
-/* Neither DAX nor tmpfs keep it in the page cache. */
+/* Elsewhere than on DAX and tmpfs what a server writes waits in the page cache
+ * for its disk. */
 static int open_ram(struct vpm_fixation *fixation, struct vpm_error *err)
 {
     if (fixation->pool->medium != VPM_MEDIUM_FILE)

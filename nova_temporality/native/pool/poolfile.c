@@ -156,7 +156,7 @@ int vpm_poolfile_create(int dir_fd, const struct vpm_pool_params *params,
 
 /* CONF comes from outside: what the rest relies on is checked here, once. */
 static int check_contents(const struct vpm_poolfile *file, uint64_t length,
-                      struct vpm_error *err)
+                          struct vpm_error *err)
 {
     const struct vpm_conf *conf = &file->conf;
     const struct vpm_pool_params params = {
