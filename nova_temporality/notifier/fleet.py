@@ -156,7 +156,7 @@ class Fleet:
             with contextlib.suppress(vpm.EngineAway):
                 for unit in self._engine.units():
                     if (unit.region, unit.created_ns) not in known:
-                        self._engine.forget(unit.region)
+                        self._engine.forget(unit.region, unit.created_ns)
 
     def _replace(self, found: abc.Mapping[str, vpm.RegionInfo]) -> None:
         for name, known in list(self._pvms.items()):

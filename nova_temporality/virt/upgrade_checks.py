@@ -140,7 +140,10 @@ class Checks(upgradecheck.UpgradeCommands):
             return _failure('Servers are not protected: %s' % exc)
         except client.NotifierError as exc:
             return _warning('Servers may be unprotected: %s' % exc)
-        # A notifier of an earlier version does not tell its sources.
+        # A notifier of an earlier version tells neither engine nor sources.
+        if status.get('engine_problem'):
+            return _failure('Servers are not protected: the engine is away '
+                            '(%(engine_problem)s)' % status)
         deaf = ['%(name)s: %(detail)s' % dict(
             source, detail=source['problem'] or source['detail'])
             for source in status.get('sources', []) if not source['is_sound']]

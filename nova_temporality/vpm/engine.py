@@ -188,7 +188,13 @@ class Engine:
         :param pod: its file descriptor, which stays open
         """
         self._pod = pod
-        self.ask(_lib.VPM_REQUEST_WRITE_BACK, (pod,))
+        try:
+            self.ask(_lib.VPM_REQUEST_WRITE_BACK, (pod,))
+        except errors.EngineAway:
+            pass  # it hears that first of all
+        except errors.VpmError:
+            self._pod = None
+            raise
 
     def describe(self) -> str:
         """Say in words what it has to work with."""
@@ -220,7 +226,7 @@ class Engine:
         """
         self._rules[number] = link.Request(_lib.VPM_REQUEST_ON_SIGNAL, (), {
             'number': number, 'event': {
-                'raised_by': (raised_by or '').encode(),
+                'raised_by': outcomes.join([raised_by] if raised_by else []),
                 'deadline_ns': timeout_ns}})
         # It is said whenever the engine is connected to.
         with contextlib.suppress(errors.EngineAway):
@@ -276,23 +282,24 @@ class Engine:
         :raises: EngineAway, unless there is no engine
         """
         try:
-            said = self.ask(_lib.VPM_REQUEST_LOOK, region=region.id).said
+            self.ask(_lib.VPM_REQUEST_LOOK, region=region.id,
+                     created_ns=region.created_ns)
         except errors.NotFound:
             return False
         except errors.EngineAway as e:
             return _unless_gone(e, False)
-        return said.unit.created_ns == region.created_ns
+        return True
 
-    def forget(self, region: int) -> None:
+    def forget(self, region: int, created_ns: int) -> None:
         """Disarm a unit and give it up; harmless when there is none.
 
         :param region: its id
+        :param created_ns: of the region
         :raises: EngineAway
         """
-        try:
-            self.ask(_lib.VPM_REQUEST_CLOSE, region=region)
-        except errors.NotFound:
-            pass
+        with contextlib.suppress(errors.NotFound):
+            self.ask(_lib.VPM_REQUEST_CLOSE, region=region,
+                     created_ns=created_ns)
 
     def ask(self, kind: int, fds: tuple[int, ...] = (),
             **fields: Any) -> link.Answer:
@@ -366,7 +373,7 @@ class Unit:
             return
         self._closed = True
         try:
-            self._engine.forget(self._region.id)
+            self._engine.forget(self._region.id, self._region.created_ns)
         except errors.EngineAway as e:
             if not e.gone:
                 LOG.warning('A unit of %s stays: %s', self._region.name, e)
@@ -389,6 +396,7 @@ class Unit:
         :param lock: file descriptor of the run lock
         :param route: a key of outcomes.ROUTES
         :param started: tells this QEMU from another one of the same pid
+        :raises: EngineAway, VpmError
         """
         self._reopen()
         self._settled.clear()
@@ -396,8 +404,8 @@ class Unit:
             handles.fileno(qmp), handles.fileno(stream),
             handles.fileno(lock)), started=started, arming={
                 'pid': pid, 'route': outcomes.ROUTES[route],
-                'priority': priority, 'runstate': runstate.encode(),
-                'before': before.encode(), 'producer': producer.encode()})
+                'priority': priority, 'runstate': _word(runstate),
+                'before': _word(before), 'producer': _word(producer)})
 
     @property
     def info(self) -> UnitInfo:
@@ -489,9 +497,7 @@ class Unit:
 
     def _open(self) -> link.Answer:
         self._generation = self._engine.generation
-        return self._engine.ask(
-            _lib.VPM_REQUEST_OPEN, (self._note.fileno(),),
-            region=self._region.id, created_ns=self._region.created_ns)
+        return self._ask(_lib.VPM_REQUEST_OPEN, (self._note.fileno(),))
 
     def _reopen(self) -> None:
         """Make sure that the present engine has it."""
@@ -501,7 +507,8 @@ class Unit:
 
     def _ask(self, kind: int, fds: tuple[int, ...] = (),
              **fields: Any) -> link.Answer:
-        return self._engine.ask(kind, fds, region=self._region.id, **fields)
+        return self._engine.ask(kind, fds, region=self._region.id,
+                                created_ns=self._region.created_ns, **fields)
 
 
 def _unless_gone(error: errors.EngineAway, value: Any) -> Any:
@@ -509,6 +516,19 @@ def _unless_gone(error: errors.EngineAway, value: Any) -> Any:
     if error.gone:
         return value
     raise error
+
+
+def _word(said: str) -> bytes:
+    """Return a word of QEMU's, or about it, as the engine takes it.
+
+    :raises: InvalidArgument
+    """
+    if (not said.isascii() or (said and not said.isprintable()) or
+            len(said) > _lib.VPM_RUNSTATE_MAX):
+        raise errors.InvalidArgument(
+            'QEMU says %.100a where a word of %d characters at most is '
+            'expected' % (said, _lib.VPM_RUNSTATE_MAX))
+    return said.encode()
 
 
 def _unit_info(said: Any) -> UnitInfo:

@@ -99,7 +99,7 @@ def route_name(number: int) -> str:
 
 def join(names: abc.Iterable[str]) -> bytes:
     """As many names as there is room for."""
-    text = ','.join(names).encode()
+    text = ','.join(names).encode('ascii', 'replace')
     if len(text) > _lib.VPM_RAISED_BY_MAX:
         text = text[:_lib.VPM_RAISED_BY_MAX + 1].rpartition(b',')[0]
     return text

@@ -137,6 +137,7 @@ class Qemu:
 
     def __init__(self, region, run_dir):
         self.region = region
+        self.key = {'region': region.id, 'created_ns': region.created_ns}
         self.stops = 0
         self._run_dir = run_dir
         self._open = contextlib.ExitStack()
@@ -154,8 +155,7 @@ class Qemu:
     def open(self, client):
         """Have the engine open its unit; return the answer."""
         return client.ask(lib.VPM_REQUEST_OPEN, (self.note.fileno(),),
-                          region=self.region.id,
-                          created_ns=self.region.created_ns)
+                          **self.key)
 
     def arm(self, client, pid=None, **arming):
         """Have the engine arm it; return the answer."""
@@ -168,7 +168,7 @@ class Qemu:
             return client.ask(
                 lib.VPM_REQUEST_ARM,
                 (theirs.fileno(), stream, self.lock.fileno()),
-                region=self.region.id, started=7, arming={
+                **self.key, started=7, arming={
                     'pid': os.getpid() if pid is None else pid,
                     'runstate': b'running', **arming})
         finally:
@@ -228,14 +228,14 @@ def end(process):
 def take(client, qemu):
     """Wait for an outcome; a signal that was sent may not have come yet."""
     def ask():
-        said = client.ask(lib.VPM_REQUEST_TAKE, region=qemu.region.id)
+        said = client.ask(lib.VPM_REQUEST_TAKE, **qemu.key)
         return said if said.code == lib.VPM_OK else None
     said = machine.wait_for(ask, 'an outcome')
     return outcomes.from_native(said.outcome)
 
 
 def state(client, qemu):
-    return client.ask(lib.VPM_REQUEST_LOOK, region=qemu.region.id).unit.state
+    return client.ask(lib.VPM_REQUEST_LOOK, **qemu.key).unit.state
 
 
 def text(said):

@@ -498,23 +498,26 @@ bool vpm_unit_listen(struct vpm_unit *unit)
 
 /* -- stepping ------------------------------------------------------------ */
 
+/* How long the stream may be left alone. */
+static uint64_t nap_ns(const struct vpm_unit *unit, uint64_t got)
+{
+    if (unit->stream_ready || got >= VPM_FIXATION_CHUNK)
+        return 0;
+    return got > MUCH ? SHORT_NAP_NS : NAP_NS;
+}
+
+/* One chunk, even if there is more: others of the same thread come first. */
 static void read_stream(struct vpm_unit *unit)
 {
-    uint64_t length = vpm_fixation_length(unit->fixation);
-    uint64_t first = length, before;
+    uint64_t before = vpm_fixation_length(unit->fixation), length;
     struct vpm_error err;
-    int rc;
-
-    do {
-        before = length;
-        rc = vpm_fixation_take(unit->fixation, unit->arming.stream_fd,
+    int rc = vpm_fixation_take(unit->fixation, unit->arming.stream_fd,
                                &unit->ended, &err);
-        length = vpm_fixation_length(unit->fixation);
-    } while (rc == VPM_OK && !unit->ended && length > before);
+
+    length = vpm_fixation_length(unit->fixation);
     if (length > 0 && !unit->outcome.stream_ns)
         unit->outcome.stream_ns = vpm_now_ns(CLOCK_MONOTONIC);
-    unit->again_ns = vpm_now_ns(CLOCK_MONOTONIC) +
-        (length - first > MUCH ? SHORT_NAP_NS : NAP_NS);
+    unit->again_ns = vpm_now_ns(CLOCK_MONOTONIC) + nap_ns(unit, length - before);
     /* If the stream is empty, QEMU is asked why, which says more. */
     if (rc < 0 && !unit->ended)
         fail(unit, &err);

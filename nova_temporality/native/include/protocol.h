@@ -27,17 +27,20 @@
 #define VPM_POD_SIGNAL 44
 #define VPM_SIGNALS_MAX 16
 
-/* What may be asked for, and what of the request is used. */
+/* What may be asked for, and what of the request is used.  Beside a region its
+ * created_ns is, but for VPM_REQUEST_LIST: a region of the same id that was
+ * created anew is another one. */
 enum vpm_request_kind {
     VPM_REQUEST_HELLO = 1,    /* nothing; the answer's message says what the
                                * engine has to do without */
-    VPM_REQUEST_LISTEN = 2,   /* nothing; send me news from now on */
+    VPM_REQUEST_LISTEN = 2,   /* nothing; send me news from now on, and the
+                               * latest signals that no client has heard of */
     VPM_REQUEST_LIST = 3,     /* region: the answer's unit is that with the
                                * next higher region; VPM_ENOENT: none has */
-    VPM_REQUEST_OPEN = 4,     /* region, created_ns, the note's descriptor.  If
-                               * there is such a unit, it stays as it is.  The
-                               * answer has the descriptor of the run lock, if
-                               * the unit was armed before */
+    VPM_REQUEST_OPEN = 4,     /* region, the note's descriptor.  If there is
+                               * such a unit, it stays as it is.  The answer
+                               * has the descriptor of the run lock, if the
+                               * unit was armed before */
     VPM_REQUEST_CLOSE = 5,    /* region */
     VPM_REQUEST_ARM = 6,      /* region, started_ns, arming without its
                                * descriptors; those of QMP, stream, run lock */

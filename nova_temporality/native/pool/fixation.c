@@ -25,9 +25,6 @@
 #include "regiondir.h"
 #include "state.h"
 
-/* Read at once: a few of these fit in the CPU caches. */
-#define CHUNK ((size_t)256 << 10)
-
 /* Bytes of a stream that are expected at least.  A state file has far more
  * room; what is touched becomes dirty, and is written back again. */
 #define TOUCH_LEAST ((uint64_t)1 << 20)
@@ -399,8 +396,8 @@ static int take(struct vpm_fixation *fixation, int fd, struct vpm_error *err)
 
     if (room == 0)
         return expect_end(fixation, fd, err);
-    got = vpm_persist->read(&fixation->map, at, fd,
-                            room < CHUNK ? room : CHUNK);
+    got = vpm_persist->read(&fixation->map, at, fd, room < VPM_FIXATION_CHUNK ?
+                            room : VPM_FIXATION_CHUNK);
     if (got == 0)
         return 1;
     if (got < 0 && again())

@@ -10,8 +10,12 @@
 int vpm_fixation_begin_anew(struct vpm_fixation *fixation,
                             struct vpm_error *err);
 
-/* As vpm_fixation_receive, but reads only what is there; *ended* says whether
- * the stream is at its end.  *fd* is non-blocking, or can be read. */
+/* Most bytes that are read at once: a few of these fit in the CPU caches. */
+#define VPM_FIXATION_CHUNK ((size_t)256 << 10)
+
+/* As vpm_fixation_receive, but reads a chunk, and only what is there; *ended*
+ * says whether the stream is at its end.  *fd* is non-blocking, or can be
+ * read. */
 int vpm_fixation_take(struct vpm_fixation *fixation, int fd, bool *ended,
                       struct vpm_error *err);
 

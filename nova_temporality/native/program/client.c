@@ -73,6 +73,8 @@ bool vpm_client_tell_signals(struct vpm_client *client,
         if (send_answer(client, &answer, -1) < 0)
             return false;
         client->signals_seen = seen;
+        if (seen > signals->memory.told)
+            signals->memory.told = seen;
     }
     return true;
 }
@@ -80,7 +82,7 @@ bool vpm_client_tell_signals(struct vpm_client *client,
 /* -- receiving ----------------------------------------------------------- */
 
 static bool is_sound(const struct vpm_asked *asked, ssize_t length,
-                     bool whole, struct vpm_error *err)
+                     int cut, struct vpm_error *err)
 {
     if (length < (ssize_t)sizeof(asked->request.version)) {
         vpm_fail(err, VPM_EINVAL, "a message of %zd bytes", length);
@@ -92,7 +94,7 @@ static bool is_sound(const struct vpm_asked *asked, ssize_t length,
                  asked->request.version, VPM_PROTOCOL_VERSION);
         return false;
     }
-    if (length == sizeof(asked->request) && whole)
+    if (length == sizeof(asked->request) && !cut)
         return vpm_service_accepts(asked, err);
     vpm_fail(err, VPM_EINVAL, "a message of %zd bytes instead of %zu, or with "
              "more than %d descriptors", length, sizeof(asked->request),
@@ -135,28 +137,46 @@ static void answer(struct vpm_client *client, struct vpm_service *service,
         return;
     }
     vpm_service_do(service, asked, &made, &fd);
-    if (asked->request.kind == VPM_REQUEST_LISTEN)
+    if (asked->request.kind == VPM_REQUEST_LISTEN) {
         client->listens = true;
+        client->signals_seen = service->signals.memory.told;
+    }
     if (send_answer(client, &made, fd) == 0)
         return;
     vpm_log("a client does not read its answers, or is gone");
     vpm_client_close(client);
 }
 
+/* That is not the client's fault. */
+static void answer_no_descriptors(struct vpm_client *client,
+                                  const struct vpm_asked *asked)
+{
+    struct vpm_answer answer = news(asked->request.kind);
+
+    answer.id = asked->request.id;
+    answer.code = VPM_ESYS;
+    snprintf(answer.message, sizeof(answer.message), "the engine has no file "
+             "descriptors left; raise LimitNOFILE in the unit of "
+             "temporality-engine, and restart it");
+    send_answer(client, &answer, -1);
+}
+
 void vpm_client_serve(struct vpm_client *client, struct vpm_service *service)
 {
     struct vpm_asked asked;
     struct vpm_error err;
-    bool whole;
+    int cut;
     ssize_t length = vpm_message_receive(
         client->fd, &asked.request, sizeof(asked.request), &asked.fds,
-        VPM_DESCRIPTORS_MAX, MSG_DONTWAIT, &whole);
+        VPM_DESCRIPTORS_MAX, MSG_DONTWAIT, &cut);
 
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (length <= 0)
         vpm_client_close(client);
-    else if (is_sound(&asked, length, whole, &err))
+    else if (cut == MSG_CTRUNC && asked.fds.count < VPM_DESCRIPTORS_MAX)
+        answer_no_descriptors(client, &asked);
+    else if (is_sound(&asked, length, cut, &err))
         answer(client, service, &asked);
     else
         refuse(client, &err);

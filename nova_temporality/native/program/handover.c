@@ -16,6 +16,7 @@
 #include "error.h"
 #include "giving.h"
 #include "log.h"
+#include "realtime.h"
 #include "ring.h"
 
 /* How long one waits for a message of the other one. */
@@ -306,13 +307,13 @@ static bool receive_all(struct vpm_process *process, int fd)
         struct handed_rest rest;
     } message;
     struct vpm_fds fds;
-    bool whole;
+    int cut;
 
     for (;;) {
         ssize_t length = !wait_for(fd, POLLIN) ? -1 : vpm_message_receive(
-            fd, &message, sizeof(message), &fds, MESSAGE_FDS_MAX, 0, &whole);
+            fd, &message, sizeof(message), &fds, MESSAGE_FDS_MAX, 0, &cut);
 
-        if (length < (ssize_t)sizeof(message.kind) || !whole)
+        if (length < (ssize_t)sizeof(message.kind) || cut)
             return false;
         if (message.kind == HANDED_REST)
             break;
@@ -334,8 +335,11 @@ static int take(struct vpm_process *process, int fd, struct vpm_error *err)
     int rc = prepare(&service->roster, fd, err);
     bool gone = false;
 
-    if (rc == VPM_OK)
-        rc = ask_for_all(fd, err);
+    if (rc < 0)
+        return rc;
+    /* From here on everybody waits for this thread. */
+    vpm_realtime_set_priority(pthread_self(), process->priority);
+    rc = ask_for_all(fd, err);
     if (rc < 0)
         return rc;
     if (!receive_all(process, fd) || !send_word(fd, HANDED_TAKEN) ||

@@ -40,6 +40,9 @@ static int start(struct vpm_process *process, const struct vpm_options *options,
 
     if (rc < 0)
         return rc;
+    /* What clients ask for may be the word that power fails; but it must not
+     * delay a fixation. */
+    process->priority = priority > 1 ? priority - 1 : 0;
     vpm_signals_init(&service->signals, service->engine, process->told_fd);
     rc = vpm_handover_take(process, options->run_dir, err);
     if (rc == VPM_ENOENT)
@@ -51,9 +54,7 @@ static int start(struct vpm_process *process, const struct vpm_options *options,
     if (rc < 0)
         return rc;
     vpm_engine_tell(service->engine, process->told_fd);
-    /* What clients ask for may be the word that power fails; but it must not
-     * delay a fixation. */
-    vpm_realtime_set_priority(pthread_self(), priority > 1 ? priority - 1 : 0);
+    vpm_realtime_set_priority(pthread_self(), process->priority);
     process->successor = options->successor;
     process->watchdog_ns = vpm_systemd_watchdog_ns();
     return VPM_OK;

@@ -49,7 +49,7 @@ static void take(struct msghdr *message, struct vpm_fds *fds)
 
 ssize_t vpm_message_receive(int socket, void *data, size_t size,
                             struct vpm_fds *fds, uint32_t most, int flags,
-                            bool *whole)
+                            int *cut)
 {
     union control control;
     struct iovec all = {.iov_base = data, .iov_len = size};
@@ -63,7 +63,7 @@ ssize_t vpm_message_receive(int socket, void *data, size_t size,
     if (got < 0)
         return got;
     take(&message, fds);
-    *whole = !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    *cut = message.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
     return got;
 }
 

@@ -13,9 +13,12 @@ struct vpm_process {
     char **successor;  /* the command that starts another one; or NULL */
     int lock_fd;       /* only one engine serves a run_dir */
     int listen_fd;
+    int spare_fd;      /* given up to refuse a client when there is no other
+                        * descriptor left */
     int told_fd;       /* eventfd(2): units have settled, or a signal came */
     int asked_fd;      /* signalfd(2): to end, or to be replaced */
     bool ending;
+    uint32_t priority; /* of this thread, when it serves clients; 0: none */
     uint64_t watchdog_ns;
 };
 

@@ -47,7 +47,9 @@ int vpm_server_block(struct vpm_process *process, struct vpm_error *err)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     process->asked_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     process->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (process->asked_fd < 0 || process->told_fd < 0)
+    process->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (process->asked_fd < 0 || process->told_fd < 0 ||
+        process->spare_fd < 0)
         return vpm_fail_errno(err, "cannot prepare for signals");
     return VPM_OK;
 }
@@ -99,11 +101,23 @@ int vpm_server_listen(struct vpm_process *process, const char *run_dir,
 
 /* -- serving ------------------------------------------------------------- */
 
+/* Otherwise the client would be there again and again. */
+static void refuse_one(struct vpm_process *process)
+{
+    close(process->spare_fd);
+    close(accept4(process->listen_fd, NULL, NULL, SOCK_CLOEXEC));
+    process->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    vpm_log("a client is refused: there are no file descriptors left; raise "
+            "LimitNOFILE");
+}
+
 static void accept_one(struct vpm_process *process)
 {
     int fd = accept4(process->listen_fd, NULL, NULL,
                      SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+    if (fd < 0 && errno == EMFILE)
+        refuse_one(process);
     if (fd < 0)
         return;
     for (int i = 0; i < CLIENTS_MAX; i++)

@@ -127,7 +127,7 @@ static int find_and_do(struct vpm_service *service,
     struct vpm_served *served = vpm_roster_find(&service->roster,
                                                 asked->request.region);
 
-    if (!served)
+    if (!served || served->info.created_ns != asked->request.created_ns)
         return vpm_fail(err, VPM_ENOENT, "the engine has no unit for region "
                         "%016" PRIx64, asked->request.region);
     return do_unit(service, served, asked, answer, err);

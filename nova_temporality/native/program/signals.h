@@ -24,6 +24,8 @@ struct vpm_signals_memory {
     struct vpm_signal_rule rules[SIGNAL_KINDS];
     struct vpm_signal latest[VPM_SIGNALS_MAX];
     uint64_t count;          /* of all signals so far */
+    uint64_t told;           /* how many of them some client has heard of; the
+                              * main thread's */
 };
 
 struct vpm_signals {

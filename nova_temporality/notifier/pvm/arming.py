@@ -35,6 +35,12 @@ from nova_temporality.vpm import runlock
 # neither waits. It is the most that needs no privilege
 # (/proc/sys/fs/pipe-max-size).
 _PIPE_SIZE = 1 << 20
+_SMALLEST_PIPE = 4096
+
+_PIPE_PROBLEM = (
+    'its pipe has %d KiB instead of %d, so its fixation takes longer: raise '
+    'fs.pipe-user-pages-soft (sysctl) to 512 times the number of servers, or '
+    'give the notifier CAP_SYS_RESOURCE')
 
 
 class Arming:
@@ -44,11 +50,14 @@ class Arming:
     :param region: of its memory
     :param note: that it was stopped
     :param run_lock: of its memory
+    :ivar problem: why its fixation takes longer than it need, in words, with
+                   the remedy; or None
     """
 
     def __init__(self, engine: native.Engine, region: vpm.RegionInfo,
                  note: stopped_note.StoppedNote,
                  run_lock: runlock.RunLock) -> None:
+        self.problem: str | None = None
         self._engine = engine
         self._region = region
         self._note = note
@@ -143,7 +152,7 @@ class Arming:
             unit = self._open()
             ours, theirs = os.pipe()
             try:
-                fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+                self.problem = _enlarge(theirs)
                 qmp.getfd(native.STREAM_NAME, theirs, timeout)
                 while True:
                     runstate = migration.runstate(qmp, timeout)
@@ -207,6 +216,21 @@ class Arming:
         except vpm.DeadlineExceeded:
             return False
         return True
+
+
+def _enlarge(pipe: int) -> str | None:
+    """Make a pipe as large as may be; return what is wrong if it is small."""
+    size = _PIPE_SIZE
+    while size > _SMALLEST_PIPE:
+        try:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, size)
+            break
+        except PermissionError:
+            size //= 2
+    size = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+    if size >= _PIPE_SIZE:
+        return None
+    return _PIPE_PROBLEM % (size >> 10, _PIPE_SIZE >> 10)
 
 
 def _started(pid: int) -> int:

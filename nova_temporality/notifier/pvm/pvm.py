@@ -263,6 +263,8 @@ class Pvm:
             condition = self._look()
         except conditions.NotArmed as e:
             condition = e.condition
+        except vpm.EngineAway as e:
+            condition = conditions.Condition(conditions.NOT_ARMED, str(e))
         except qmp_module.QmpTimeout as e:
             # If it was armed it stays so: it may answer in time.
             condition = conditions.Condition(
@@ -316,7 +318,8 @@ class Pvm:
         self._nvdimms.note()
         self._arming.touch()
         self._fixator.arm(connection.PATIENCE)
-        reasons = filter(None, (condition.reason, qemu.route_problem))
+        reasons = filter(None, (condition.reason, qemu.route_problem,
+                                self._arming.problem))
         return dataclasses.replace(condition, route=qemu.route,
                                    reason='; '.join(reasons) or None)
 
@@ -527,8 +530,8 @@ def _without_engine(known: conditions.Condition,
 def _remedy(error: Exception) -> str | None:
     """What an operator can do about an error that nobody expects."""
     if os.strerror(errno.EMFILE) in str(error):
-        return ('raise LimitNOFILE in the unit of temporality-notifier, and '
-                'restart it')
+        return ('raise LimitNOFILE in the units of temporality-engine and '
+                'temporality-notifier, and restart them')
     return None
 
 

@@ -139,6 +139,10 @@ class StatusTest(base.DriverTestCase):
         self.notifier.side_effect = client.NotifierDown('start it')
         self.check('notifier', FAILURE, 'start it')
 
+    def test_engine(self):
+        self.notifier.return_value = {'pvms': [], 'engine_problem': 'gone'}
+        self.check('notifier', FAILURE, 'the engine is away (gone)')
+
     def test_worst_result_counts(self):
         with mock.patch('builtins.print'):
             self.assertEqual(WARNING, self.checks.check())

@@ -16,6 +16,7 @@ QEMUs are played by the test.
 """
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -48,7 +49,7 @@ def test_fixates(client, armed, pool):
     assert outcomes.read(pool) == [outcome]
     # Nothing is left.
     assert client.ask(lib.VPM_REQUEST_TAKE,
-                      region=armed.region.id).code == lib.VPM_ENOENT
+                      **armed.key).code == lib.VPM_ENOENT
 
 
 def test_one_alone(client, armed, make_qemu):
@@ -56,7 +57,7 @@ def test_one_alone(client, armed, make_qemu):
     other.open(client)
     other.arm(client)
     for number in (1, 0):
-        assert client.ask(lib.VPM_REQUEST_FIRE, region=armed.region.id,
+        assert client.ask(lib.VPM_REQUEST_FIRE, **armed.key,
                           event=engine_process.event()).count == number
     engine_process.take(client, armed)
     assert engine_process.state(client, other) == lib.VPM_UNIT_ARMED
@@ -130,6 +131,11 @@ def test_only_the_latest_signals_are_remembered(process, client):
         later.ask(lib.VPM_REQUEST_LISTEN)
         assert [later.wait_news(lib.VPM_NEWS_SIGNAL).signal.pid
                 for _ in range(lib.VPM_SIGNALS_MAX)] == list(range(24, 40))
+    # They are not told twice.
+    with process.connect() as third:
+        third.ask(lib.VPM_REQUEST_LISTEN)
+        client.ask(lib.VPM_REQUEST_SIGNAL, number=44, pid=40)
+        assert third.wait_news(lib.VPM_NEWS_SIGNAL).signal.pid == 40
 
 
 def test_second_client(process, client, armed):
@@ -243,6 +249,26 @@ def test_descriptors_that_nobody_wants(process, client):
     assert engine_process.open_files(process) == before
 
 
+def test_no_descriptors_left(process, client, make_qemu):
+    """The client is told, and others are not served for ever."""
+    qemu = make_qemu()
+    qemu.open(client)
+    pid = process.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    used = {int(fd) for fd in os.listdir('/proc/%d/fd' % pid)}
+    first_free = min(set(range(len(used) + 1)) - used)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, limits[1]))
+    said = qemu.arm(client)
+    assert said.code == lib.VPM_ESYS
+    assert 'LimitNOFILE' in engine_process.text(said)
+    with process.connect() as refused:
+        assert refused.socket.recv(1) == b''
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    assert qemu.arm(client).code == lib.VPM_OK
+    with process.connect() as other:
+        assert other.ask(lib.VPM_REQUEST_HELLO).code == 0
+
+
 def test_arming_is_checked(client, make_qemu):
     qemu = make_qemu()
     assert qemu.arm(client).code == lib.VPM_ENOENT
@@ -263,7 +289,7 @@ def test_arming_is_checked(client, make_qemu):
             said = client.ask(
                 lib.VPM_REQUEST_ARM,
                 [one if isinstance(one, int) else one.fileno()
-                 for one in fds], region=qemu.region.id, arming=arming)
+                 for one in fds], **qemu.key, arming=arming)
             assert words in engine_process.text(said)
         said = client.ask(lib.VPM_REQUEST_OPEN, [no_lock.fileno()],
                           region=qemu.region.id + 1,
@@ -280,8 +306,7 @@ def test_note_is_checked(client, make_qemu, tmp_path):
         with open(tmp_path / 'no-note', 'wb') as no_note:
             no_note.truncate(size)
             said = client.ask(lib.VPM_REQUEST_OPEN, [no_note.fileno()],
-                              region=qemu.region.id,
-                              created_ns=qemu.region.created_ns)
+                              **qemu.key)
             assert "no note's file" in engine_process.text(said)
 
 
@@ -296,19 +321,23 @@ def test_region_that_was_created_anew(process, client, armed, pool):
     again = engine_process.Qemu(region, process.run_dir)
     assert again.open(client).unit.state == lib.VPM_UNIT_IDLE
     assert again.arm(client).code == lib.VPM_OK
+    # What is still asked about the former one does not concern it.
+    for kind in (lib.VPM_REQUEST_CLOSE, lib.VPM_REQUEST_DISARM):
+        assert client.ask(kind, **armed.key).code == lib.VPM_ENOENT
+    assert engine_process.state(client, again) == lib.VPM_UNIT_ARMED
     again.close()
 
 
 def test_disarmed_and_closed(process, client, armed):
     before = engine_process.open_files(process)
     assert client.ask(lib.VPM_REQUEST_DISARM,
-                      region=armed.region.id).count == 1
+                      **armed.key).count == 1
     assert engine_process.open_files(process) == before - 3
     assert engine_process.state(client, armed) == lib.VPM_UNIT_IDLE
     assert client.ask(lib.VPM_REQUEST_FIRE_ALL,
                       event=engine_process.event()).count == 0
     armed.arm(client)
-    client.ask(lib.VPM_REQUEST_CLOSE, region=armed.region.id)
+    client.ask(lib.VPM_REQUEST_CLOSE, **armed.key)
     assert client.ask(lib.VPM_REQUEST_LIST).code == lib.VPM_ENOENT
     assert armed.stops == 0
 

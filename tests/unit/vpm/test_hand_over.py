@@ -66,7 +66,7 @@ def test_armed_units(process, client, armed, make_qemu, replace, pool):
     client.ask(lib.VPM_REQUEST_LISTEN)
     idle = make_qemu('b')
     idle.open(client)
-    before = client.ask(lib.VPM_REQUEST_LOOK, region=armed.region.id)
+    before = client.ask(lib.VPM_REQUEST_LOOK, **armed.key)
     # The beginning of a line, the rest of which the next one reads.
     armed.say(b'{"event": "ST')
 
@@ -74,7 +74,7 @@ def test_armed_units(process, client, armed, make_qemu, replace, pool):
         replace()
 
     assert armed.stops == 0
-    after = client.ask(lib.VPM_REQUEST_LOOK, region=armed.region.id)
+    after = client.ask(lib.VPM_REQUEST_LOOK, **armed.key)
     for field in ('region', 'created_ns', 'started', 'state', 'pid', 'route',
                   'priority'):
         assert getattr(before.unit, field) == getattr(after.unit, field)

@@ -13,7 +13,9 @@
 
 """The end of a QEMU, however long it takes."""
 
+import fcntl
 import os
+import resource
 import signal
 import subprocess
 
@@ -62,6 +64,22 @@ def test_reaped_before_it_is_killed(process, ending):
     process.wait()
     assert ending.wait(PATIENCE)
     ending.kill()
+
+
+def test_many_files_are_open(process, monkeypatch):
+    """The descriptor is one that select(2) does not know."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 4096),
+                                                limits[1]))
+    real = os.pidfd_open
+    monkeypatch.setattr(os, 'pidfd_open', lambda pid: fcntl.fcntl(
+        real(pid), fcntl.F_DUPFD_CLOEXEC, 2000))
+    ending = connection.Ending(process.pid)
+    assert not ending.wait(0)
+    ending.kill()
+    assert ending.wait(PATIENCE)
+    ending.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_notifier_that_may_not_kill(ending, monkeypatch, caplog):
