@@ -192,7 +192,7 @@ def test_signals_in_a_row_are_one_outage(host):
     notifier.protect(guest)
     guest.hang()
     for _ in range(100):
-        notifier.process.send_signal(44)
+        host.engine.process.send_signal(44)
     guest.wake()
     machine.wait_for(guest.proven, 'fixated')
 

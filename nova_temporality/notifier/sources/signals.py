@@ -35,12 +35,19 @@ def block() -> None:
 def forward_to(fixates: engine.Engine) -> None:
     """Pass signals that come to this process on to the engine, from now on.
 
-    Earlier versions took them here. block() was called before.
+    Earlier versions took them here. block() was called before. Of signals
+    that come faster than the engine answers only the latest is passed on.
     """
     def forward() -> None:
         while True:
-            info = signal.sigwaitinfo(engine.SIGNALS)
-            fixates.forward_signal(info.si_signo, info.si_pid)
+            waiting: signal.struct_siginfo | None = signal.sigwaitinfo(
+                engine.SIGNALS)
+            senders = {}
+            while waiting is not None:
+                senders[waiting.si_signo] = waiting.si_pid
+                waiting = signal.sigtimedwait(engine.SIGNALS, 0)
+            for number, pid in senders.items():
+                fixates.forward_signal(number, pid)
     threading.Thread(target=forward, daemon=True, name='signals').start()
 
 

@@ -48,6 +48,33 @@ def test_number():
     assert engine.POD_SIGNAL == signal.SIGRTMIN + 10
 
 
+def test_signals_in_a_row_are_passed_on_as_one():
+    """However long the engine takes for each, none is left for later."""
+    code = (
+        'import os, signal, threading\n'
+        'from nova_temporality.notifier.sources import signals\n'
+        'class Engine:\n'
+        '    def forward_signal(self, number, pid):\n'
+        '        print(int(number), flush=True)\n'
+        'signals.block()\n'
+        'for number in [44] * 50 + [signal.SIGPWR] + [44] * 50:\n'
+        '    os.kill(os.getpid(), number)\n'
+        'signals.forward_to(Engine())\n'
+        'threading.Event().wait()\n')
+    process = subprocess.Popen(
+        [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+    with process:
+        seen = {process.stdout.readline(), process.stdout.readline()}
+        assert seen == {'44\n', '%d\n' % signal.SIGPWR}
+        process.send_signal(44)
+        assert process.stdout.readline() == '44\n'
+        process.send_signal(signal.SIGPWR)
+        # None of the earlier ones was left.
+        assert process.stdout.readline() == '%d\n' % signal.SIGPWR
+        process.kill()
+
+
 @pytest.mark.parametrize('number', engine.SIGNALS)
 def test_signal_to_the_notifier_is_passed_on(number):
     code = (
