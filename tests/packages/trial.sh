@@ -22,8 +22,8 @@ OLD=$1
 NEW=$2
 ASKED=/tmp/systemctl.log
 NVRAM=/var/lib/temporality/nvram
-PACKAGES="libvpm-preload python3-nova-temporality temporality-notifier
-    temporality-dkms"
+PACKAGES="libvpm-preload python3-nova-temporality temporality-engine
+    temporality-notifier temporality-dkms"
 
 say() {
     printf '\n== %s\n' "$*"
@@ -71,12 +71,26 @@ install() {
         -o Dpkg::Use-Pty=0 --reinstall install $(debs "$1")
 }
 
+start_engine() {
+    temporality-engine >>/tmp/engine.log 2>&1 &
+    engine=$!
+}
+
+engines() {
+    local process
+    for process in /proc/[0-9]*; do
+        case $(readlink "$process/exe") in
+            */native/temporality-engine*) echo "${process#/proc/}" ;;
+        esac
+    done
+}
+
 start_notifier() {
     temporality-notifier >>/tmp/notifier.log 2>&1 &
     notifier=$!
     until temporality status >/dev/null 2>&1; do
         kill -0 "$notifier" 2>/dev/null || {
-            cat /tmp/notifier.log
+            cat /tmp/engine.log /tmp/notifier.log
             fail "the notifier ended"
         }
         sleep 0.1
@@ -86,12 +100,13 @@ start_notifier() {
 try_install() {
     say "install"
     install "$OLD"
-    for unit in temporality-notifier temporality-fixate-at-shutdown; do
+    for unit in temporality-{engine,notifier} temporality-fixate-at-shutdown; do
         ! asked "(enable|start) .*$unit" ||
             fail "$unit is started before there is a pool"
     done
     mount -t tmpfs -o size=64M tmpfs "$NVRAM"
     temporality pool create --descriptors 4 --state-size 1M
+    start_engine
     start_notifier
 }
 
@@ -99,17 +114,27 @@ try_upgrade() {
     say "upgrade"
     : >"$ASKED"
     install "$NEW"
+    kill -0 "$engine" || fail "the upgrade ended the engine"
     kill -0 "$notifier" || fail "the upgrade ended the notifier"
+    asked '^reload temporality-engine.service' ||
+        fail "the engine would run on as it is: $(cat "$ASKED")"
     asked '^try-restart temporality-notifier.service' ||
         fail "the notifier would run on with what is old: $(cat "$ASKED")"
     ! asked '^(stop|restart) ' || fail "something is stopped"
     ! asked fixate-at-shutdown || fail "servers would be stopped"
+    say "what reload does: from the old engine to the new one"
+    kill -HUP "$engine"
+    wait "$engine" || fail "the engine did not end well: $(cat /tmp/engine.log)"
+    engine=$(engines)
+    [ "$(readlink "/proc/$engine/exe")" = "$(echo \
+        /usr/lib/python3*/dist-packages/*/native/temporality-engine)" ] ||
+        fail "not the new engine: $(cat /tmp/engine.log)"
     say "what try-restart does"
     local since=${EPOCHREALTIME/./}
     kill "$notifier"
     wait "$notifier" || fail "the notifier did not end well"
     start_notifier
-    say "unprotected for at most $(((${EPOCHREALTIME/./} - since) / 1000)) ms"
+    say "without a notifier for at most $(((${EPOCHREALTIME/./} - since) / 1000)) ms"
     temporality pool check
 }
 
@@ -148,9 +173,15 @@ try_remove() {
     : >"$ASKED"
     kill "$notifier"
     wait "$notifier" || fail "the notifier did not end well"
+    kill "$engine"
+    while [ -n "$(engines)" ]; do
+        sleep 0.1
+    done
     # shellcheck disable=SC2086
     apt-get -y -q -o Dpkg::Use-Pty=0 remove $PACKAGES
-    asked '^stop temporality-notifier.service' || fail "it would run on"
+    for unit in engine notifier; do
+        asked "^stop temporality-$unit.service" || fail "the $unit would run on"
+    done
     ! asked fixate-at-shutdown || fail "servers would be stopped"
     [ -e /etc/temporality/temporality.conf ] || fail "configuration is gone"
 }
