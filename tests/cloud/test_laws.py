@@ -130,11 +130,12 @@ def test_site_comes_up_in_pieces(block_storage, servers):
             for actor in paused, reset:
                 assert 'record of its machine' in _fault(actor)
             record[stored].hold()
+            # Then no earlier try is under way.
+            records.wait_read(record[stored])
 
         # What was missing is there, but then the controller hangs.
         record[paused].put_back()
         try:
-            records.wait_read(record[stored])
             with helpers.standing_still(services.of_controller(
                     'nova-conductor')):
                 tried = log.count(_NOT_RECOVERED % stored.id)
