@@ -164,6 +164,7 @@ def test_engine_that_is_started_again_is_told_all(process):
 def test_what_is_no_device(process):
     process.start()
     asks = engine.Engine(process.run_dir)
+    assert asks.wait_connected(machine.PATIENCE)
     with open(__file__) as no_device:
         with pytest.raises(vpm.InvalidArgument):
             asks.write_back_by(no_device.fileno())

@@ -329,6 +329,8 @@ def test_region_that_was_created_anew(process, client, armed, pool):
 
 
 def test_disarmed_and_closed(process, client, armed):
+    # What came with a request is closed after its answer.
+    client.ask(lib.VPM_REQUEST_HELLO)
     before = engine_process.open_files(process)
     assert client.ask(lib.VPM_REQUEST_DISARM,
                       **armed.key).count == 1
@@ -345,7 +347,7 @@ def test_disarmed_and_closed(process, client, armed):
 def test_touched(process, client, armed):
     """The engine writes to its own mapping, and outlives what is not there."""
     def touch():
-        return client.ask(lib.VPM_REQUEST_TOUCH, region=armed.region.id)
+        return client.ask(lib.VPM_REQUEST_TOUCH, **armed.key)
 
     while not touch().count:
         pass
