@@ -30,6 +30,7 @@ enum handed_kind {
     HANDED_REST,
     HANDED_TAKEN,
     HANDED_GO,
+    HANDED_KEPT,  /* the old one goes on: it has heard nothing in time */
 };
 
 /* With the descriptors of the note, and, as *has_lock* and *state* say, of run
@@ -75,13 +76,17 @@ static bool send_word(int fd, uint32_t word)
     return send_patiently(fd, &word, sizeof(word), &none);
 }
 
-/* Whether the other one says this word; *gone*: it says nothing any more. */
+/* Whether the other one says this word; *gone*: it has ended, without another
+ * one. */
 static bool hear_word(int fd, uint32_t word, bool *gone)
 {
     uint32_t said = 0;
     ssize_t got = wait_for(fd, POLLIN) ? recv(fd, &said, sizeof(said), 0) : -1;
 
-    *gone = got == 0 || (got < 0 && errno == ECONNRESET);
+    /* It has not read all.  What it said before comes after this error. */
+    if (got < 0 && errno == ECONNRESET)
+        got = recv(fd, &said, sizeof(said), MSG_DONTWAIT);
+    *gone = got == 0;
     return got == sizeof(said) && said == word;
 }
 
@@ -169,6 +174,8 @@ bool vpm_handover_give(struct vpm_process *process,
         vpm_signals_forward(&service->signals, successor->fd);
         vpm_engine_drop(service->engine);
     } else {
+        /* The other one must not take an end for our death. */
+        send_word(successor->fd, HANDED_KEPT);
         vpm_engine_release(service->engine);
         vpm_signals_release(&service->signals);
         vpm_client_close(successor);

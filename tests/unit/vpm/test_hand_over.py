@@ -15,6 +15,7 @@
 import contextlib
 import os
 import random
+import select
 import signal
 import socket
 import struct
@@ -36,7 +37,7 @@ lib = _vpm.lib
 REPLACEMENTS = int(os.environ.get('TEMPORALITY_REPLACEMENTS', 50))
 
 # handover.c
-REST, TAKEN, GO = 2, 3, 4
+REST, TAKEN, GO, KEPT = 2, 3, 4, 5
 
 
 @pytest.fixture
@@ -203,6 +204,58 @@ def test_successor_that_hangs(client, armed, successor):
     assert engine_process.state(client, armed) == lib.VPM_UNIT_ARMED
     client.ask(lib.VPM_REQUEST_FIRE_ALL, event=engine_process.event())
     assert engine_process.take(client, armed).result == outcomes.FIXATED
+
+
+def test_word_that_comes_too_late(process, client, armed):
+    """The old one goes on, so the new one must not."""
+    old = process.process
+    kept = relayed(process)
+    assert process.process.wait(machine.PATIENCE) == 1
+    assert kept
+    assert old.poll() is None
+    client.ask(lib.VPM_REQUEST_FIRE_ALL, event=engine_process.event())
+    assert engine_process.take(client, armed).result == outcomes.FIXATED
+    assert armed.stops == 1
+    process.process = old
+
+
+def relayed(process):
+    """Start a process that takes over, and hold its word back.
+
+    :returns: whether the old one said that it goes on
+    """
+    real = process.path + '.real'
+    os.rename(process.path, real)
+    with (socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening,
+          socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as old):
+        listening.bind(process.path)
+        listening.listen()
+        old.connect(real)
+        process.launch()
+        new, _address = listening.accept()
+        with new:
+            while (data := pass_on(new, old)) != struct.pack('<I', TAKEN):
+                # All that the old one has to say to it; slowly, as that one
+                # is to be the first whose patience ends.
+                while data and select.select([old], [], [], 0.2)[0]:
+                    time.sleep(0.3)
+                    pass_on(old, new)
+            word = old.recv(100)
+            if word:
+                with contextlib.suppress(BrokenPipeError):
+                    new.send(word)
+    os.rename(real, process.path)
+    return word == struct.pack('<I', KEPT)
+
+
+def pass_on(source, target):
+    """Pass a message on, but the word; return it."""
+    data, fds, _flags, _address = socket.recv_fds(source, 65536, 64)
+    if data != struct.pack('<I', TAKEN):
+        socket.send_fds(target, [data], fds)
+    for fd in fds:
+        os.close(fd)
+    return data
 
 
 def test_signals_are_passed_on(process, armed, successor):
