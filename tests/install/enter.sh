@@ -18,13 +18,17 @@ set -eu -o pipefail
 # Runs in the new namespaces. Not by chroot: for unshare, which tests use, the
 # root has to be a mount.
 enter() {
-    local root=$1 name
+    local root=$1
     shift
     mount --bind "$root" "$root"
-    for name in dev sys; do
-        mount --rbind "/$name" "$root/$name"
-    done
+    mount --rbind /sys "$root/sys"
     mount -t proc proc "$root/proc"
+    # Copies: packages give nodes to groups of theirs, like /dev/kvm.
+    mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
+    cp -ax /dev/. "$root/dev"
+    mkdir -p "$root/dev/pts" "$root/dev/shm"
+    mount -t devpts -o newinstance,mode=0620,ptmxmode=0666 devpts \
+        "$root/dev/pts"
     mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
     mount -t tmpfs -o mode=0755 tmpfs "$root/run"
     mkdir "$root/run/lock"
