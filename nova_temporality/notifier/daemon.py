@@ -14,6 +14,7 @@
 
 from collections import abc
 import concurrent.futures
+import contextlib
 import dataclasses
 import datetime
 import threading
@@ -102,6 +103,7 @@ class Notifier:
             [], list[state.SourceStatus]] = list
         self.mutes = mutes.Mutes(paths.mutes(opts.run_dir))
         self._run_dir = opts.run_dir
+        self._pending: dict[str, str] = {}
         self._clock_needed_for = _clock_needed_for(opts)
         self._pool = pool
         self._engine = engine
@@ -335,7 +337,7 @@ class Notifier:
             'pvms': self._fleet.status(),
             'background_paused': self.background.paused,
             'budget': self._budget.status(self._fleet.priorities()),
-            'pending': notes.pending(self._run_dir),
+            'pending': self._read_pending(),
             'clock': {'is_synchronised': clock.is_synchronised(),
                       'needed_for': self._clock_needed_for},
             'outage_raised_by': self.outage_raised_by(),
@@ -361,6 +363,16 @@ class Notifier:
                  if finding['code'] == code
                  for concern in finding['concerns']]
         return health.iso(self.mutes.mute(code, seconds, names).until)
+
+    def _read_pending(self) -> dict[str, str]:
+        """Return why pVMs are not recovered yet, by name.
+
+        What was known is told when no file can be opened: that must not keep
+        the rest from being told.
+        """
+        with contextlib.suppress(OSError):
+            self._pending = notes.pending(self._run_dir)
+        return self._pending
 
     def problem(self) -> str | None:
         """Say what keeps it from protecting pVMs, in words, or None."""
