@@ -42,6 +42,8 @@ def main() -> int:
          version=version.version())
     try:
         arguments = command(conf.temporality)
+        # The engine makes run_dir itself, but not what is above it.
+        os.makedirs(os.path.dirname(conf.temporality.run_dir), exist_ok=True)
         os.execv(PROGRAM, arguments)
     except (OSError, cfg.ConfigFileValueError) as e:
         print('temporality-engine: cannot start: %s' % e, file=sys.stderr)
