@@ -23,6 +23,9 @@ import pytest
 
 from nova_temporality.notifier.pvm import connection
 
+# eventlet takes select.poll away. The notifier never runs under it.
+pytestmark = pytest.mark.native_threads
+
 # Seconds for what has to happen.
 PATIENCE = 30
 
