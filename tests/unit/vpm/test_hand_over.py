@@ -209,14 +209,17 @@ def test_successor_that_hangs(client, armed, successor):
 def test_word_that_comes_too_late(process, client, armed):
     """The old one goes on, so the new one must not."""
     old = process.process
-    kept = relayed(process)
-    assert process.process.wait(machine.PATIENCE) == 1
+    try:
+        kept = relayed(process)
+        assert process.process.wait(machine.PATIENCE) == 1
+    finally:
+        process.kill()
+        process.process = old
     assert kept
     assert old.poll() is None
     client.ask(lib.VPM_REQUEST_FIRE_ALL, event=engine_process.event())
     assert engine_process.take(client, armed).result == outcomes.FIXATED
     assert armed.stops == 1
-    process.process = old
 
 
 def relayed(process):
