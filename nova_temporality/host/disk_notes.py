@@ -40,11 +40,12 @@ import json
 import os
 import stat
 import tempfile
-from typing import Any
 
 from nova_temporality.host import device_contents
 from nova_temporality.host import device_identity
+from nova_temporality.host import durable
 from nova_temporality.host import paths
+from nova_temporality.host import state_notes
 from nova_temporality import vpm
 
 # Of a qcow2 file: version, backing file, size, tables, number and place of
@@ -119,8 +120,8 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
     fd, new = tempfile.mkstemp(dir=directory, prefix='.')
     try:
         with open(fd, 'w', encoding='utf-8') as note:
-            json.dump({'region': region.id, 'created': region.created_ns,
-                       'epoch': epoch, 'disks': found}, note)
+            json.dump({**state_notes.owner(region, epoch), 'disks': found},
+                      note)
             note.flush()
             os.fsync(note.fileno())
         os.rename(new, target)
@@ -128,7 +129,7 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
         os.unlink(new)
         raise
     for changed in directory, os.path.dirname(directory):
-        _sync_directory(changed)
+        durable.sync(changed)
 
 
 def forget(pool_path: str, name: str) -> None:
@@ -221,16 +222,10 @@ def _device(fd: int, sampled: int | None) -> Disk:
 def _read(pool_path: str, region: vpm.RegionInfo,
           epoch: int) -> dict[str, Disk] | None:
     """The note of a state; None if there is none, or that of another."""
-    try:
-        with open(paths.disks_note(pool_path, region.name),
-                  encoding='utf-8') as stream:
-            note: Any = json.load(stream)
-        if (note['region'], note['created'], note['epoch']) != (
-                region.id, region.created_ns, epoch):
-            return None
-        return {path: Disk(**disk) for path, disk in note['disks'].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
+    return state_notes.read(
+        paths.disks_note(pool_path, region.name), region, epoch,
+        lambda note: {path: Disk(**disk)
+                      for path, disk in note['disks'].items()})
 
 
 def _difference(before: Disk, now: Disk) -> str | None:
@@ -286,11 +281,3 @@ def _is_remote(path: str) -> bool:
 def _time(instant_ns: int) -> str:
     return datetime.datetime.fromtimestamp(
         instant_ns // 1000000000, datetime.timezone.utc).strftime('%FT%TZ')
-
-
-def _sync_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

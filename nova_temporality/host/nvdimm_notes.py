@@ -30,6 +30,7 @@ from typing import Any
 from nova_temporality.host import durable
 from nova_temporality.host import nvdimms
 from nova_temporality.host import paths
+from nova_temporality.host import state_notes
 from nova_temporality import vpm
 
 _BOOT_ID = '/proc/sys/kernel/random/boot_id'
@@ -71,8 +72,8 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
     with contextlib.suppress(FileExistsError):
         durable.make_directory(os.path.dirname(target))
     durable.write(target, json.dumps(
-        {'region': region.id, 'created': region.created_ns, 'epoch': epoch,
-         'boot': boot_id(), 'dirty_shutdowns': counters}).encode())
+        {**state_notes.owner(region, epoch), 'boot': boot_id(),
+         'dirty_shutdowns': counters}).encode())
 
 
 def forget(pool_path: str, name: str) -> None:
@@ -112,14 +113,7 @@ def _grown(nvdimm: nvdimms.Nvdimm, before: Any) -> str | None:
 def _read(pool_path: str, region: vpm.RegionInfo,
           epoch: int) -> dict[str, Any] | None:
     """The note of a state; None if there is none, or that of another."""
-    try:
-        with open(paths.nvdimms_note(pool_path, region.name),
-                  encoding='utf-8') as stream:
-            note: Any = json.load(stream)
-        if (note['region'], note['created'], note['epoch']) != (
-                region.id, region.created_ns, epoch):
-            return None
-        return {'boot': str(note['boot']),
-                'dirty_shutdowns': dict(note['dirty_shutdowns'])}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
+    return state_notes.read(
+        paths.nvdimms_note(pool_path, region.name), region, epoch,
+        lambda note: {'boot': str(note['boot']),
+                      'dirty_shutdowns': dict(note['dirty_shutdowns'])})

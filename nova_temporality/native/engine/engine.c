@@ -361,21 +361,30 @@ static void set_latest(struct vpm_engine *engine,
                     engine->params.hold_up_ns);
 }
 
+/* No deadlock: all who take them take them in this order. */
+void vpm_engine_lock_all(struct vpm_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->params.threads; i++)
+        pthread_mutex_lock(&engine->workers[i].lock);
+}
+
+void vpm_engine_unlock_all(struct vpm_engine *engine)
+{
+    for (uint32_t i = 0; i < engine->params.threads; i++)
+        pthread_mutex_unlock(&engine->workers[i].lock);
+}
+
 uint32_t vpm_engine_fire(struct vpm_engine *engine,
                          const struct vpm_event *event)
 {
     uint32_t count;
 
-    /* No deadlock: nobody else holds the locks of two workers. */
-    for (uint32_t i = 0; i < engine->params.threads; i++)
-        pthread_mutex_lock(&engine->workers[i].lock);
+    vpm_engine_lock_all(engine);
     count = fire_all(engine, event);
     set_latest(engine, event);
-    for (uint32_t i = 0; i < engine->params.threads; i++) {
-        pthread_mutex_unlock(&engine->workers[i].lock);
-        if (count)
-            vpm_worker_wake(&engine->workers[i]);
-    }
+    vpm_engine_unlock_all(engine);
+    for (uint32_t i = 0; count && i < engine->params.threads; i++)
+        vpm_worker_wake(&engine->workers[i]);
     return count;
 }
 

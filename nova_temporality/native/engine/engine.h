@@ -2,7 +2,7 @@
 /* engine.h -- the engine's face: its workers and units (see vpm.h)
  *
  * What a caller changes of a unit it changes under the lock of the unit's
- * worker.  Only vpm_engine_fire holds the locks of several workers. */
+ * worker.  Only vpm_engine_lock_all takes the locks of several workers. */
 #ifndef VPM_ENGINE_H
 #define VPM_ENGINE_H
 
@@ -17,5 +17,9 @@ struct vpm_engine {
     struct vpm_waves waves;
     struct vpm_worker workers[];
 };
+
+/* Takes, and gives back, the locks of all workers. */
+void vpm_engine_lock_all(struct vpm_engine *engine);
+void vpm_engine_unlock_all(struct vpm_engine *engine);
 
 #endif

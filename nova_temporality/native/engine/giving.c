@@ -4,19 +4,6 @@
 
 #include <string.h>
 
-/* No deadlock: see vpm_engine_fire, which does the same in the same order. */
-static void lock_all(struct vpm_engine *engine)
-{
-    for (uint32_t i = 0; i < engine->params.threads; i++)
-        pthread_mutex_lock(&engine->workers[i].lock);
-}
-
-static void unlock_all(struct vpm_engine *engine)
-{
-    for (uint32_t i = 0; i < engine->params.threads; i++)
-        pthread_mutex_unlock(&engine->workers[i].lock);
-}
-
 /* With all locks held. */
 static void for_each(struct vpm_engine *engine, enum unit_state state,
                      void (*act)(struct vpm_unit *unit))
@@ -48,29 +35,12 @@ bool vpm_engine_hold(struct vpm_engine *engine)
 {
     bool idle;
 
-    lock_all(engine);
+    vpm_engine_lock_all(engine);
     idle = is_idle(engine);
     if (idle)
         for_each(engine, UNIT_ARMED, hold);
-    unlock_all(engine);
+    vpm_engine_unlock_all(engine);
     return idle;
-}
-
-/* What happened to the sockets meanwhile is noticed at once. */
-static void release(struct vpm_unit *unit)
-{
-    unit->state = UNIT_ARMED;
-    if (vpm_worker_watch(unit) == 0)
-        return;
-    vpm_worker_drop_sockets(unit);
-    unit->state = UNIT_IDLE;
-}
-
-void vpm_engine_release(struct vpm_engine *engine)
-{
-    lock_all(engine);
-    for_each(engine, UNIT_HELD, release);
-    unlock_all(engine);
 }
 
 static void drop(struct vpm_unit *unit)
@@ -79,11 +49,26 @@ static void drop(struct vpm_unit *unit)
     unit->state = UNIT_IDLE;
 }
 
+/* What happened to the sockets meanwhile is noticed at once. */
+static void release(struct vpm_unit *unit)
+{
+    unit->state = UNIT_ARMED;
+    if (vpm_worker_watch(unit) < 0)
+        drop(unit);
+}
+
+void vpm_engine_release(struct vpm_engine *engine)
+{
+    vpm_engine_lock_all(engine);
+    for_each(engine, UNIT_HELD, release);
+    vpm_engine_unlock_all(engine);
+}
+
 void vpm_engine_drop(struct vpm_engine *engine)
 {
-    lock_all(engine);
+    vpm_engine_lock_all(engine);
     for_each(engine, UNIT_HELD, drop);
-    unlock_all(engine);
+    vpm_engine_unlock_all(engine);
 }
 
 void vpm_unit_export(struct vpm_unit *unit, struct vpm_given *given)
