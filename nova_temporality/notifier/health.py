@@ -162,17 +162,17 @@ def _none(_status: Status, _now: datetime.datetime) -> list[Concern]:
     return []
 
 
+def _if_any(name: str, problem: str | None) -> list[Concern]:
+    return [Concern(name, problem)] if problem else []
+
+
 def _pool_unreadable(status: Status,
                      _now: datetime.datetime) -> list[Concern]:
-    if not status['pool_error']:
-        return []
-    return [Concern(status['pool'], status['pool_error'])]
+    return _if_any(status['pool'], status['pool_error'])
 
 
 def _pool_medium(status: Status, _now: datetime.datetime) -> list[Concern]:
-    if not status['medium_problem']:
-        return []
-    return [Concern(status['pool'], status['medium_problem'])]
+    return _if_any(status['pool'], status['medium_problem'])
 
 
 def _pool_not_dax(status: Status, _now: datetime.datetime) -> list[Concern]:
@@ -218,15 +218,11 @@ def _power_source_lost(status: Status,
 
 
 def _engine_away(status: Status, _now: datetime.datetime) -> list[Concern]:
-    if not status['engine_problem']:
-        return []
-    return [Concern('engine', status['engine_problem'])]
+    return _if_any('engine', status['engine_problem'])
 
 
 def _engine_degraded(status: Status, _now: datetime.datetime) -> list[Concern]:
-    if not status['engine_lost']:
-        return []
-    return [Concern('engine', status['engine_lost'])]
+    return _if_any('engine', status['engine_lost'])
 
 
 def _pvm_unarmed(status: Status, _now: datetime.datetime) -> list[Concern]:

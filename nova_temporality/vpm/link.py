@@ -282,14 +282,9 @@ def _receive(connected: socket.socket) -> Answer:
         raise ConnectionResetError('it has closed the connection')
     said = _ffi.new('struct vpm_answer *')
     if (len(data) != _ANSWER_SIZE or
-            int.from_bytes(data[:4], 'little') != said_version()):
+            int.from_bytes(data[:4], 'little') != _lib.VPM_PROTOCOL_VERSION):
         raise errors.NewerVersion(
             'it speaks another version of the protocol; restart '
             'temporality-engine and temporality-notifier')
     _ffi.buffer(said)[:] = data
     return Answer(said, fds[0] if fds else None)
-
-
-def said_version() -> int:
-    """Return the version of the protocol that this side speaks."""
-    return _lib.VPM_PROTOCOL_VERSION
