@@ -194,12 +194,14 @@ def test_signals_in_a_row_are_one_outage(host):
     for _ in range(100):
         host.engine.process.send_signal(44)
     guest.wake()
-    machine.wait_for(guest.proven, 'fixated')
+    outage = machine.wait_for(
+        lambda: notifier.call('status')['last_outage'], 'the outage')
 
     notifier.call('resume')
 
     guest.wait_counting()
     assert notifier.state(guest) == 'armed'
+    assert notifier.call('status')['last_outage']['id'] == outage['id']
 
 
 def test_sigterm_leaves_guests_alone(host):

@@ -6,8 +6,8 @@
  * which only processes of the engine's own user id may use.  Each message is
  * one struct, as it lies in memory.  A request has one answer, in the order of
  * the requests.  News are answers that nobody asked for; their id is 0.  A
- * client that breaks these rules, or does not read its answers, is
- * disconnected.
+ * client that breaks these rules is disconnected.  One that does not read is
+ * not served until it does.
  *
  * Units belong to the engine and not to the connection: they stay armed when
  * the client ends.  The next one finds them by VPM_REQUEST_LIST, and goes on

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -60,23 +61,24 @@ void vpm_client_tell_settled(struct vpm_client *client,
         send_answer(client, &answer, -1);
 }
 
-bool vpm_client_tell_signals(struct vpm_client *client,
+void vpm_client_tell_signals(struct vpm_client *client,
                              struct vpm_signals *signals)
 {
     struct vpm_answer answer = news(VPM_NEWS_SIGNAL);
     uint64_t seen;
 
-    if (!client->listens)
-        return true;
+    if (!client->listens || client->is_full)
+        return;
     while ((seen = vpm_signals_next(signals, client->signals_seen,
                                     &answer.signal))) {
-        if (send_answer(client, &answer, -1) < 0)
-            return false;
+        if (send_answer(client, &answer, -1) < 0) {
+            client->is_full = true;
+            return;
+        }
         client->signals_seen = seen;
         if (seen > signals->memory.told)
             signals->memory.told = seen;
     }
-    return true;
 }
 
 /* -- receiving ----------------------------------------------------------- */
@@ -141,10 +143,16 @@ static void answer(struct vpm_client *client, struct vpm_service *service,
         client->listens = true;
         client->signals_seen = service->signals.memory.told;
     }
-    if (send_answer(client, &made, fd) == 0)
-        return;
-    vpm_log("a client does not read its answers, or is gone");
-    vpm_client_close(client);
+    if (send_answer(client, &made, fd) < 0)
+        vpm_client_close(client);
+}
+
+/* The socket has room for an answer whenever it can be written. */
+static bool can_answer(const struct vpm_client *client)
+{
+    struct pollfd one = {.fd = client->fd, .events = POLLOUT};
+
+    return poll(&one, 1, 0) > 0;
 }
 
 /* That is not the client's fault. */
@@ -165,11 +173,15 @@ void vpm_client_serve(struct vpm_client *client, struct vpm_service *service)
 {
     struct vpm_asked asked;
     struct vpm_error err;
+    ssize_t length;
     int cut;
-    ssize_t length = vpm_message_receive(
+
+    client->is_full = !can_answer(client);
+    if (client->is_full)
+        return;
+    length = vpm_message_receive(
         client->fd, &asked.request, sizeof(asked.request), &asked.fds,
         VPM_DESCRIPTORS_MAX, MSG_DONTWAIT, &cut);
-
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (length <= 0)

@@ -10,6 +10,8 @@
 struct vpm_client {
     int fd;                    /* -1: there is none */
     bool listens;
+    bool is_full;              /* it has to read before it is told or asks
+                                * more */
     uint64_t signals_seen;
     uint64_t hand_over_id;     /* of its request to hand over; or 0 */
 };
@@ -19,8 +21,8 @@ struct vpm_client {
 bool vpm_client_open(struct vpm_client *client, int fd);
 void vpm_client_close(struct vpm_client *client);
 
-/* Reads one request and answers it.  A client that breaks the rules, or is
- * gone, is closed. */
+/* Reads one request and answers it, unless there is no room for an answer: then
+ * the client is full.  One that breaks the rules, or is gone, is closed. */
 void vpm_client_serve(struct vpm_client *client, struct vpm_service *service);
 
 /* Answers a request to hand over, which vpm_client_serve leaves open. */
@@ -31,9 +33,9 @@ void vpm_client_answer_hand_over(struct vpm_client *client, int code,
 void vpm_client_tell_settled(struct vpm_client *client,
                              const struct vpm_unit_info *unit);
 
-/* Says which signals came, if the client listens.  False when it does not
- * read: the rest can be said when its socket can be written. */
-bool vpm_client_tell_signals(struct vpm_client *client,
+/* Says which signals came, if the client listens and is not full; the rest can
+ * be said when its socket can be written. */
+void vpm_client_tell_signals(struct vpm_client *client,
                              struct vpm_signals *signals);
 
 #endif

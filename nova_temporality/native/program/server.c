@@ -251,19 +251,19 @@ static void fill(struct vpm_process *process, struct pollfd *fds)
     fds[ASKED] = (struct pollfd){.fd = process->asked_fd, .events = POLLIN};
     for (int i = 0; i < CLIENTS_MAX; i++) {
         struct vpm_client *client = &process->clients[i];
-        bool heard = client->fd < 0 ||
-            vpm_client_tell_signals(client, &process->service.signals);
 
+        if (client->fd >= 0)
+            vpm_client_tell_signals(client, &process->service.signals);
         fds[FIRST_CLIENT + i] = (struct pollfd){
             .fd = client->fd,
-            .events = (short)(heard ? POLLIN : POLLIN | POLLOUT)};
+            .events = client->is_full ? POLLOUT : POLLIN};
     }
 }
 
 static void serve(struct vpm_process *process, const struct pollfd *fds)
 {
     for (int i = 0; i < CLIENTS_MAX; i++)
-        if (fds[FIRST_CLIENT + i].revents & ~POLLOUT)
+        if (fds[FIRST_CLIENT + i].revents)
             vpm_client_serve(&process->clients[i], &process->service);
     if (fds[TOLD].revents)
         tell(process);

@@ -174,13 +174,31 @@ def test_client_that_does_not_read_delays_nobody(process, client, armed):
         assert engine_process.take(client, armed).result == outcomes.FIXATED
 
 
-def test_client_that_only_asks_is_disconnected(process, client):
+def test_client_that_reads_late_misses_no_answer(process, client):
+    """News fill its socket meanwhile, faster than it can read them."""
     with process.connect() as slow:
-        request = bytes(slow.request(lib.VPM_REQUEST_HELLO))
-        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        slow.ask(lib.VPM_REQUEST_LISTEN)
+        for pid in range(300):
+            client.ask(lib.VPM_REQUEST_SIGNAL, number=44, pid=pid)
+        assert slow.ask(lib.VPM_REQUEST_HELLO).code == 0
+        pids = [-1]
+        while pids[-1] != 299:
+            pids.append(slow.wait_news(lib.VPM_NEWS_SIGNAL).signal.pid)
+        assert pids == sorted(set(pids))
+
+
+def test_client_that_only_asks_waits_itself(process, client):
+    with process.connect() as slow:
+        slow.socket.setblocking(False)
+        asked = 0
+        with pytest.raises(BlockingIOError):
             while True:
-                slow.socket.send(request)
-    assert client.ask(lib.VPM_REQUEST_HELLO).code == 0
+                slow.socket.send(bytes(slow.request(lib.VPM_REQUEST_HELLO)))
+                asked += 1
+        assert client.ask(lib.VPM_REQUEST_HELLO).code == 0
+        slow.socket.setblocking(True)
+        for _ in range(asked):
+            assert slow.receive().code == 0
 
 
 def _with(**fields):
