@@ -119,7 +119,6 @@ function configure_temporality_compute {
     # nova-cpu.conf is copied from this when nova-compute starts.
     _temporality_iniset_all "$NOVA_CONF"
     iniset "$NOVA_CONF" DEFAULT compute_driver temporality.TemporalityDriver
-    iniset "$NOVA_CONF" libvirt disk_cachemodes file=none
     iniset "$NOVA_CONF" temporality_privileged helper_command \
         "sudo $(_temporality_bin privsep-helper) --config-file $NOVA_CONF"
 }

@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-from collections import abc
 import dataclasses
 import threading
 from typing import Any
@@ -32,7 +31,6 @@ from nova_temporality.spec import priority
 from nova_temporality.spec import server_spec
 from nova_temporality.spec import system_metadata
 from nova_temporality.virt import checks
-from nova_temporality.virt import disks
 from nova_temporality.virt import readiness
 from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
@@ -47,15 +45,11 @@ _NEXT = ''
 class Admission:
     """Decides on servers before anything is made for them."""
 
-    def __init__(self, cache_mode_of: abc.Callable[[str], str | None],
-                 ready: readiness.Readiness) -> None:
+    def __init__(self, ready: readiness.Readiness) -> None:
         """Make ready.
 
-        :param cache_mode_of: gives the host's cache mode of disks, by a key
-                              of [libvirt] disk_cachemodes
         :param ready: knows whether the host could fixate a server now
         """
-        self._cache_mode_of = cache_mode_of
         self._ready = ready
         # Of two that are admitted at a time, the second counts the first. To
         # allocate a large region takes long, so nobody waits for that.
@@ -96,30 +90,15 @@ class Admission:
     # -- what is refused ------------------------------------------------------
 
     def check_request(self, instance: objects.Instance,
-                      flavor: objects.Flavor, spec: server_spec.ServerSpec,
-                      image_meta: objects.ImageMeta,
+                      flavor: objects.Flavor, image_meta: objects.ImageMeta,
                       network_info: Any) -> None:
         """Refuse what a pVM cannot have, before anything is made for it.
 
         :param flavor: that it has, or shall be resized to
-        :param spec: what it is with that flavor
         :raises NotPossible: naming the value and the remedy
         """
         checks.check_request(instance, flavor, image_meta, network_info,
                              CONF.libvirt.virt_type)
-        self.check_cache_mode(spec)
-
-    def check_cache_mode(self, spec: server_spec.ServerSpec) -> None:
-        """Refuse a pVM whose disks would forget what was written.
-
-        :raises NotPossible: naming the value and the remedy
-        """
-        if spec.is_paged:
-            # Its disks are set up when its domain is made.
-            return
-        source_type = disks.source_type(CONF.libvirt.images_type)
-        disks.check_cache_mode(self._cache_mode_of(source_type), source_type,
-                               '%s disks of this host' % source_type)
 
     def check_rebuild(self, instance: objects.Instance,
                       image_meta: objects.ImageMeta,
@@ -133,7 +112,7 @@ class Admission:
             # Nova has replaced the old image's properties by now.
             by_image = persistence.is_requested_by_image(
                 instance.system_metadata)
-            spec = server_spec.decided(instance)
+            server_spec.decided(instance)
         except errors.InvalidSpec as exc:
             raise exception.NotPossible(reason=str(exc))
         if by_image and not is_pvm:
@@ -141,7 +120,7 @@ class Admission:
                 reason='The server was created without persistence, and a '
                        'rebuild cannot make it persistent; create a new one')
         if is_pvm:
-            self.check_request(instance, instance.flavor, spec, image_meta,
+            self.check_request(instance, instance.flavor, image_meta,
                                network_info)
 
     def check_resize(self, instance: objects.Instance,
@@ -157,7 +136,7 @@ class Admission:
         except errors.InvalidSpec as exc:
             raise exception.NotPossible(reason=str(exc))
         if spec.is_persistent:
-            self.check_request(instance, flavor, spec, instance.image_meta,
+            self.check_request(instance, flavor, instance.image_meta,
                                network_info)
         return spec
 

@@ -23,16 +23,18 @@ from nova.virt.libvirt import config as vconfig
 from nova_temporality.virt import disks
 
 
-def prepare_for_paging(device: Any) -> None:
-    """Have a device use buffered I/O and no kernel threads.
+def prepare(device: Any, is_paged: bool) -> None:
+    """Set a device up as a pVM needs it.
 
     O_DIRECT and vhost pin a guest's pages or write to them behind the pager's
     back; a page that has left NVRAM would get, or supply, the wrong data.
 
     :param device: a LibvirtConfigGuestDevice
+    :param is_paged: whether the server has less NVRAM than memory
     """
     if isinstance(device, vconfig.LibvirtConfigGuestDisk):
-        disks.prepare_for_paging(device)
-    elif isinstance(device, vconfig.LibvirtConfigGuestInterface) and (
+        disks.prepare(device, is_paged)
+    elif is_paged and (
+            isinstance(device, vconfig.LibvirtConfigGuestInterface) and
             device.model == 'virtio'):
         device.driver_name = 'qemu'

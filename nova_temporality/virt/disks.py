@@ -25,24 +25,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import nova.conf
+from nova.privsep import utils as nova_privsep_utils
 from nova.virt.libvirt import config as vconfig
 
 from nova_temporality import exception
 
-# O_DIRECT: what the guest was told is written does not sit in the host's
-# page cache, which a power cut empties while the guest's memory survives.
-SAFE_CACHE_MODES = ('none', 'directsync')
+CONF = nova.conf.CONF
 
-# O_DIRECT pins pages of the guest, which a pager must be able to take away;
-# this one flushes every write instead.
-SAFE_CACHE_MODES_PAGED = ('writethrough',)
+# What the guest was told is written does not sit in the host's page cache,
+# which a power cut empties while the guest's memory survives: it is bypassed
+# (O_DIRECT), or flushed after every write.
+_SAFE_CACHE_MODES = ('none', 'directsync', 'writethrough')
 
 # Requests that a virtio disk may have in flight (doc/source/contributor/
 # decisions.rst has what was measured).
 _QUEUE_SIZE = 16
-
-# What disks are to libvirt; all other types of images are files.
-_SOURCE_TYPES = {'lvm': 'block', 'rbd': 'network'}
 
 
 class Disk(vconfig.LibvirtConfigGuestDisk):
@@ -55,66 +53,54 @@ class Disk(vconfig.LibvirtConfigGuestDisk):
         return root
 
 
-def source_type(images_type: str) -> str:
-    """What a host's disks are to libvirt, a key of disk_cachemodes.
-
-    :param images_type: [libvirt] images_type
-    """
-    return _SOURCE_TYPES.get(images_type, 'file')
-
-
-def check_cache_mode(mode: str | None, source_type: str, disk: str,
-                     is_paged: bool = False) -> None:
-    """Refuse a disk cache mode that forgets what was written.
-
-    :param mode: of libvirt; None is its default
-    :param source_type: of the disk, a key of [libvirt] disk_cachemodes
-    :param disk: which disk, in words
-    :raises NotPossible: naming the value and the remedy
-    """
-    if mode not in (SAFE_CACHE_MODES_PAGED if is_paged else SAFE_CACHE_MODES):
-        exception.refuse(
-            "disk cache mode '%s' (%s): writes that were completed could be "
-            'lost while its memory survives' % (mode or 'default', disk),
-            'set [libvirt] disk_cachemodes = %s=none, or =directsync, on '
-            'storage that supports O_DIRECT' % source_type)
-
-
 def check(disk: vconfig.LibvirtConfigGuestDisk, is_paged: bool) -> None:
-    """Refuse a disk that could corrupt or lose data.
+    """Refuse a disk that could corrupt or lose data, however it is set up.
 
     :raises NotPossible: naming the value and the remedy
     """
     if disk.shareable:
         exception.refuse('shareable disks (%s)' % disk.target_dev,
                          'detach them')
-    # What is only read can be read again, but must not be read into pages
-    # that a pager took away.
-    if disk.readonly and not is_paged:
-        return
     if disk.source_device == 'lun' and is_paged:
         exception.refuse(
             'SCSI passthrough (%s) with less NVRAM than memory' %
             disk.target_dev, 'attach it as an ordinary disk')
-    check_cache_mode(disk.driver_cache, disk.source_type,
-                     'disk %s' % disk.target_dev, is_paged)
 
 
-def prepare(disk: vconfig.LibvirtConfigGuestDisk, is_paged: bool) -> None:
+def prepare_attached(disk: vconfig.LibvirtConfigGuestDisk,
+                     is_paged: bool) -> None:
     """Set up a disk that is attached to a server, or refuse it.
 
     :raises NotPossible: naming the value and the remedy
     """
-    if is_paged:
-        prepare_for_paging(disk)
+    prepare(disk, is_paged)
     check(disk, is_paged)
     disk.__class__ = Disk
 
 
-def prepare_for_paging(disk: vconfig.LibvirtConfigGuestDisk) -> None:
-    """Have a disk use buffered I/O, which pins no pages of the guest."""
-    disk.driver_cache = 'writethrough'
-    disk.driver_io = 'threads'
+def prepare(disk: vconfig.LibvirtConfigGuestDisk, is_paged: bool) -> None:
+    """Have a disk's completed writes be durable, whatever the host's options.
+
+    :param is_paged: whether the server has less NVRAM than memory: then disks
+                     use buffered I/O, which pins no pages of the guest. Also
+                     what is only read must not be read into pages that a
+                     pager took away
+    """
+    if is_paged:
+        disk.driver_cache = 'writethrough'
+        disk.driver_io = 'threads'
+    elif not disk.readonly and disk.driver_cache not in _SAFE_CACHE_MODES:
+        disk.driver_cache = 'none' if _has_direct_io(disk) else 'writethrough'
+
+
+def _has_direct_io(disk: vconfig.LibvirtConfigGuestDisk) -> bool:
+    """Whether the page cache can be bypassed.
+
+    Of network storage QEMU's drivers take "none" as: no cache of their own
+    either, for example librbd's, whatever ceph.conf says.
+    """
+    return disk.source_type != 'file' or (
+        nova_privsep_utils.supports_direct_io(CONF.instances_path))
 
 
 def keep_requests(disk: Any) -> None:

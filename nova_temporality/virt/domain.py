@@ -73,9 +73,8 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         :raises NotPossible: if the configuration is unsafe for a pVM
         """
         super().__init__()
-        if paging_directory:
-            for device in guest.devices:
-                devices.prepare_for_paging(device)
+        for device in guest.devices:
+            devices.prepare(device, is_paged=bool(paging_directory))
         checks.check_guest(guest, is_paged=bool(paging_directory))
         self.__dict__.update(guest.__dict__)
         self._here = here

@@ -100,11 +100,7 @@ class TemporalityDriver(startup.Startup):
         self.recoveries = keeper.Keeper(self)
         self.vif_driver = ports.VifDriver(self._host, self.servers)
         self._readiness = readiness.Readiness(self._tell_placement)
-        self._admission = admission.Admission(self._cache_mode_of,
-                                              self._readiness)
-
-    def _cache_mode_of(self, source_type: str) -> str | None:
-        return self.disk_cachemodes.get(source_type, self.disk_cachemode)
+        self._admission = admission.Admission(self._readiness)
 
     def init_host(self, host: str) -> None:
         """See ComputeDriver; refuses to start without a sound pool.
@@ -232,8 +228,7 @@ class TemporalityDriver(startup.Startup):
             server = self.servers.of(instance)
             self.servers.add(server.uuid)
             self._admission.check_request(instance, instance.flavor,
-                                          server.spec, image_meta,
-                                          network_info)
+                                          image_meta, network_info)
             # Before its disks are made; again with the domain, to which
             # other ways lead.
             self._admission.admit(
@@ -328,7 +323,8 @@ class TemporalityDriver(startup.Startup):
         # Called when the disk is configured and before it is attached.
         super()._check_discard_for_attach_volume(conf, instance)
         if persistence.is_pvm(instance):
-            disks.prepare(conf, self.servers.of(instance).spec.is_paged)
+            disks.prepare_attached(
+                conf, self.servers.of(instance).spec.is_paged)
 
     def detach_volume(self, context: nova_context.RequestContext,
                       connection_info: Any, instance: objects.Instance,

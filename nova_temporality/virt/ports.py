@@ -48,7 +48,6 @@ class VifDriver(libvirt_vif.LibvirtGenericVIFDriver):
         """See LibvirtGenericVIFDriver."""
         config = super().get_config(instance, vif, image_meta, flavor,
                                     virt_type)
-        if persistence.is_pvm(instance) and (
-                self._known.of(instance).spec.is_paged):
-            devices.prepare_for_paging(config)
+        if persistence.is_pvm(instance):
+            devices.prepare(config, self._known.of(instance).spec.is_paged)
         return config

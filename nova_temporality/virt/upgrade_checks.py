@@ -24,7 +24,6 @@ from oslo_upgradecheck import upgradecheck
 from nova_temporality import conf
 from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
-from nova_temporality.virt import disks
 from nova_temporality.virt import versions
 from nova_temporality import vpm
 
@@ -77,24 +76,15 @@ class Checks(upgradecheck.UpgradeCommands):
                 'group under which libvirt runs QEMU' % name)
         return _success()
 
-    def check_disk_cache_modes(self) -> upgradecheck.Result:
-        """Completed writes of servers do not stay in the page cache."""
-        modes = dict(mode.partition('=')[::2]
-                     for mode in CONF.libvirt.disk_cachemodes)
-        for kind, mode in sorted(modes.items()):
-            if mode not in disks.SAFE_CACHE_MODES:
-                return _failure(
-                    "[libvirt] disk_cachemodes has '%s=%s', so persistent "
-                    'servers are refused: a power cut could lose completed '
-                    'writes although the memory survives. '
-                    "Set '%s=none' or '%s=directsync'" %
-                    (kind, mode, kind, kind))
-        if not nova_privsep_utils.supports_direct_io(CONF.instances_path):
-            return _failure(
-                'The file system of [DEFAULT] instances_path (%s) has no '
-                'O_DIRECT, or it cannot be written to. Put it on storage '
-                'whose completed writes are durable' % CONF.instances_path)
-        return _success()
+    def check_direct_io(self) -> upgradecheck.Result:
+        """Completed writes of servers bypass the page cache."""
+        if nova_privsep_utils.supports_direct_io(CONF.instances_path):
+            return _success()
+        return _warning(
+            'The file system of [DEFAULT] instances_path (%s) has no '
+            'O_DIRECT, or it cannot be written to. Disks of persistent '
+            'servers that lie there are flushed after every write '
+            '(cache=writethrough), which is slow' % CONF.instances_path)
 
     def check_privsep(self) -> upgradecheck.Result:
         """nova-compute's privileged part starts and reaches the pool."""
@@ -160,7 +150,7 @@ class Checks(upgradecheck.UpgradeCommands):
     _upgrade_checks = (
         ('NVRAM pool', check_pool),
         ('QEMU group', check_qemu_group),
-        ('Disk cache modes', check_disk_cache_modes),
+        ('Direct I/O', check_direct_io),
         ('Privileged helper', check_privsep),
         ('libvirt and QEMU', check_versions),
         ('Notifier', check_notifier),

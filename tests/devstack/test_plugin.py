@@ -114,7 +114,6 @@ def test_configures_nova_and_the_notifier(host):
     nova = host.nova()
     assert nova['DEFAULT']['compute_driver'] == (
         'temporality.TemporalityDriver')
-    assert nova['libvirt']['disk_cachemodes'] == 'file=none'
     assert nova['libvirt']['virt_type'] == 'qemu'
     assert nova['filter_scheduler']['enabled_filters'] == 'ComputeFilter'
     helper = nova['temporality_privileged']['helper_command']

@@ -111,7 +111,6 @@ def check_destination(admission: virt_admission.Admission,
     :raises MigrationPreCheckError: Nova tries another host
     """
     try:
-        admission.check_cache_mode(server.spec)
         admission.check_room(server.instance, server.spec)
     except (exception.NotPossible,
             nova_exception.ComputeResourcesUnavailable) as exc:

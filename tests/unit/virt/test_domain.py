@@ -18,6 +18,7 @@ import os
 import fixtures
 from lxml import etree
 from nova import objects
+from nova.privsep import utils as nova_privsep_utils
 from nova.tests.unit.virt.libvirt import test_driver as nova_test_driver
 from nova.virt import fake
 from nova.virt.libvirt import config as vconfig
@@ -27,7 +28,6 @@ from nova.virt.libvirt import migration
 from nova_temporality import exception
 from nova_temporality.host import paths
 from nova_temporality.virt import binding
-from nova_temporality.virt import checks
 from nova_temporality.virt import devices
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import genid
@@ -259,7 +259,7 @@ class PagedGuestTest(base.DriverTestCase):
         port = vconfig.LibvirtConfigGuestInterface()
         port.model = 'virtio'
         port.driver_name = 'vhost'
-        devices.prepare_for_paging(port)
+        devices.prepare(port, is_paged=True)
         self.assertEqual('qemu', port.driver_name)
 
     def test_no_balloon(self):
@@ -290,12 +290,6 @@ class PagedGuestTest(base.DriverTestCase):
         self.paged(cdrom)
         self.assertEqual(('writethrough', 'threads'),
                          (cdrom.driver_cache, cdrom.driver_io))
-        cdrom.driver_cache = 'none'
-        guest = vconfig.LibvirtConfigGuest()
-        guest.add_device(cdrom)
-        checks.check_guest(guest)
-        self.assertRaises(exception.NotPossible, checks.check_guest, guest,
-                          is_paged=True)
 
     def test_what_pins_pages_is_refused(self):
         def port(net_type):
@@ -334,18 +328,57 @@ class PagedGuestTest(base.DriverTestCase):
                                     **attributes)
             self.assertRegex(exc.format_message(), pattern)
 
-    def test_direct_io_is_refused_wherever_it_comes_from(self):
-        guest = vconfig.LibvirtConfigGuest()
+
+class DisksTest(base.DriverTestCase):
+    """Of a server that is not paged."""
+
+    def setUp(self):
+        super().setUp()
+        self.direct_io = self.useFixture(fixtures.MockPatchObject(
+            nova_privsep_utils, 'supports_direct_io',
+            return_value=True)).mock
+        self.server = self.make_server(persistent=True)
+
+    def modes(self, configured, server=None):
+        self.driver.disk_cachemodes = (
+            {'file': configured} if configured else {})
+        return {driver.get('cache') for driver in etree.fromstring(
+            self.guest_xml(self.driver, server or self.server)).findall(
+                'devices/disk[@device="disk"]/driver')}
+
+    def test_safe_modes_stay(self):
+        for mode in ('none', 'directsync', 'writethrough'):
+            self.assertEqual({mode}, self.modes(mode))
+
+    def test_others_are_changed(self):
+        for mode in ('writeback', 'unsafe'):
+            self.assertEqual({'none'}, self.modes(mode))
+
+    def test_storage_without_o_direct(self):
+        self.direct_io.return_value = False
+        self.driver._disk_cachemode = None
+        for mode in (None, 'writeback', 'unsafe'):
+            self.assertEqual({'writethrough'}, self.modes(mode))
+
+    def test_network_storage_needs_no_o_direct(self):
+        self.direct_io.return_value = False
+        for source_type in ('network', 'block'):
+            disk = vconfig.LibvirtConfigGuestDisk()
+            disk.source_type = source_type
+            disk.driver_cache = 'writeback'
+            devices.prepare(disk, is_paged=False)
+            self.assertEqual('none', disk.driver_cache)
+
+    def test_what_is_only_read_is_read_as_configured(self):
         disk = vconfig.LibvirtConfigGuestDisk()
-        disk.target_dev = 'vda'
-        guest.add_device(disk)
-        for mode in ('none', 'directsync', 'writeback', 'unsafe', None):
-            disk.driver_cache = mode
-            self.assertRaises(exception.NotPossible, checks.check_guest,
-                              guest, is_paged=True)
-        disk.driver_cache = 'writethrough'
-        checks.check_guest(guest, is_paged=True)
-        self.assertRaises(exception.NotPossible, checks.check_guest, guest)
+        disk.readonly = True
+        disk.driver_cache = 'writeback'
+        devices.prepare(disk, is_paged=False)
+        self.assertEqual('writeback', disk.driver_cache)
+
+    def test_ordinary_servers_keep_theirs(self):
+        self.assertEqual({'writeback'}, self.modes(
+            'writeback', self.make_server(persistent=False)))
 
 
 class RefusedGuestTest(base.DriverTestCase):
@@ -356,24 +389,6 @@ class RefusedGuestTest(base.DriverTestCase):
         exc = self.assertRaises(exception.NotPossible, self.guest_xml,
                                 self.driver, server, image)
         self.assertRegex(exc.format_message(), pattern)
-
-    def test_unsafe_cache_modes(self):
-        for mode in ('writeback', 'unsafe', 'writethrough'):
-            self.driver.disk_cachemodes = {'file': mode}
-            self.refused("cache mode '%s'.*disk_cachemodes = file=none" %
-                         mode)
-
-    def test_safe_cache_modes(self):
-        for mode in ('none', 'directsync'):
-            self.driver.disk_cachemodes = {'file': mode}
-            xml = self.guest_xml(self.driver,
-                                 self.make_server(persistent=True))
-            self.assertIn('cache="%s"' % mode, xml)
-
-    def test_storage_without_o_direct(self):
-        # Nova falls back to writeback then
-        self.driver._disk_cachemode = 'writeback'
-        self.refused("cache mode 'writeback'")
 
     def test_devices_and_memory(self):
         cases = {
@@ -466,22 +481,6 @@ class RefusedRequestTest(base.DriverTestCase):
                 ({'temporality__mrr': '50', 'temporality__nvram_mb': '8'},
                  'exclude each other')):
             self.refused(pattern, self.requested(**specs))
-
-    def test_cache_modes(self):
-        for mode in ('writeback', 'unsafe', 'writethrough'):
-            self.driver.disk_cachemodes = {'file': mode}
-            self.refused("cache mode '%s'.*disk_cachemodes = file=none" %
-                         mode, self.requested())
-
-    def test_storage_without_o_direct(self):
-        self.driver._disk_cachemode = 'writeback'
-        self.refused("cache mode 'writeback'", self.requested())
-
-    def test_cache_mode_of_the_images_that_are_used(self):
-        self.flags(images_type='rbd', group='libvirt')
-        self.driver.disk_cachemodes = {'file': 'none', 'network': 'unsafe'}
-        self.refused("'unsafe'.*disk_cachemodes = network=none",
-                     self.requested())
 
     def test_virt_type(self):
         self.flags(virt_type='lxc', group='libvirt')

@@ -79,19 +79,10 @@ class StatusTest(base.DriverTestCase):
         self.override('qemu_group', 'no-such-group')
         self.check('qemu_group', FAILURE, 'no-such-group', 'qemu_group')
 
-    def test_cache_modes(self):
-        self.check('disk_cache_modes', FINE)
-        for modes in (['file=none'], ['file=directsync', 'network=none']):
-            self.flags(disk_cachemodes=modes, group='libvirt')
-            self.check('disk_cache_modes', FINE)
-        self.flags(disk_cachemodes=['file=none', 'block=writeback'],
-                   group='libvirt')
-        self.check('disk_cache_modes', FAILURE, 'block=writeback',
-                   'block=none')
-
-    def test_no_direct_io(self):
+    def test_direct_io(self):
+        self.check('direct_io', FINE)
         self.direct_io.return_value = False
-        self.check('disk_cache_modes', FAILURE, 'O_DIRECT')
+        self.check('direct_io', WARNING, 'O_DIRECT')
 
     def test_privileged_helper(self):
         self.check('privsep', FINE)

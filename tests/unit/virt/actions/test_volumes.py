@@ -84,14 +84,15 @@ class AttachTest(base.DriverTestCase):
         self.assertEqual('writethrough', driver.get('cache'))
         self.assertEqual('threads', driver.get('io'))
 
-    def test_unsafe_ones_are_refused(self):
-        for config, reason in ((disk('writeback'), 'writeback'),
-                               (disk(shareable=True), 'shareable')):
-            exc = self.assertRaises(exception.NotPossible, self.attach,
-                                    config)
-            self.assertIn(reason, exc.format_message())
-            self.assertTrue(self._disconnect_volume.called)
-            self._disconnect_volume.reset_mock()
+    def test_completed_writes_are_durable(self):
+        driver = self.attach(disk('writeback')).find('driver')
+        self.assertEqual('none', driver.get('cache'))
+
+    def test_shareable_ones_are_refused(self):
+        exc = self.assertRaises(exception.NotPossible, self.attach,
+                                disk(shareable=True))
+        self.assertIn('shareable', exc.format_message())
+        self.assertTrue(self._disconnect_volume.called)
         self.assertFalse(self.guest.attach_device.called)
 
     def test_others_get_them_as_ever(self):
