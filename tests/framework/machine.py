@@ -201,17 +201,17 @@ class Guest:
             return (os.path.exists(sockets[-1]) and
                     client.connect_ex(sockets[-1]) == 0)
 
-    def boot(self, wait=True, **kwargs):
+    def boot(self, *args, wait=True, **kwargs):
         """Start QEMU from scratch and wait until the guest counts."""
         with runlock.RunLock(self.region):
             self.pool.begin_epoch(self.region.id)
-            self.start(**kwargs)
+            self.start(*args, **kwargs)
         if wait:
             self.wait_counting()
 
-    def recover(self, **kwargs):
+    def recover(self, *args, **kwargs):
         """Do what nova-compute does when power is back; return StateInfo."""
-        self.start('-incoming', 'defer', **kwargs)
+        self.start('-incoming', 'defer', *args, **kwargs)
         state = self.load()
         self.run_on()
         return state

@@ -16,6 +16,8 @@ Each function returns a Blocker, or None.
 """
 
 from collections import abc
+import re
+from typing import Any
 from typing import NamedTuple
 
 from nova_temporality.host import nvdimms as host_nvdimms
@@ -26,6 +28,11 @@ from nova_temporality import vpm
 # Bytes that the state of devices takes beside their memory, with room to
 # spare: mostly it takes some KiB.
 _DEVICES = 1 << 20
+
+# What QEMU calls a machine's flash chips, and the most bytes of one that are
+# flushed in no time worth mentioning. UEFI's variables take less than 1 MiB.
+_FLASH = re.compile(r'/machine/system\.flash\d')
+_FLASH_MAX = 16 << 20
 
 
 class Blocker(NamedTuple):
@@ -63,6 +70,8 @@ def disks(qmp: qmp_module.QmpClient, paged: bool,
                 disk['node-name'])
         if cache['no-flush']:
             problem = 'ignores flushes (cache=unsafe)'
+        elif _is_flash(device):
+            continue
         elif cache['writeback'] and not cache['direct']:
             problem = 'keeps completed writes in the page cache ' \
                 '(cache=writeback)'
@@ -76,6 +85,16 @@ def disks(qmp: qmp_module.QmpClient, paged: bool,
             'set its cache mode to %s, then hard-reboot the server' % (
                 'writethrough' if paged else 'none or directsync'))
     return None
+
+
+def _is_flash(device: Any) -> bool:
+    """Whether a disk is the flash of UEFI's variables.
+
+    libvirt gives it no cache mode. Nothing is lost: it is small, and QEMU
+    flushes it at the fixation, or the fixation fails.
+    """
+    return (_FLASH.fullmatch(device.get('qdev') or '') is not None and
+            device['inserted']['image']['virtual-size'] <= _FLASH_MAX)
 
 
 def state_size(qmp: qmp_module.QmpClient, room: int, largest: int,

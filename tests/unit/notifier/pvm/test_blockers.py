@@ -57,6 +57,23 @@ def test_unsafe_disks(found, paged, said):
     assert ('writethrough' in remedy) == paged
 
 
+def flash(size, qdev='/machine/system.flash1', **cache):
+    _cdrom, found = disk(direct=False, **cache)
+    found['qdev'] = qdev
+    found['inserted']['image'] = {'virtual-size': size}
+    return [found]
+
+
+@pytest.mark.parametrize('paged', [False, True])
+@pytest.mark.parametrize('found, safe', [
+    (flash(528 << 10), True),
+    (flash(528 << 10, **{'no-flush': True}), False),
+    (flash(17 << 20), False),
+    (flash(528 << 10, '/machine/peripheral/system.flash1'), False)])
+def test_flash(found, safe, paged):
+    assert (check_disks(found, paged) is None) == safe
+
+
 def test_paged_memory_takes_buffered_writes():
     assert check_disks(disk(writeback=False, direct=False), True) is None
 
