@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import nova.conf
 from nova import objects
 from nova.virt import hardware
 from nova.virt.libvirt import config as vconfig
@@ -28,11 +29,14 @@ from nova.virt.libvirt import config as vconfig
 from nova_temporality import exception
 from nova_temporality.virt import disks
 
+CONF = nova.conf.CONF
+
 _refuse = exception.refuse
 
 _REFUSED_EXTRA_SPECS = {
     'hw:mem_page_size': 'huge pages',
     'hw:locked_memory': 'locked memory',
+    'hw:cpu_realtime': 'real-time vCPUs, whose memory is locked',
     'hw:pmem': 'virtual persistent memory devices',
     'hw:tpm_version': 'a virtual TPM, whose state lies outside of the server',
     'pci_passthrough:alias': 'PCI passthrough',
@@ -46,6 +50,8 @@ _REFUSED_IMAGE_PROPERTIES = {
     'hw_tpm_version': 'a virtual TPM, whose state lies outside of the server',
     'hw_mem_encryption': 'memory encryption',
 }
+# QEMU: "non-migratable CPU device".
+_REFUSED_CPU_FEATURES = ('invtsc',)
 _SAFE_VNIC_TYPES = ('normal',)
 _UNSAFE_VIF_TYPES = ('vhostuser',)
 # Others than QEMU move data to and from the guest's memory.
@@ -74,13 +80,24 @@ def check_request(instance: objects.Instance, flavor: objects.Flavor,
         if value:
             _refuse(what, "use an image without the property '%s=%s'" %
                     (key, value))
-    if hardware.numa_get_constraints(flavor, image_meta) is not None:
-        _refuse('NUMA cells', 'use a flavor and image that ask for no NUMA '
-                'topology, CPU pinning or memory page size')
+    topology = hardware.numa_get_constraints(flavor, image_meta)
+    if topology is not None and len(topology.cells) > 1:
+        _refuse('%d NUMA cells' % len(topology.cells),
+                'use a flavor and image that ask for one at most '
+                '(hw:numa_nodes=1)')
+    _check_cpu_flags()
     if instance.pci_requests and instance.pci_requests.requests:
         _refuse('PCI devices', 'use a flavor and ports without them')
     for vif in network_info or []:
         check_port(vif)
+
+
+def _check_cpu_flags() -> None:
+    for flag in CONF.libvirt.cpu_model_extra_flags:
+        if flag.lower().lstrip('+') in _REFUSED_CPU_FEATURES:
+            _refuse("the CPU feature '%s', with which QEMU saves no state" %
+                    flag, 'remove it from [libvirt] cpu_model_extra_flags of '
+                    'this host, or use another host')
 
 
 def check_port(vif: Any) -> None:
@@ -107,16 +124,28 @@ def check_guest(guest: vconfig.LibvirtConfigGuest,
     :param is_paged: whether it has less NVRAM than memory
     :raises NotPossible: naming the value and the remedy
     """
-    if guest.membacking is not None or guest.numatune is not None or (
-            guest.cpu is not None and guest.cpu.numa is not None):
-        _refuse('NUMA cells or a memory backing of its own',
-                'use a flavor and image that ask for neither')
+    if guest.membacking is not None:
+        _refuse('a memory backing of its own',
+                'use a flavor, image and host that ask for none')
+    if guest.cpu is not None:
+        _check_cpu(guest.cpu)
     if guest.max_memory_size is not None:
         _refuse('pluggable memory', 'use a flavor without it')
     if guest.launch_security is not None:
         _refuse('memory encryption', 'use a flavor and image without it')
     for device in guest.devices:
         check_device(device, is_paged)
+
+
+def _check_cpu(cpu: vconfig.LibvirtConfigGuestCPU) -> None:
+    if cpu.numa is not None and len(cpu.numa.cells) > 1:
+        _refuse('%d NUMA cells' % len(cpu.numa.cells),
+                'use a flavor and image that ask for one at most')
+    for feature in cpu.features:
+        if feature.name in _REFUSED_CPU_FEATURES and (
+                feature.policy in ('require', 'force')):
+            _refuse("the CPU feature '%s', with which QEMU saves no state" %
+                    feature.name, 'use a flavor, image and host without it')
 
 
 def check_device(device: Any, is_paged: bool) -> None:

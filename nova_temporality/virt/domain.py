@@ -88,6 +88,11 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         balloon = vconfig.LibvirtConfigMemoryBalloon()
         balloon.model = 'none'
         self.add_device(balloon)
+        # To the guest one cell is the same as none. libvirt would make memory
+        # of its own for it. Its vCPUs stay pinned.
+        self.numatune = None
+        if self.cpu is not None:
+            self.cpu.numa = None
 
     def format_dom(self) -> Any:
         """The domain's XML as an lxml element."""
@@ -218,6 +223,20 @@ def is_emulated(xml: str) -> bool:
     return etree.fromstring(xml).get('type') == 'qemu'
 
 
+def movable(xml: str) -> str:
+    """XML of a domain as Nova expects it when it chooses new CPUs for it.
+
+    Nova then names the new cells, too, where a pVM has no element for them.
+    moved() takes them away again.
+    """
+    root = etree.fromstring(xml)
+    if root.find('cputune/emulatorpin') is not None:
+        numatune = etree.SubElement(root, 'numatune')
+        etree.SubElement(numatune, 'memory')
+        etree.SubElement(numatune, 'memnode', cellid='0')
+    return etree.tostring(root, encoding='unicode')
+
+
 def moved(xml: str, size: int, here: binding.Binding,
           there: binding.Binding) -> str:
     """XML of a domain on the host that it is migrated to.
@@ -239,8 +258,9 @@ def moved(xml: str, size: int, here: binding.Binding,
         if not len(backing):
             # Nova has emptied it.
             _reserve_nothing(backing)
-    for seclabel in root.findall("seclabel[@model='dac']"):
-        root.remove(seclabel)
+    for element in [*root.findall('numatune'),
+                    *root.findall("seclabel[@model='dac']")]:
+        root.remove(element)
     if there.uid:
         _add_seclabel(root, there)
     return etree.tostring(root, encoding='unicode')

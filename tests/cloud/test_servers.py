@@ -100,8 +100,8 @@ def test_no_host_has_that_much_nvram(servers, flavors):
 
 def test_refused_before_anything_is_allocated(servers, flavors):
     before = helpers.regions()
-    flavors('tp.numa', '--ram', '128', '--property', 'hw:numa_nodes=1')
-    helpers.create(servers, 'numa', '--property', 'persistent=true',
-                   flavor='tp.numa')
-    assert 'NUMA' in helpers.wait_error('numa')
+    flavors('tp.pages', '--ram', '128', '--property', 'hw:mem_page_size=small')
+    helpers.create(servers, 'pages', '--property', 'persistent=true',
+                   flavor='tp.pages')
+    assert 'hw:mem_page_size=small' in helpers.wait_error('pages')
     assert helpers.regions() == before

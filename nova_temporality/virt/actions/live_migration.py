@@ -80,6 +80,13 @@ class MovingGuest(libvirt_guest.Guest):
         self._context = context
         self._server = server
 
+    def get_xml_desc(self, dump_inactive: bool = False,
+                     dump_sensitive: bool = False,
+                     dump_migratable: bool = False) -> str:
+        """See Guest."""
+        return pvm_domain.movable(super().get_xml_desc(
+            dump_inactive, dump_sensitive, dump_migratable))
+
     def migrate(self, destination: str, migrate_uri: str | None = None,
                 migrate_disks: list[str] | None = None,
                 destination_xml: str | None = None, flags: int = 0,

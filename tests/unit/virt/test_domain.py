@@ -381,6 +381,48 @@ class DisksTest(base.DriverTestCase):
             'writeback', self.make_server(persistent=False)))
 
 
+class NumaTest(base.DriverTestCase):
+    """Of a server with one cell, whose vCPUs may be pinned."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.make_server(persistent=True)
+        self.server.numa_topology = objects.InstanceNUMATopology(
+            cells=[objects.InstanceNUMACell(
+                id=0, cpuset=set(), pcpuset={0}, memory=16,
+                cpu_policy='dedicated', cpu_pinning={0: 2})],
+            emulator_threads_policy=None)
+
+    def test_vcpus_are_pinned_and_memory_is_ours(self):
+        root = etree.fromstring(self.guest_xml(self.driver, self.server))
+        self.assertEqual(['2'], [pin.get('cpuset') for pin in
+                                 root.findall('cputune/vcpupin')])
+        self.assertIsNotNone(root.find('cputune/emulatorpin'))
+        self.assertEqual([], root.findall('numatune') +
+                         root.findall('cpu/numa'))
+        self.assertIn('memory-backend=nvram', [
+            arg.get('value') for arg in root.iter('{*}arg')])
+
+    def test_pinned_anew_where_it_is_migrated_to(self):
+        xml = self.guest_xml(self.driver, self.server)
+        data = objects.LibvirtLiveMigrateData(
+            dst_numa_info=objects.LibvirtLiveMigrateNUMAInfo(
+                cpu_pins={'0': {3}}, cell_pins={'0': {1}},
+                emulator_pins={3}))
+        root = migration._update_numa_xml(
+            etree.fromstring(pvm_domain.movable(xml)), data)
+        root = etree.fromstring(pvm_domain.moved(
+            etree.tostring(root, encoding='unicode'), 16 << 20,
+            self.driver.servers.of(self.server).binding(), HERE))
+        self.assertEqual('3', root.find('cputune/vcpupin').get('cpuset'))
+        self.assertEqual('3', root.find('cputune/emulatorpin').get('cpuset'))
+        self.assertIsNone(root.find('numatune'))
+
+    def test_what_is_not_pinned_moves_as_it_is(self):
+        xml = self.guest_xml(self.driver, self.make_server(persistent=True))
+        self.assertNotIn('numatune', pvm_domain.movable(xml))
+
+
 class RefusedGuestTest(base.DriverTestCase):
     """The second line of defence: finished configurations."""
 
@@ -394,7 +436,6 @@ class RefusedGuestTest(base.DriverTestCase):
         cases = {
             'memory backing': ('membacking',
                                vconfig.LibvirtConfigGuestMemoryBacking()),
-            'NUMA cells': ('numatune', vconfig.LibvirtConfigGuestNUMATune()),
             'pluggable memory': ('max_memory_size', 4096),
             'memory encryption': ('launch_security', object()),
         }
@@ -405,6 +446,24 @@ class RefusedGuestTest(base.DriverTestCase):
                 exception.NotPossible, pvm_domain.PersistentGuest, guest,
                 HERE, 4096, GENID)
             self.assertIn(pattern, exc.format_message())
+
+    def test_cpus(self):
+        cpu = vconfig.LibvirtConfigGuestCPU()
+        cpu.numa = vconfig.LibvirtConfigGuestCPUNUMA()
+        cpu.numa.cells = [vconfig.LibvirtConfigGuestCPUNUMACell()
+                          for _ in range(2)]
+        guest = vconfig.LibvirtConfigGuest()
+        guest.cpu = cpu
+        for pattern in ('2 NUMA cells', "'invtsc'"):
+            exc = self.assertRaises(
+                exception.NotPossible, pvm_domain.PersistentGuest, guest,
+                HERE, 4096, GENID)
+            self.assertIn(pattern, exc.format_message())
+            cpu.numa = None
+            cpu.add_feature(vconfig.LibvirtConfigGuestCPUFeature('invtsc'))
+        [feature] = cpu.features
+        feature.policy = 'disable'
+        pvm_domain.PersistentGuest(guest, HERE, 4096, GENID)
 
     def test_foreign_memory_writers(self):
         vhostuser = vconfig.LibvirtConfigGuestInterface()
@@ -454,7 +513,8 @@ class RefusedRequestTest(base.DriverTestCase):
                 ('PCI passthrough', {'pci_passthrough__alias': 'gpu:1'}),
                 ('memory encryption', {'hw__mem_encryption': 'true'}),
                 ('TPM', {'hw__tpm_version': '2.0'}),
-                ('locked', {'hw__locked_memory': 'true'})):
+                ('locked', {'hw__locked_memory': 'true'}),
+                ('real-time', {'hw__cpu_realtime': 'yes'})):
             self.refused(pattern, self.requested(**specs))
 
     def test_image_properties(self):
@@ -471,8 +531,15 @@ class RefusedRequestTest(base.DriverTestCase):
             network_info[0][key] = value
             self.refused(pattern, self.requested(), network_info=network_info)
 
-    def test_numa(self):
-        self.refused('NUMA cells', self.requested(**{'hw__numa_nodes': '1'}))
+    def test_several_numa_cells(self):
+        server = self.requested(**{'hw__numa_nodes': '2'})
+        server.flavor.vcpus = 2
+        self.refused('2 NUMA cells.*hw:numa_nodes=1', server)
+
+    def test_cpu_whose_state_cannot_be_saved(self):
+        self.flags(cpu_model_extra_flags=['pdpe1gb', '+Invtsc'],
+                   group='libvirt')
+        self.refused("'\\+Invtsc'.*cpu_model_extra_flags", self.requested())
 
     def test_sizes(self):
         for specs, pattern in (

@@ -144,7 +144,7 @@ class ResizingTest(base.DriverTestCase):
         own = self.make({}, True, own=True)
         volatile = self.make()
         for server, flavor, reason in (
-                (own, self.flavor(hw__numa_nodes='1'), 'NUMA'),
+                (own, self.flavor(hw__cpu_realtime='yes'), 'real-time'),
                 (own, self.flavor(hw__mem_page_size='large'), 'huge pages'),
                 (own, self.flavor(temporality__mrr='5'), "'5'"),
                 (volatile, self.flavor(temporality__persistent='maybe'),
