@@ -250,7 +250,16 @@ def test_tempest(host):
     host.run('stack test-config')
     assert [call.split()[-1] for call in
             host.calls('openstack flavor set')] == ['42', '84']
-    assert 'suspend = False' in (host.path / 'tempest.conf').read_text()
+    assert 'live_migration = False' in (
+        host.path / 'tempest.conf').read_text()
+
+
+def test_tempest_tries_all_that_works(host):
+    host.nova_conf.write_text(NOVA_CONF.replace('qemu', 'kvm'))
+    host.run(*STACK)
+    host.set(TEMPORALITY_TEMPEST_PERSISTENT='True')
+    host.run('stack test-config')
+    assert (host.path / 'tempest.conf').read_text() == TEMPEST_CONF
 
 
 def test_unstack_and_clean(host):
