@@ -80,6 +80,11 @@ def check_request(instance: objects.Instance, flavor: objects.Flavor,
         if value:
             _refuse(what, "use an image without the property '%s=%s'" %
                     (key, value))
+    if (CONF.libvirt.images_type == 'lvm' and
+            CONF.ephemeral_storage_encryption.enabled):
+        _refuse('disks that dm-crypt encrypts: nobody maps them when the host '
+                'has booted', 'set [ephemeral_storage_encryption] enabled to '
+                'false on this host')
     topology = hardware.numa_get_constraints(flavor, image_meta)
     if topology is not None and len(topology.cells) > 1:
         _refuse('%d NUMA cells' % len(topology.cells),

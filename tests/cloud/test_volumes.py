@@ -12,8 +12,11 @@
 
 """Volumes of a real Cinder, attached to persistent servers."""
 
+from lxml import etree
+
 from pocketcloud import blockstorage
 from pocketcloud import client
+from pocketcloud import host
 from pocketcloud import layout
 from pocketcloud import tenant
 
@@ -26,6 +29,12 @@ def _on_disk(volume):
     path = layout.VOLUMES / ('volume-' + volume.id)
     with path.open('rb') as file:
         return int(file.readline())
+
+
+def _secrets(actor):
+    """UUIDs by which libvirt knows the keys of a server's disks."""
+    return [secret.get('uuid') for secret in etree.fromstring(
+        host.domain(actor.id)).iterfind('devices/disk//encryption/secret')]
 
 
 def test_volumes_over_a_power_cut(block_storage, servers):
@@ -61,13 +70,22 @@ def test_volumes_over_a_power_cut(block_storage, servers):
     helpers.wait(lambda: 'Error' in actor.results('attach_volume'))
     become(shared, 'available')
     assert actor.disks() == 2
+    sealed = create(name='sealed', volume_type=blockstorage.ENCRYPTED_TYPE)
+    actor.compute.create_volume_attachment(actor.id, volume_id=sealed.id)
+    become(sealed, 'in-use')
+    assert actor.disks() == 3
     actor.wait_armed()
+    [secret] = _secrets(actor)
 
     acknowledged = written()
+    # The key manager has the key.
+    host.forget_keys()
     actor.power_cut()
     actor.wait('ACTIVE')
     assert actor.life().boot_id == before.boot_id
-    assert actor.disks() == 2
+    assert actor.disks() == 3
+    [another] = _secrets(actor)
+    assert another != secret
     # it writes on, to the same volume
     helpers.wait(lambda: written() > acknowledged + 10)
     acknowledged = written()
@@ -75,9 +93,11 @@ def test_volumes_over_a_power_cut(block_storage, servers):
     actor.wait_armed()
 
     actor.compute.delete_volume_attachment(actor.id, data.id)
-    become(data, 'available')
+    actor.compute.delete_volume_attachment(actor.id, sealed.id)
+    for volume in data, sealed:
+        become(volume, 'available')
     assert actor.disks() == 1
     assert actor.life().boot_id == before.boot_id
     actor.wait_armed()
-    for volume in data, shared:
+    for volume in data, shared, sealed:
         volumes.delete_volume(volume)

@@ -29,6 +29,7 @@ DRIVER = pathlib.Path(__file__).with_name('volume_files.py')
 TYPE = 'files'
 # Several servers may have a volume of this one at the same time.
 SHARED_TYPE = 'shared-files'
+ENCRYPTED_TYPE = 'encrypted-files'
 
 
 def _api():
@@ -73,10 +74,15 @@ def _register():
 def _create_types():
     volumes = tenant.connect().block_storage
     present = {one.name for one in volumes.types()}
-    for name, specs in ((TYPE, {}), (SHARED_TYPE,
-                                     {'multiattach': '<is> True'})):
-        if name not in present:
-            volumes.create_type(name=name, extra_specs=specs)
+    for name, specs in ((TYPE, {}), (ENCRYPTED_TYPE, {}),
+                        (SHARED_TYPE, {'multiattach': '<is> True'})):
+        if name in present:
+            continue
+        made = volumes.create_type(name=name, extra_specs=specs)
+        if name == ENCRYPTED_TYPE:
+            volumes.create_type_encryption(
+                made, provider='luks', cipher='aes-xts-plain64', key_size=256,
+                control_location='front-end')
 
 
 def is_registered():

@@ -14,6 +14,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -142,6 +143,16 @@ def domain(uuid, which=layout.FIRST):
     dumped = _virsh(which, 'dumpxml', uuid)
     dumped.check_returncode()
     return dumped.stdout
+
+
+def forget_keys(which=layout.FIRST):
+    """Have libvirt lose its copies of keys, as with its directory in /etc."""
+    listed = _virsh(which, 'secret-list')
+    listed.check_returncode()
+    for line in listed.stdout.splitlines():
+        _virsh(which, 'secret-undefine', line.split()[0]).check_returncode()
+    # libvirt does not; after a power cut they would be there again.
+    os.sync()
 
 
 def ask_agent(uuid, command, which=layout.FIRST, **arguments):

@@ -18,12 +18,16 @@ system that both machines see, as with IBM's GPFS; what Nova and os-brick do
 for that asks for nothing but a path.
 """
 
+import binascii
 import os
 import pathlib
 
+from castellan import key_manager
+from cinder import context as cinder_context
 from cinder.image import image_utils
 from cinder import interface
 from cinder.volume import driver
+from oslo_concurrency import processutils
 from oslo_config import cfg
 
 _OPTIONS = [
@@ -71,9 +75,24 @@ class FilesDriver(driver.VolumeDriver):
                             volume['name'])
 
     def create_volume(self, volume):
+        if volume.encryption_key_id:
+            self._create_encrypted(volume)
+            return
         with open(self.local_path(volume), 'xb') as file:
             os.fchmod(file.fileno(), 0o600)
             file.truncate(volume['size'] << 30)
+
+    def _create_encrypted(self, volume):
+        key = key_manager.API(cfg.CONF).get(
+            cinder_context.get_admin_context(), volume.encryption_key_id)
+        # What Nova makes of a key, too.
+        passphrase = binascii.hexlify(key.get_encoded()).decode()
+        path = self.local_path(volume)
+        processutils.execute(
+            'qemu-img', 'create', '-q', '-f', 'luks', '--object',
+            'secret,id=key,data=' + passphrase, '-o',
+            'key-secret=key,iter-time=10', path, '%dG' % volume['size'])
+        os.chmod(path, 0o600)
 
     def delete_volume(self, volume):
         pathlib.Path(self.local_path(volume)).unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from collections import abc
 import threading
 from typing import Any
 
+from castellan.common import exception as castellan_exception
 from lxml import etree
 import nova.conf
 from nova import context as nova_context
@@ -94,18 +95,17 @@ class Connections:
         root = etree.fromstring(xml)
         disks = root.findall('devices/disk')
         _refuse_others(disks, _by_uuid(instance, bdms))
-        sources = {disk.find('target').get('dev'): disk.find('source')
-                   for disk in disks}
+        recorded = {disk.find('target').get('dev'): disk for disk in disks}
         connected = self.connect_all(context, instance, bdms)
         for uuid, disk in connected.items():
-            present = disk.format_dom().find('source')
-            if disk.target_dev not in sources:
+            if disk.target_dev not in recorded:
                 LOG.warning('Volume %s is attached to it in Nova, but was not '
                             'in its machine yet: its attachment was cut off. '
                             'Detach it, and attach it again', uuid,
                             instance=instance)
-            elif present is not None:
-                sources[disk.target_dev].attrib.update(present.attrib)
+            else:
+                _bring_up_to_date(recorded[disk.target_dev],
+                                  disk.format_dom())
         if not connected:
             return xml
         return etree.tostring(root, encoding='unicode')
@@ -140,6 +140,11 @@ class Connections:
                 connection_info, blockinfo.get_info_from_bdm(
                     instance, CONF.libvirt.virt_type, instance.image_meta,
                     volume))
+        except castellan_exception.CastellanException as exc:
+            raise exception.RecoveryFailed(
+                reason='the key of its volume %s cannot be had: %s: %s. Have '
+                'the key manager give it to nova-compute; libvirt has lost '
+                'its copy' % (uuid, type(exc).__name__, exc)) from exc
         except Exception as exc:
             # os-brick's have no common ancestor.
             raise exception.RecoveryFailed(
@@ -177,6 +182,21 @@ def _by_uuid(instance: objects.Instance,
     return {
         block_device.get_volume_id(volume['connection_info']): volume
         for volume in attached(instance, bdms)['block_device_mapping']}
+
+
+def _bring_up_to_date(recorded: Any, present: Any) -> None:
+    """Have a recorded disk name what a volume is on this host now.
+
+    :param recorded: its element in the recorded domain
+    :param present: its element, made anew
+    """
+    source = present.find('source')
+    if source is not None:
+        recorded.find('source').attrib.update(source.attrib)
+    # If libvirt had no copy of the key, it has another name by now.
+    for old, new in zip(recorded.iterfind('.//encryption/secret'),
+                        present.iterfind('.//encryption/secret')):
+        old.set('uuid', new.get('uuid'))
 
 
 def _is_anothers(context: nova_context.RequestContext, volume_id: str,

@@ -531,6 +531,13 @@ class RefusedRequestTest(base.DriverTestCase):
             network_info[0][key] = value
             self.refused(pattern, self.requested(), network_info=network_info)
 
+    def test_disks_that_dm_crypt_encrypts(self):
+        self.flags(enabled=True, group='ephemeral_storage_encryption')
+        self.flags(images_type='lvm', images_volume_group='nova',
+                   group='libvirt')
+        self.refused('dm-crypt.*ephemeral_storage_encryption',
+                     self.requested())
+
     def test_several_numa_cells(self):
         server = self.requested(**{'hw__numa_nodes': '2'})
         server.flavor.vcpus = 2
