@@ -110,6 +110,11 @@ def disks_note(pool_path: str, name: str) -> str:
     return os.path.join(pool_path, 'disks', name)
 
 
+def cpu_note(pool_path: str, name: str) -> str:
+    """Note of what a pVM's vCPUs could do when it was armed, in JSON."""
+    return os.path.join(pool_path, 'cpus', name)
+
+
 def nvdimms_note(pool_path: str, name: str) -> str:
     """Note of what the NVDIMMs counted when a pVM was armed, in JSON."""
     return os.path.join(pool_path, 'nvdimms', name)

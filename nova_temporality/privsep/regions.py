@@ -26,6 +26,7 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from nova_temporality.host import budget
+from nova_temporality.host import cpu_notes
 from nova_temporality.host import disk_notes
 from nova_temporality.host import notes
 from nova_temporality.host import nvdimm_notes
@@ -152,6 +153,7 @@ def free(pool_path: str, run_dir: str, name: str) -> None:
     notes.forget_accepted_disks(run_dir, name)
     disk_notes.forget(pool_path, name)
     nvdimm_notes.forget(pool_path, name)
+    cpu_notes.forget(pool_path, name)
     loading.forget(pool_path, name)
     notes.set_recovering(run_dir, name, False)
     notes.set_pending(run_dir, name, None)

@@ -28,6 +28,7 @@ from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
 from nova_temporality import privsep
+from nova_temporality.privsep import cpus
 from nova_temporality.privsep import plain
 from nova_temporality.qemu import incoming
 from nova_temporality.qemu import qmp
@@ -179,6 +180,7 @@ def _load(pool_path: str, run_dir: str, name: str,
         except qmp.QmpError as exc:
             raise incoming.RecoveryError(str(exc))
         with contextlib.closing(connection):
+            cpus.check(connection, pool, region, timeout)
             info = incoming.load_state(connection, pool, region, timeout)
     return plain.of(info)
 

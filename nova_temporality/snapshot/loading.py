@@ -26,6 +26,7 @@ import stat
 import time
 from typing import Protocol
 
+from nova_temporality.host import cpu_notes
 from nova_temporality.host import disk_notes
 from nova_temporality.host import durable
 from nova_temporality.host import nvdimm_notes
@@ -180,6 +181,7 @@ def _put_back(pool: vpm.Pool, region: vpm.RegionInfo,
               genid: str, domain_path: str) -> None:
     pool.scrub(region.id)
     nvdimm_notes.forget(pool.path, region.name)
+    cpu_notes.take(pool.path, region, manifest.get('cpu', {}))
     with pool.open_fixation(region.id) as fixation:
         # If anybody begins an epoch from now on, the state stays unproven.
         fixation.begin()

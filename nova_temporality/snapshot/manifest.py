@@ -38,6 +38,7 @@ class Copied(TypedDict):
     nvram_size: bytes of its NVRAM
     page_size: bytes of a page of its region; 0: it is fully resident
     meta: fields of the vpm.FixationMeta of its state
+    cpu: what its vCPUs could do, see qemu.cpu; as of release 0.3
     copied_ms: milliseconds that copying took
     stood_still_ms: milliseconds that it stood still, if it ran before
     """
@@ -47,6 +48,7 @@ class Copied(TypedDict):
     nvram_size: int
     page_size: int
     meta: dict[str, Any]
+    cpu: NotRequired[dict[str, int]]
     copied_ms: float
     stood_still_ms: NotRequired[float]
 

@@ -21,6 +21,7 @@ from collections import abc
 import os
 import time
 
+from nova_temporality.host import cpu_notes
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import manifest
@@ -73,6 +74,7 @@ def save(pool: vpm.Pool, region: vpm.RegionInfo, directory: str,
         'nvram_size': region.size,
         'page_size': region.page_size,
         'meta': vars(proven.meta),
+        'cpu': cpu_notes.read(pool.path, region),
         'copied_ms': round((time.monotonic() - began) * 1e3, 1),
     }
 

@@ -20,6 +20,7 @@ import os
 
 from oslo_log import log as logging
 
+from nova_temporality.host import cpu_notes
 from nova_temporality.host import notes
 from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier import power
@@ -27,6 +28,7 @@ from nova_temporality.notifier.pvm import blockers
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import connection
 from nova_temporality.notifier.pvm import stopped_note
+from nova_temporality.qemu import cpu
 from nova_temporality.qemu import migration
 from nova_temporality import vpm
 from nova_temporality.vpm import runlock
@@ -228,10 +230,20 @@ class Inspector:
                 'of %s, shared' % (memory['mem-path'],
                                    self._region.memory_path),
                 'hard-reboot the server')
+        self._note_cpu()
         if not is_armed:
             # The engine may have been killed in the middle of a save.
             self.clean_up()
         self._qemu.is_prepared = True
+
+    def _note_cpu(self) -> None:
+        """Note what its vCPUs can do, for the host that it is recovered on."""
+        try:
+            cpu_notes.take(self._pool.path, self._region,
+                           cpu.words(self._qemu.qmp, connection.PATIENCE))
+        except OSError as e:
+            LOG.warning('What the vCPUs of %s can do is not noted, and will '
+                        'not be compared: %s', self._region.name, e)
 
     def clean_up(self) -> None:
         """Undo what an attempt set in QEMU, except for the stop."""
