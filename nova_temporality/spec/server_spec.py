@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from nova import objects
 
+from nova_temporality.spec import disk_queues
 from nova_temporality.spec import errors
 from nova_temporality.spec import max_outage
 from nova_temporality.spec import persistence
@@ -31,7 +32,8 @@ from nova_temporality.spec import spelling
 
 _EXTRA_SPECS = (persistence.FLAVOR_EXTRA_SPEC, sizing.MRR_EXTRA_SPEC,
                 sizing.NVRAM_EXTRA_SPEC, priority.EXTRA_SPEC,
-                max_outage.MAX_OUTAGE_EXTRA_SPEC)
+                max_outage.MAX_OUTAGE_EXTRA_SPEC,
+                disk_queues.SIZE_EXTRA_SPEC, disk_queues.COUNT_EXTRA_SPEC)
 
 
 _Value = TypeVar('_Value')
@@ -49,6 +51,7 @@ class ServerSpec:
     :ivar priority: when power fails, the highest is fixated first
     :ivar max_outage: seconds that an outage may last for it to run on; 0 for
                       any time, None if the host's default counts
+    :ivar disk_queues: of each of its virtio disks
     """
 
     is_persistent: bool
@@ -56,6 +59,7 @@ class ServerSpec:
     nvram_mb: int = 0
     priority: int = priority.DEFAULT
     max_outage: int | None = None
+    disk_queues: disk_queues.DiskQueues = disk_queues.DEFAULT
 
     @property
     def is_paged(self) -> bool:
@@ -85,8 +89,8 @@ def requested(flavor: objects.Flavor,
 def decided(instance: objects.Instance) -> ServerSpec:
     """What was decided for a server that was spawned.
 
-    Its flavor came with it and cannot be corrected any more. So a priority or
-    a longest outage that cannot be read does not stop it.
+    Its flavor came with it and cannot be corrected any more. So a priority, a
+    longest outage or queues of disks that cannot be read do not stop it.
 
     :raises InvalidSpec: its size cannot be understood
     """
@@ -135,7 +139,9 @@ def _read(flavor: objects.Flavor, is_persistent: bool,
         priority=_or_default(priority.of_flavor, extra_specs,
                              priority.DEFAULT, is_spawned),
         max_outage=_or_default(max_outage.of_flavor, extra_specs, None,
-                               is_spawned))
+                               is_spawned),
+        disk_queues=_or_default(disk_queues.of_flavor, extra_specs,
+                                disk_queues.DEFAULT, is_spawned))
 
 
 def _or_default(read: abc.Callable[[abc.Mapping[str, str]], _Value],

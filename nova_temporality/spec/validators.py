@@ -14,6 +14,7 @@
 
 from nova.api.validation.extra_specs import base
 
+from nova_temporality.spec import disk_queues
 from nova_temporality.spec import images
 from nova_temporality.spec import max_outage
 from nova_temporality.spec import persistence
@@ -63,4 +64,19 @@ def register() -> list[base.ExtraSpecValidator]:
                 'When power fails, persistent servers with a higher number '
                 'are fixated first. The default is %d.' % priority.DEFAULT),
             value={'type': int, 'min': priority.MIN, 'max': priority.MAX}),
+        base.ExtraSpecValidator(
+            name=disk_queues.SIZE_EXTRA_SPEC,
+            description=(
+                'How many requests each queue of a virtio disk of a '
+                'persistent server may have in flight, a power of two. The '
+                'default is %d. More may make fixations longer.' %
+                disk_queues.DEFAULT.size),
+            value={'type': int, 'min': disk_queues.MIN_SIZE,
+                   'max': disk_queues.MAX_SIZE}),
+        base.ExtraSpecValidator(
+            name=disk_queues.COUNT_EXTRA_SPEC,
+            description=(
+                'How many queues each virtio disk of a persistent server '
+                'has. The default is %d.' % disk_queues.DEFAULT.count),
+            value={'type': int, 'min': 1, 'max': disk_queues.MAX_COUNT}),
     ]

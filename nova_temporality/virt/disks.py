@@ -30,6 +30,8 @@ from nova.privsep import utils as nova_privsep_utils
 from nova.virt.libvirt import config as vconfig
 
 from nova_temporality import exception
+from nova_temporality.spec import disk_queues
+from nova_temporality.spec import server_spec
 
 CONF = nova.conf.CONF
 
@@ -38,18 +40,19 @@ CONF = nova.conf.CONF
 # (O_DIRECT), or flushed after every write.
 _SAFE_CACHE_MODES = ('none', 'directsync', 'writethrough')
 
-# Requests that a virtio disk may have in flight (doc/source/contributor/
-# decisions.rst has what was measured).
-_QUEUE_SIZE = 16
-
 
 class Disk(vconfig.LibvirtConfigGuestDisk):
-    """A disk's configuration whose failed requests are kept."""
+    """A disk's configuration whose failed requests are kept.
+
+    :ivar queues: that it has, if it is a virtio disk
+    """
+
+    queues: disk_queues.DiskQueues
 
     def format_dom(self) -> Any:
         """The disk's XML as an lxml element."""
         root = super().format_dom()
-        keep_requests(root)
+        keep_requests(root, self.queues)
         return root
 
 
@@ -68,14 +71,16 @@ def check(disk: vconfig.LibvirtConfigGuestDisk, is_paged: bool) -> None:
 
 
 def prepare_attached(disk: vconfig.LibvirtConfigGuestDisk,
-                     is_paged: bool) -> None:
+                     spec: server_spec.ServerSpec) -> None:
     """Set up a disk that is attached to a server, or refuse it.
 
+    :param spec: what the server is
     :raises NotPossible: naming the value and the remedy
     """
-    prepare(disk, is_paged)
-    check(disk, is_paged)
+    prepare(disk, spec.is_paged)
+    check(disk, spec.is_paged)
     disk.__class__ = Disk
+    disk.queues = spec.disk_queues
 
 
 def prepare(disk: vconfig.LibvirtConfigGuestDisk, is_paged: bool) -> None:
@@ -103,16 +108,17 @@ def _has_direct_io(disk: vconfig.LibvirtConfigGuestDisk) -> bool:
         nova_privsep_utils.supports_direct_io(CONF.instances_path))
 
 
-def keep_requests(disk: Any) -> None:
+def keep_requests(disk: Any, queues: disk_queues.DiskQueues) -> None:
     """Have a disk's failed requests go with the state, and few in flight.
 
     QEMU waits for all that are in flight when it stops vCPUs.
 
     :param disk: lxml element
+    :param queues: that it has, if it is a virtio disk
     """
     for driver in disk.findall('driver'):
         driver.set('error_policy', 'stop')
         driver.set('rerror_policy', 'stop')
         if disk.find('target').get('bus') == 'virtio':
-            driver.set('queues', '1')
-            driver.set('queue_size', str(_QUEUE_SIZE))
+            driver.set('queues', str(queues.count))
+            driver.set('queue_size', str(queues.size))

@@ -25,8 +25,10 @@ from typing import Any
 
 from lxml import etree
 from nova.virt.libvirt import config as vconfig
+from oslo_utils import units
 
 from nova_temporality import conf
+from nova_temporality.spec import server_spec
 from nova_temporality.virt import binding
 from nova_temporality.virt import checks
 from nova_temporality.virt import devices
@@ -61,13 +63,14 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
     """A guest configuration made by Nova, turned into a pVM's."""
 
     def __init__(self, guest: vconfig.LibvirtConfigGuest,
-                 here: binding.Binding, size: int, genid: str,
+                 here: binding.Binding, spec: server_spec.ServerSpec,
+                 genid: str,
                  paging_directory: str | None = None) -> None:
         """Take over a configuration.
 
         :param guest: as Nova made it
         :param here: what its QEMU is given on this host
-        :param size: bytes of memory
+        :param spec: what the server is
         :param genid: its generation ID, see nova_temporality.virt.genid
         :param paging_directory: of the region if it is paged, else None
         :raises NotPossible: if the configuration is unsafe for a pVM
@@ -78,7 +81,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         checks.check_guest(guest, is_paged=bool(paging_directory))
         self.__dict__.update(guest.__dict__)
         self._here = here
-        self._size = size
+        self._spec = spec
         self._genid = genid
         self._paging_directory = paging_directory
         # A balloon, and free page reporting with it, would punch holes into
@@ -100,14 +103,15 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         root.append(self._text_node('genid', self._genid))
         _reserve_nothing(etree.SubElement(root, 'memoryBacking'))
         for disk in root.findall('devices/disk'):
-            disks.keep_requests(disk)
+            disks.keep_requests(disk, self._spec.disk_queues)
         if self._here.uid:
             _add_seclabel(root, self._here)
         self._add_commandline(root)
         return root
 
     def _add_commandline(self, root: Any) -> None:
-        add_args(root, _own_args(self._here, self._size))
+        add_args(root, _own_args(
+            self._here, self._spec.memory_mb * units.Mi))
         if self._paging_directory:
             commandline = root.find(_QEMU + 'commandline')
             for name, value in ((PRELOAD_ENV, preload_path()),

@@ -323,8 +323,7 @@ class TemporalityDriver(startup.Startup):
         # Called when the disk is configured and before it is attached.
         super()._check_discard_for_attach_volume(conf, instance)
         if persistence.is_pvm(instance):
-            disks.prepare_attached(
-                conf, self.servers.of(instance).spec.is_paged)
+            disks.prepare_attached(conf, self.servers.of(instance).spec)
 
     def detach_volume(self, context: nova_context.RequestContext,
                       connection_info: Any, instance: objects.Instance,
@@ -765,8 +764,7 @@ class TemporalityDriver(startup.Startup):
         server = self.servers.of(instance)
         region = self._admission.admit(server)
         return pvm_domain.PersistentGuest(
-            guest, server.binding(), server.spec.memory_mb * units.Mi,
-            genid.of(instance),
+            guest, server.binding(), server.spec, genid.of(instance),
             paging_directory=region.directory if region.is_vpm else None)
 
     def _create_guest(self, context: nova_context.RequestContext, xml: str,

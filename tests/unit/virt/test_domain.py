@@ -13,6 +13,7 @@
 """The domain of a pVM, and that of everybody else."""
 
 import copy
+import dataclasses
 import os
 
 import fixtures
@@ -27,6 +28,8 @@ from nova.virt.libvirt import migration
 
 from nova_temporality import exception
 from nova_temporality.host import paths
+from nova_temporality.spec import disk_queues
+from nova_temporality.spec import server_spec
 from nova_temporality.virt import binding
 from nova_temporality.virt import devices
 from nova_temporality.virt import domain as pvm_domain
@@ -36,6 +39,7 @@ from tests.unit.virt import base
 
 GENID = 'c2c6d3c0-5f0e-4f4e-9a53-0d6f0f7c6f3b'
 HERE = binding.Binding('/ram', 0, 0, '/run', 'pvm')
+SPEC = server_spec.ServerSpec(True, memory_mb=1, nvram_mb=1)
 QEMU = '{http://libvirt.org/schemas/domain/qemu/1.0}'
 
 
@@ -138,16 +142,24 @@ class GuestTest(base.DriverTestCase):
             self.assertEqual('stop', driver.get('rerror_policy'))
             self.assertEqual('none', driver.get('cache'))
 
-    def test_little_of_virtio_disks_is_in_flight(self):
+    def queues(self, **fields):
         root = pvm_domain.PersistentGuest(
-            self.guest_of(('virtio', 'vda'), ('ide', 'hda')), HERE, 4096,
-            GENID).format_dom()
-        queues = {
+            self.guest_of(('virtio', 'vda'), ('ide', 'hda')), HERE,
+            dataclasses.replace(SPEC, **fields), GENID).format_dom()
+        return {
             disk.find('target').get('dev'):
             (disk.find('driver').get('queues'),
              disk.find('driver').get('queue_size'))
             for disk in root.findall('devices/disk')}
-        self.assertEqual({'vda': ('1', '16'), 'hda': (None, None)}, queues)
+
+    def test_little_of_virtio_disks_is_in_flight(self):
+        self.assertEqual({'vda': ('1', '16'), 'hda': (None, None)},
+                         self.queues())
+
+    def test_more_is_in_flight_if_the_flavor_asks(self):
+        self.assertEqual(
+            {'vda': ('4', '256'), 'hda': (None, None)},
+            self.queues(disk_queues=disk_queues.DiskQueues(256, 4)))
 
     @staticmethod
     def guest_of(*disks):
@@ -168,7 +180,7 @@ class GuestTest(base.DriverTestCase):
         guest.virt_type = 'qemu'
         xml = pvm_domain.PersistentGuest(
             guest, binding.Binding('/ram', 2000000007, 64055, '/run', 'pvm'),
-            4096, GENID).to_xml()
+            SPEC, GENID).to_xml()
         seclabel = etree.fromstring(xml).find('seclabel')
         self.assertEqual(
             {'type': 'static', 'model': 'dac', 'relabel': 'yes'},
@@ -179,7 +191,7 @@ class GuestTest(base.DriverTestCase):
         guest = vconfig.LibvirtConfigGuest()
         guest.virt_type = 'qemu'
         here = binding.Binding('/a,b', 0, 0, '/c,d', 'pvm')
-        xml = pvm_domain.PersistentGuest(guest, here, 4096, GENID).to_xml()
+        xml = pvm_domain.PersistentGuest(guest, here, SPEC, GENID).to_xml()
         self.assertIn('mem-path=/a,,b,share=on', xml)
         self.assertIn('path=%s,server=on' %
                       here.fixate_socket.replace(',', ',,'), xml)
@@ -274,7 +286,7 @@ class PagedGuestTest(base.DriverTestCase):
         for name, value in attributes.items():
             setattr(guest, name, value)
         return pvm_domain.PersistentGuest(
-            guest, HERE, 4096, GENID, paging_directory='/region')
+            guest, HERE, SPEC, GENID, paging_directory='/region')
 
     def disk(self, **attributes):
         disk = vconfig.LibvirtConfigGuestDisk()
@@ -444,7 +456,7 @@ class RefusedGuestTest(base.DriverTestCase):
             setattr(guest, attribute, value)
             exc = self.assertRaises(
                 exception.NotPossible, pvm_domain.PersistentGuest, guest,
-                HERE, 4096, GENID)
+                HERE, SPEC, GENID)
             self.assertIn(pattern, exc.format_message())
 
     def test_cpus(self):
@@ -457,13 +469,13 @@ class RefusedGuestTest(base.DriverTestCase):
         for pattern in ('2 NUMA cells', "'invtsc'"):
             exc = self.assertRaises(
                 exception.NotPossible, pvm_domain.PersistentGuest, guest,
-                HERE, 4096, GENID)
+                HERE, SPEC, GENID)
             self.assertIn(pattern, exc.format_message())
             cpu.numa = None
             cpu.add_feature(vconfig.LibvirtConfigGuestCPUFeature('invtsc'))
         [feature] = cpu.features
         feature.policy = 'disable'
-        pvm_domain.PersistentGuest(guest, HERE, 4096, GENID)
+        pvm_domain.PersistentGuest(guest, HERE, SPEC, GENID)
 
     def test_foreign_memory_writers(self):
         vhostuser = vconfig.LibvirtConfigGuestInterface()
@@ -479,7 +491,7 @@ class RefusedGuestTest(base.DriverTestCase):
             guest.add_device(device)
             exc = self.assertRaises(
                 exception.NotPossible, pvm_domain.PersistentGuest, guest,
-                HERE, 4096, GENID)
+                HERE, SPEC, GENID)
             self.assertRegex(exc.format_message(), pattern)
 
 

@@ -84,6 +84,14 @@ class AttachTest(base.DriverTestCase):
         self.assertEqual('writethrough', driver.get('cache'))
         self.assertEqual('threads', driver.get('io'))
 
+    def test_queues_are_those_of_the_flavor(self):
+        server = self.make_server(
+            persistent=True,
+            extra_specs={'temporality:disk_queue_size': '128'})
+        driver = self.attach(disk(), server).find('driver')
+        self.assertEqual(('128', '1'), (driver.get('queue_size'),
+                                        driver.get('queues')))
+
     def test_completed_writes_are_durable(self):
         driver = self.attach(disk('writeback')).find('driver')
         self.assertEqual('none', driver.get('cache'))
