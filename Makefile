@@ -10,7 +10,7 @@ CLOUD = $(TOOLS) -m pocketcloud
 
 .PHONY: help demo demo-vpm install guest kernel native packages test lint \
 	crash-explore fuzz soak-vpm bare-root tempest cloud-up cloud-status \
-	cloud-down bench-fixation bench-vpm clean
+	cloud-down bench-disks bench-fixation bench-vpm clean
 
 help: ## say what can be made (mostly as root, on Debian 12 or 13)
 	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
@@ -87,6 +87,10 @@ bench-fixation: native guest ## fixation and recovery (10 minutes)
 # BENCH names parts and options, see python -m bench --help.
 bench-vpm: native guest ## VPM against Linux swap, with Redis (16 minutes)
 	@$(PYTHON) -m bench $(BENCH)
+
+# BENCH names options, see python -m bench.disks --help.
+bench-disks: install ## queues of disks: speed, and what a stop waits for
+	@$(PYTHON) -m bench.disks $(BENCH)
 
 ## Clean up
 
