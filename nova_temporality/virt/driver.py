@@ -497,7 +497,7 @@ class TemporalityDriver(startup.Startup):
             return super().unpause(instance)
         server = self.servers.of(instance)
         with server.lock:
-            if not server.is_active() and server.may_be_proven():
+            if server.waits_for_state():
                 raise nova_exception.InstanceFaultRollback(
                     exception.NotPossible(
                         reason='The server is still to be recovered after an '

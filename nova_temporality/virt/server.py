@@ -392,6 +392,14 @@ class PersistentServer:
         except nova_exception.InstanceNotFound:
             return False
 
+    def waits_for_state(self) -> bool:
+        """Whether it is yet to run on from a saved state.
+
+        Perhaps there is a QEMU that waits for the state, or has loaded it.
+        """
+        return (not self.is_active() or self.is_recovering()) and (
+            self.may_be_proven())
+
     def is_running(self) -> bool:
         """Whether the vCPUs of its domain run."""
         try:
@@ -453,12 +461,12 @@ class PersistentServer:
         :raises NotPossible: it is still to be recovered
         """
         with self.lock:
+            if self.waits_for_state():
+                raise exception.NotPossible(
+                    reason='The server stands still in a saved state, which '
+                           'only fits its machine as it was; wait until it '
+                           'runs again')
             if not self.is_active():
-                if self.may_be_proven():
-                    raise exception.NotPossible(
-                        reason='The server stands still in a saved state, '
-                               'which only fits its machine as it was; wait '
-                               'until it runs again')
                 yield
                 return
             self.disarm(notes.CHANGES)

@@ -97,7 +97,7 @@ class MovingGuest(libvirt_guest.Guest):
         xml = pvm_domain.moved(
             destination_xml, self._server.spec.memory_mb * units.Mi,
             self._server.binding(), target)
-        if not self.is_active():
+        if not self.is_active() or self._server.waits_for_state():
             # Its state would become stale for nothing.
             raise nova_exception.InstanceNotRunning(instance_id=self.uuid)
         self._server.disarm(notes.MOVES)
@@ -143,7 +143,7 @@ def check_source(host: libvirt_host.Host,
             reason='a server with less NVRAM than memory cannot be '
             'migrated live; migrate it cold')
     guest = host.get_guest(server.instance)
-    if not guest.is_active():
+    if not guest.is_active() or server.waits_for_state():
         raise nova_exception.MigrationPreCheckError(
             reason='the server is still to be recovered after an outage; '
             'wait until it runs')
