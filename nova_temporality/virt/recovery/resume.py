@@ -98,10 +98,8 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo,
             server.load_state()
         except (vpm.VpmError, incoming.RecoveryError,
                 runs.PagerMissing) as exc:
-            # It may have ended by itself.
             with contextlib.suppress(libvirt.libvirtError):
-                guest.poweroff()
-            server.finish_recovery()
+                _end(recovery, guest)
             raise exception.RecoveryFailed(
                 reason=server.lost_memory() or str(exc))
     loaded = time.monotonic()
@@ -110,8 +108,7 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo,
             let_run(recovery, clock.Instant(state.meta.wall_ns,
                                             state.meta.signal_ns))
         except (exception.NotOwner, exception.Gone):
-            guest.poweroff()
-            server.finish_recovery()
+            _end(recovery, guest)
             raise
     server.forget_accepted_disks()
     LOG.info(
@@ -164,10 +161,21 @@ def _start_empty(recovery: base.Recovery, xml: str) -> pvm_guest.RunGuest:
             pvm_domain.with_incoming(xml, server.recover_socket),
             libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError as exc:
-        server.finish_recovery()
+        # It may have been started all the same.
         raise exception.RecoveryFailed(
             reason='libvirt does not start its domain: %s' % exc)
     return pvm_guest.RunGuest(domain)
+
+
+def _end(recovery: base.Recovery, guest: pvm_guest.RunGuest) -> None:
+    """End a QEMU that is not let run.
+
+    One that stays is ended by the next try: the recovery has not ended then.
+
+    :raises libvirtError: it stays, or has ended by itself
+    """
+    guest.poweroff()
+    recovery.server.finish_recovery()
 
 
 def _ran_before(recovery: base.Recovery, state: vpm.StateInfo) -> bool:

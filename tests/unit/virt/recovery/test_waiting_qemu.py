@@ -18,6 +18,7 @@ and was not let run. Its user knows nothing of that.
 
 from unittest import mock
 
+import libvirt
 from nova.compute import power_state
 from nova.compute import vm_states
 from nova import exception as nova_exception
@@ -25,6 +26,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 
 from nova_temporality import exception
 from nova_temporality.host import notes
+from nova_temporality.qemu import incoming
 from nova_temporality.virt.actions import live_migration
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain as pvm_domain
@@ -97,3 +99,43 @@ class WaitingQemuTest(recovery_base.RecoveryTestCase):
             self.driver.attach_volume(self.context, {}, self.server,
                                       '/dev/vdb')
         self.assertTrue(attach.called)
+
+
+class QemuThatStaysTest(recovery_base.RecoveryTestCase):
+    """A try failed, but its QEMU is still there: the next one begins anew."""
+
+    def setUp(self):
+        super().setUp()
+        self.fixate()
+
+    def assert_recovered_by_next_try(self):
+        first = self.domain
+        self.assertTrue(self.proven())
+        self.assertIsNone(self.recover())
+        self.assertIsNot(first, self.domain)
+        self.assertEqual(power_state.RUNNING, self.domain.state)
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+
+    def test_qemu_does_not_end_at_once(self):
+        """The kernel takes back its memory, or its storage hangs."""
+        def load(*_args):
+            self.end = self.domain.destroy.side_effect
+            self.domain.destroy.side_effect = libvirt.libvirtError('busy')
+            raise incoming.RecoveryError('no answer')
+
+        self.load.side_effect = load
+        self.assertIsNotNone(self.recover())
+        self.assertEqual(power_state.PAUSED, self.domain.state)
+        self.load.side_effect = None
+        self.domain.destroy.side_effect = self.end
+        self.assert_recovered_by_next_try()
+
+    def test_answer_of_libvirt_is_lost(self):
+        def create(xml, flags):
+            self.create_domain(xml, flags)
+            self.connection.createXML.side_effect = self.create_domain
+            raise libvirt.libvirtError('the connection has ended')
+
+        self.connection.createXML.side_effect = create
+        self.assertIsNotNone(self.recover())
+        self.assert_recovered_by_next_try()
