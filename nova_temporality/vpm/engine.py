@@ -398,14 +398,21 @@ class Unit:
         :param started: tells this QEMU from another one of the same pid
         :raises: EngineAway, VpmError
         """
+        fds = (handles.fileno(qmp), handles.fileno(stream),
+               handles.fileno(lock))
+        arming = {'pid': pid, 'route': outcomes.ROUTES[route],
+                  'priority': priority, 'runstate': _word(runstate),
+                  'before': _word(before), 'producer': _word(producer)}
         self._reopen()
         self._settled.clear()
-        self._ask(_lib.VPM_REQUEST_ARM, (
-            handles.fileno(qmp), handles.fileno(stream),
-            handles.fileno(lock)), started=started, arming={
-                'pid': pid, 'route': outcomes.ROUTES[route],
-                'priority': priority, 'runstate': _word(runstate),
-                'before': _word(before), 'producer': _word(producer)})
+        try:
+            self._ask(_lib.VPM_REQUEST_ARM, fds, started=started,
+                      arming=arming)
+        except errors.NotFound:
+            # An engine that takes over loses what it has no descriptors for.
+            self._open().drop_fd()
+            self._ask(_lib.VPM_REQUEST_ARM, fds, started=started,
+                      arming=arming)
 
     @property
     def info(self) -> UnitInfo:

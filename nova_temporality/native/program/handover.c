@@ -355,6 +355,7 @@ static int take(struct vpm_process *process, int fd, struct vpm_error *err)
     /* The old one has written outcomes meanwhile. */
     vpm_ring_open(service->pool);
     vpm_engine_release(service->engine);
+    vpm_roster_close_prepared(&service->roster);
     return VPM_OK;
 }
 

@@ -160,6 +160,19 @@ int vpm_roster_import(struct vpm_roster *roster,
     return VPM_OK;
 }
 
+void vpm_roster_close_prepared(struct vpm_roster *roster)
+{
+    struct vpm_served *served = roster->first;
+
+    while (served) {
+        struct vpm_served *next = served->next;
+
+        if (!served->note)
+            vpm_roster_close(roster, served);
+        served = next;
+    }
+}
+
 static bool is_of_kind(int fd, mode_t kind)
 {
     struct stat st;

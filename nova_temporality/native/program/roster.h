@@ -49,6 +49,10 @@ int vpm_roster_import(struct vpm_roster *roster,
                       const struct vpm_given *given, int note_fd, bool told,
                       struct vpm_error *err);
 
+/* Closes what was prepared, and not taken over: the other process has closed it
+ * since, or it could not be taken. */
+void vpm_roster_close_prepared(struct vpm_roster *roster);
+
 /* Arms it.  The descriptors of *arming* stay the caller's. */
 int vpm_roster_arm(struct vpm_served *served, const struct vpm_arming *arming,
                    uint64_t started, struct vpm_error *err);

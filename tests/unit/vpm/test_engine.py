@@ -161,6 +161,25 @@ def test_engine_that_is_started_again_is_told_all(process):
     assert asks.wait_signal(44)[2] == 9
 
 
+def test_unit_that_the_engine_lost_is_opened_again(process, pool, make_qemu):
+    """A replacement that lacks descriptors leaves units behind."""
+    process.start()
+    asks = engine.Engine(process.run_dir)
+    qemu = make_qemu()
+    with engine.Unit(asks, qemu.region, engine.Note(qemu.note.name)) as unit:
+        with process.connect() as other:
+            other.ask(lib.VPM_REQUEST_CLOSE, **qemu.key)
+        ours, theirs = socket.socketpair()
+        stream, write_end = os.pipe()
+        unit.arm(qmp=theirs, stream=stream, lock=qemu.lock,
+                 pid=os.getpid(), route='migrate', runstate='running')
+        assert unit.armed
+        for fd in stream, write_end:
+            os.close(fd)
+        ours.close()
+        theirs.close()
+
+
 def test_what_is_no_device(process):
     process.start()
     asks = engine.Engine(process.run_dir)

@@ -129,6 +129,42 @@ def test_fixation_under_way_ends_first(process, client, armed, pool):
     assert process.process.poll() is None
 
 
+def test_unit_that_is_closed_meanwhile(process, client, armed, make_qemu,
+                                       pool):
+    """The next engine has prepared it; it is opened anew there."""
+    other = make_qemu('b')
+    other.open(client)
+    lock = runlock.RunLock(armed.region)
+    lock.acquire(0)
+    client.ask(lib.VPM_REQUEST_FIRE_ALL, event=engine_process.event())
+    old = process.process
+    process.launch()
+    machine.wait_for(lambda: has_open(process, other.region.ram_path,
+                                      armed.region.ram_path),
+                     'it has prepared both')
+    assert client.ask(lib.VPM_REQUEST_CLOSE, **other.key).code == 0
+    lock.close()
+    assert engine_process.take(client, armed).result == outcomes.FIXATED
+    assert old.wait(machine.PATIENCE) == 0
+
+    other.open(client)
+    assert other.arm(client).code == 0
+    client.ask(lib.VPM_REQUEST_FIRE_ALL, event=engine_process.event())
+    assert engine_process.take(client, other).result == outcomes.FIXATED
+    pool.verify_state(other.region.id)
+
+
+def has_open(process, *paths):
+    """Whether a process has files of all these directories open."""
+    directory = '/proc/%d/fd' % process.process.pid
+    found = set()
+    for fd in os.listdir(directory):
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.path.dirname(os.readlink(
+                os.path.join(directory, fd))))
+    return {os.path.dirname(path) for path in paths} <= found
+
+
 def test_qemu_that_ends_meanwhile(client, armed, successor):
     """Whoever has the unit notices it."""
     armed.end()
