@@ -49,6 +49,7 @@ class Sweep:
         self._lock = threading.Lock()
         # until when, of time.monotonic()
         self._deadlines: dict[str, float] = {}
+        self._being_ended: set[str] = set()
         self._runs = False
 
     def add(self, uuid: str) -> None:
@@ -71,13 +72,18 @@ class Sweep:
                 evacuated = set()
             now = time.monotonic()
             with self._lock:
-                mine = evacuated.intersection(self._deadlines)
+                mine = evacuated.intersection(
+                    self._deadlines) - self._being_ended
+                self._being_ended |= mine
                 self._deadlines = {
                     uuid: deadline
                     for uuid, deadline in self._deadlines.items()
                     if deadline > now}
             for uuid in mine:
-                self._end(uuid)
+                # One that is worked on keeps its lock; the others run twice
+                # meanwhile.
+                threading.Thread(target=self._end, args=(uuid,), daemon=True,
+                                 name='end-' + uuid).start()
             with self._lock:
                 if not self._deadlines:
                     self._runs = False
@@ -94,3 +100,6 @@ class Sweep:
                     server.guest().poweroff()
         except Exception:
             LOG.exception('Cannot end the QEMU of server %s', uuid)
+        finally:
+            with self._lock:
+                self._being_ended.discard(uuid)

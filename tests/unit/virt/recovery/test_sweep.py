@@ -88,3 +88,18 @@ class SweepTest(recovery_base.RecoveryTestCase):
         objects.MigrationList.get_by_filters.side_effect = answer
         self.evacuate(self.server.uuid)
         self.wait_for(lambda: self.domain.state == power_state.SHUTDOWN)
+
+    def test_one_that_is_worked_on_keeps_no_other_running(self):
+        """Its lock is held while it boots, for as long as a port takes."""
+        busy = '00000000-0000-0000-0000-00000000000b'
+        looked_at = []
+        get_guest = self.driver._host.get_guest.side_effect
+        self.driver._host.get_guest.side_effect = lambda server: (
+            looked_at.append(server.uuid), get_guest(server))[1]
+        with self.driver.servers.of(objects.Instance(uuid=busy)).lock:
+            self.evacuate(busy)
+            self.sweep.add(busy)
+            self.wait_for(lambda: busy in looked_at)
+            self.evacuate(self.server.uuid)
+            self.sweep.add(self.server.uuid)
+            self.wait_for(lambda: self.domain.state == power_state.SHUTDOWN)
