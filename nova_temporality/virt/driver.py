@@ -91,6 +91,21 @@ def _signed_as_in_nova(method: Any) -> Any:
     return method
 
 
+def _is_live_by_now(uuid: str) -> bool:
+    """Whether Nova has a server that stands still or is off as a live one.
+
+    Nova reads all servers before it asks for the power state of each. So a
+    recovery may have failed since, and what was read does not show ERROR.
+    """
+    try:
+        fresh = objects.Instance.get_by_uuid(
+            nova_context.get_admin_context(), uuid, expected_attrs=[])
+    except Exception as exc:
+        LOG.debug('Nova does not say what server %s is by now: %s', uuid, exc)
+        return False
+    return not fresh.task_state and fresh.vm_state in _LIVE_VM_STATES
+
+
 class TemporalityDriver(startup.Startup):
     """LibvirtDriver whose servers may be pVMs."""
 
@@ -184,8 +199,8 @@ class TemporalityDriver(startup.Startup):
             return True
         if not server.may_be_proven():
             return False
-        if state != power_state.PAUSED:
-            # Nobody else will.
+        if state != power_state.PAUSED and _is_live_by_now(instance.uuid):
+            # It was reset, and nobody else will.
             self.recoveries.add(instance.uuid)
         return True
 

@@ -19,8 +19,10 @@ import fixtures
 from nova.compute import manager as compute_manager
 from nova.compute import power_state
 from nova.compute import vm_states
+from nova import objects
 from nova.virt import hardware
 from nova.virt.libvirt import driver as libvirt_driver
+import oslo_messaging
 
 from tests.unit.virt.recovery import recovery_base
 
@@ -39,12 +41,12 @@ class PowerSyncTest(recovery_base.RecoveryTestCase):
                      '_stop_unexpected_shutdown_instance'):
             setattr(self.nova, name,
                     functools.partial(getattr(nova, name), self.nova))
-        self.sync = functools.partial(
-            nova._query_driver_power_state_and_sync, self.nova, self.context,
-            self.server)
+        self.sync_one = functools.partial(
+            nova._query_driver_power_state_and_sync, self.nova, self.context)
+        self.sync = functools.partial(self.sync_one, self.server)
         self.server.shutdown_terminate = False
         self.useFixture(fixtures.MockPatchObject(
-            self.server, 'refresh'))
+            objects.Instance, 'refresh'))
         self.useFixture(fixtures.MockPatchObject(
             libvirt_driver.LibvirtDriver, 'get_info',
             side_effect=lambda *_args: hardware.InstanceInfo(
@@ -67,3 +69,23 @@ class PowerSyncTest(recovery_base.RecoveryTestCase):
         self.assertTrue(self.proven())
         # nova-compute goes on with it.
         self.added.assert_called_with(self.server.uuid)
+
+    def test_sync_that_began_before_a_recovery_failed(self):
+        """Nova's power sync reads all servers first, then asks for each."""
+        self.fixate()
+        self.load.side_effect = OSError('no such luck')
+        before = self.server.obj_clone()
+        self.recover()
+        self.assertEqual(vm_states.ERROR, self.server.vm_state)
+        self.sync_one(before)
+        self.assertFalse(self.stop.called)
+        # It was tried as often as recovery_retry says.
+        self.assertFalse(self.added.called)
+
+    def test_nova_does_not_say_what_it_has_by_now(self):
+        self.fixate()
+        objects.Instance.get_by_uuid.side_effect = (
+            oslo_messaging.MessagingTimeout())
+        self.sync()
+        self.assertFalse(self.stop.called)
+        self.assertFalse(self.added.called)
