@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""A sample of what a block device holds, the same size for every device.
+"""A sample of what a disk without times holds, the same size for every disk.
 
 A device has no time of modification. What changes when somebody else writes to
 it is mostly near a beginning: file systems, LVM, LUKS and qcow2 have there
@@ -22,6 +22,7 @@ does not know what another host has written.
 from __future__ import annotations
 
 from collections import abc
+import functools
 import hashlib
 import mmap
 import os
@@ -43,22 +44,32 @@ _SECTOR = 512
 
 
 def digest(fd: int, size: int) -> str:
-    """The digest of a sample; takes some hundred reads at most.
+    """The digest of a device's sample.
 
     :param fd: of a device, opened with O_DIRECT
     :param size: bytes of it that count
     :raises OSError: it cannot be read
     """
-    beginning = _read(fd, 0, min(_BEGINNING, size))
+    return sample(functools.partial(_read, fd), size)
+
+
+def sample(read: abc.Callable[[int, int], bytes], size: int) -> str:
+    """The digest of a sample; takes some hundred reads at most.
+
+    :param read: returns what a disk holds from an offset on, of a length;
+                 less at its end
+    :param size: bytes of it that count
+    """
+    beginning = read(0, min(_BEGINNING, size))
     found = hashlib.sha256(beginning)
     for start in _partitions(beginning, size):
-        found.update(_read(fd, start - start % _BLOCK,
-                           min(_BEGINNING + _BLOCK, size - start)))
+        found.update(read(start - start % _BLOCK,
+                          min(_BEGINNING + _BLOCK, size - start)))
     step = size // _SPREAD
     for number in range(1, _SPREAD):
         offset = number * step
-        found.update(_read(fd, offset - offset % _BLOCK, _BLOCK))
-    found.update(_read(fd, max(0, size - size % _SECTOR - _BLOCK), _BLOCK))
+        found.update(read(offset - offset % _BLOCK, _BLOCK))
+    found.update(read(max(0, size - size % _SECTOR - _BLOCK), _BLOCK))
     return found.hexdigest()
 
 

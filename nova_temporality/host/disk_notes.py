@@ -26,7 +26,9 @@ must not be younger than the fixation. That time may have been lost with the
 power, but never lies in the future.
 
 Block devices have no such time. Of them it is noted what the kernel calls
-them, how large they are, and a sample of what they hold.
+them, how large they are, and a sample of what they hold. So it is, but for the
+name, of *remote* disks, which only QEMU can reach; who speaks with QEMU looks
+at those.
 """
 
 from __future__ import annotations
@@ -67,6 +69,9 @@ _REMOTE = {
     0x0bd00bd0: 'lustre', 0x01161970: 'gfs2', 0x7461636f: 'ocfs2',
     0x5346414f: 'afs', 0x47504653: 'gpfs', 0x19830326: 'fhgfs'}
 
+# In a note, of the names of remote disks; all others are absolute paths.
+_REMOTE_PREFIX = 'remote:'
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -78,7 +83,8 @@ class Disk:
     :ivar mtime_ns: of a file, else None
     :ivar header: of a qcow2 file, a digest; else None
     :ivar device: of a block device, see device_identity; else None
-    :ivar content: of a block device, see device_contents; else None
+    :ivar content: of a block device or a remote disk, see device_contents;
+                   else None
     """
 
     size: int
@@ -101,15 +107,18 @@ class Comparison:
 
 
 def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
-         disks: abc.Iterable[str]) -> None:
+         disks: abc.Iterable[str],
+         remote: abc.Mapping[str, Disk] | None = None) -> None:
     """Note what a pVM's disks are now; takes as long as they take to sync.
 
     :param epoch: of its state
     :param disks: paths of what it may write to; what is not there or no disk
                   is left out
+    :param remote: what its remote disks are, by the names of their devices
     :raises OSError: they cannot be synced, or the note not be written
     """
-    found = {}
+    found = {_REMOTE_PREFIX + name: dataclasses.asdict(disk)
+             for name, disk in (remote or {}).items()}
     for path in disks:
         disk = _look(path, sync=True)
         if disk:
@@ -162,12 +171,42 @@ def compare(pool_path: str, region: vpm.RegionInfo, state: vpm.StateInfo,
         if disk is None:
             continue
         if before:
-            how = _difference(before, disk)
+            how = difference(before, disk)
         else:
             how = _younger(path, disk, state)
         if how:
             changed.append('%s: %s' % (path, how))
     return Comparison(changed, note is not None)
+
+
+def noted_remote(pool_path: str, region: vpm.RegionInfo,
+                 epoch: int) -> dict[str, Disk]:
+    """What the remote disks of a pVM were, by the names of their devices.
+
+    :param epoch: of its state; of others there is nothing
+    """
+    note = _read(pool_path, region, epoch) or {}
+    return {name.removeprefix(_REMOTE_PREFIX): disk
+            for name, disk in note.items() if name.startswith(_REMOTE_PREFIX)}
+
+
+def difference(before: Disk, now: Disk) -> str | None:
+    """In what a disk differs from what it was; None if in nothing.
+
+    :param now: sampled in the former size
+    """
+    if (before.mtime_ns is None) != (now.mtime_ns is None):
+        return 'a file is a device now, or a device a file'
+    if before.mtime_ns is None or now.mtime_ns is None:
+        return _difference_of_devices(before, now)
+    if now.size != before.size:
+        return '%d bytes, not %d' % (now.size, before.size)
+    if now.header != before.header:
+        return 'another qcow2 header'
+    if not _is_same_time(before.mtime_ns, now.mtime_ns):
+        return 'modified %s, not %s' % (_time(now.mtime_ns),
+                                        _time(before.mtime_ns))
+    return None
 
 
 def _noted(note: dict[str, Disk], path: str) -> Disk | None:
@@ -226,22 +265,6 @@ def _read(pool_path: str, region: vpm.RegionInfo,
         paths.disks_note(pool_path, region.name), region, epoch,
         lambda note: {path: Disk(**disk)
                       for path, disk in note['disks'].items()})
-
-
-def _difference(before: Disk, now: Disk) -> str | None:
-    """In what a disk differs from what it was; None if in nothing."""
-    if (before.mtime_ns is None) != (now.mtime_ns is None):
-        return 'a file is a device now, or a device a file'
-    if before.mtime_ns is None or now.mtime_ns is None:
-        return _difference_of_devices(before, now)
-    if now.size != before.size:
-        return '%d bytes, not %d' % (now.size, before.size)
-    if now.header != before.header:
-        return 'another qcow2 header'
-    if not _is_same_time(before.mtime_ns, now.mtime_ns):
-        return 'modified %s, not %s' % (_time(now.mtime_ns),
-                                        _time(before.mtime_ns))
-    return None
 
 
 def _difference_of_devices(before: Disk, now: Disk) -> str | None:

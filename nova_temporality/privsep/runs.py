@@ -31,7 +31,9 @@ from nova_temporality import privsep
 from nova_temporality.privsep import cpus
 from nova_temporality.privsep import plain
 from nova_temporality.qemu import incoming
+from nova_temporality.qemu import nbd
 from nova_temporality.qemu import qmp
+from nova_temporality.qemu import remote_disks
 from nova_temporality.snapshot import loading
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
@@ -183,6 +185,35 @@ def _load(pool_path: str, run_dir: str, name: str,
             cpus.check(connection, pool, region, timeout)
             info = incoming.load_state(connection, pool, region, timeout)
     return plain.of(info)
+
+
+def compare_remote_disks(pool_path: str, run_dir: str, name: str,
+                         timeout: float) -> list[str]:
+    """Compare what only a pVM's QEMU can reach with what was noted of it.
+
+    :param timeout: seconds
+    :returns: what is not as it was, in words
+    :raises incoming.RecoveryError: QEMU or its storage do not answer
+    """
+    # A list is a tuple when it comes from there.
+    return list(_compare_remote_disks(pool_path, run_dir, name, timeout))
+
+
+@privsep.entrypoint
+def _compare_remote_disks(pool_path: str, run_dir: str, name: str,
+                          timeout: float) -> list[str]:
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+        epoch = pool.verify_state(region.id).epoch
+    try:
+        connection = qmp.QmpClient(paths.recover_socket(run_dir, name),
+                                   timeout)
+        with contextlib.closing(connection):
+            return remote_disks.compare(connection, pool_path, region, epoch,
+                                        timeout)
+    except (qmp.QmpError, nbd.NbdTimeout) as exc:
+        raise incoming.RecoveryError(
+            'what its remote disks hold cannot be compared: %s' % exc)
 
 
 def suspend(run_dir: str, name: str) -> Suspension:

@@ -324,6 +324,15 @@ class PersistentServer:
         runs.load(CONF.temporality.pool_path, CONF.temporality.run_dir,
                   self.uuid, CONF.temporality.recovery_timeout)
 
+    def compare_remote_disks(self) -> list[str]:
+        """What is not as it was of the disks that only its QEMU can reach.
+
+        :raises RecoveryError: QEMU or its storage do not answer
+        """
+        return runs.compare_remote_disks(
+            CONF.temporality.pool_path, CONF.temporality.run_dir, self.uuid,
+            CONF.temporality.recovery_timeout)
+
     def finish_recovery(self) -> None:
         """Note that its recovery ended, one way or the other."""
         runs.finish_recovery(CONF.temporality.run_dir, self.uuid)

@@ -30,8 +30,10 @@ ORDER = (
     {'conf', 'exception', 'native', 'version'},
     # what may be asked for; libvpm
     {'spec', 'vpm'},
-    # what the processes of a host share; how to speak with QEMU
-    {'host', 'qemu'},
+    # what the processes of a host share
+    {'host'},
+    # how to speak with QEMU
+    {'qemu'},
     {'snapshot'},
     # the daemon, and the client by which others ask it
     {'notifier'},

@@ -12,7 +12,9 @@
 """Notes what a pVM's disks are, once it is fixated.
 
 That is done in a thread of its own, after all that the fixation needs: a disk
-may take long to sync, or hang. If power goes before, there is no note.
+may take long to sync, or hang. If power goes before, there is no note. Disks
+that only QEMU can reach are looked at before, in the pVM's own thread, because
+QEMU has to be asked. That is bounded.
 """
 
 import threading
@@ -20,13 +22,18 @@ import threading
 from oslo_log import log as logging
 
 from nova_temporality.host import disk_notes
+from nova_temporality.qemu import nbd
 from nova_temporality.qemu import qmp as qmp_module
+from nova_temporality.qemu import remote_disks
 from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
 
 # QEMU's for files and devices of this host.
 _DRIVERS = ('file', 'host_device')
+
+# Seconds for all disks that only QEMU can reach.
+_REMOTE_PATIENCE = 2.0
 
 
 def take(pool: vpm.Pool, region: vpm.RegionInfo, qmp: qmp_module.QmpClient,
@@ -41,14 +48,15 @@ def take(pool: vpm.Pool, region: vpm.RegionInfo, qmp: qmp_module.QmpClient,
     try:
         epoch = pool.lookup(region.name).epoch
         disks = _written(qmp, timeout)
+        remote = _remote(qmp, region.name)
     except (qmp_module.QmpError, vpm.VpmError, KeyError, TypeError,
             AttributeError) as e:
         LOG.warning('What the disks of %s are is not noted: %s', region.name,
                     e)
         return None
     thread = threading.Thread(
-        target=_take, args=(pool.path, region, epoch, disks), daemon=True,
-        name='disks-' + region.name)
+        target=_take, args=(pool.path, region, epoch, disks, remote),
+        daemon=True, name='disks-' + region.name)
     thread.start()
     return thread
 
@@ -61,10 +69,29 @@ def _written(qmp: qmp_module.QmpClient, timeout: float) -> list[str]:
             if node['drv'] in _DRIVERS and not node['ro']]
 
 
-def _take(pool_path: str, region: vpm.RegionInfo, epoch: int,
-          disks: list[str]) -> None:
+def _remote(qmp: qmp_module.QmpClient,
+            name: str) -> dict[str, disk_notes.Disk]:
+    """What the disks that only QEMU can reach are, as far as they answer.
+
+    :param name: of the pVM
+    """
     try:
-        disk_notes.take(pool_path, region, epoch, disks)
+        found = remote_disks.sample(qmp, _REMOTE_PATIENCE)
+    except (qmp_module.QmpError, nbd.NbdTimeout, OSError) as e:
+        LOG.warning('What remote disks of %s hold is not noted: %s', name, e)
+        return {}
+    for disk, what in found.items():
+        if isinstance(what, str):
+            LOG.warning('What the remote disk %s of %s holds is not noted: '
+                        '%s', disk, name, what)
+    return {disk: what for disk, what in found.items()
+            if not isinstance(what, str)}
+
+
+def _take(pool_path: str, region: vpm.RegionInfo, epoch: int,
+          disks: list[str], remote: dict[str, disk_notes.Disk]) -> None:
+    try:
+        disk_notes.take(pool_path, region, epoch, disks, remote)
     except OSError as e:
         LOG.warning('What the disks of %s are is not noted: %s', region.name,
                     e)

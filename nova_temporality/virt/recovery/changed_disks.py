@@ -39,19 +39,35 @@ def check(recovery: base.Recovery, recorded: str, xml: str,
                  'files that are younger than its state, on file systems of '
                  'this host, would be noticed, and no changes of devices',
                  instance=instance)
-    if not found.changed:
+    _refuse(recovery, found.changed)
+
+
+def check_remote(recovery: base.Recovery) -> None:
+    """Make sure of that for disks that only QEMU can reach.
+
+    Its QEMU has them open, and nothing runs yet.
+
+    :raises DiskChanged: one is not what it was, and nobody has accepted that
+    :raises RecoveryError: QEMU or its storage do not answer
+    """
+    _refuse(recovery, recovery.server.compare_remote_disks())
+
+
+def _refuse(recovery: base.Recovery, changed: list[str]) -> None:
+    if not changed:
         return
-    reason = '; '.join(found.changed)
-    if not server.accepts_disks():
+    reason = '; '.join(changed)
+    if not recovery.server.accepts_disks():
         raise exception.DiskChanged(reason=reason)
     LOG.warning('It is resumed at its operator\'s request, although its disks '
-                'are not what they were: %s', reason, instance=instance)
+                'are not what they were: %s', reason,
+                instance=recovery.instance)
 
 
 def _written(recorded: str, xml: str) -> dict[str, str]:
     """Present paths of the disks that a domain may write to, by the former.
 
-    Disks without a path (RBD) are left out.
+    Disks without a path (RBD) are left out, see check_remote().
     """
     return {former: present for former, present in zip(
         _paths(recorded), _paths(xml), strict=True) if former and present}

@@ -82,6 +82,7 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo,
     is held.
 
     :raises NotOwner, Gone: it may run elsewhere; the state is kept
+    :raises DiskChanged: a disk is not what it was; the state is kept
     :raises RecoveryFailed: it is not brought back; the state is kept
     """
     server = recovery.server
@@ -96,12 +97,17 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo,
         try:
             server.check_pager()
             server.load_state()
+            changed_disks.check_remote(recovery)
         except (vpm.VpmError, incoming.RecoveryError,
                 runs.PagerMissing) as exc:
             with contextlib.suppress(libvirt.libvirtError):
                 _end(recovery, guest)
             raise exception.RecoveryFailed(
                 reason=server.lost_memory() or str(exc))
+        except exception.DiskChanged:
+            with contextlib.suppress(libvirt.libvirtError):
+                _end(recovery, guest)
+            raise
     loaded = time.monotonic()
     if _ran_before(recovery, state):
         try:

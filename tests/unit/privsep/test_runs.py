@@ -36,6 +36,27 @@ def test_load(pool):
     assert load_state.call_args.args[2:] == (pool.lookup('pvm'), 5.0)
 
 
+def test_compare_remote_disks(pool):
+    region = pool.alloc('pvm', 1 << 20)
+    pool.begin_epoch(region.id)
+    pools.fixate(pool, region.id, b'state')
+
+    def compare(**kwargs):
+        with mock.patch.object(runs.qmp, 'QmpClient'), \
+                mock.patch.object(runs.remote_disks, 'compare',
+                                  **kwargs) as compared:
+            found = runs.compare_remote_disks(pool.path, '/run', 'pvm', 5.0)
+        assert compared.call_args.args[1:] == (
+            pool.path, pool.lookup('pvm'), 1, 5.0)
+        return found
+
+    assert compare(return_value=['virtio-disk1: other contents']) == [
+        'virtio-disk1: other contents']
+    for silent in runs.nbd.NbdTimeout('late'), runs.qmp.QmpTimeout('late'):
+        with pytest.raises(runs.incoming.RecoveryError, match='late'):
+            compare(side_effect=silent)
+
+
 def test_suspend(pool):
     reply = {'name': 'pvm', 'result': 'fixated', 'fixated_ms': 4.2}
     with mock.patch.object(client, 'call', return_value=reply) as call:

@@ -49,6 +49,8 @@ class RecoveryTestCase(base.DriverTestCase):
             self.driver, 'plug_vifs'))
         self.load = self.useFixture(fixtures.MockPatchObject(
             runs, 'load')).mock
+        self.compare_remote = self.useFixture(fixtures.MockPatchObject(
+            runs, 'compare_remote_disks', return_value=[])).mock
         self.catch_up = self.useFixture(fixtures.MockPatchObject(
             agent, 'catch_up')).mock
         self.reboot = self.useFixture(fixtures.MockPatchObject(

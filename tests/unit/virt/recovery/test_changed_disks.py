@@ -20,10 +20,50 @@ from nova import exception as nova_exception
 from nova_temporality.host import disk_notes
 from nova_temporality.host import notes
 from nova_temporality.privsep import regions
+from nova_temporality.privsep import runs
+from nova_temporality.qemu import incoming
 from nova_temporality.virt.recovery import changed_disks
 from tests.unit.virt.recovery import recovery_base
 
 SECOND = 1000000000
+
+
+class RemoteDisksTest(recovery_base.RecoveryTestCase):
+    """Disks that only QEMU can reach; tests/functional reads them."""
+
+    def setUp(self):
+        super().setUp()
+        self.fixate()
+
+    def refused(self, words):
+        self.assertIn(words, self.recover())
+        self.assertFalse(self.domain.resume.called)
+        self.assertFalse(self.domain.isActive())
+        self.assertTrue(self.proven())
+        self.assertFalse(runs.is_recovering(self.run_dir, self.server.uuid))
+        self.assertEqual(vm_states.ERROR, self.server.vm_state)
+
+    def test_nothing_changed(self):
+        self.compare_remote.side_effect = lambda *_args: (
+            self.assertTrue(self.load.called)) or []
+        self.assertIsNone(self.recover())
+        self.assertTrue(self.domain.resume.called)
+
+    def test_reverted(self):
+        self.compare_remote.return_value = [
+            'virtio-disk1: other contents']
+        self.refused('virtio-disk1: other contents')
+        self.assertIn('--accept-disks', self.faults[-1])
+        # An operator says that they are right.
+        notes.request_recovery(self.run_dir, self.server.uuid,
+                               accept_disks=True)
+        self.assertIsNone(self.recover())
+        self.assertTrue(self.domain.resume.called)
+
+    def test_storage_that_does_not_answer(self):
+        self.compare_remote.side_effect = incoming.RecoveryError(
+            'no answer in time')
+        self.refused('no answer in time')
 
 
 class ChangedDisksTest(recovery_base.RecoveryTestCase):
