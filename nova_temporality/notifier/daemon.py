@@ -276,7 +276,8 @@ class Notifier:
         return dataclasses.asdict(report)
 
     def snapshot(self, name: str, directory: str,
-                 disks: abc.Mapping[str, str]) -> dict[str, Any]:
+                 disks: abc.Mapping[str, str],
+                 at_most: int) -> dict[str, Any]:
         """Fixate one pVM, copy it, and let it run on.
 
         A power failure meanwhile ends the copying at once. Drills wait until
@@ -285,6 +286,7 @@ class Notifier:
         :param name: of the pVM
         :param directory: where the copies go
         :param disks: paths of its disks, by the names of their copies
+        :param at_most: bytes that one of them may have
         :returns: what saving.save() returns, and "stood_still_ms"
         :raises: NotCopied
         """
@@ -295,7 +297,7 @@ class Notifier:
                       ) -> _Begun[abc.Mapping[str, Any]]:
                 def copy(check: files.Check) -> abc.Mapping[str, Any]:
                     return self._copy_until_end(pvm.region, directory, disks,
-                                                check)
+                                                at_most, check)
                 return pvm.snapshot(
                     event, event.monotonic_ns + self._timeout_ns, copy)
             _attempt, future = self._begin_alone(name, NotCopied, begin)
@@ -406,7 +408,7 @@ class Notifier:
         return standing
 
     def _copy_until_end(self, region: vpm.RegionInfo, directory: str,
-                        disks: abc.Mapping[str, str],
+                        disks: abc.Mapping[str, str], at_most: int,
                         check: files.Check) -> abc.Mapping[str, Any]:
         """Copy a pVM, unless a fixation, or the end of all, comes first."""
         def copy(check_end: files.Check) -> abc.Mapping[str, Any]:
@@ -414,7 +416,7 @@ class Notifier:
                 check()
                 check_end()
             return saving.save(self._pool, region, directory, disks,
-                               check_both)
+                               at_most, check_both)
         try:
             return copying.run(copy, self._ending.is_set, region.name)
         except copying.CopyInterrupted:

@@ -106,7 +106,8 @@ class Watch:
         return self._notifier.drill()
 
     def snapshot(self, name: str, directory: str,
-                 disks: abc.Mapping[str, str]) -> dict[str, Any]:
+                 disks: abc.Mapping[str, str],
+                 at_most: int) -> dict[str, Any]:
         """Have the notifier copy a pVM, unless a source warns.
 
         See daemon.Notifier.snapshot().
@@ -114,7 +115,7 @@ class Watch:
         :raises: daemon.NotCopied
         """
         self._refuse_if_alerted(daemon.NotCopied)
-        return self._notifier.snapshot(name, directory, disks)
+        return self._notifier.snapshot(name, directory, disks, at_most)
 
     def _refuse_if_alerted(self, refused: type[Exception]) -> None:
         warning = self._warning()

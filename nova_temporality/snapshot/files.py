@@ -23,11 +23,16 @@ import fcntl
 import hashlib
 import io
 import os
+import struct
+import tempfile
 
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import plain_files
+from nova_temporality.snapshot import space
 
-_FICLONE = 0x40049409  # linux/fs.h
+# linux/fs.h
+_FICLONE = 0x40049409
+_FICLONERANGE = 0x4020940d
 _CHUNK = 1 << 20
 _ZEROS = bytes(_CHUNK)
 
@@ -60,15 +65,42 @@ def copy(source: str, target: str, clone: bool = False,
     :param check: called now and then; raises what ends the copying
     :param uid, at_most: see plain_files.open_plain()
     :returns: whether blocks are shared
-    :raises SnapshotError: it is no such file, or changes meanwhile
+    :raises SnapshotError: it is no such file, or changes meanwhile, or fills
+                           the file system
     """
     with plain_files.open_plain(source, uid=uid, at_most=at_most) as old, (
             create(target)) as new:
         if clone and _cloned(old, new):
             return True
+
+        def check_both() -> None:
+            check()
+            space.check_left(new.fileno())
+
         os.ftruncate(new.fileno(), os.fstat(old.fileno()).st_size)
-        write_data(old, new, source, check=check)
+        write_data(old, new, source, check=check_both)
     return False
+
+
+def room_needed(source: str, directory: str) -> int:
+    """Bytes that a clone of a file takes in a directory at most.
+
+    Nothing if it can share blocks, which is tried with the first one.
+
+    :raises SnapshotError: it is no plain file
+    """
+    with plain_files.open_plain(source) as old, (
+            tempfile.TemporaryFile(dir=directory)) as new:
+        status = os.fstat(old.fileno())
+        block = status.st_blksize if status.st_size > status.st_blksize else 0
+        try:
+            fcntl.ioctl(new, _FICLONERANGE,
+                        struct.pack('=qQQQ', old.fileno(), 0, block, 0))
+        except OSError as exc:
+            if exc.errno not in _NO_CLONE:
+                raise
+            return min(status.st_size, status.st_blocks * 512)
+    return 0
 
 
 def _cloned(old: io.FileIO, new: io.FileIO) -> bool:
@@ -139,15 +171,17 @@ def write_all(fd: int, data: bytes, offset: int) -> None:
         offset += written
 
 
-def digest(path: str) -> str:
+def digest(path: str, at_most: int | None = None) -> str:
     """The SHA-256 of a file's contents, in hex.
 
+    :param at_most: see plain_files.open_plain()
     :raises SnapshotError: it is no plain file, or gets another size meanwhile
     :raises FileNotFoundError: it is not there
     """
     found = hashlib.sha256()
     # Operators may have moved it, with a link in its place.
-    with plain_files.open_plain(os.path.realpath(path)) as opened:
+    with plain_files.open_plain(os.path.realpath(path),
+                                at_most=at_most) as opened:
         size = os.fstat(opened.fileno()).st_size
         for offset in range(0, size, _CHUNK):
             found.update(os.pread(opened.fileno(),

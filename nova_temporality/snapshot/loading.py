@@ -37,6 +37,7 @@ from nova_temporality.snapshot import files
 from nova_temporality.snapshot import machine
 from nova_temporality.snapshot import manifest as manifest_module
 from nova_temporality.snapshot import plain_files
+from nova_temporality.snapshot import space
 from nova_temporality.snapshot import store
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
@@ -95,7 +96,8 @@ def check(manifest: manifest_module.Manifest, region: vpm.RegionInfo) -> None:
                 'the server has %d %s now, and had %d; resize it back first'
                 % (now, what, then))
     for path, digest in manifest['read_only'].items():
-        if not os.path.exists(path) or files.digest(path) != digest:
+        if not os.path.exists(path) or files.digest(
+                path, space.limit(0, [path])) != digest:
             raise error.SnapshotError(
                 '%s, which a disk rests on, is missing or another one (sha256 '
                 'was %s); snapshots do not contain such files. Bring it back'
@@ -129,6 +131,21 @@ def _check_table(snapshot: store.Snapshot, region: vpm.RegionInfo) -> None:
             'meanwhile (by a rebuild, a resize, or shelving)')
 
 
+def _check_room(snapshot: store.Snapshot,
+                disks: abc.Mapping[str, str]) -> None:
+    """Make sure that there is room for the new disks beside the present ones.
+
+    :raises SnapshotError: there is not
+    """
+    needed: dict[int, int] = {}
+    for name, path in disks.items():
+        directory = os.path.dirname(path)
+        device = os.stat(directory).st_dev
+        needed[device] = needed.get(device, 0) + files.room_needed(
+            snapshot.path(name), directory)
+        space.check_room(directory, needed[device])
+
+
 def load(pool: vpm.Pool, region: vpm.RegionInfo, snapshot: store.Snapshot,
          genid: str, domain_path: str, owner: Owner) -> None:
     """Put memory, disks, machine and state back; the state comes last.
@@ -147,6 +164,7 @@ def load(pool: vpm.Pool, region: vpm.RegionInfo, snapshot: store.Snapshot,
     if region.is_vpm:
         _check_table(snapshot, region)
     snapshot.verify(manifest)
+    _check_room(snapshot, manifest['disks'])
     repeated = unfinished(pool.path, region.name)
     # Whoever starts vCPUs looks for the note under this lock.
     with runlock.RunLock(region):

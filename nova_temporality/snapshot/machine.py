@@ -26,6 +26,9 @@ from nova_temporality.snapshot import plain_files
 # Seconds for qemu-img to read a header.
 _PATIENCE = 30
 
+# Files that an image rests on, one on the other; Nova makes chains of two.
+_CHAIN_MOST = 32
+
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
@@ -92,6 +95,10 @@ def _backing(path: str) -> list[str]:
         kind = image.get('backing-filename-format')
         if now in chain or now == path:
             raise error.SnapshotError('%s rests on itself' % now)
+        if len(chain) == _CHAIN_MOST:
+            raise error.SnapshotError(
+                '%s rests on more than %d files, one on the other. Who made '
+                'them?' % (path, _CHAIN_MOST))
         _check_plain(now)
         chain.append(now)
     return chain

@@ -20,27 +20,38 @@ from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import machine
 from nova_temporality.snapshot import manifest
+from nova_temporality.snapshot import space
 from nova_temporality.snapshot import store
 
 
 def make(snapshot: store.Snapshot, read_domain: abc.Callable[[], str],
-         copy: abc.Callable[[str, dict[str, str]], manifest.Copied]) -> None:
+         copy: abc.Callable[[str, dict[str, str], int], manifest.Copied],
+         memory_size: int, disk_size: int) -> None:
     """Make a snapshot; if that fails, there is none.
+
+    What is too large is refused before the server stands still.
 
     :param snapshot: that is not there yet
     :param read_domain: function that returns the recorded XML
-    :param copy: function that does what saving.save() does, of a directory
-                 and a dict of disks, while the server stands still
+    :param copy: function that does what saving.save() does, of a directory,
+                 a dict of disks and a limit, while the server stands still
+    :param memory_size: bytes that its memory takes at most
+    :param disk_size: see space.limit()
     :raises SnapshotError: it cannot be made
     """
     xml = read_domain()
     examined = machine.examine(xml)
+    at_most = space.limit(disk_size, examined.disks)
+    space.check_sizes(examined.disks + examined.read_only, at_most)
     disks = {'disk-%d' % number: path
              for number, path in enumerate(examined.disks)}
     snapshot.make()
     with snapshot:
         try:
-            copied = copy(snapshot.directory, disks)
+            space.check_room(snapshot.directory, memory_size + sum(
+                files.room_needed(path, snapshot.directory)
+                for path in examined.disks))
+            copied = copy(snapshot.directory, disks, at_most)
             if read_domain() != xml:
                 raise error.SnapshotError(
                     'the machine was changed meanwhile (an interface or a '
@@ -51,7 +62,7 @@ def make(snapshot: store.Snapshot, read_domain: abc.Callable[[], str],
             snapshot.complete({
                 **copied, 'genid': examined.genid, 'vcpus': examined.vcpus,
                 'macs': examined.macs, 'disks': disks,
-                'read_only': {path: files.digest(path)
+                'read_only': {path: files.digest(path, at_most)
                               for path in examined.read_only}})
         except Exception:
             # If somebody still writes to it, it stays, as an incomplete one.

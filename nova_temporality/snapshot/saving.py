@@ -41,7 +41,7 @@ _SWAP_TIMES = 2
 
 
 def save(pool: vpm.Pool, region: vpm.RegionInfo, directory: str,
-         disks: abc.Mapping[str, str],
+         disks: abc.Mapping[str, str], at_most: int,
          check: files.Check = files.go_on) -> manifest.Copied:
     """Copy a server's state, memory and disks, which are not durable then.
 
@@ -49,6 +49,7 @@ def save(pool: vpm.Pool, region: vpm.RegionInfo, directory: str,
     :param region: the server's
     :param directory: of the snapshot
     :param disks: their paths by the names of their copies
+    :param at_most: bytes that one of them may have
     :param check: called now and then; raises what ends the copying
     :returns: what was copied, in plain data
     :raises SnapshotError: it did not stand still
@@ -58,7 +59,8 @@ def save(pool: vpm.Pool, region: vpm.RegionInfo, directory: str,
     proven = pool.verify_state(region.id)
     made: dict[str, manifest.File] = {
         name: {'cloned': files.copy(path, os.path.join(directory, name),
-                                    clone=True, check=check)}
+                                    clone=True, check=check,
+                                    at_most=at_most)}
         for name, path in disks.items()}
     made[store.STATE] = {}
     with files.create(os.path.join(directory, store.STATE)) as state:
@@ -77,6 +79,15 @@ def save(pool: vpm.Pool, region: vpm.RegionInfo, directory: str,
         'cpu': cpu_notes.read(pool.path, region),
         'copied_ms': round((time.monotonic() - began) * 1e3, 1),
     }
+
+
+def memory_size(region: vpm.RegionInfo) -> int:
+    """Bytes that the copy of a server's memory takes at most."""
+    if not region.is_vpm:
+        return region.size
+    return (region.size + _table_bound(region) +
+            min(os.path.getsize(os.path.realpath(region.swap_path)),
+                _SWAP_TIMES * region.virtual_size))
 
 
 def _save_memory(region: vpm.RegionInfo, directory: str,

@@ -31,6 +31,7 @@ from nova import context as nova_context
 from nova import exception as nova_exception
 from nova import objects
 import oslo_messaging
+from oslo_utils import units
 
 from nova_temporality.notifier import client
 from nova_temporality.snapshot import error
@@ -64,8 +65,20 @@ def create(opts: Any, snapshot: store.Snapshot) -> None:
     if copy is None:
         _refuse_state(instance, 'made of a server that is active or '
                       'suspended')
+    with vpm.Pool(opts.pool_path) as pool:
+        memory_size = saving.memory_size(pool.lookup(instance.uuid))
     making.make(snapshot, functools.partial(_read_domain, instance),
-                functools.partial(copy, opts, instance.uuid))
+                functools.partial(copy, opts, instance.uuid), memory_size,
+                _disk_size(instance.flavor))
+
+
+def _disk_size(flavor: objects.Flavor) -> int:
+    """Bytes that a flavor gives a server's disks; 0: it does not say."""
+    if not flavor.root_gb:
+        # Then it is as large as the image.
+        return 0
+    return ((flavor.root_gb + flavor.ephemeral_gb) * units.Gi +
+            flavor.swap * units.Mi)
 
 
 def _read_domain(instance: objects.Instance) -> str:
@@ -76,16 +89,18 @@ def _read_domain(instance: objects.Instance) -> str:
             'the record of its machine cannot be read (%s)' % exc)
 
 
-def _copy_running(opts: Any, name: str, directory: str, disks: Any) -> Any:
+def _copy_running(opts: Any, name: str, directory: str, disks: Any,
+                  at_most: int) -> Any:
     # As long as it takes; the connection ends with the notifier.
     return client.call(opts.run_dir, 'snapshot', timeout=None, name=name,
-                       directory=directory, disks=disks)
+                       directory=directory, disks=disks, at_most=at_most)
 
 
-def _copy_suspended(opts: Any, name: str, directory: str,
-                    disks: Any) -> Any:
+def _copy_suspended(opts: Any, name: str, directory: str, disks: Any,
+                    at_most: int) -> Any:
     with vpm.Pool(opts.pool_path) as pool:
-        return saving.save(pool, pool.lookup(name), directory, disks)
+        return saving.save(pool, pool.lookup(name), directory, disks,
+                           at_most)
 
 
 def load(opts: Any, snapshot: store.Snapshot) -> None:

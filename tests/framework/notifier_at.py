@@ -97,7 +97,7 @@ def fail_power(_pool):
     time.sleep(0.5)
 
 
-def copy_for_ever(_pool, _region, _directory, _disks, check):
+def copy_for_ever(_pool, _region, _directory, _disks, _at_most, check):
     """Have the power fail, and copy until that ends it."""
     os.kill(os.getpid(), 44)
     while True:
@@ -112,7 +112,7 @@ def end_late():
     signal.pidfd_send_signal = lambda *args: None
 
 
-def hang_at_copy(_pool, _region, directory, _disks, _check):
+def hang_at_copy(_pool, _region, directory, _disks, _at_most, _check):
     """Copy for ever, without asking whether to end."""
     os.mkdir(os.path.join(directory, 'copying'))
     threading.Event().wait()

@@ -70,14 +70,16 @@ class Snapshots:
 
     def make_fixated(self, name='one', check=lambda: None):
         """Copy it as it stands still; return the manifest."""
-        return self._make(name, lambda directory, disks: saving.save(
-            self._guest.pool, self._guest.region, directory, disks, check))
+        return self._make(name, lambda directory, disks, at_most: saving.save(
+            self._guest.pool, self._guest.region, directory, disks, at_most,
+            check))
 
     def _make(self, name, copy):
         snapshot = self.named(name)
         making.make(snapshot, self.domain.read_text,
-                    lambda directory, disks: copy(directory=directory,
-                                                  disks=disks))
+                    lambda directory, disks, at_most: copy(
+                        directory=directory, disks=disks, at_most=at_most),
+                    saving.memory_size(self._guest.region), 1 << 30)
         return snapshot.manifest()
 
     def load(self, name='one'):

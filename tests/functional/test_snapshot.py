@@ -195,7 +195,7 @@ def test_refusals_of_the_notifier(host, tmp_path, why):
     with pytest.raises(client.NotifierError, match=why if why != 'unknown'
                        else 'knows no pVM'):
         notifier.call('snapshot', name=name, directory=str(tmp_path),
-                      disks={})
+                      disks={}, at_most=0)
 
 
 def test_power_fails_while_it_is_copied(host, tmp_path):

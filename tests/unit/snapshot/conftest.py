@@ -63,6 +63,8 @@ class Server:
         self.domain.write_text(DOMAIN % (SERVER, ''.join(
             _DISK % (path, path.name[-1]) for path in self.disks)))
         self.snapshots = str(top / 'snapshots')
+        # By its flavor, which does not say it.
+        self.disk_size = 0
         self.fixated = False
         self.become(b'then')
 
@@ -114,8 +116,9 @@ class Server:
     def make(self, name='one'):
         snapshot = self.snapshot(name)
         making.make(snapshot, self.domain.read_text,
-                    lambda directory, disks: saving.save(
-                        self.pool, self.region, directory, disks))
+                    lambda directory, disks, at_most: saving.save(
+                        self.pool, self.region, directory, disks, at_most),
+                    saving.memory_size(self.region), self.disk_size)
         return snapshot
 
     def load(self, **owner):

@@ -145,7 +145,7 @@ def test_it_runs_and_is_fixated_again_meanwhile(server):
     directory = server.top / 'copy'
     directory.mkdir()
     with pytest.raises(error.SnapshotError, match='ran while'):
-        saving.save(server.pool, server.region, str(directory), {},
+        saving.save(server.pool, server.region, str(directory), {}, 0,
                     check=lambda: server.become(b'later'))
 
 
@@ -153,7 +153,7 @@ def test_machine_changes_meanwhile(server):
     texts = iter([server.domain.read_text(), '<domain/>'])
     with pytest.raises(error.SnapshotError, match='changed meanwhile'):
         making.make(server.snapshot(), lambda: next(texts),
-                    lambda directory, disks: {'files': {}})
+                    lambda directory, disks, at_most: {'files': {}}, 0, 0)
     assert server.condition() == {}
 
 

@@ -116,14 +116,24 @@ class SnapshotsTest(recovery_base.RecoveryTestCase):
     def test_running(self):
         self.server.vm_state = vm_states.ACTIVE
 
-        def notifier(run_dir, operation, timeout, name, directory, disks):
+        def notifier(run_dir, operation, timeout, name, directory, disks,
+                     at_most):
             self.assertEqual((self.run_dir, 'snapshot', None),
                              (run_dir, operation, timeout))
             pool = self.pool()
-            return saving.save(pool, pool.lookup(name), directory, disks)
+            return saving.save(pool, pool.lookup(name), directory, disks,
+                               at_most)
         with mock.patch.object(client, 'call', side_effect=notifier):
             self.create()
         self.assertEqual('complete', self.snapshot().entry().condition)
+
+    def test_what_its_flavor_gives_it(self):
+        flavor = objects.Flavor(root_gb=10, ephemeral_gb=5, swap=512)
+        self.assertEqual((15 << 30) + (512 << 20),
+                         snapshots._disk_size(flavor))
+        # As large as its image, and nobody says how large that is.
+        flavor.root_gb = 0
+        self.assertEqual(0, snapshots._disk_size(flavor))
 
     def test_notifier_says_no(self):
         self.server.vm_state = vm_states.ACTIVE
