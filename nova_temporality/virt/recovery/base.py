@@ -74,6 +74,9 @@ class Recovery:
         :raises NotOwner, Gone: it is not, somebody does something else with
             it, or nobody can tell
         """
+        connected = None if self.volumes is None else (
+            volumes.identity(self.bdms()))
+        # Last of all, as each answer may take long.
         now = ownership.confirm(self.context, self.instance.uuid,
                                 self.driver.recoveries.service)
         if (now.vm_state, now.task_state) != (self.instance.vm_state,
@@ -81,7 +84,7 @@ class Recovery:
             raise exception.NotOwner(
                 reason='it is %s (%s) to Nova by now' % (
                     now.vm_state, now.task_state or 'no task'))
-        if self.volumes not in (None, volumes.identity(self.bdms())):
+        if self.volumes != connected:
             raise exception.NotOwner(
                 reason='its volumes are attached in another way by now')
 

@@ -50,11 +50,14 @@ def confirm(context: nova_context.RequestContext, uuid: str,
     """
     try:
         host_service.check(context)
-        return _confirm(context, uuid)
+        instance = _confirm(context, uuid)
     except oslo_messaging.MessagingException as exc:
         raise exception.NotOwner(
             reason='nova-conductor does not say whose it is (%s)' % (
                 exc or type(exc).__name__))
+    # To ask may have taken long.
+    host_service.check_fresh()
+    return instance
 
 
 def _confirm(context: nova_context.RequestContext,

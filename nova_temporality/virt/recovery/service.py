@@ -13,8 +13,9 @@
 """Whether nova-compute's service counts as up, so that nobody evacuates.
 
 Nova's API compares the last report of the service with its own clock. The
-clock of a host that has just booted may be wrong. So what counts here is when
-a new report was seen, by a clock that only counts seconds.
+clock of a host that has just booted may be wrong. So what counts here is
+between which two looks a report was made, by a clock that only counts seconds:
+it is as old as the look before, which did not see it yet.
 
 Nova makes its first report five seconds after its service has begun to listen.
 It is made here as soon as that listens, and not before: nova-scheduler sends
@@ -61,10 +62,13 @@ class Service:
         self._virtapi = virtapi
         self._lock = threading.Lock()
         self._api = servicegroup.API()
-        self._is_known = False
+        # Of what follows, which any thread that looks may change.
+        self._report_lock = threading.Lock()
         self._last: object = None
-        # time.monotonic() when a new report was seen
-        self._seen: float | None = None
+        # time.monotonic() when the latest answered question was asked
+        self._asked: float | None = None
+        # time.monotonic() after which the last report was made
+        self._made: float | None = None
 
     def note_last_report(self) -> None:
         """Remember the last report of nova-compute's run before."""
@@ -92,16 +96,32 @@ class Service:
     def check(self, context: nova_context.RequestContext) -> None:
         """Make sure that nobody can ask for an evacuation just now.
 
+        If the last look was long ago, the next report is waited for.
+
         :raises NotOwner: somebody can
         :raises Exception: Nova does not say
         """
-        service = objects.Service.get_by_compute_host(context, CONF.host)
+        service = self._ask(context)
+        was_fresh = self._is_fresh()
+        for _look in range(CONF.report_interval + 2):
+            if service.forced_down or self._is_fresh():
+                break
+            time.sleep(_POLL)
+            service = self._ask(context)
         if service.forced_down:
             raise exception.NotOwner(
                 reason='this host is forced down; once it is fenced no more, '
                 "set its compute service up ('openstack compute service set "
                 "--up')")
-        self._compare(service)
+        self.check_fresh()
+        if not was_fresh:
+            time.sleep(_SETTLE)
+
+    def check_fresh(self) -> None:
+        """Make sure, without a question, that check() holds still.
+
+        :raises NotOwner: it does not, or nobody can tell
+        """
         if not self._is_fresh():
             raise exception.NotOwner(
                 reason='the compute service of this host counts as down, so '
@@ -134,25 +154,30 @@ class Service:
 
     def _is_fresh(self) -> bool:
         # Half of the time, for what happens between this and the run.
-        return self._seen is not None and (
-            time.monotonic() - self._seen < CONF.service_down_time / 2)
+        with self._report_lock:
+            return self._made is not None and (
+                time.monotonic() - self._made < CONF.service_down_time / 2)
 
     def _look(self, context: nova_context.RequestContext) -> (
             objects.Service | None):
         try:
-            service = objects.Service.get_by_compute_host(context, CONF.host)
+            return self._ask(context)
         except Exception as exc:
             LOG.debug('Nova does not say whether this host is up: %s', exc)
             return None
-        self._compare(service)
-        return service
 
-    def _compare(self, service: objects.Service) -> None:
+    def _ask(self, context: nova_context.RequestContext) -> objects.Service:
+        asked = time.monotonic()
+        service = objects.Service.get_by_compute_host(context, CONF.host)
         report = (service.last_seen_up if CONF.servicegroup_driver == 'db'
                   else self._api.get_updated_time(service))
-        if not self._is_known:
+        with self._report_lock:
+            if self._asked is not None and asked < self._asked:
+                # A later question was answered before.
+                return service
             # The first one may be of an earlier run.
-            self._is_known = True
-        elif report != self._last:
-            self._seen = time.monotonic()
-        self._last = report
+            if self._asked is not None and report != self._last:
+                self._made = self._asked
+            self._last = report
+            self._asked = asked
+        return service

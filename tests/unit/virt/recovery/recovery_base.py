@@ -104,6 +104,8 @@ class RecoveryTestCase(base.DriverTestCase):
             side_effect=lambda *_args: list(self.live_migrations)))
         self.useFixture(fixtures.MockPatchObject(
             service.Service, 'wait_up'))
+        for name in ('_POLL', '_SETTLE'):
+            self.useFixture(fixtures.MockPatchObject(service, name, 0.0))
         # Threads would go on in other tests.
         self.added = self.useFixture(fixtures.MockPatchObject(
             keeper.Keeper, 'add')).mock

@@ -66,6 +66,27 @@ class OwnershipTest(recovery_base.RecoveryTestCase):
         self.meanwhile(change)
         self.assert_does_not_run('reboot_pending_hard')
 
+    def answers_late(self, asked):
+        """Until its answer the service has come to count as down."""
+        def change():
+            answer = asked.side_effect
+
+            def late(*args, **kwargs):
+                self.is_fresh.return_value = False
+                return (answer(*args, **kwargs) if answer
+                        else asked.return_value)
+
+            asked.side_effect = late
+
+        self.meanwhile(change)
+        self.assert_does_not_run('counts as down')
+
+    def test_evacuations_are_told_late(self):
+        self.answers_late(objects.MigrationList.get_by_filters)
+
+    def test_volumes_are_told_late(self):
+        self.answers_late(objects.BlockDeviceMappingList.get_by_instance_uuid)
+
     def test_evacuation_that_failed_gives_it_back(self):
         self.meanwhile(self.evacuate)
         self.assert_does_not_run('evacuated')

@@ -106,6 +106,64 @@ class ServiceTest(ServiceTestCase):
         self.report()
         self.assertTrue(self.up.wait(_PATIENCE))
 
+    def test_report_that_is_as_old_as_the_last_look(self):
+        """Nobody knows when it was made: the service may be down since."""
+        self.service.note_last_report()
+        self.report()
+        self.assertIsNone(self.check())
+        self.now += 200
+        self.report()
+        self.assertIn('counts as down', self.check())
+        self.report()
+        self.assertIsNone(self.check())
+
+    def test_next_report_is_waited_for(self):
+        """QEMU may take longer to load its state."""
+        self.service.note_last_report()
+        self.report()
+        self.assertIsNone(self.check())
+        self.now += 200
+        self.report()
+        looks = []
+
+        def read(*_args):
+            looks.append(True)
+            if len(looks) == 5:
+                self.report()
+            return self.record
+
+        self.read.side_effect = read
+        self.assertIsNone(self.check())
+        self.assertEqual(5, len(looks))
+
+    def test_answer_that_takes_long(self):
+        """What it says is as old as the question."""
+        self.service.note_last_report()
+
+        def read(*_args):
+            if self.now < 1050:
+                self.now += 50
+                self.report()
+            return self.record
+
+        self.read.side_effect = read
+        self.assertIn('counts as down', self.check())
+
+    def test_answers_in_another_order(self):
+        """An old report must not look like a new one, nor the next one."""
+        self.service.note_last_report()
+        old = self.record.obj_clone()
+
+        def overtaken(*_args):
+            self.read.side_effect = lambda *_args: self.record
+            self.report()
+            self.service.check(self.context)
+            self.now += 59
+            return old
+
+        self.read.side_effect = overtaken
+        self.assertIn('counts as down', self.check())
+
     def test_forced_down(self):
         self.record.forced_down = True
         self.assertFalse(self.waits())
