@@ -807,7 +807,12 @@ class TemporalityDriver(startup.Startup):
                     raise
                 server.record_domain()
             if power_on and not pause:
-                guest.resume(confirm=server.confirm)
+                try:
+                    guest.resume(confirm=server.confirm)
+                except (exception.NotOwner, exception.Gone):
+                    # It would keep the disks from whoever has it now.
+                    guest.poweroff()
+                    raise
         return guest
 
     def _get_existing_domain_xml(self, instance: objects.Instance,

@@ -88,6 +88,11 @@ class Recovery:
             raise exception.NotOwner(
                 reason='its volumes are attached in another way by now')
 
+    @property
+    def is_being_booted(self) -> bool:
+        """Whether an earlier try began to boot it afresh, and did not end."""
+        return self.instance.uuid in self.driver.recoveries.booting
+
     def is_being_resumed(self) -> bool:
         """Whether its tenant is resuming it from a suspension."""
         return former.is_being_resumed(self.instance)

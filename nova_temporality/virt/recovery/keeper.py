@@ -71,6 +71,7 @@ class Keeper:
     :ivar service: whether nova-compute's service counts as up
     :ivar connections: volumes that were connected for recoveries
     :ivar slots: held while a QEMU is started and loads its state
+    :ivar booting: UUIDs of servers that are booted afresh, until Nova knows
     """
 
     def __init__(self, driver: libvirt_driver.LibvirtDriver) -> None:
@@ -87,6 +88,7 @@ class Keeper:
         self.service = service.Service(driver.virtapi)
         self.connections = volumes.Connections(driver)
         self.slots = threading.BoundedSemaphore(_PARALLEL)
+        self.booting: set[str] = set()
         self._sweep = sweep.Sweep(driver)
 
     def watch(self) -> None:
@@ -208,10 +210,12 @@ class Keeper:
             manager.recover(self._driver, context, uuid,
                             self._clock_deadline)
             self._making_images.discard(uuid)
+            self.booting.discard(uuid)
             self.connections.leave(uuid)
             self._sweep.add(uuid)
         except exception.Gone as exc:
             LOG.warning('Server %s: %s', uuid, exc.format_message())
+            self.booting.discard(uuid)
             self.connections.undo(context, uuid)
             self._sweep.add(uuid)
         except exception.NotOwner as exc:
@@ -233,8 +237,9 @@ class Keeper:
             # A request of its user goes on with it, perhaps this moment.
             if server.lock.acquire(blocking=False):
                 try:
-                    if instance.task_state in _IDLE and not (
-                            server.is_running()):
+                    if not server.is_running() and (
+                            instance.task_state in _IDLE or
+                            uuid in self.booting):
                         refusal.set_error(context, instance, exc)
                 finally:
                     server.lock.release()

@@ -302,11 +302,17 @@ def _set_suspended(instance: objects.Instance) -> None:
 
 
 def _finish_interrupted(recovery: base.Recovery) -> bool:
-    """Deal with the domain of a recovery that was cut off.
+    """Deal with the domain of a recovery, or a boot, that was cut off.
 
     :returns: whether the recovery has to begin again
     """
     instance, server = recovery.instance, recovery.server
+    if recovery.is_being_booted:
+        if recovery.power_state() != power_state.RUNNING:
+            recovery.guest().poweroff()
+            return True
+        refusal.finish_boot(recovery)
+        return False
     if not server.is_recovering():
         if instance.task_state == task_states.SUSPENDING and suspend.settle(
                 server, lambda: recovery.driver._destroy(instance)):

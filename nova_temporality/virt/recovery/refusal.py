@@ -125,17 +125,21 @@ def unproven(recovery: base.Recovery, reason: Exception) -> (
 
     :param reason: why it has none
     """
-    instance = recovery.instance
-    if instance.vm_state == vm_states.ERROR or (
-            instance.power_state == power_state.SHUTDOWN and
-            not recovery.is_being_resumed()):
-        # Dealt with before, or it was off already.
-        return None
-    if instance.task_state in _STOPPED_BY_NOVA:
+    if not recovery.is_being_booted and (
+            _is_off(recovery) or
+            recovery.instance.task_state in _STOPPED_BY_NOVA):
         return None
     lost = recovery.server.lost_memory()
     return (exception.MemoryLost(reason=lost) if lost else
             exception.StateUnproven(reason=str(reason)))
+
+
+def _is_off(recovery: base.Recovery) -> bool:
+    """Whether it was dealt with before, or was off already."""
+    instance = recovery.instance
+    return instance.vm_state == vm_states.ERROR or (
+        instance.power_state == power_state.SHUTDOWN and
+        not recovery.is_being_resumed())
 
 
 def may_boot(recovery: base.Recovery,
@@ -184,6 +188,7 @@ def give_up(recovery: base.Recovery, exc: nova_exception.NovaException,
 
 def _cold_boot(recovery: base.Recovery) -> None:
     instance = recovery.instance
+    recovery.driver.recoveries.booting.add(instance.uuid)
     # Nova's power sync leaves a server alone that something is done with.
     instance.task_state = task_states.REBOOT_STARTED_HARD
     instance.save()
@@ -192,6 +197,15 @@ def _cold_boot(recovery: base.Recovery) -> None:
             recovery.context, instance, instance.get_network_info(),
             objects.ShareMappingList(),
             volumes.attached(instance, recovery.bdms()))
+    finish_boot(recovery)
+
+
+def finish_boot(recovery: base.Recovery) -> None:
+    """Have Nova know that a server was booted afresh.
+
+    If Nova does not take it, the next try begins here.
+    """
+    instance = recovery.instance
     instance.power_state = recovery.power_state()
     if instance.vm_state != vm_states.RESIZED:
         instance.vm_state = vm_states.ACTIVE

@@ -346,6 +346,16 @@ class LifeTest(base.DriverTestCase):
         self.assertFalse(self.proven())
         self.assertEqual(before + 1, self.epoch())
 
+    def test_not_let_run(self):
+        """It is another host's by now, which needs the disks."""
+        def refuse():
+            raise exception.NotOwner(reason='it is evacuated')
+
+        with self.driver.servers.of(self.server).boot_confirmed(refuse):
+            self.assertRaises(exception.NotOwner, self.create_guest)
+        self.assertTrue(self.domain.destroy.called)
+        self.assertFalse(self.domain.resume.called)
+
     def test_without_power(self):
         _guest, create, record = self.create_guest(power_on=False)
         self.assertIs(False, create.call_args[0][4])
