@@ -60,11 +60,20 @@ def problem(since: Instant | None) -> str | None:
             return ("the host's clock is behind the instant at which the "
                     'guest stood still')
         return None
-    if since is not None and abs(
-            (now.wall_ns - since.wall_ns) -
-            (now.monotonic_ns - since.monotonic_ns)) < _RAN_ON_NS:
+    if since is not None and _ran_on(since, now):
         return None
     return "the host's clock is not synchronised"
+
+
+def may_be_wrong(since: Instant) -> bool:
+    """Whether nobody can tell, yet, how long ago something was."""
+    return not clock.is_synchronised() and not _ran_on(since, Instant.now())
+
+
+def _ran_on(since: Instant, now: Instant) -> bool:
+    """Whether the clock was not set in between, nor the host booted."""
+    return abs((now.wall_ns - since.wall_ns) -
+               (now.monotonic_ns - since.monotonic_ns)) < _RAN_ON_NS
 
 
 def wait_synchronised(deadline: float) -> bool:

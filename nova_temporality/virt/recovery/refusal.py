@@ -30,6 +30,7 @@ from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.virt import events
 from nova_temporality.virt.recovery import base
+from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import notifications
 from nova_temporality.virt.recovery import volumes
@@ -102,13 +103,23 @@ def _with_text(exc: Exception) -> Exception:
 
 def outage_too_long(recovery: base.Recovery, state: vpm.StateInfo) -> (
         exception.OutageTooLong | None):
-    """Why the outage was too long for the server; None if it was not."""
+    """Why the outage was too long for the server; None if it was not.
+
+    :raises RecoveryFailed: the clock says so, and may be wrong
+    """
     limit = recovery.server.spec.max_outage
     if limit is None:
         limit = CONF.temporality.max_outage
     dark = time.time() - state.meta.wall_ns / 1e9
     if not limit or 0 <= dark <= limit:
         return None
+    if clock.may_be_wrong(clock.Instant(state.meta.wall_ns,
+                                        state.meta.signal_ns)):
+        # Its memory is not given up because of a flat battery.
+        raise exception.RecoveryFailed(
+            reason="nobody can tell whether the outage was longer than %d s: "
+            "the host's clock is not synchronised. It is tried again; a hard "
+            'reboot does not wait for that, and gives the memory up' % limit)
     if dark < 0:
         reason = ("nobody can tell whether the outage was longer than %d "
                   "s: the host's clock is behind that of its beginning" %

@@ -15,10 +15,12 @@
 import time
 from unittest import mock
 
+import fixtures
 from nova.compute import power_state
 from nova.compute import vm_states
 
 from nova_temporality import conf
+from nova_temporality.host import clock as host_clock
 from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import manager
 from tests.unit.virt.recovery import recovery_base
@@ -28,6 +30,8 @@ class MaxOutageTest(recovery_base.RecoveryTestCase):
 
     def setUp(self):
         super().setUp()
+        self.synchronised = self.useFixture(fixtures.MockPatchObject(
+            host_clock, 'is_synchronised', return_value=True)).mock
         self.dark(3600)
 
     def dark(self, seconds):
@@ -95,6 +99,38 @@ class MaxOutageTest(recovery_base.RecoveryTestCase):
         self.limit(3600)
         self.recover()
         self.assert_cold_boot('clock is behind')
+
+    def assert_kept_until_the_clock_is_right(self):
+        self.synchronised.return_value = False
+        self.assertIn('not synchronised', self.recover())
+        self.assertTrue(self.proven())
+        self.assertFalse(self.reboot.called)
+        self.assertEqual(vm_states.ERROR, self.server.vm_state)
+
+    def test_wrong_clock_gives_nothing_up(self):
+        """It is 1970, or years later, until somebody has set it."""
+        self.limit(7200)
+        for seconds in (-600, 10**8):
+            self.pool().begin_epoch(self.region.id)
+            self.dark(seconds)
+            self.assert_kept_until_the_clock_is_right()
+        self.pool().begin_epoch(self.region.id)
+        self.dark(3600)
+        self.synchronised.return_value = True
+        self.recover()
+        self.assert_ran_on()
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+
+    def test_clock_that_has_run_on_tells_enough(self):
+        """Without a boot it is as right as it was."""
+        self.synchronised.return_value = False
+        self.pool().begin_epoch(self.region.id)
+        with mock.patch.object(time, 'monotonic_ns', return_value=(
+                time.monotonic_ns() - 3600 * 10**9)):
+            self.dark(3600)
+        self.limit(3599)
+        self.recover()
+        self.assert_cold_boot('longer than 3599 s')
 
     def test_suspended_servers_are_not_concerned(self):
         self.limit(60)
