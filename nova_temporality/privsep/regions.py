@@ -28,6 +28,7 @@ from oslo_utils import uuidutils
 from nova_temporality.host import budget
 from nova_temporality.host import cpu_notes
 from nova_temporality.host import disk_notes
+from nova_temporality.host import disk_reach
 from nova_temporality.host import notes
 from nova_temporality.host import nvdimm_notes
 from nova_temporality.host import paths
@@ -208,6 +209,31 @@ def compare_disks(pool_path: str, name: str, disks: dict[str, str],
             raise StorageSilent('the storage of its disks does not answer: '
                                 '%s' % ', '.join(disks.values()))
         time.sleep(_POLL)
+
+
+def touch_disks(name: str, paths: list[str], patience: float) -> None:
+    """Wait until the storage of a pVM's disks answers.
+
+    :param paths: see disk_reach.touch()
+    :param patience: seconds after which it counts as silent
+    :raises StorageSilent: it does not answer
+    """
+    token = uuidutils.generate_uuid()
+    deadline = time.monotonic() + patience
+    while not _touch_disks(name, paths, token):
+        if time.monotonic() >= deadline:
+            raise StorageSilent('the storage of its disks does not answer: '
+                                '%s' % ', '.join(paths))
+        time.sleep(_POLL)
+
+
+@privsep.entrypoint
+def _touch_disks(name: str, paths: list[str], token: str) -> bool:
+    def touch() -> bool:
+        disk_reach.touch(paths)
+        return True
+
+    return looking.poll(name, token, touch) is not None
 
 
 @privsep.entrypoint

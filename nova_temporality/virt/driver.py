@@ -69,9 +69,11 @@ from nova_temporality.virt.recovery import former
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import lost_memory
 from nova_temporality.virt.recovery import manager as recovery
+from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt import server as pvm_server
 from nova_temporality.virt import servers
 from nova_temporality.virt import startup
+from nova_temporality.virt import storage
 from nova_temporality.virt import versions
 from nova_temporality import vpm
 
@@ -293,6 +295,11 @@ class TemporalityDriver(startup.Startup):
         server = self.servers.of(instance)
         former.forget(instance)
         with server.region_kept():
+            if server.confirm is None:
+                # Who asked may have waited for the lock, and Nova does not
+                # lock a server that it starts: it may be deleted by now.
+                ownership.confirm_here(nova_context.get_admin_context(),
+                                       server.uuid)
             if server.is_proven():
                 events.given_up(instance, 'it is rebooted hard')
             super()._hard_reboot(context, instance, network_info, share_info,
@@ -562,6 +569,15 @@ class TemporalityDriver(startup.Startup):
             return
         super().resume_state_on_host_boot(
             context, instance, network_info, share_info, block_device_info)
+
+    @_signed_as_in_nova
+    def power_on(self, context: nova_context.RequestContext,
+                 instance: objects.Instance, *args: Any,
+                 **kwargs: Any) -> None:
+        """See ComputeDriver; waits for a pVM's storage without its lock."""
+        if persistence.is_pvm(instance):
+            storage.wait(self.servers.of(instance))
+        super().power_on(context, instance, *args, **kwargs)
 
     def power_off(self, instance: objects.Instance, timeout: int = 0,
                   retry_interval: int = 0) -> None:

@@ -50,7 +50,7 @@ def confirm(context: nova_context.RequestContext, uuid: str,
     """
     try:
         host_service.check(context)
-        instance = _confirm(context, uuid)
+        instance = confirm_here(context, uuid)
     except oslo_messaging.MessagingException as exc:
         raise exception.NotOwner(
             reason='nova-conductor does not say whose it is (%s)' % (
@@ -60,8 +60,14 @@ def confirm(context: nova_context.RequestContext, uuid: str,
     return instance
 
 
-def _confirm(context: nova_context.RequestContext,
-             uuid: str) -> objects.Instance:
+def confirm_here(context: nova_context.RequestContext,
+                 uuid: str) -> objects.Instance:
+    """Make sure of that, but for whether the host counts as up.
+
+    For what a user has asked this host for.
+
+    :raises Gone, NotOwner: see confirm()
+    """
     try:
         instance = objects.Instance.get_by_uuid(
             context, uuid, expected_attrs=_ATTRIBUTES)

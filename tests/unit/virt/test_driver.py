@@ -45,6 +45,7 @@ from nova_temporality.virt import loader
 from nova_temporality.virt import orphans
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import manager
+from nova_temporality.virt.recovery import ownership
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
 from tests.framework import pools
@@ -286,6 +287,7 @@ class LifeTest(base.DriverTestCase):
         self.useFixture(fixtures.MockPatchObject(
             self.driver._host, 'get_guest',
             return_value=libvirt_guest.Guest(self.domain)))
+        self.useFixture(fixtures.MockPatchObject(ownership, 'confirm_here'))
 
     def epoch(self):
         return self.pool().lookup(self.server.uuid).epoch
