@@ -16,6 +16,7 @@ Nova does not lock a server that it starts, as it does when it reboots one.
 """
 
 import threading
+import time
 
 import fixtures
 from nova.compute import power_state
@@ -122,6 +123,7 @@ class HungStartTest(recovery_base.RecoveryTestCase):
             self.assertTrue(self.begun.wait(_PATIENCE))
             while not logs.output:
                 self.assertFalse(self.booted.called)
+                time.sleep(0.01)
         self.assertIn('/dead/disk', logs.output[0])
         self.answers.set()
         self.assertIsNone(end())
