@@ -211,9 +211,11 @@ def _compare_remote_disks(pool_path: str, run_dir: str, name: str,
         with contextlib.closing(connection):
             return remote_disks.compare(connection, pool_path, region, epoch,
                                         timeout)
-    except (qmp.QmpError, nbd.NbdTimeout) as exc:
+    except (qmp.QmpError, nbd.NbdTimeout, OSError, KeyError, TypeError,
+            AttributeError) as exc:
         raise incoming.RecoveryError(
-            'what its remote disks hold cannot be compared: %s' % exc)
+            'what its remote disks hold cannot be compared: %s: %s' %
+            (type(exc).__name__, exc))
 
 
 def suspend(run_dir: str, name: str) -> Suspension:

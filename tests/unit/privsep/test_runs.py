@@ -52,7 +52,8 @@ def test_compare_remote_disks(pool):
 
     assert compare(return_value=['virtio-disk1: other contents']) == [
         'virtio-disk1: other contents']
-    for silent in runs.nbd.NbdTimeout('late'), runs.qmp.QmpTimeout('late'):
+    for silent in (runs.nbd.NbdTimeout('late'), runs.qmp.QmpTimeout('late'),
+                   OSError('late'), KeyError('late')):
         with pytest.raises(runs.incoming.RecoveryError, match='late'):
             compare(side_effect=silent)
 
