@@ -252,7 +252,7 @@ int vpm_unit_arm(struct vpm_unit *unit, const struct vpm_arming *arming,
                         " is %" PRIu32 "; it must be from 0 to %d",
                         unit->region, arming->priority, VPM_PRIORITY_MAX);
     pthread_mutex_lock(&unit->worker->lock);
-    if (unit->state == UNIT_IDLE)
+    if (unit->state == UNIT_IDLE || unit->state == UNIT_LOST)
         rc = arm(unit, arming, err);
     else
         rc = vpm_fail(err, VPM_EINVAL, "region %016" PRIx64 " is %s",
@@ -273,6 +273,8 @@ enum vpm_unit_state vpm_unit_state(struct vpm_unit *unit)
         state = VPM_UNIT_UNDER_WAY;
     else if (unit->state == UNIT_SETTLED)
         state = VPM_UNIT_SETTLED;
+    else if (unit->state == UNIT_LOST)
+        state = VPM_UNIT_LOST;
     pthread_mutex_unlock(&unit->worker->lock);
     return state;
 }
@@ -282,10 +284,10 @@ bool vpm_unit_disarm(struct vpm_unit *unit)
     bool idle;
 
     pthread_mutex_lock(&unit->worker->lock);
-    if (unit->state == UNIT_ARMED) {
+    if (unit->state == UNIT_ARMED)
         vpm_worker_drop_sockets(unit);
+    if (unit->state == UNIT_ARMED || unit->state == UNIT_LOST)
         unit->state = UNIT_IDLE;
-    }
     idle = unit->state == UNIT_IDLE;
     pthread_mutex_unlock(&unit->worker->lock);
     return idle;

@@ -54,7 +54,7 @@ static void release(struct vpm_unit *unit)
 {
     unit->state = UNIT_ARMED;
     if (vpm_worker_watch(unit) < 0)
-        drop(unit);
+        vpm_worker_lose(unit);
 }
 
 void vpm_engine_release(struct vpm_engine *engine)
@@ -89,6 +89,8 @@ static enum unit_state state_of(const struct vpm_given *given)
         return UNIT_HELD;
     case VPM_UNIT_SETTLED:
         return UNIT_SETTLED;
+    case VPM_UNIT_LOST:
+        return UNIT_LOST;
     default:
         return UNIT_IDLE;
     }

@@ -20,6 +20,7 @@ enum unit_state {
     UNIT_BUSY,
     UNIT_HELD,     /* neither armed nor disarmed, see giving.h */
     UNIT_SETTLED,  /* ended; nobody has taken the outcome yet */
+    UNIT_LOST,     /* disarmed by its QEMU */
 };
 
 /* What a fixation waits for. */

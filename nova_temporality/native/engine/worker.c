@@ -79,6 +79,21 @@ void vpm_worker_drop_sockets(struct vpm_unit *unit)
     close(unit->arming.stream_fd);
 }
 
+static void tell(const struct vpm_worker *worker)
+{
+    int fd = __atomic_load_n(worker->told_fd, __ATOMIC_ACQUIRE);
+
+    if (fd >= 0)
+        eventfd_write(fd, 1);
+}
+
+void vpm_worker_lose(struct vpm_unit *unit)
+{
+    vpm_worker_drop_sockets(unit);
+    unit->state = UNIT_LOST;
+    tell(unit->worker);
+}
+
 /* -- units --------------------------------------------------------------- */
 
 static int more_slots(struct vpm_worker *worker)
@@ -173,8 +188,7 @@ static void notice(struct vpm_worker *worker, uint64_t data)
         return;
     if (unit->state == UNIT_ARMED && (stream || !vpm_unit_listen(unit))) {
         /* A stream that ends before any save: that QEMU has ended. */
-        vpm_worker_drop_sockets(unit);
-        unit->state = UNIT_IDLE;
+        vpm_worker_lose(unit);
     } else if (unit->state == UNIT_FIRED || unit->state == UNIT_BUSY) {
         if (stream)  /* its end would be reported again and again */
             unwatch(worker, unit->arming.stream_fd);
@@ -262,14 +276,6 @@ static void leave_wave(struct vpm_worker *worker, struct vpm_unit *unit)
         return;
     for (uint32_t i = 0; i < worker->count; i++)
         vpm_worker_wake(&worker->all[i]);
-}
-
-static void tell(const struct vpm_worker *worker)
-{
-    int fd = __atomic_load_n(worker->told_fd, __ATOMIC_ACQUIRE);
-
-    if (fd >= 0)
-        eventfd_write(fd, 1);
 }
 
 /* Called when all units that were ready have been served: what it does for one

@@ -16,7 +16,7 @@ struct vpm_worker {
     const int *pod_fd;          /* the engine's; -1: caches need no writing
                                  * back; atomic */
     const int *told_fd;         /* the engine's; -1: nobody wants to know when
-                                 * a unit has settled; atomic */
+                                 * a unit has settled or is lost; atomic */
     struct vpm_waves *waves;    /* the engine's */
     struct vpm_worker *all;     /* the engine's workers, this one included */
     uint32_t count;             /* of them */
@@ -67,5 +67,9 @@ void vpm_worker_unwatch(struct vpm_unit *unit);
 
 /* Closes a unit's sockets.  The worker's lock must be held. */
 void vpm_worker_drop_sockets(struct vpm_unit *unit);
+
+/* Disarms a unit whose QEMU cannot be spoken to any more, and tells.  The
+ * worker's lock must be held. */
+void vpm_worker_lose(struct vpm_unit *unit);
 
 #endif

@@ -5,9 +5,9 @@
  * They speak over VPM_SOCKET_NAME in run_dir, a unix socket of SOCK_SEQPACKET,
  * which only processes of the engine's own user id may use.  Each message is
  * one struct, as it lies in memory.  A request has one answer, in the order of
- * the requests.  News are answers that nobody asked for; their id is 0.  A
- * client that breaks these rules is disconnected.  One that does not read is
- * not served until it does.
+ * the requests.  News are answers that nobody asked for; their id is 0, and
+ * they may come twice.  A client that breaks these rules is disconnected.  One
+ * that does not read is not served until it does.
  *
  * Units belong to the engine and not to the connection: they stay armed when
  * the client ends.  The next one finds them by VPM_REQUEST_LIST, and goes on
@@ -19,7 +19,7 @@
 
 /* Changes with every change of this file, of what it uses of vpm.h, and of
  * program/handover.h and engine/giving.h. */
-#define VPM_PROTOCOL_VERSION 1
+#define VPM_PROTOCOL_VERSION 2
 
 #define VPM_SOCKET_NAME "engine.sock"
 
@@ -71,10 +71,10 @@ enum vpm_request_kind {
 };
 
 enum vpm_news_kind {
-    VPM_NEWS_SETTLED = 100,   /* unit: there is an outcome to be taken.  It is
-                               * a hint: it may be missing when the client
-                               * reads slowly */
+    VPM_NEWS_SETTLED = 100,   /* unit: there is an outcome to be taken */
     VPM_NEWS_SIGNAL = 101,    /* number, signal */
+    VPM_NEWS_LOOK = 102,      /* unit: it is lost, or its state file cannot be
+                               * written: VPM_REQUEST_TOUCH says why */
 };
 
 /* Most descriptors of a message. */

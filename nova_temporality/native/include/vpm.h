@@ -539,10 +539,12 @@ enum vpm_unit_state {
     VPM_UNIT_ARMED = 1,
     VPM_UNIT_UNDER_WAY = 2,
     VPM_UNIT_SETTLED = 3,  /* vpm_unit_wait returns the outcome at once */
+    VPM_UNIT_LOST = 4,     /* it was disarmed, because its QEMU closed the
+                            * connection, or wrote so much to it that it would
+                            * keep a thread busy */
 };
 
-/* How the unit is.  A unit is disarmed when its QEMU closes the connection, or
- * writes so much to it that it would keep a thread busy. */
+/* How the unit is. */
 enum vpm_unit_state vpm_unit_state(struct vpm_unit *unit);
 
 /* Disarms a unit.  False when it is fired already. */
@@ -565,7 +567,7 @@ int vpm_unit_wait(struct vpm_unit *unit, uint64_t deadline_ns,
                   struct vpm_outcome *outcome, struct vpm_error *err);
 
 /* From now on *event_fd* (eventfd(2), O_NONBLOCK) is written to whenever a unit
- * has settled; -1: no more. */
+ * has settled or is lost; -1: no more. */
 void vpm_engine_tell(struct vpm_engine *engine, int event_fd);
 
 /* Whether all threads have worked since the last call.  Each call has them show

@@ -51,14 +51,15 @@ static struct vpm_answer news(uint32_t kind)
     return (struct vpm_answer){.version = VPM_PROTOCOL_VERSION, .kind = kind};
 }
 
-void vpm_client_tell_settled(struct vpm_client *client,
-                             const struct vpm_unit_info *unit)
+bool vpm_client_tell_unit(struct vpm_client *client, uint32_t kind,
+                          const struct vpm_unit_info *unit)
 {
-    struct vpm_answer answer = news(VPM_NEWS_SETTLED);
+    struct vpm_answer answer = news(kind);
 
     answer.unit = *unit;
-    if (client->listens)
-        send_answer(client, &answer, -1);
+    if (client->listens && !client->is_full)
+        client->is_full = send_answer(client, &answer, -1) < 0;
+    return !client->listens || !client->is_full;
 }
 
 void vpm_client_tell_signals(struct vpm_client *client,

@@ -29,9 +29,10 @@ void vpm_client_serve(struct vpm_client *client, struct vpm_service *service);
 void vpm_client_answer_hand_over(struct vpm_client *client, int code,
                                  const char *message);
 
-/* Says that a unit has settled, if the client listens and reads. */
-void vpm_client_tell_settled(struct vpm_client *client,
-                             const struct vpm_unit_info *unit);
+/* Says news of a kind about a unit, if the client listens.  False when it is full: then
+ * it is to be told again, when its socket can be written. */
+bool vpm_client_tell_unit(struct vpm_client *client, uint32_t kind,
+                          const struct vpm_unit_info *unit);
 
 /* Says which signals came, if the client listens and is not full; the rest can
  * be said when its socket can be written. */

@@ -223,7 +223,7 @@ int vpm_roster_arm(struct vpm_served *served, const struct vpm_arming *arming,
         return rc;
     }
     keep_lock(served, own.lock_fd);
-    served->told = false;
+    served->told = served->ill = false;
     served->info.started = started;
     served->info.pid = own.pid;
     served->info.route = own.route;

@@ -13,7 +13,8 @@ struct vpm_served {
     struct vpm_unit *unit;
     struct vpm_note *note;
     int lock_fd;                 /* of the run lock; -1 before it was armed */
-    bool told;                   /* that it has settled */
+    bool told;                   /* how it is, if that is news */
+    bool ill;                    /* its state file cannot be written */
     struct vpm_unit_info info;   /* but its state */
 };
 

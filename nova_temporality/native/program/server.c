@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "care.h"
 #include "clock.h"
 #include "error.h"
 #include "handover.h"
@@ -129,27 +130,32 @@ static void accept_one(struct vpm_process *process)
     close(fd);
 }
 
-static void tell_settled(struct vpm_process *process)
+/* What there is to be told of a unit, or 0. */
+static uint32_t news_of(const struct vpm_served *served,
+                        const struct vpm_unit_info *unit)
+{
+    if (unit->state == VPM_UNIT_SETTLED)
+        return VPM_NEWS_SETTLED;
+    return unit->state == VPM_UNIT_LOST || served->ill ? VPM_NEWS_LOOK : 0;
+}
+
+/* Tells clients what they were not told yet.  Who is full hears it later, and
+ * the others hear it twice. */
+static void tell(struct vpm_process *process)
 {
     for (struct vpm_served *served = process->service.roster.first; served;
          served = served->next) {
         struct vpm_unit_info unit = vpm_roster_look(served);
+        uint32_t news = news_of(served, &unit);
 
-        if (served->told || unit.state != VPM_UNIT_SETTLED)
+        if (served->told || !news)
             continue;
         served->told = true;
         for (int i = 0; i < CLIENTS_MAX; i++)
             if (process->clients[i].fd >= 0)
-                vpm_client_tell_settled(&process->clients[i], &unit);
+                served->told &= vpm_client_tell_unit(&process->clients[i],
+                                                     news, &unit);
     }
-}
-
-static void tell(struct vpm_process *process)
-{
-    eventfd_t ignored;
-
-    if (eventfd_read(process->told_fd, &ignored) == 0)
-        tell_settled(process);
 }
 
 /* -- watching itself ----------------------------------------------------- */
@@ -177,12 +183,20 @@ static void watch(struct vpm_process *process, struct watch *watch)
         vpm_systemd_notify("WATCHDOG=1");
 }
 
-static int wait_ms(const struct vpm_process *process)
+static int wait_ms(const struct vpm_process *process,
+                   const struct vpm_care *care)
 {
+    uint64_t now = vpm_now_ns(CLOCK_MONOTONIC), wait = UINT64_MAX;
+
     if (process->ending)
         return END_LOOK_MS;
-    return process->watchdog_ns ?
-        (int)(process->watchdog_ns / 1000000) + 1 : -1;
+    if (process->watchdog_ns)
+        wait = process->watchdog_ns;
+    if (process->service.roster.first && care->due_ns <= now)
+        return 0;
+    if (process->service.roster.first && care->due_ns - now < wait)
+        wait = care->due_ns - now;
+    return wait == UINT64_MAX ? -1 : (int)(wait / 1000000) + 1;
 }
 
 /* -- ending, and being replaced ------------------------------------------ */
@@ -262,10 +276,18 @@ static void fill(struct vpm_process *process, struct pollfd *fds)
 
 static void serve(struct vpm_process *process, const struct pollfd *fds)
 {
-    for (int i = 0; i < CLIENTS_MAX; i++)
-        if (fds[FIRST_CLIENT + i].revents)
-            vpm_client_serve(&process->clients[i], &process->service);
-    if (fds[TOLD].revents)
+    eventfd_t ignored;
+    bool news = eventfd_read(process->told_fd, &ignored) == 0;
+
+    for (int i = 0; i < CLIENTS_MAX; i++) {
+        struct vpm_client *client = &process->clients[i];
+
+        if (!fds[FIRST_CLIENT + i].revents)
+            continue;
+        news |= client->is_full;
+        vpm_client_serve(client, &process->service);
+    }
+    if (news)
         tell(process);
     if (fds[LISTENS].revents)
         accept_one(process);
@@ -275,11 +297,15 @@ void vpm_server_run(struct vpm_process *process)
 {
     struct pollfd fds[FIRST_CLIENT + CLIENTS_MAX];
     struct watch watched = {.works = true};
+    struct vpm_care care = {.left = 0};
 
+    /* What another process did not come to tell. */
+    tell(process);
     while (!process->ending ||
            vpm_roster_is_busy(&process->service.roster)) {
         fill(process, fds);
-        if (poll(fds, FIRST_CLIENT + CLIENTS_MAX, wait_ms(process)) > 0) {
+        if (poll(fds, FIRST_CLIENT + CLIENTS_MAX,
+                 wait_ms(process, &care)) > 0) {
             if (fds[ASKED].revents)
                 take_signal(process);
             serve(process, fds);
@@ -287,6 +313,9 @@ void vpm_server_run(struct vpm_process *process)
         if (hand_over(process))
             return;
         watch(process, &watched);
+        if (vpm_care_work(&care, &process->service.roster,
+                          vpm_now_ns(CLOCK_MONOTONIC)))
+            tell(process);
     }
     vpm_systemd_notify("STOPPING=1");
 }

@@ -170,7 +170,7 @@ def test_qemu_that_ends_meanwhile(client, armed, successor):
     armed.end()
     successor.close()
     machine.wait_for(lambda: engine_process.state(client, armed) ==
-                     lib.VPM_UNIT_IDLE, 'it is disarmed')
+                     lib.VPM_UNIT_LOST, 'it is disarmed')
 
 
 class Successor:
