@@ -221,6 +221,9 @@ class Pool:
             _lib.vpm_pool_open(os.fsencode(path), err),
             _lib.vpm_pool_close, err)
         self.path = path
+        # What was listed last: as libvpm says it, and as Python has it.
+        self._listed: tuple[Any, list[RegionInfo]] = (
+            _ffi.new('struct vpm_region_info[]', 0), [])
 
     @classmethod
     def create(cls, path: str, *, total_size: int,
@@ -372,13 +375,19 @@ class Pool:
 
     def regions(self) -> list[RegionInfo]:
         """Return a list with the RegionInfo of every region."""
-        room = 16
+        known, regions = self._listed
+        room = max(16, len(regions))
         while True:
             infos = _ffi.new('struct vpm_region_info[]', room)
             count = self.call(_lib.vpm_region_list, infos, room)
             if count <= room:
-                return [_region(infos[i]) for i in range(count)]
+                break
             room = count
+        # Mostly nothing has changed, and these make many objects.
+        if count != len(regions) or _ffi.buffer(infos) != _ffi.buffer(known):
+            regions = [_region(infos[i]) for i in range(count)]
+            self._listed = infos, regions
+        return list(regions)
 
     def scrub(self, id: int) -> None:
         """Zero a region's ram and drop its state; it stays allocated."""
