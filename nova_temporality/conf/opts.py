@@ -241,8 +241,8 @@ _NOTIFIER_OPTS = [
         default=500,
         min=10,
         help="""
-How often the notifier looks for servers that were created or deleted, in
-milliseconds.
+How often the notifier looks for servers that were created or deleted, and
+asks QEMUs what they do not tell by themselves, in milliseconds.
 """),
     cfg.IntOpt(
         'fixation_timeout_ms',

@@ -112,6 +112,14 @@ def why_moving(run_dir: str, name: str) -> str | None:
     return why if why in (CHANGES, NOT_ON_RECORD) else MOVES
 
 
+def moving(run_dir: str) -> set[str]:
+    """Names of the pVMs that must not be fixated."""
+    with contextlib.suppress(FileNotFoundError):
+        return set(os.listdir(os.path.dirname(
+            paths.moving_note(run_dir, ''))))
+    return set()
+
+
 def request_recovery(run_dir: str, name: str, accept_disks: bool) -> None:
     """Ask nova-compute to try now to recover a pVM.
 

@@ -107,8 +107,6 @@ class Notifier:
         self._clock_needed_for = _clock_needed_for(opts)
         self._pool = pool
         self._engine = engine
-        # Another one has armed nobody.
-        engine.on_connected = self.refresh
         self._publish = publish
         self._timeout_ns = opts.fixation_timeout_ms * 1000000
         self._info = info = pool.info()
@@ -129,6 +127,8 @@ class Notifier:
             self._exclusive, self._timeout_ns, opts.hold_up_ms * 1000000)
         self.background = background.Background(pool)
         self.background.pause_while(self._outage.reason)
+        # Another one has armed nobody.
+        engine.on_changed = self.refresh
 
     def take_over(self) -> None:
         """Go on with what an earlier notifier has left.
@@ -151,8 +151,11 @@ class Notifier:
 
     def scan(self) -> None:
         """Look for regions that came or went, and at the NVDIMMs."""
+        before = self._platform.nvdimms
         self._platform.look()
         self._fleet.scan()
+        if self._platform.nvdimms != before:
+            self._fleet.look()
 
     def fixate(self, event: power.PowerEvent,
                settled: abc.Callable[[], object] = lambda: None
@@ -317,9 +320,7 @@ class Notifier:
     def refresh(self) -> dict[str, Any]:
         """Scan, look at every pVM now and return the status."""
         self.scan()
-        with self._fleet.locked() as pvms:
-            checks = [pvm.check() for pvm in pvms.values()]
-        concurrent.futures.wait(checks, _REFRESH_PATIENCE)
+        concurrent.futures.wait(self._fleet.look(), _REFRESH_PATIENCE)
         return self.status()
 
     def status(self) -> dict[str, Any]:
@@ -396,9 +397,7 @@ class Notifier:
         # It is kept: nothing is begun any more.
         if not self._exclusive.acquire(timeout=_END_PATIENCE):
             LOG.error('A drill or a snapshot does not end')
-        with self._fleet.locked() as pvms:
-            futures = [pvm.check() for pvm in pvms.values()]
-        concurrent.futures.wait(futures, _REFRESH_PATIENCE)
+        concurrent.futures.wait(self._fleet.look(), _REFRESH_PATIENCE)
         with self._outage.lock:
             standing = [
                 name for name, pvm in sorted(self._fleet.known().items())

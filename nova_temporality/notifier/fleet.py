@@ -17,6 +17,7 @@ not count, as it may be killed and started again at any time.
 """
 
 from collections import abc
+import concurrent.futures
 import contextlib
 import dataclasses
 import threading
@@ -28,6 +29,7 @@ from oslo_log import log as logging
 from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import pvm as pvm_module
+from nova_temporality.notifier.pvm import rounds
 from nova_temporality.notifier.reports import events
 from nova_temporality import vpm
 from nova_temporality.vpm import engine as native
@@ -51,7 +53,8 @@ class Fleet:
     :param pool: that has their memory
     :param engine: that fixates them
     :param run_dir: [temporality] run_dir
-    :param check_interval: seconds between two looks at a pVM's QEMU
+    :param check_interval: seconds between two looks at a pVM's QEMU, or
+                           questions to it
     :param platform: whether CPU caches survive
     :param publish: see events.Publisher.publish()
     :ivar scan_error: why the pool could not be read, None if it could
@@ -68,6 +71,8 @@ class Fleet:
         self._check_interval = check_interval
         self._platform = platform
         self._publish = publish
+        self._scanned: list[vpm.RegionInfo] = []
+        self._rounds = rounds.Rounds(run_dir, check_interval)
         self._pvms: dict[str, pvm_module.Pvm] = {}
         # The latest event about each pVM, by name, and time.monotonic() then.
         self._published: dict[str, tuple[str | None, float]] = {}
@@ -108,13 +113,16 @@ class Fleet:
                 self.scan_error = str(e)
                 return
             self.scan_error = None
-            found: dict[str, vpm.RegionInfo] = {}
-            # A server's memory is the first region of its name.
-            for region in sorted(regions, key=lambda r: r.sequence):
-                found.setdefault(region.name, region)
             with self._lock:
-                self._replace(found)
+                if regions != self._scanned:
+                    self._replace(_first_of_each(regions))
+                    self._scanned = regions
                 self._publish_changes()
+
+    def look(self) -> list[concurrent.futures.Future[None]]:
+        """Have a look at every pVM now; return at once."""
+        with self._lock:
+            return [pvm.check() for pvm in self._pvms.values()]
 
     def status(self) -> list[dict[str, Any]]:
         """Return name, priority and condition of all, in plain data."""
@@ -124,6 +132,8 @@ class Fleet:
 
     def problem(self) -> str | None:
         """Say whose thread has ended, in words; None if nobody's."""
+        if not self._rounds.is_alive:
+            return 'the thread that asks QEMUs has ended'
         dead = [name for name, pvm in sorted(self.known().items())
                 if not pvm.is_alive]
         return 'the threads of pVMs have ended: %s' % ', '.join(
@@ -166,7 +176,7 @@ class Fleet:
             if name not in self._pvms:
                 self._pvms[name] = pvm_module.Pvm(
                     self._pool, self._engine, region, self._run_dir,
-                    self._check_interval, self._platform)
+                    self._check_interval, self._platform, self._rounds)
 
     def _publish_changes(self) -> None:
         earlier, self._published = self._published, {}
@@ -184,6 +194,15 @@ class Fleet:
                                          name=name))
                 told_at = now
             self._published[name] = kind, told_at
+
+
+def _first_of_each(regions: abc.Iterable[vpm.RegionInfo]
+                   ) -> dict[str, vpm.RegionInfo]:
+    """Return the first region of each name: that is a server's memory."""
+    found: dict[str, vpm.RegionInfo] = {}
+    for region in sorted(regions, key=lambda r: r.sequence):
+        found.setdefault(region.name, region)
+    return found
 
 
 def _is_same(known: vpm.RegionInfo, found: vpm.RegionInfo | None) -> bool:

@@ -182,7 +182,8 @@ class QmpClient:
                 timeout: float = 10.0, fd: int | None = None) -> Any:
         """Execute a command and return what it returns.
 
-        Events that arrive meanwhile are dropped.
+        Events that arrive meanwhile are dropped, as are answers to an
+        execute_all() that nobody waits for any more.
 
         :param name: of the command
         :param args: its arguments by name
@@ -201,7 +202,8 @@ class QmpClient:
                        name)
             while True:
                 reply = self._receive(sock, deadline, name)
-                if 'event' not in reply:
+                if 'event' not in reply and not isinstance(reply.get('id'),
+                                                           str):
                     break
             if reply.get('id') != self._last_id:
                 raise QmpConnectionError(
@@ -210,11 +212,48 @@ class QmpClient:
         except BaseException:
             self.close()
             raise
-        if 'error' in reply:
-            error = reply['error']
-            raise QmpCommandError(name, error.get('class'),
-                                  error.get('desc'))
-        return reply.get('return')
+        return _returned(name, reply)
+
+    def execute_all(self, names: abc.Sequence[str], data: bytes, label: str,
+                    timeout: float) -> tuple[bytes, list[Any]]:
+        """Execute commands that are sent in one piece.
+
+        :param names: of the commands
+        :param data: the commands, whose ids are all *label*
+        :param timeout: seconds until the connection is given up
+        :returns: the answers, as they came, and what they return
+        :raises: QmpCommandError, QmpConnectionError, QmpTimeout
+        """
+        sock = self._open_socket()
+        deadline = time.monotonic() + timeout
+        what = names[0]
+        lines: list[bytes] = []
+        replies: list[dict[str, Any]] = []
+        try:
+            self._send(sock, data, None, deadline, what)
+            while len(replies) < len(names):
+                line = self._receive_line(sock, deadline, what)
+                reply = self._parse(line)
+                if 'event' not in reply and reply.get('id') == label:
+                    lines.append(line + b'\n')
+                    replies.append(reply)
+        except BaseException:
+            self.close()
+            raise
+        return b''.join(lines), list(map(_returned, names, replies))
+
+    def lend(self) -> socket.socket:
+        """Return the socket, which waits for nothing; until the next command.
+
+        :raises QmpConnectionError: it is closed
+        """
+        sock = self._open_socket()
+        sock.setblocking(False)
+        return sock
+
+    def put_back(self, data: bytes) -> None:
+        """Have the next command read what was read from the socket."""
+        self._buffer += data
 
     def getfd(self, name: str, fd: int, timeout: float = 10.0) -> None:
         """Hand a file descriptor over to QEMU, to be used as "fd:<name>".
@@ -249,13 +288,17 @@ class QmpClient:
     def _receive(self, sock: socket.socket, deadline: float,
                  what: str) -> dict[str, Any]:
         """Return the next message."""
+        return self._parse(self._receive_line(sock, deadline, what))
+
+    def _receive_line(self, sock: socket.socket, deadline: float,
+                      what: str) -> bytes:
         scanned = 0
         while True:
             end = self._buffer.find(b'\n', scanned)
             if end >= 0:
                 line = bytes(self._buffer[:end])
                 del self._buffer[:end + 1]
-                return self._parse(line)
+                return line
             scanned = len(self._buffer)
             if scanned > _MAX_LINE:
                 raise QmpConnectionError('%s: a message longer than %d bytes'
@@ -295,3 +338,14 @@ class QmpClient:
     def _timeout(self, what: str) -> QmpTimeout:
         return QmpTimeout('QEMU does not answer %s on %s in time'
                           % (what, self._path))
+
+
+def _returned(name: str, reply: dict[str, Any]) -> Any:
+    """Return what a command returns.
+
+    :raises: QmpCommandError
+    """
+    if 'error' in reply:
+        error = reply['error']
+        raise QmpCommandError(name, error.get('class'), error.get('desc'))
+    return reply.get('return')

@@ -47,6 +47,7 @@ _ASK_AGAIN = 0.5
 
 ARMED: int = _lib.VPM_UNIT_ARMED
 UNDER_WAY: int = _lib.VPM_UNIT_UNDER_WAY
+SETTLED: int = _lib.VPM_UNIT_SETTLED
 
 # The papers' POD signal. It is SIGRTMIN+10 as glibc and Python count.
 POD_SIGNAL: int = _lib.VPM_POD_SIGNAL
@@ -144,14 +145,14 @@ class Engine:
     """Asks the engine's process; all methods may be called by any thread.
 
     :param run_dir: [temporality] run_dir
-    :ivar on_connected: called in a thread of its own whenever the engine is
-                        there (again); set by who wants to know
+    :ivar on_changed: called in a thread of its own whenever the engine came
+                      or went; set by who wants to know
     :ivar lost: what it has to do without, in words; empty if nothing
     """
 
     def __init__(self, run_dir: str) -> None:
         self.lost = ''
-        self.on_connected: abc.Callable[[], object] = lambda: None
+        self.on_changed: abc.Callable[[], object] = lambda: None
         self._threads = 0
         self._signals: dict[int, _Signals] = {
             number: queue.SimpleQueue() for number in SIGNALS}
@@ -159,8 +160,10 @@ class Engine:
         self._pod: int | None = None
         # Who waits for the outcome of a region's unit.
         self._settled: dict[int, threading.Event] = {}
+        # Whom news of a region's unit concern.
+        self._lookers: dict[int, abc.Callable[[], object]] = {}
         self._link = link.Link(run_dir, self._greeting, self._on_greeted,
-                               self._on_news)
+                               self._on_news, self._tell_changed)
 
     @property
     def problem(self) -> str | None:
@@ -313,6 +316,20 @@ class Engine:
         """Return what is set when a unit may have settled; for this module."""
         return self._settled.setdefault(region, threading.Event())
 
+    def look_by(self, region: int,
+                looker: abc.Callable[[], object]) -> None:
+        """Say who looks at a unit when something is wrong; for this module.
+
+        :param looker: called by the connection's thread; returns at once
+        """
+        self._lookers[region] = looker
+
+    def look_no_more_by(self, region: int,
+                        looker: abc.Callable[[], object]) -> None:
+        """Take that back, unless it is somebody else's task by now."""
+        if self._lookers.get(region) == looker:
+            del self._lookers[region]
+
     # For the connection's thread.
 
     def _greeting(self) -> list[link.Request]:
@@ -329,12 +346,17 @@ class Engine:
         self.lost = handles.text(hello.message)
         if self.lost:
             LOG.warning('The engine may be late: %s', self.lost)
-        threading.Thread(target=self.on_connected, daemon=True,
-                         name='engine-connected').start()
+        self._tell_changed()
+
+    def _tell_changed(self) -> None:
+        threading.Thread(target=self.on_changed, daemon=True,
+                         name='engine-changed').start()
 
     def _on_news(self, said: Any) -> None:
         if said.kind == _lib.VPM_NEWS_SETTLED:
             self.settled(said.unit.region).set()
+        elif said.kind == _lib.VPM_NEWS_LOOK:
+            self._lookers.get(said.unit.region, lambda: None)()
         elif said.kind == _lib.VPM_NEWS_SIGNAL:
             self._signals[said.signal.number].put((
                 said.signal.wall_ns, said.signal.monotonic_ns,
@@ -351,13 +373,16 @@ class Unit:
     :param engine: that does it
     :param region: of the pVM
     :param note: that is written at the event
+    :param on_changed: called when its QEMU has ended while it was armed, or
+                       its memory has an error; see Engine.look_by()
     :raises: EngineAway, VpmError
     :ivar lock_fd: file descriptor of the run lock that an earlier process
                    armed it with, whoever takes it; or None
     """
 
     def __init__(self, engine: Engine, region: pool_module.RegionInfo,
-                 note: Note) -> None:
+                 note: Note,
+                 on_changed: abc.Callable[[], object] = lambda: None) -> None:
         self._engine = engine
         self._region = region
         self._note = note
@@ -366,12 +391,15 @@ class Unit:
         self._generation = -1
         self._closed = False
         self.lock_fd = self._open().fd
+        self._on_changed = on_changed
+        engine.look_by(region.id, on_changed)
 
     def close(self) -> None:
         """Disarm it and give it up; harmless when done already."""
         if self._closed:
             return
         self._closed = True
+        self._engine.look_no_more_by(self._region.id, self._on_changed)
         try:
             self._engine.forget(self._region.id, self._region.created_ns)
         except errors.EngineAway as e:
@@ -428,8 +456,19 @@ class Unit:
 
         :raises: EngineAway, unless there is no engine
         """
+        return self._is_in(ARMED)
+
+    @property
+    def fired(self) -> bool:
+        """Whether it was fired, and nobody has taken the outcome.
+
+        :raises: EngineAway, unless there is no engine
+        """
+        return self._is_in(UNDER_WAY, SETTLED)
+
+    def _is_in(self, *states: int) -> bool:
         try:
-            return self.info.state == ARMED
+            return self.info.state in states
         except errors.NotFound:
             return False
         except errors.EngineAway as e:

@@ -90,6 +90,7 @@ class Link:
     :param greeting: returns what every connection begins with
     :param on_greeted: called with the answers to that
     :param on_news: called with each struct vpm_answer that is news
+    :param on_lost: called when a connection has ended
     :ivar problem: why there is no connection, in words; None if there is one
     :ivar generation: changes with every connection
     """
@@ -97,7 +98,8 @@ class Link:
     def __init__(self, run_dir: str,
                  greeting: abc.Callable[[], list[Request]],
                  on_greeted: abc.Callable[[list[Answer]], object],
-                 on_news: abc.Callable[[Any], object]) -> None:
+                 on_news: abc.Callable[[Any], object],
+                 on_lost: abc.Callable[[], object]) -> None:
         self.problem: str | None = 'it was not connected to yet'
         self.generation = 0
         self._path = os.path.join(
@@ -105,6 +107,7 @@ class Link:
         self._greeting = greeting
         self._on_greeted = on_greeted
         self._on_news = on_news
+        self._on_lost = on_lost
         self._socket: socket.socket | None = None
         self._gone = False
         self._last_id = 0
@@ -242,6 +245,7 @@ class Link:
             for box in self._boxes.values():
                 box.put(None)
             self._boxes.clear()
+        self._on_lost()
 
     def _note_problem(self, problem: str, gone: bool) -> None:
         with self._changed:

@@ -22,6 +22,7 @@ from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import pvm
+from nova_temporality.notifier.pvm import rounds
 from nova_temporality.vpm import engine
 from tests.framework import machine
 
@@ -51,7 +52,7 @@ def fixate_on(host):
         if caches is not None:
             fixates.write_back_by(caches)
         one = pvm.Pvm(host.pool, fixates, guest.region, host.run_dir, 60,
-                      platform)
+                      platform, rounds.Rounds(host.run_dir, 60))
         made.append(one)
         one.check().result()
         deadline_ns = time.monotonic_ns() + 20 * 10**9

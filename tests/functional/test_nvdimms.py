@@ -25,6 +25,7 @@ from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import pvm
+from nova_temporality.notifier.pvm import rounds
 from nova_temporality import vpm
 from nova_temporality.vpm import engine
 from tests.framework import machine
@@ -63,7 +64,7 @@ def one(host, guest, platform):
     fixates = engine.Engine(host.run_dir)
     assert fixates.wait_connected(machine.PATIENCE)
     made = pvm.Pvm(host.pool, fixates, guest.region, host.run_dir, 60,
-                   platform)
+                   platform, rounds.Rounds(host.run_dir, 60))
     made.check().result()
     yield made
     made.close()

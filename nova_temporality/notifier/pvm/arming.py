@@ -19,6 +19,7 @@ The engine may have been given it by an earlier notifier, and has kept it armed
 since.
 """
 
+from collections import abc
 import fcntl
 import os
 
@@ -50,18 +51,22 @@ class Arming:
     :param region: of its memory
     :param note: that it was stopped
     :param run_lock: of its memory
+    :param on_changed: called when it is not armed any more, or not well, by
+                       itself; by another thread; returns at once
     :ivar problem: why its fixation takes longer than it need, in words, with
                    the remedy; or None
     """
 
     def __init__(self, engine: native.Engine, region: vpm.RegionInfo,
                  note: stopped_note.StoppedNote,
-                 run_lock: runlock.RunLock) -> None:
+                 run_lock: runlock.RunLock,
+                 on_changed: abc.Callable[[], object]) -> None:
         self.problem: str | None = None
         self._engine = engine
         self._region = region
         self._note = note
         self._run_lock = run_lock
+        self._on_changed = on_changed
         self._unit: native.Unit | None = None
         self._is_found = False
         self._is_inherited = False
@@ -94,7 +99,8 @@ class Arming:
     def _open(self) -> native.Unit:
         if self._unit is not None:
             return self._unit
-        unit = native.Unit(self._engine, self._region, self._note.file)
+        unit = native.Unit(self._engine, self._region, self._note.file,
+                           self._on_changed)
         if unit.lock_fd is not None:
             self._run_lock.adopt(unit.lock_fd)
         self._unit = unit
@@ -133,6 +139,14 @@ class Arming:
     def armed(self) -> bool:
         """Whether it is armed, and was not fired."""
         return self._unit is not None and self._unit.armed
+
+    @property
+    def is_fired(self) -> bool:
+        """Whether it was fired, and nobody has taken the outcome.
+
+        :raises: vpm.EngineAway, unless there is no engine
+        """
+        return self._unit is not None and self._unit.fired
 
     def arm(self, qmp: qmp_module.QmpClient, timeout: float, *, route: str,
             priority: int, before: str = '') -> None:

@@ -21,7 +21,6 @@ from typing import Any
 from typing import NamedTuple
 
 from nova_temporality.host import nvdimms as host_nvdimms
-from nova_temporality.qemu import qmp as qmp_module
 from nova_temporality.qemu import route
 from nova_temporality import vpm
 
@@ -42,26 +41,26 @@ class Blocker(NamedTuple):
     remedy: str
 
 
-def blocked_reasons(qmp: qmp_module.QmpClient,
-                    timeout: float) -> Blocker | None:
-    """What QEMU itself says against saving its state."""
-    reply = qmp.command('query-migrate', timeout=timeout)
-    reasons = reply.get('blocked-reasons')
+def blocked_reasons(migration: Any) -> Blocker | None:
+    """What QEMU itself says against saving its state.
+
+    :param migration: what QEMU says to "query-migrate"
+    """
+    reasons = migration.get('blocked-reasons')
     if reasons:
         return Blocker('; '.join(reasons),
                        'remove what blocks migration from the server')
     return None
 
 
-def disks(qmp: qmp_module.QmpClient, paged: bool,
-          timeout: float) -> Blocker | None:
+def disks(devices: Any, paged: bool) -> Blocker | None:
     """Disks that would lose completed writes in a power cut.
 
+    :param devices: what QEMU says to "query-block"
     :param paged: whether the server has less NVRAM than memory; direct I/O
                   would then read and write pages that were moved
-    :param timeout: seconds for QEMU's answer
     """
-    for device in qmp.command('query-block', timeout=timeout):
+    for device in devices:
         disk = device.get('inserted')
         if not disk or disk.get('ro'):
             continue
@@ -97,17 +96,14 @@ def _is_flash(device: Any) -> bool:
             device['inserted']['image']['virtual-size'] <= _FLASH_MAX)
 
 
-def state_size(qmp: qmp_module.QmpClient, room: int, largest: int,
-               timeout: float) -> Blocker | None:
+def state_size(blocks: str, room: int, largest: int) -> Blocker | None:
     """A state file that might not hold the state.
 
+    :param blocks: what QEMU says to "info ramblock"
     :param room: bytes that a state file holds
     :param largest: bytes of the largest state so far, 0 if there was none
-    :param timeout: seconds for QEMU's answer
     """
-    memory = route.other_memory(qmp.command(
-        'human-monitor-command', {'command-line': 'info ramblock'},
-        timeout=timeout)) or 0
+    memory = route.other_memory(blocks) or 0
     needed = max(memory + _DEVICES, largest)
     if needed <= room:
         return None

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections import abc
 import contextlib
 import os
 import select
@@ -25,8 +26,11 @@ from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.notifier.pvm import arming
 from nova_temporality.notifier.pvm import conditions
+from nova_temporality.notifier.pvm import facts
+from nova_temporality.notifier.pvm import rounds
 from nova_temporality.qemu import migration
 from nova_temporality.qemu import qmp as qmp_module
+from nova_temporality.qemu import question
 from nova_temporality.spec import priority
 from nova_temporality import vpm
 
@@ -90,6 +94,7 @@ class Qemu:
     :param run_dir: [temporality] run_dir
     :param arming: of the pVM; it is opened with the first connection, and
                    disarmed before one is closed
+    :param rounds: that ask QEMU while the pVM rests
     :ivar priority: of the pVM, as this QEMU was given
     :ivar is_prepared: whether this QEMU was checked and prepared
     :ivar seen_live: whether its vCPUs were seen to run since the last stop
@@ -98,7 +103,7 @@ class Qemu:
     """
 
     def __init__(self, region: vpm.RegionInfo, run_dir: str,
-                 arming: arming.Arming) -> None:
+                 arming: arming.Arming, rounds: rounds.Rounds) -> None:
         self.priority = priority.DEFAULT
         self.is_prepared = False
         self.seen_live = False
@@ -108,6 +113,9 @@ class Qemu:
         self._region = region
         self._run_dir = run_dir
         self._arming = arming
+        self._rounds = rounds
+        self._question: question.Question | None = None
+        self._rests = False
 
     @property
     def is_connected(self) -> bool:
@@ -118,7 +126,44 @@ class Qemu:
     def qmp(self) -> qmp_module.QmpClient:
         """The connection; to be used after reach() only."""
         assert self._qmp is not None
+        self.wake()
         return self._qmp
+
+    def ask(self, timeout: float) -> facts.Facts:
+        """Ask what has to be known of an armed QEMU.
+
+        :param timeout: seconds
+        :raises: qmp.QmpError
+        """
+        self._question = asked = question.Question(self.qmp, facts.COMMANDS)
+        return facts.Facts(*asked.ask(timeout))
+
+    @property
+    def rests(self) -> bool:
+        """Whether the connection is left to the rounds."""
+        return self._rests
+
+    def rest(self, changed: abc.Callable[[], object],
+             is_same: abc.Callable[[], bool] | None) -> None:
+        """Leave the connection to the rounds, after ask(), until it is used.
+
+        :param changed: see rounds.Rounds.join()
+        :param is_same: likewise
+        """
+        assert self._question is not None
+        # An event that came with the answers is looked at soon.
+        if self.qmp.unread:
+            return
+        self._rests = True
+        self._rounds.join(self._region.name, self._question, changed, is_same)
+
+    def wake(self) -> None:
+        """Take the connection back; harmless if it does not rest."""
+        if self._rests:
+            assert self._question is not None
+            self._rests = False
+            self._rounds.leave(self._question)
+            self._question.end()
 
     def reach(self, timeout: float) -> str:
         """Connect if need be; return QEMU's run state.
@@ -128,7 +173,7 @@ class Qemu:
         """
         if self._qmp is not None:
             try:
-                return migration.runstate(self._qmp, timeout)
+                return migration.runstate(self.qmp, timeout)
             except qmp_module.QmpTimeout:
                 raise
             except qmp_module.QmpConnectionError:
@@ -165,6 +210,7 @@ class Qemu:
 
     def leave(self) -> None:
         """Close the connection; QEMU stays as it is, and armed."""
+        self.wake()
         if self._qmp is not None:
             self._qmp.close()
             self._qmp = None

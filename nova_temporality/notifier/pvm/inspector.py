@@ -27,6 +27,7 @@ from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import blockers
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import connection
+from nova_temporality.notifier.pvm import facts
 from nova_temporality.notifier.pvm import stopped_note
 from nova_temporality.qemu import cpu
 from nova_temporality.qemu import migration
@@ -200,14 +201,33 @@ class Inspector:
 
     def blocker(self) -> blockers.Blocker | None:
         """Return what blocks a fixation, if something does."""
-        qmp = self._qemu.qmp
+        return self._blocker(self._qemu.ask(connection.PATIENCE))
+
+    def is_as_it_was(self) -> bool:
+        """Whether an armed pVM may stay so; QEMU is asked, and not changed.
+
+        :raises: qmp.QmpError, vpm.VpmError
+        """
+        known = self._qemu.ask(connection.PATIENCE)
+        return (self._qemu.seen_live ==
+                (known.runstate in migration.LIVE_RUNSTATES) and
+                self._blocker(known) is None)
+
+    def _blocker(self, known: facts.Facts) -> blockers.Blocker | None:
         return (
             blockers.nvdimms(self._platform.nvdimms) or
-            blockers.blocked_reasons(qmp, connection.PATIENCE) or
-            blockers.disks(qmp, self._region.is_vpm, connection.PATIENCE) or
-            blockers.state_size(qmp, self._state_room, self._largest_state,
-                                connection.PATIENCE) or
-            blockers.swap(self._pool.stats(self._region.id)))
+            blockers.blocked_reasons(known.migration) or
+            blockers.disks(known.disks, self._region.is_vpm) or
+            blockers.state_size(known.memory, self._state_room,
+                                self._largest_state) or
+            (self._swap_blocker() if self._region.is_vpm else None))
+
+    def swap_works(self) -> bool:
+        """Whether a paged pVM can be fixated; for any thread."""
+        return self._swap_blocker() is None
+
+    def _swap_blocker(self) -> blockers.Blocker | None:
+        return blockers.swap(self._pool.stats(self._region.id))
 
     def prepare(self, is_armed: bool = False) -> None:
         """Check that its memory survives, and is the region's.

@@ -14,7 +14,8 @@
 
 Every pVM has a thread of its own, which looks after its QEMU while power is
 good and after the event: a QEMU that hangs keeps no other pVM waiting. The
-event itself belongs to the engine, for which a pVM is armed (arming.py).
+event itself belongs to the engine, for which a pVM is armed (arming.py). While
+it is armed and all is as it was, its thread sleeps, and rounds.py asks QEMU.
 connection.py reaches QEMU, inspector.py finds out what condition it is in,
 and fixator.py waits for the engine or makes up for what it lacks.
 """
@@ -39,6 +40,7 @@ from nova_temporality.notifier.pvm import disks
 from nova_temporality.notifier.pvm import fixator
 from nova_temporality.notifier.pvm import inspector
 from nova_temporality.notifier.pvm import nvdimms
+from nova_temporality.notifier.pvm import rounds
 from nova_temporality.notifier.pvm import stopped_note
 from nova_temporality.notifier.pvm import waves
 from nova_temporality.notifier.pvm import worker
@@ -57,6 +59,10 @@ _SUSPENDED = 'it is suspended, and its QEMU still ends'
 
 # Seconds for QEMU to end until the log says that it still does.
 _TELL_SECONDS = 10.0
+
+# Seconds between two looks at one that rests. Whatever concerns it is told: by
+# QEMU, the engine, nova-compute or the rounds.
+_REST_SECONDS = 60.0
 
 
 class NotFixated(Exception):
@@ -89,21 +95,24 @@ class Pvm:
     :param engine: that fixates it
     :param region: of its memory
     :param run_dir: [temporality] run_dir
-    :param check_interval: seconds between two looks at its QEMU
+    :param check_interval: seconds between two looks at its QEMU, but while
+                           it rests
     :param platform: whether CPU caches survive
+    :param rounds: of all pVMs
     """
 
     def __init__(self, pool: vpm.Pool, engine: native.Engine,
                  region: vpm.RegionInfo, run_dir: str, check_interval: float,
-                 platform: persistence_domain.Platform) -> None:
+                 platform: persistence_domain.Platform,
+                 rounds: rounds.Rounds) -> None:
         self.region = region
         self.name = region.name
         self._pool = pool
         self._note = stopped_note.StoppedNote(run_dir, region.name)
         self._run_lock = runlock.RunLock(region)
         self._arming = arming.Arming(engine, region, self._note,
-                                     self._run_lock)
-        self._qemu = connection.Qemu(region, run_dir, self._arming)
+                                     self._run_lock, self._on_changed)
+        self._qemu = connection.Qemu(region, run_dir, self._arming, rounds)
         self._inspector = inspector.Inspector(
             pool, region, self._qemu, self._note, self._run_lock, platform,
             run_dir)
@@ -116,10 +125,13 @@ class Pvm:
         self._requested = 0
         self._begun = 0
         self._is_left = False
+        # Whether all was as it was at the latest look.
+        self._may_rest = False
         # Its QEMU, once it is suspended and was told to end.
         self._ending: connection.Ending | None = None
+        self._check_interval = check_interval
         self._worker = worker.Worker('pvm-' + region.name, self._check,
-                                     check_interval, self._end_work)
+                                     self._interval, self._end_work)
 
     # For other threads.
 
@@ -224,6 +236,10 @@ class Pvm:
         self._is_left = True
         self._worker.close()
 
+    def _on_changed(self) -> None:
+        """Something has happened to it, whatever it is."""
+        self._worker.submit(self._check_changed)
+
     def _request(self, event: power.PowerEvent,
                  deadline_ns: int) -> attempts.Attempt:
         self._requested += 1
@@ -239,7 +255,17 @@ class Pvm:
             self._run_lock.release()
         self._run_lock.close()
 
+    def _interval(self) -> float:
+        return _REST_SECONDS if self._qemu.rests else self._check_interval
+
+    def _check_changed(self) -> None:
+        self._qemu.wake()
+        # If the engine was fired, then somebody is about to wait for that.
+        if not self._arming.is_fired:
+            self._check()
+
     def _check(self) -> None:
+        self._qemu.wake()
         try:
             if self._arming.find():
                 self._arming.outcome()
@@ -259,6 +285,7 @@ class Pvm:
             except Exception as e:
                 LOG.error('%s was not resumed after a drill, a suspend or a '
                           'snapshot: %s', self.name, e)
+        self._may_rest = False
         try:
             condition = self._look()
         except conditions.NotArmed as e:
@@ -278,6 +305,9 @@ class Pvm:
                 _remedy(e))
         if condition is not None:
             self._set_condition(condition)
+        if self._may_rest:
+            self._qemu.rest(self._on_changed, self._inspector.swap_works if
+                            self.region.is_vpm else None)
 
     def _set_condition(self, condition: conditions.Condition) -> None:
         if condition != self._condition:
@@ -305,6 +335,7 @@ class Pvm:
         if self._arming.armed:
             if self._stays_armed():
                 self._arming.touch()
+                self._may_rest = True
                 return self._condition
             if not self._arming.disarm():
                 return None
@@ -349,10 +380,7 @@ class Pvm:
                 not self._qemu.is_connected or self._inspector.is_moving()):
             return False
         try:
-            runstate = migration.runstate(self._qemu.qmp, connection.PATIENCE)
-            if self._qemu.seen_live != (runstate in migration.LIVE_RUNSTATES):
-                return False
-            return self._inspector.blocker() is None
+            return self._inspector.is_as_it_was()
         except qmp_module.QmpTimeout:
             raise
         except qmp_module.QmpConnectionError:

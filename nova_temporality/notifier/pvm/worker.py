@@ -28,13 +28,14 @@ class Worker:
     """Ends with the process, or by close().
 
     :param name: of the thread
-    :param idle: called whenever there was no job for *interval*
-    :param interval: seconds
+    :param idle: called whenever there was no job for that long
+    :param interval: returns the seconds
     :param end: called last
     """
 
     def __init__(self, name: str, idle: abc.Callable[[], object],
-                 interval: float, end: abc.Callable[[], object]) -> None:
+                 interval: abc.Callable[[], float],
+                 end: abc.Callable[[], object]) -> None:
         self._idle = idle
         self._interval = interval
         self._end = end
@@ -64,7 +65,7 @@ class Worker:
     def _work(self) -> None:
         while True:
             try:
-                job = self._jobs.get(timeout=self._interval)
+                job = self._jobs.get(timeout=self._interval())
             except queue.Empty:
                 self._idle()
                 continue

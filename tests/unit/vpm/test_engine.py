@@ -142,7 +142,7 @@ def test_engine_that_is_started_again_is_told_all(process):
     process.start()
     asks = engine.Engine(process.run_dir)
     there = threading.Semaphore(0)
-    asks.on_connected = there.release
+    asks.on_changed = there.release
     assert asks.wait_connected(machine.PATIENCE)
     asks.fire_on_signal(44, 'signal', 10**9)
     with open('/dev/null') as no_driver:

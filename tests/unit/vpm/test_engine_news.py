@@ -13,10 +13,12 @@
 """The engine tells when a unit has to be looked at; nobody has to ask."""
 
 import os
+import threading
 
 import pytest
 
 from nova_temporality.native import _vpm
+from nova_temporality.vpm import engine
 from tests.framework import engine_process
 from tests.framework import machine
 
@@ -106,3 +108,25 @@ def test_next_process_has_heard_of_it(process, client, armed):
     assert old.wait(machine.PATIENCE) == 0
     assert engine_process.state(client, armed) == lib.VPM_UNIT_LOST
     assert client.news == []
+
+
+def test_who_has_the_unit_looks_at_it(process, pool, make_qemu):
+    process.start()
+    asks = engine.Engine(process.run_dir)
+    assert asks.wait_connected(machine.PATIENCE)
+    looks = threading.Semaphore(0), threading.Semaphore(0)
+    qemu = make_qemu()
+    former, unit = [engine.Unit(asks, qemu.region, engine.Note(
+        os.path.join(process.run_dir, 'note')), one.release)
+        for one in looks]
+    with process.connect() as client:
+        qemu.arm(client)
+    qemu.end()
+    assert looks[1].acquire(timeout=machine.PATIENCE)
+    assert not looks[0].acquire(blocking=False)
+    # Another one's end changes nothing.
+    asks.look_no_more_by(qemu.region.id, looks[0].release)
+    with process.connect() as client:
+        qemu.arm(client)
+    qemu.end()
+    assert looks[1].acquire(timeout=machine.PATIENCE)

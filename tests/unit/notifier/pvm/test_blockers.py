@@ -31,12 +31,11 @@ def disk(ro=False, **cache):
 
 
 def check_disks(found, paged):
-    return blockers.disks(fake_qmp.FakeQmp(query_block=found), paged, 1)
+    return blockers.disks(found, paged)
 
 
 def blocked_reasons(**reply):
-    return blockers.blocked_reasons(
-        fake_qmp.FakeQmp(query_migrate=reply), 1)
+    return blockers.blocked_reasons(reply)
 
 
 @pytest.mark.parametrize('found', [
@@ -82,8 +81,7 @@ def test_paged_memory_takes_buffered_writes():
     (17 << 20, 0, True), ((17 << 20) - 1, 0, False),
     (32 << 20, 33 << 20, False)])
 def test_state_size(room, largest, fits):
-    found = blockers.state_size(fake_qmp.qmp(fake_qmp.BLOCKS), room, largest,
-                                1)
+    found = blockers.state_size(fake_qmp.BLOCKS, room, largest)
     assert (found is None) == fits
 
 

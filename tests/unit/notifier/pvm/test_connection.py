@@ -40,7 +40,7 @@ class Client:
 def reached(tmp_path):
     region = types.SimpleNamespace(name='pvm', uid=7)
     arming = types.SimpleNamespace(open=lambda: None, disarm=lambda: None)
-    return connection.Qemu(region, str(tmp_path), arming)
+    return connection.Qemu(region, str(tmp_path), arming, None)
 
 
 def test_other_pid_namespace(reached, monkeypatch):

@@ -28,7 +28,8 @@ def make():
 
     def make(interval):
         idle, ended = threading.Event(), threading.Event()
-        workers.append(worker.Worker('test', idle.set, interval, ended.set))
+        workers.append(worker.Worker('test', idle.set, lambda: interval,
+                                     ended.set))
         return workers[-1], idle, ended
     yield make
     for one in workers:
