@@ -10,7 +10,7 @@ CLOUD = $(TOOLS) -m pocketcloud
 
 .PHONY: help demo demo-vpm install guest kernel native packages test lint \
 	crash-explore fuzz soak-vpm bare-root tempest cloud-up cloud-status \
-	cloud-down bench-disks bench-fixation bench-vpm clean
+	cloud-down bench-disks bench-engine bench-fixation bench-vpm clean
 
 help: ## say what can be made (mostly as root, on Debian 12 or 13)
 	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
@@ -83,6 +83,10 @@ cloud-down: ## stop it
 # BENCH names pieces and options, see python -m bench.fixation --help.
 bench-fixation: native guest ## fixation and recovery (10 minutes)
 	@$(PYTHON) -m bench.fixation $(BENCH)
+
+# BENCH names pieces and options, see python -m bench.engine --help.
+bench-engine: native ## engine and notifier, idle and disturbed (10 minutes)
+	@$(PYTHON) -m bench.engine $(BENCH)
 
 # BENCH names parts and options, see python -m bench --help.
 bench-vpm: native guest ## VPM against Linux swap, with Redis (16 minutes)

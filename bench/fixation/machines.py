@@ -72,7 +72,7 @@ class Site:
     :ivar disks: scratch directory on a disk
     """
 
-    def __init__(self, size=1 << 30):
+    def __init__(self, size=1 << 30, descriptors=64):
         self.path = pathlib.Path(tempfile.mkdtemp(prefix='bench-fixation-',
                                                   dir='/dev/shm'))
         self.disks = pathlib.Path(tempfile.mkdtemp(prefix='bench-fixation-',
@@ -81,7 +81,7 @@ class Site:
         os.makedirs(os.path.join(self.run_dir, 'stopped'))
         self.pool = vpm.Pool.create(
             str(self.path / 'pool'), total_size=size, state_size=4 * MIB,
-            descriptors=64, uid_base=0)
+            descriptors=descriptors, uid_base=0)
         self._engine = self._notifier = None
         self._machines = []
 
@@ -116,14 +116,14 @@ class Site:
             raise RuntimeError('the engine does not start')
         return asks
 
-    def start_notifier(self):
+    def start_notifier(self, scan_interval_ms=200):
         """Start the real daemons; wait until they answer."""
         self.start_engine()
         conf = self.path / 'temporality.conf'
         conf.write_text('[temporality]\npool_path = %s\nrun_dir = %s\n'
-                        'scan_interval_ms = 200\n'
+                        'scan_interval_ms = %d\n'
                         'fixation_timeout_ms = 20000\n'
-                        % (self.pool.path, self.run_dir))
+                        % (self.pool.path, self.run_dir, scan_interval_ms))
         self._notifier = subprocess.Popen(
             [sys.executable, '-m', 'nova_temporality.cmd.notifier',
              '--config-file', str(conf)],
@@ -145,6 +145,10 @@ class Site:
     def call(self, operation):
         """Have the notifier do something."""
         return client.call(self.run_dir, operation, PATIENCE)
+
+    def pids(self):
+        """Return the process ids of engine and notifier."""
+        return {'engine': self._engine.pid, 'notifier': self._notifier.pid}
 
     def wait_armed(self):
         """Wait until all pVMs are."""
