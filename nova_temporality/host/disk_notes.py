@@ -37,6 +37,7 @@ from collections import abc
 import ctypes
 import dataclasses
 import datetime
+import fcntl
 import hashlib
 import json
 import os
@@ -111,6 +112,8 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
          remote: abc.Mapping[str, Disk] | None = None) -> None:
     """Note what a pVM's disks are now; takes as long as they take to sync.
 
+    If there is a note of a later state by then, that one stays.
+
     :param epoch: of its state
     :param disks: paths of what it may write to; what is not there or no disk
                   is left out
@@ -133,12 +136,27 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
                       note)
             note.flush()
             os.fsync(note.fileno())
-        os.rename(new, target)
+        _put_in_place(new, target, region, epoch)
     except BaseException:
         os.unlink(new)
         raise
     for changed in directory, os.path.dirname(directory):
         durable.sync(changed)
+
+
+def _put_in_place(new: str, target: str, region: vpm.RegionInfo,
+                  epoch: int) -> None:
+    """Give a note its name, unless a later one of the region has it."""
+    directory = os.open(os.path.dirname(target), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        there = state_notes.latest_epoch(target, region)
+        if there is None or there <= epoch:
+            os.rename(new, target)
+        else:
+            os.unlink(new)
+    finally:
+        os.close(directory)
 
 
 def forget(pool_path: str, name: str) -> None:

@@ -33,6 +33,17 @@ def owner(region: vpm.RegionInfo, epoch: int) -> dict[str, int]:
     return {'region': region.id, 'created': region.created_ns, 'epoch': epoch}
 
 
+def latest_epoch(path: str, region: vpm.RegionInfo) -> int | None:
+    """The epoch that a note is of; None if it is none of this region."""
+    try:
+        with open(path, encoding='utf-8') as stream:
+            note: Any = json.load(stream)
+        epoch = int(note['epoch'])
+        return epoch if note == {**note, **owner(region, epoch)} else None
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+        return None
+
+
 def read(path: str, region: vpm.RegionInfo, epoch: int,
          content: abc.Callable[[Any], _T]) -> _T | None:
     """The content of a state's note; None if there is none, or of another.

@@ -11,6 +11,7 @@
 # under the License.
 """What a pVM's disks were, and whether they still are."""
 
+import dataclasses
 import os
 import shutil
 import threading
@@ -222,3 +223,17 @@ def test_forgotten(host, disk):
     disk_notes.forget(host.pool, 'pvm')
     disk_notes.forget(host.pool, 'pvm')
     assert not host.compare(disk).noted
+
+
+def test_note_that_comes_late_replaces_no_later_one(host, disk, region):
+    """A disk hung while power failed, came back, and failed again."""
+    host.take(disk, epoch=4)
+    host.take(disk, epoch=3)
+    assert host.compare(disk, epoch=4).noted
+    # What is left of a region that is gone is none of it.
+    anew = dataclasses.replace(region, created_ns=6)
+    host.take(disk, epoch=1, region=anew)
+    assert not host.compare(disk, epoch=4).noted
+    host.region = anew
+    assert host.compare(disk, epoch=1).noted
+    assert os.listdir(os.path.join(host.pool, 'disks')) == ['pvm']
