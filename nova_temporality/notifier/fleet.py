@@ -31,6 +31,7 @@ from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import pvm as pvm_module
 from nova_temporality.notifier.pvm import rounds
 from nova_temporality.notifier.reports import events
+from nova_temporality.spec import priority
 from nova_temporality import vpm
 from nova_temporality.vpm import engine as native
 
@@ -74,6 +75,8 @@ class Fleet:
         self._scanned: list[vpm.RegionInfo] = []
         self._rounds = rounds.Rounds(run_dir, check_interval)
         self._pvms: dict[str, pvm_module.Pvm] = {}
+        # Those that cannot be looked after, by name; they are tried again.
+        self._failed: dict[str, conditions.Condition] = {}
         # The latest event about each pVM, by name, and time.monotonic() then.
         self._published: dict[str, tuple[str | None, float]] = {}
         # No job is given to a pVM that is being dropped; held briefly.
@@ -114,7 +117,7 @@ class Fleet:
                 return
             self.scan_error = None
             with self._lock:
-                if regions != self._scanned:
+                if regions != self._scanned or self._failed:
                     self._replace(_first_of_each(regions))
                     self._scanned = regions
                 self._publish_changes()
@@ -126,9 +129,14 @@ class Fleet:
 
     def status(self) -> list[dict[str, Any]]:
         """Return name, priority and condition of all, in plain data."""
-        return [dict(dataclasses.asdict(pvm.condition), name=name,
-                     priority=pvm.priority)
-                for name, pvm in sorted(self.known().items())]
+        with self._lock:
+            found = {name: (pvm.condition, pvm.priority)
+                     for name, pvm in self._pvms.items()}
+            found.update((name, (condition, priority.DEFAULT))
+                         for name, condition in self._failed.items())
+        return [dict(dataclasses.asdict(condition), name=name,
+                     priority=number)
+                for name, (condition, number) in sorted(found.items())]
 
     def problem(self) -> str | None:
         """Say whose thread has ended, in words; None if nobody's."""
@@ -172,11 +180,20 @@ class Fleet:
         for name, known in list(self._pvms.items()):
             if not _is_same(known.region, found.get(name)):
                 self._pvms.pop(name).close()
+        before, self._failed = self._failed, {}
         for name, region in found.items():
-            if name not in self._pvms:
+            if name in self._pvms:
+                continue
+            try:
                 self._pvms[name] = pvm_module.Pvm(
                     self._pool, self._engine, region, self._run_dir,
                     self._check_interval, self._platform, self._rounds)
+            except Exception as e:
+                # The others are looked after all the same.
+                condition = self._failed[name] = conditions.after(e)
+                if before.get(name) != condition:
+                    LOG.error('pVM %s cannot be looked after, and is not '
+                              'armed: %s', name, condition.reason)
 
     def _publish_changes(self) -> None:
         earlier, self._published = self._published, {}

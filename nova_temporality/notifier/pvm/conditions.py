@@ -13,6 +13,8 @@
 """How a pVM is, as the status shows it."""
 
 import dataclasses
+import errno
+import os
 
 from nova_temporality.qemu import words
 
@@ -75,3 +77,13 @@ class NotArmed(Exception):
                  remedy: str | None = None) -> None:
         self.condition = Condition(state, reason, remedy)
         super().__init__(self.condition.reason)
+
+
+def after(error: Exception) -> Condition:
+    """Return the condition of a pVM after an error that nobody expects."""
+    remedy = None
+    if os.strerror(errno.EMFILE) in str(error):
+        remedy = ('raise LimitNOFILE in the units of temporality-engine and '
+                  'temporality-notifier, and restart them')
+    return Condition(NOT_ARMED, '%s: %s' % (type(error).__name__, error),
+                     remedy)

@@ -23,8 +23,6 @@ and fixator.py waits for the engine or makes up for what it lacks.
 from collections import abc
 import concurrent.futures
 import dataclasses
-import errno
-import os
 from typing import Any
 
 from oslo_log import log as logging
@@ -300,9 +298,7 @@ class Pvm:
         except Exception as e:
             # QEMU is not trusted: whatever it answers must not end this
             # thread, and concerns this pVM only.
-            condition = conditions.Condition(
-                conditions.NOT_ARMED, '%s: %s' % (type(e).__name__, e),
-                _remedy(e))
+            condition = conditions.after(e)
         if condition is not None:
             self._set_condition(condition)
         if self._may_rest:
@@ -553,14 +549,6 @@ def _without_engine(known: conditions.Condition,
     if known.state in (conditions.FIXATED, conditions.STOPPED):
         return known
     return conditions.Condition(conditions.NOT_ARMED, str(error))
-
-
-def _remedy(error: Exception) -> str | None:
-    """What an operator can do about an error that nobody expects."""
-    if os.strerror(errno.EMFILE) in str(error):
-        return ('raise LimitNOFILE in the units of temporality-engine and '
-                'temporality-notifier, and restart them')
-    return None
 
 
 def resume_problem(future: concurrent.futures.Future[Any]) -> str | None:

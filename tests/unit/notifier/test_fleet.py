@@ -12,10 +12,14 @@
 
 """What is published about pVMs, and how often."""
 
+import errno
+import os
+
 import pytest
 
 from nova_temporality.notifier import fleet as fleet_module
 from nova_temporality.notifier.pvm import conditions
+from nova_temporality import vpm
 
 pytestmark = pytest.mark.native_threads
 
@@ -23,7 +27,13 @@ pytestmark = pytest.mark.native_threads
 class Pvm:
     """Stands for pvm.Pvm."""
 
+    broken = ()
+    priority = 50
+
     def __init__(self, pool, engine, region, *args):
+        if region.name in self.broken:
+            raise vpm.SystemCallFailed(
+                'cannot make the note: %s' % os.strerror(errno.EMFILE))
         self.region = region
         self.condition = conditions.Condition(conditions.ARMED)
 
@@ -109,3 +119,28 @@ def test_outage_is_no_event_of_a_server(fleet, clock):
     clock(100)
     be(fleet, 'a', conditions.ARMED)
     assert fleet.published == [('a', 'pvm.armed')]
+
+
+def test_one_that_cannot_be_looked_after_leaves_the_others_alone(
+        fleet, monkeypatch):
+    monkeypatch.setattr(Pool, 'names', ('a', 'a2', 'b', 'b2'))
+    monkeypatch.setattr(Pvm, 'broken', ('a2',))
+    fleet.scan()
+    assert sorted(fleet.known()) == ['a', 'b', 'b2']
+    # It is no secret.
+    [broken] = [one for one in fleet.status() if one['name'] == 'a2']
+    assert broken['state'] == conditions.NOT_ARMED
+    assert 'cannot make the note' in broken['reason']
+    assert 'LimitNOFILE' in broken['remedy']
+    assert fleet.published == [('b2', 'pvm.armed')]
+    # It is tried again, and forgotten with its region.
+    monkeypatch.setattr(Pvm, 'broken', ())
+    fleet.scan()
+    assert 'a2' in fleet.known()
+    assert len(fleet.status()) == 4
+    monkeypatch.setattr(Pvm, 'broken', ('b3',))
+    monkeypatch.setattr(Pool, 'names', ('a', 'b3'))
+    fleet.scan()
+    monkeypatch.setattr(Pool, 'names', ('a',))
+    fleet.scan()
+    assert [one['name'] for one in fleet.status()] == ['a']
