@@ -45,6 +45,7 @@ from nova_temporality.virt import domain_record
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt.recovery import clock
 from nova_temporality import vpm
+from nova_temporality.vpm import runlock
 
 CONF = conf.CONF
 
@@ -76,6 +77,7 @@ class Guard:
     :ivar confirm: asked directly before it is booted, see RunGuest.resume()
     :ivar disarmed: why it must not be fixated; a live migration does not hold
                     the lock, so this has one of its own
+    :ivar is_unrecorded: whether the record of its machine could not be written
     :ivar room_is_reserved: whether it is rebuilt here, so that it gives its
                             region back and takes it again
     """
@@ -88,6 +90,7 @@ class Guard:
         self.confirm: abc.Callable[[], object] | None = None
         self.disarm_lock = threading.Lock()
         self.disarmed: set[str] = set()
+        self.is_unrecorded = False
 
 
 class PersistentServer:
@@ -308,6 +311,7 @@ class PersistentServer:
         # It is another QEMU from now on, or none.
         with self._guard.disarm_lock:
             self._guard.disarmed.clear()
+            self._guard.is_unrecorded = False
 
     def prepare_recovery(self) -> None:
         """Make ready for a QEMU that will load its state."""
@@ -439,18 +443,20 @@ class PersistentServer:
             self.record_domain()
 
     def follow_machine(self) -> None:
-        """Record its machine if that changed without nova-compute.
-
-        :raises RunLockTimeout: it is fixated just now
-        """
+        """Record its machine if that changed without nova-compute."""
         with self.lock:
             if self.is_active() and not self.is_recovering() and (
                     not domain_record.fits(
                         self.instance, self._host.get_guest(self.instance),
                         self.recover_socket)):
-                with self.machine_change():
-                    LOG.warning('A device left its machine unasked',
-                                instance=self.instance)
+                LOG.warning('A device left its machine unasked',
+                            instance=self.instance)
+                try:
+                    with self.machine_change():
+                        pass
+                except runlock.RunLockTimeout:
+                    # It is fixated, as it is now.
+                    self.try_to_record()
 
     @property
     def recover_socket(self) -> str:
@@ -502,11 +508,15 @@ class PersistentServer:
             LOG.error('The record of its machine cannot be written: %s. It is '
                       'not fixated until nova-compute can write it', exc,
                       instance=self.instance)
-            self.disarm(notes.NOT_ON_RECORD)
+            self._guard.is_unrecorded = True
+            # What is fixated is disarmed by a later try.
+            with contextlib.suppress(runlock.RunLockTimeout):
+                self.disarm(notes.NOT_ON_RECORD)
         else:
+            self._guard.is_unrecorded = False
             self.rearm(notes.NOT_ON_RECORD)
 
     @property
     def is_unrecorded(self) -> bool:
         """Whether the record of its machine could not be written."""
-        return notes.NOT_ON_RECORD in self._guard.disarmed
+        return self._guard.is_unrecorded

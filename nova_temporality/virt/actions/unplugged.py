@@ -23,7 +23,6 @@ from nova import exception as nova_exception
 from oslo_log import log as logging
 
 from nova_temporality.virt import server as pvm_server
-from nova_temporality.vpm import runlock
 
 LOG = logging.getLogger(__name__)
 
@@ -43,8 +42,7 @@ def follow(server: pvm_server.PersistentServer) -> threading.Thread:
 def _follow(server: pvm_server.PersistentServer) -> None:
     try:
         server.follow_machine()
-    except (runlock.RunLockTimeout,
-            nova_exception.InstanceNotFound) as exc:
+    except nova_exception.InstanceNotFound as exc:
         LOG.error('A device left its machine, and that is not on record yet: '
                   '%s. nova-compute does it at its next start', exc,
                   instance=server.instance)

@@ -225,6 +225,29 @@ class UnpluggedTest(ServerTest):
             self.unplug()
         self.assertFalse(written.called)
 
+    def test_power_failed_before_the_record_followed(self):
+        """It is fixated without the device, and may be recovered so."""
+        with open(domain_record.path(self.server), 'w') as record:
+            record.write('<domain>with the device</domain>')
+        with runlock.RunLock(self.region), mock.patch.object(
+                runs, '_LOCK_TIMEOUT', 0):
+            self.fixate()
+            self.unplug()
+        self.assertEqual(self.xml(), domain_record.read(self.server))
+        self.assertTrue(self.proven())
+
+    def test_record_that_cannot_be_written_while_it_is_fixated(self):
+        """Once a minute it is tried again."""
+        with open(domain_record.path(self.server), 'w') as record:
+            record.write('<domain>with the device</domain>')
+        with runlock.RunLock(self.region), mock.patch.object(
+                runs, '_LOCK_TIMEOUT', 0), mock.patch.object(
+                    domain_record, 'write', side_effect=OSError(28, 'full')):
+            self.unplug()
+        self.driver.servers.record_again()
+        self.assertEqual(self.xml(), domain_record.read(self.server))
+        self.assertTrue(self.is_armed())
+
     def test_not_armed_without_a_record(self):
         with mock.patch.object(domain_record, 'read', return_value='old'), (
                 mock.patch.object(domain_record, 'write',
