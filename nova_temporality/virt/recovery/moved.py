@@ -60,7 +60,7 @@ def check(recovery: base.Recovery) -> None:
     """Find out whether a server moves, or has moved.
 
     :raises StillMoving: libvirt goes on with it
-    :raises MovedPerhaps: it is not here, and has perhaps moved
+    :raises MovedPerhaps: it is not here, and has perhaps moved away
     """
     if not binding.is_announced(recovery.instance):
         return
@@ -74,9 +74,12 @@ def check(recovery: base.Recovery) -> None:
                 LOG.warning('libvirt does not end its live migration: %s',
                             exc, instance=recovery.instance)
             raise exception.StillMoving()
-        binding.forget(recovery.context, recovery.server.uuid)
     else:
-        raise exception.MovedPerhaps(host=_target(recovery))
+        target = _target(recovery)
+        if target != recovery.instance.host:
+            raise exception.MovedPerhaps(host=target)
+        # It came. Nova has had it here since, and only the note has stayed.
+    binding.forget(recovery.context, recovery.server.uuid)
 
 
 def _target(recovery: base.Recovery) -> str:

@@ -74,6 +74,18 @@ class MovedTest(recovery_base.RecoveryTestCase):
         self.assertIsNone(self.domain)
         self.assertTrue(self.proven())
 
+    def test_come_from_there(self):
+        """Its arrival was not noted to the end, but Nova has it here."""
+        self.live_migrations = [
+            objects.Migration(id=1, status='error', dest_compute='there'),
+            objects.Migration(id=2, status='completed', dest_compute='host')]
+        self.server.task_state = None
+        self.fixate()
+        self.assertIsNone(self.recover())
+        self.assertEqual([], self.faults)
+        self.assertEqual(power_state.RUNNING, self.domain.state)
+        self.assertNotIn(NOTE, self.server.system_metadata)
+
     def test_not_booted_where_it_moved_away_from(self):
         self.set_option('on_unproven_state', 'cold-boot')
         self.recover()
