@@ -119,6 +119,11 @@ def tasks(which=layout.FIRST):
     return found
 
 
+def virsh(*args, which=layout.FIRST):
+    """Have an operator use virsh; return how that ended."""
+    return _virsh(which, *args)
+
+
 def _virsh(which, *args):
     uri = 'qemu+unix:///system?socket=%s' % which.libvirt_socket
     return subprocess.run(

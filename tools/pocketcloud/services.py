@@ -29,6 +29,8 @@ from pocketcloud.service import Service
 HERE = pathlib.Path(__file__).parent
 LIBVIRT_NAMESPACE = HERE / 'libvirt-namespace.sh'
 LIBVIRT_HOOK = HERE / 'libvirt-hook.sh'
+# What the product has libvirt ask.
+PRODUCT_HOOK = HERE.parents[1] / 'etc/libvirt/hooks/qemu.d/temporality'
 NOVA_CONF = config.FILES['nova.conf']
 NOVA_DB_CONF = config.FILES['nova-db.conf']
 NEUTRON_CONF = config.FILES['neutron.conf']
@@ -220,12 +222,30 @@ def make_libvirt_directories(which):
         shutil.copy(path, etc)
     (etc / 'hooks').mkdir(exist_ok=True)
     shutil.copy(LIBVIRT_HOOK, etc / 'hooks' / 'qemu')
+    (etc / 'hooks/qemu.d').mkdir(exist_ok=True)
+    shutil.copy(PRODUCT_HOOK, etc / 'hooks/qemu.d')
+    make_command(which)
     for path in 'boot', 'images':
         (which.disk / 'libvirt/lib' / path).mkdir(exist_ok=True)
     qemu = which.disk / 'libvirt/lib/qemu'
     if not qemu.exists():
         qemu.mkdir(0o750)
         shutil.chown(qemu, 'libvirt-qemu', 'libvirt-qemu')
+
+
+def commands(which):
+    """Directory of the commands that libvirt's hooks find first."""
+    return which.disk / 'libvirt/bin'
+
+
+def make_command(which):
+    """Make the command temporality, as it is called without options."""
+    commands(which).mkdir(exist_ok=True)
+    command = commands(which) / 'temporality'
+    command.write_text('#!/bin/sh\nexec %s/temporality --config-file %s "$@"\n'
+                       % (layout.BIN,
+                          config.host_files(which)['temporality.conf']))
+    command.chmod(0o755)
 
 
 def make_nova_directories(which):
@@ -248,7 +268,9 @@ def libvirt_service(which, name, needs, socket):
                  which.name, '/usr/sbin/' + name,
                  '--pid-file', run / (name + '.pid')],
         files=(files[name + '.conf'], files['qemu.conf'],
-               LIBVIRT_NAMESPACE, LIBVIRT_HOOK),
+               LIBVIRT_NAMESPACE, LIBVIRT_HOOK, PRODUCT_HOOK),
+        env={'PATH': '%s:%s' % (commands(which),
+                                layout.environment()['PATH'])},
         socket=run / socket)
 
 
