@@ -293,13 +293,13 @@ class TemporalityDriver(startup.Startup):
                                  block_device_info, accel_info)
             return
         server = self.servers.of(instance)
-        former.forget(instance)
         with server.region_kept():
             if server.confirm is None:
                 # Who asked may have waited for the lock, and Nova does not
                 # lock a server that it starts: it may be deleted by now.
                 ownership.confirm_here(nova_context.get_admin_context(),
                                        server.uuid)
+            former.forget(instance)
             if server.is_proven():
                 events.given_up(instance, 'it is rebooted hard')
             super()._hard_reboot(context, instance, network_info, share_info,

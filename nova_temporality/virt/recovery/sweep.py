@@ -94,18 +94,10 @@ class Sweep:
         server = self._driver.servers.of(objects.Instance(uuid=uuid))
         try:
             if server.is_active():
-                # Others must not wait for who holds it. It is tried again.
-                if not server.lock.acquire(timeout=_INTERVAL):
-                    LOG.error('Server %s is evacuated to another host, but '
-                              'something is done with it here that does not '
-                              'end', uuid)
-                    return
-                try:
-                    LOG.error('Server %s is evacuated to another host. Its '
-                              'QEMU here is ended', uuid)
+                LOG.error('Server %s is evacuated to another host. Its QEMU '
+                          'here is ended', uuid)
+                with server.lock:
                     server.guest().poweroff()
-                finally:
-                    server.lock.release()
         except Exception:
             LOG.exception('Cannot end the QEMU of server %s', uuid)
         finally:

@@ -12,7 +12,6 @@
 
 """Evacuations that were asked for before the service counted as up."""
 
-import threading
 import time
 
 import fixtures
@@ -66,19 +65,6 @@ class SweepTest(recovery_base.RecoveryTestCase):
         self.assertEqual(power_state.RUNNING, self.domain.state)
         self.evacuate(self.server.uuid)
         self.wait_for(lambda: self.domain.state == power_state.SHUTDOWN)
-
-    def test_one_that_is_locked_holds_up_no_other(self):
-        """Its hard reboot hangs, say; it is tried again."""
-        server = self.driver.servers.of(self.server)
-        thread = threading.Thread(
-            target=self.sweep._end, args=(self.server.uuid,), daemon=True)
-        with server.lock:
-            thread.start()
-            thread.join(_PATIENCE)
-            self.assertFalse(thread.is_alive(), 'it hangs')
-            self.assertEqual(power_state.RUNNING, self.domain.state)
-        self.sweep._end(self.server.uuid)
-        self.assertEqual(power_state.SHUTDOWN, self.domain.state)
 
     def test_leaves_others(self):
         self.evacuate('00000000-0000-0000-0000-00000000000b')
