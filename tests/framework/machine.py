@@ -307,10 +307,14 @@ class Guest:
 
 
 class Engine:
-    """The engine of a host, as a process."""
+    """The engine of a host, as a process.
+
+    :ivar program: what to run instead of it
+    """
 
     def __init__(self, run_dir):
         self.process = None
+        self.program = ['-m', 'nova_temporality.cmd.engine']
         self._path = os.path.join(run_dir, 'engine.sock')
         self._started_with = None
 
@@ -331,7 +335,7 @@ class Engine:
         """Start it without waiting for anything."""
         self.process = subprocess.Popen(
             [sys.executable, *([ENGINE_AT, point] if point else
-                               ['-m', 'nova_temporality.cmd.engine']),
+                               self.program),
              '--config-file', str(config_file)],
             env=dict(os.environ, **environment,
                      PYTHONPATH=os.pathsep.join(sys.path)))
