@@ -127,7 +127,8 @@ class Notifier:
             self._exclusive, self._timeout_ns, opts.hold_up_ms * 1000000)
         self.background = background.Background(pool)
         self.background.pause_while(self._outage.reason)
-        # Another one has armed nobody.
+        # Another one has armed nobody. It may be there at this very moment, so
+        # this comes last.
         engine.on_changed = self.refresh
 
     def take_over(self) -> None:
