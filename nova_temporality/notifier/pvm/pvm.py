@@ -269,7 +269,7 @@ class Pvm:
                 self._arming.outcome()
             if not self._is_engine_idle():
                 return
-        except vpm.EngineAway as e:
+        except vpm.VpmError as e:
             self._set_condition(_without_engine(self._condition, e))
             return
         if self._ending is not None:
@@ -544,11 +544,13 @@ class Pvm:
 
 
 def _without_engine(known: conditions.Condition,
-                    error: vpm.EngineAway) -> conditions.Condition:
+                    error: vpm.VpmError) -> conditions.Condition:
     """Return the Condition while nobody knows what the engine does."""
     if known.state in (conditions.FIXATED, conditions.STOPPED):
         return known
-    return conditions.Condition(conditions.NOT_ARMED, str(error))
+    if isinstance(error, vpm.EngineAway):
+        return conditions.Condition(conditions.NOT_ARMED, str(error))
+    return conditions.after(error)
 
 
 def resume_problem(future: concurrent.futures.Future[Any]) -> str | None:
