@@ -113,6 +113,18 @@ static void little_at_a_time(void)
     OK(vpm_fixation_touch(fixation, 0, 1, &done, &err));
     CHECK(!done);
     touch(0);
+    /* It comes to an end, however little a time is enough for. */
+    done = false;
+    for (uint64_t i = 0; !done && i < 3 * MIB / 4096; i++)
+        OK(vpm_fixation_touch(fixation, 3 * MIB, 1, &done, &err));
+    CHECK(done);
+    /* All is touched again the next time, also if there is less of it. */
+    OK(vpm_fixation_touch(fixation, 3 * MIB, 1, &done, &err));
+    CHECK(!done);
+    OK(vpm_fixation_touch(fixation, 3 * MIB, 1, &done, &err));
+    touch(0);
+    OK(vpm_fixation_touch(fixation, 0, 1, &done, &err));
+    CHECK(!done);
     vpm_fixation_close(fixation);
     vpm_pool_close(pool);
 }

@@ -46,6 +46,7 @@ struct vpm_fixation {
     enum phase phase;
     uint64_t epoch;               /* when it began */
     uint64_t length;              /* of the stream so far */
+    uint64_t touched;             /* bytes, by a touch that goes on */
     uint32_t stream_crc;
 };
 
@@ -189,24 +190,26 @@ static int touch_failed(const struct vpm_fixation *fixation,
                     fixation->body.name, errno);
 }
 
-/* What was touched before takes next to no time. */
-int vpm_fixation_touch(const struct vpm_fixation *fixation, uint64_t length,
+int vpm_fixation_touch(struct vpm_fixation *fixation, uint64_t length,
                        uint64_t until_ns, bool *done, struct vpm_error *err)
 {
     uint64_t all = sizeof(struct vpm_state_header) +
         (length > TOUCH_LEAST ? length : TOUCH_LEAST);
-    uint64_t at = 0;
+    uint64_t at = fixation->touched;
 
     if (all > fixation->map.length)
         all = fixation->map.length;
     do {
-        size_t some = all - at < TOUCH_PIECE ? all - at : TOUCH_PIECE;
+        uint64_t left = at < all ? all - at : 0;
+        size_t some = left < TOUCH_PIECE ? left : TOUCH_PIECE;
 
-        if (vpm_map_touch(&fixation->map, at, some) < 0)
+        if (some && vpm_map_touch(&fixation->map, at, some) < 0)
             return touch_failed(fixation, err);
         at += some;
     } while (at < all && vpm_now_ns(CLOCK_MONOTONIC) < until_ns);
-    *done = at == all;
+    *done = at >= all;
+    /* The next one must not begin anew: it would never come to an end. */
+    fixation->touched = *done ? 0 : at;
     return VPM_OK;
 }
 

@@ -30,7 +30,7 @@ int vpm_fixation_check_ram(const struct vpm_fixation *fixation,
  * writable again without a fault: periodic write-back protects what is dirty,
  * on DAX, too.  Ends soon after *until_ns* (CLOCK_MONOTONIC), and says whether
  * it is *done*; called again, it goes on. */
-int vpm_fixation_touch(const struct vpm_fixation *fixation, uint64_t length,
+int vpm_fixation_touch(struct vpm_fixation *fixation, uint64_t length,
                        uint64_t until_ns, bool *done, struct vpm_error *err);
 
 /* Bytes of the stream that were read. */
