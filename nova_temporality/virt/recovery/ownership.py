@@ -19,6 +19,8 @@ may be deleted, and the host may be forced down (fenced).
 
 from __future__ import annotations
 
+from collections import abc
+
 from nova.compute import task_states
 import nova.conf
 from nova import context as nova_context
@@ -38,6 +40,9 @@ _ATTRIBUTES = ['flavor', 'info_cache', 'metadata', 'numa_topology',
 
 # What an evacuation is until Nova has the server on the other host.
 _EVACUATING = ['accepted', 'pre-migrating']
+
+# What it is then, until nova-compute starts here again.
+_EVACUATED = 'done'
 
 
 def confirm(context: nova_context.RequestContext, uuid: str,
@@ -77,20 +82,37 @@ def confirm_here(context: nova_context.RequestContext,
         raise exception.Gone(reason='it is on host %s' % instance.host)
     if instance.task_state == task_states.DELETING:
         raise exception.Gone(reason='it is being deleted')
-    evacuations = _evacuations(context, instance_uuid=uuid)
+    evacuations = _evacuations(context, _EVACUATING, instance_uuid=uuid)
     if evacuations:
         raise exception.NotOwner(reason='it is evacuated to %s' % (
             evacuations[0].dest_compute or 'another host'))
     return instance
 
 
-def evacuated(context: nova_context.RequestContext) -> set[str]:
-    """UUIDs of servers that are evacuated from this host just now."""
-    return {migration.instance_uuid for migration in _evacuations(context)}
+def evacuated(context: nova_context.RequestContext,
+              uuids: abc.Container[str]) -> set[str]:
+    """Which servers are evacuated from this host just now, or were.
+
+    :param uuids: of those that are asked for
+    """
+    found = [migration for migration in _evacuations(
+        context, [*_EVACUATING, _EVACUATED])
+        if migration.instance_uuid in uuids]
+    return {migration.instance_uuid for migration in found
+            if migration.status != _EVACUATED or
+            _is_elsewhere(context, migration.instance_uuid)}
 
 
-def _evacuations(context: nova_context.RequestContext,
+def _is_elsewhere(context: nova_context.RequestContext, uuid: str) -> bool:
+    try:
+        return bool(objects.Instance.get_by_uuid(
+            context, uuid, expected_attrs=[]).host != CONF.host)
+    except nova_exception.InstanceNotFound:
+        return False
+
+
+def _evacuations(context: nova_context.RequestContext, statuses: list[str],
                  **filters: str) -> list[objects.Migration]:
     return list(objects.MigrationList.get_by_filters(context, dict(
-        filters, source_compute=CONF.host, status=_EVACUATING,
+        filters, source_compute=CONF.host, status=statuses,
         migration_type=fields.MigrationType.EVACUATION)))

@@ -13,7 +13,8 @@
 """Evacuations that were asked for before the service counted as up.
 
 For a while after a server was recovered, or was found to be evacuated, this
-host's copy is ended if there is an evacuation: somebody decided on it.
+host's copy is ended if there is an evacuation, or was one: somebody decided on
+it.
 """
 
 from __future__ import annotations
@@ -64,13 +65,17 @@ class Sweep:
     def _run(self) -> None:
         context = nova_context.get_admin_context()
         while True:
+            with self._lock:
+                looked_after = set(self._deadlines)
             try:
-                evacuated = ownership.evacuated(context)
+                evacuated = ownership.evacuated(context, looked_after)
             except Exception as exc:
                 LOG.debug('Nova does not say which servers are evacuated: %s',
                           exc)
-                evacuated = set()
-            now = time.monotonic()
+                # It is not over before Nova has answered.
+                evacuated, now = set(), 0.0
+            else:
+                now = time.monotonic()
             with self._lock:
                 mine = evacuated.intersection(
                     self._deadlines) - self._being_ended

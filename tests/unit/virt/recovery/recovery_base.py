@@ -97,7 +97,8 @@ class RecoveryTestCase(base.DriverTestCase):
             side_effect=lambda _context, filters: list(
                 self.live_migrations
                 if filters['migration_type'] == 'live-migration'
-                else self.evacuations)))
+                else (one for one in self.evacuations
+                      if one.status in filters['status']))))
         self.live_migrations = []
         self.useFixture(fixtures.MockPatchObject(
             objects.MigrationList, 'get_in_progress_by_instance',

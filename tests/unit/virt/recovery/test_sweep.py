@@ -46,9 +46,9 @@ class SweepTest(recovery_base.RecoveryTestCase):
             self.sweep._deadlines.clear()
         self.wait_for(lambda: not self.sweep._runs)
 
-    def evacuate(self, uuid):
+    def evacuate(self, uuid, status='accepted'):
         self.evacuations.append(objects.Migration(
-            status='accepted', dest_compute='there', instance_uuid=uuid))
+            status=status, dest_compute='there', instance_uuid=uuid))
 
     def wait_for(self, condition):
         deadline = time.monotonic() + _PATIENCE
@@ -65,6 +65,20 @@ class SweepTest(recovery_base.RecoveryTestCase):
         self.assertEqual(power_state.RUNNING, self.domain.state)
         self.evacuate(self.server.uuid)
         self.wait_for(lambda: self.domain.state == power_state.SHUTDOWN)
+
+    def test_ends_the_copy_here_when_the_other_one_is_there(self):
+        """The evacuation took less time than the service to come up."""
+        self.sweep.add(self.server.uuid)
+        self.server.host = 'there'
+        self.evacuate(self.server.uuid, 'done')
+        self.wait_for(lambda: self.domain.state == power_state.SHUTDOWN)
+
+    def test_leaves_one_that_has_come_back(self):
+        """Nova forgets of an evacuation when it starts here."""
+        self.evacuate(self.server.uuid, 'done')
+        self.sweep.add(self.server.uuid)
+        self.wait_for(lambda: self.looked(5))
+        self.assertEqual(power_state.RUNNING, self.domain.state)
 
     def test_leaves_others(self):
         self.evacuate('00000000-0000-0000-0000-00000000000b')
@@ -103,3 +117,17 @@ class SweepTest(recovery_base.RecoveryTestCase):
             self.evacuate(self.server.uuid)
             self.sweep.add(self.server.uuid)
             self.wait_for(lambda: self.domain.state == power_state.SHUTDOWN)
+
+    def test_does_not_end_before_nova_has_answered(self):
+        """What is looked for may be there all the time."""
+        self.useFixture(fixtures.MockPatchObject(sweep, '_DURATION', 0.0))
+        answer = objects.MigrationList.get_by_filters.side_effect
+        objects.MigrationList.get_by_filters.side_effect = OSError
+        self.evacuate(self.server.uuid)
+        self.sweep.add(self.server.uuid)
+        self.wait_for(lambda: self.looked(3) or not self.sweep._runs)
+        objects.MigrationList.get_by_filters.side_effect = answer
+        self.wait_for(lambda: self.domain.state == power_state.SHUTDOWN)
+        # Then it ends.
+        self.evacuations.clear()
+        self.wait_for(lambda: not self.sweep._runs)
