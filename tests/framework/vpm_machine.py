@@ -25,6 +25,7 @@ import time
 
 from nova_temporality.host import paths
 from nova_temporality import vpm
+from tests.framework import checker_report
 from tests.framework import machine
 from tests.framework import native_build
 
@@ -38,13 +39,6 @@ _FLAGS = ['-std=gnu11', '-m32', '-march=i686', '-O2', '-Wall', '-Wextra',
           '-no-pie', '-fno-stack-protector', '-mgeneral-regs-only',
           '-fno-tree-loop-distribute-patterns',
           '-Wl,-Ttext=0x100000,-N,--build-id=none']
-
-# What the guest says, struct report in guest.h; then steps of each CPU.
-_REPORT = 0x9000
-_WORDS = ('magic', 'cpus', 'boots', 'filled', 'wrong', 'address', 'expected',
-          'found', 'disk_reads', 'disk_writes', 'frames_sent',
-          'frames_received')
-_CPUS_MOST = 8
 
 _FRAME_TYPE = b'\x88\xb5'  # net.c
 
@@ -67,20 +61,6 @@ def kernel():
     native_build.run(['cc', *_FLAGS, *sorted(_GUEST.glob('*.[cS]')),
                       '-o', target])
     return target
-
-
-class Report:
-    """What a guest found."""
-
-    def __init__(self, words):
-        self.__dict__.update(zip(_WORDS, words))
-        self.steps = words[len(_WORDS):]
-
-    def check(self):
-        """Fail when anything was wrong."""
-        assert self.wrong == 0, (
-            'at 0x%x: 0x%x instead of 0x%x (enum wrong in guest.h: %d)' % (
-                self.address, self.found, self.expected, self.wrong))
 
 
 class Echo:
@@ -165,9 +145,9 @@ class VpmGuest(machine.Guest):
         with self.monitor() as monitor:
             text = monitor.command('human-monitor-command', {
                 'command-line': 'xp /%dxw 0x%x' % (
-                    len(_WORDS) + _CPUS_MOST, _REPORT)})
-        return Report([int(word, 16) for word in
-                       re.findall('0x[0-9a-f]{8}', text)])
+                    checker_report.LENGTH, checker_report.ADDRESS)})
+        return checker_report.Report(int(word, 16) for word in
+                                     re.findall('0x[0-9a-f]{8}', text))
 
     def counter(self):
         return sum(self.report().steps)

@@ -12,6 +12,8 @@
 #define DEPTH 32              /* requests at once */
 #define PIECES (EXTENT_PAGES + 2)
 
+_Static_assert(PIECES <= PIECES_MOST, "every queue has to take them");
+
 #define TYPE_READ 0
 #define TYPE_WRITE 1
 #define NO_STATUS 0xff
@@ -115,6 +117,8 @@ void disk_step(uint32_t *random)
         return;
     while ((number = queue_get(&queue, &length)) >= 0)
         finish(request_of[number]);
+    if (!queue_takes(&queue, PIECES))
+        return;
     for (int i = 0; i < DEPTH; i++) {
         if (!requests[i].busy) {
             start(&requests[i], random);

@@ -7,7 +7,7 @@
 #ifndef GUEST_H
 #define GUEST_H
 
-#define REPORT 0x9000       /* struct report; vpm_machine.py reads it */
+#define REPORT 0x9000       /* struct report; checker_report.py reads it */
 #define REPORT_CPUS 4       /* offset of a member */
 #define TRAMPOLINE 0x8000
 #define CPUS_MOST 8

@@ -103,8 +103,8 @@ void net_step(uint32_t *random)
         sending--;
         report->frames_sent++;
     }
-    while (receiving < DEPTH)
+    while (receiving < DEPTH && queue_takes(&receive, 2))
         start_receiving(random);
-    if (sending < DEPTH)
+    if (sending < DEPTH && queue_takes(&send, 2))
         start_sending(random);
 }

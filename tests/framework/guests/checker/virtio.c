@@ -98,19 +98,19 @@ void queue_init(struct queue *queue, uint16_t port, uint16_t number)
 
     out16(port + QUEUE_SELECT, number);
     size = in16(port + QUEUE_SIZE);
-    if (size < QUEUE_LENGTH || size > SIZE_MOST)
-        wrong(WRONG_DEVICE, queue, QUEUE_LENGTH, size);
+    if (size < PIECES_MOST || size > SIZE_MOST)
+        wrong(WRONG_DEVICE, queue, PIECES_MOST, size);
     available_at = at + size * sizeof(struct descriptor);
     used_at = available_at + sizeof(struct available) + size * 2;
     used_at = (used_at + PAGE - 1) / PAGE * PAGE;
     *queue = (struct queue){
         .port = port, .number = number, .size = size,
-        .free_count = QUEUE_LENGTH,
+        .free_count = size < QUEUE_LENGTH ? size : QUEUE_LENGTH,
         .descriptors = (struct descriptor *)at,
         .available = (struct available *)available_at,
         .used = (struct used *)used_at,
     };
-    for (uint16_t i = 0; i < QUEUE_LENGTH; i++)
+    for (uint16_t i = 0; i < queue->free_count; i++)
         queue->descriptors[i].next = i + 1;
     queue->available->flags = NO_INTERRUPT;
     out32(port + QUEUE_ADDRESS, at / PAGE);
@@ -120,6 +120,11 @@ void virtio_ready(uint16_t port)
 {
     out8(port + STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER |
          STATUS_DRIVER_OK);
+}
+
+bool queue_takes(const struct queue *queue, uint16_t count)
+{
+    return queue->free_count >= count;
 }
 
 uint16_t queue_put(struct queue *queue, const struct piece *pieces,

@@ -8,7 +8,8 @@
 
 #define VIRTIO_NET 0x1000     /* PCI device ids */
 #define VIRTIO_DISK 0x1001
-#define QUEUE_LENGTH 256u     /* descriptors that are used; QEMU may have more */
+#define QUEUE_LENGTH 256u     /* descriptors that are used, at most */
+#define PIECES_MOST 6u        /* of a buffer: so many a device has to take */
 #define VIRTIO_CONFIG 0x14    /* where a device's own registers begin */
 
 struct queue {
@@ -37,8 +38,10 @@ uint16_t virtio_find(uint16_t device_id);
 void queue_init(struct queue *queue, uint16_t port, uint16_t number);
 void virtio_ready(uint16_t port);
 
-/* Gives a device a buffer of *count* pieces, of which there must be as many
- * descriptors free.  Returns its number. */
+/* Whether a buffer of *count* pieces can be given to a device now. */
+bool queue_takes(const struct queue *queue, uint16_t count);
+
+/* Gives a device a buffer of *count* pieces, which its queue_takes().  Returns its number. */
 uint16_t queue_put(struct queue *queue, const struct piece *pieces,
                    int count);
 
