@@ -7,10 +7,12 @@ PYTHON = $(STATE)/venv/bin/python
 # The cloud's library is this checkout's, whichever was installed last.
 TOOLS = PYTHONPATH=tools $(PYTHON)
 CLOUD = $(TOOLS) -m pocketcloud
+LAB = $(TOOLS) -m lab
 
 .PHONY: help demo demo-vpm install guest kernel native packages test lint \
-	crash-explore fuzz soak-vpm bare-root tempest cloud-up cloud-status \
-	cloud-down bench-disks bench-engine bench-fixation bench-vpm clean
+	crash-explore fuzz soak-vpm bare-root tempest lab-up lab-shell \
+	lab-drills lab-down cloud-up cloud-status cloud-down bench-disks \
+	bench-engine bench-fixation bench-vpm clean
 
 help: ## say what can be made (mostly as root, on Debian 12 or 13)
 	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
@@ -66,6 +68,22 @@ bare-root: install ## install and test in a bare root of the other Debian
 # TEMPEST=--plain for ordinary servers, or the beginnings of tests' names
 tempest: cloud-up ## run tempest in the pocket cloud
 	@$(TOOLS) -m tempestrun $(TEMPEST)
+
+## Laboratory
+
+lab-up: install native ## boot a whole host with an NVDIMM, made if need be
+	@$(LAB) up
+
+lab-shell: ## a shell in it, or RUN='a command'
+	@$(LAB) shell $(if $(RUN),"$(RUN)")
+
+# DRILLS may have --seed, and --first for the number of the first round.
+lab-drills: export N ?= 20
+lab-drills: lab-up ## cut its power at N (20) random moments
+	@$(LAB) drills $(N) $(DRILLS)
+
+lab-down: ## shut it down
+	@$(LAB) down
 
 ## Cloud
 

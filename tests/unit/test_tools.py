@@ -36,7 +36,8 @@ def test_help_tells_of_every_target():
 def test_help_has_groups():
     groups = [line for line in _help().splitlines()
               if line and not line.startswith(' ')]
-    assert groups == ['Start', 'Test', 'Cloud', 'Measure', 'Clean up']
+    assert groups == ['Start', 'Test', 'Laboratory', 'Cloud', 'Measure',
+                      'Clean up']
 
 
 def test_pre_commit_runs_the_linters_of_make_test():

@@ -31,6 +31,7 @@ fi
 if [ -x "$VENV/bin/python" ]; then
     # By its path: what STATE was made by may not have installed it.
     PYTHONPATH=$TOP/tools "$VENV/bin/python" -m pocketcloud down
+    PYTHONPATH=$TOP/tools "$VENV/bin/python" -m lab down
 fi
 mounts_below | xargs -r -n 1 umount
 # Never across a mount: what is mounted still is not ours to remove.

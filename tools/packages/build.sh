@@ -11,9 +11,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-# Build Debian packages of the checkout into $STATE/packages/RELEASE, in a bare
-# root of that release (this machine's by default), check them with lintian and
-# try them.
+# build.sh [only]: build Debian packages of the checkout into
+# $STATE/packages/RELEASE, in a bare root of that release (this machine's by
+# default), check them with lintian and try them.  With "only" they are just
+# built, unless they are there.
 
 set -eu -o pipefail
 # shellcheck source=/dev/null
@@ -125,13 +126,22 @@ try() {
 }
 
 main() {
+    local hash
     need_root
     state_init
+    hash=$(cd "$TOP" && content_hash debian etc nova_temporality pod setup.* \
+        tools/packages)
+    if [ "${1:-}" = only ] && stamped "packages-$RELEASE" "$hash" &&
+        [ -d "$OUT" ]; then
+        return
+    fi
     make_build_root
     # shellcheck source=/dev/null
     DEBIAN=$(. "$ROOTS/build-$RELEASE/etc/os-release" && echo "$VERSION_ID")
     step "packages-$RELEASE" "building packages for $RELEASE" \
         build "$TOP" "$OUT"
+    stamp "packages-$RELEASE" "$hash"
+    [ "${1:-}" != only ] || return 0
     step "lintian-$RELEASE" "checking them with lintian" check
     step "previous-$RELEASE" "building those of the commit before" \
         build_previous
@@ -140,4 +150,4 @@ main() {
     say "the packages are in $OUT"
 }
 
-main
+main "$@"

@@ -1,0 +1,173 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Power cuts at random moments, and what becomes of the servers."""
+
+import dataclasses
+import json
+import random
+import time
+
+from lab import compute_host
+from lab import machine
+
+_NOTE = '/run/lab/recovered.json'
+_ASK = 'exec python3 /mnt/lab/ask.py /run/temporality/notifier.sock'
+_FAILS = 'kill -44 $(systemctl show -P MainPID temporality-engine)'
+_POLL = 2
+
+# What an unproven state may say. Anything else was proven and is damaged.
+_TOO_EARLY = 'there is no marker', 'it is stale'
+
+SURVIVED = 'survived'
+UNPROVEN = 'unproven'
+LOST = 'lost'
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """What is done in a round.
+
+    :ivar run_s: for how long servers run before
+    :ivar cut_ms: from the signal to the cut; None: when all are fixated
+    :ivar again_s: from the boot to another cut; None: there is none
+    """
+
+    run_s: float
+    cut_ms: float | None
+    again_s: float | None
+
+    @classmethod
+    def of(cls, seed, number):
+        """The same for the same seed and number."""
+        chance = random.Random('%s %d' % (seed, number))
+        run_s = chance.uniform(0, 10)
+        cut_ms = None if chance.random() < 0.25 else (
+            10 ** chance.uniform(0, 4))
+        again_s = chance.uniform(10, 90) if chance.random() < 0.25 else None
+        return cls(run_s, cut_ms, again_s)
+
+
+def verdict(outcome, must_survive):
+    """What became of a server.
+
+    :param outcome: see labhost.recovery; None if it is not there any more
+    :param must_survive: whether it was fixated before the cut
+    """
+    if outcome is None:
+        return LOST
+    dark, after = outcome['dark'], outcome.get('after')
+    if outcome['unproven'] is None:
+        goes_on = (outcome['result'] == 'resumed' and
+                   after['boots'] == dark['boots'] and not after['wrong'])
+        return SURVIVED if goes_on else LOST
+    too_early = any(why in outcome['unproven'] for why in _TOO_EARLY)
+    is_sound = outcome['result'] == 'given up' and not after['wrong']
+    return UNPROVEN if too_early and is_sound and not must_survive else LOST
+
+
+def _wait(what, condition, patience=machine.PATIENCE):
+    deadline = time.monotonic() + patience
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError('%s: it takes too long' % what)
+        time.sleep(_POLL)
+
+
+def _states(agent):
+    status = json.loads(agent.ask(_ASK))
+    return {pvm['name']: pvm['state'] for pvm in status['result']['pvms']}
+
+
+def _all(agent, uuids, state):
+    states = _states(agent)
+    return all(states.get(uuid) == state for uuid in uuids)
+
+
+def _recovered(agent):
+    """What nova-compute noted, when it is done; wait for that."""
+    def note():
+        done = agent.run('cat %s' % _NOTE)
+        if done.returncode == 0:
+            return done
+        if agent.run('systemctl is-failed nova-compute').returncode == 0:
+            raise machine.NotReady(agent.ask(
+                'journalctl -b -u nova-compute --no-pager | tail -n 30'))
+        return None
+    return json.loads(_wait('the recovery', note).stdout)
+
+
+def _servers(number):
+    """UUIDs of the servers; so many are made if there are none."""
+    with machine.connect() as agent:
+        _recovered(agent)
+        if not _states(agent):
+            # As its unit runs it.
+            agent.ask(
+                'cd / && PYTHONPATH=/mnt/lab OS_NOVA_DISABLE_EVENTLET_PATCHING'
+                '=true exec /opt/nova/bin/python -m labhost start %d '
+                '>>/var/log/labhost.log 2>&1' % number)
+        return _wait('servers', lambda: sorted(_states(agent)))
+
+
+def _cut(one, uuids):
+    """Have power fail, and cut it."""
+    with machine.connect() as agent:
+        _wait('arming', lambda: _all(agent, uuids, 'armed'))
+        time.sleep(one.run_s)
+        agent.begin(_FAILS)
+        if one.cut_ms is None:
+            _wait('fixation', lambda: _all(agent, uuids, 'fixated'))
+        else:
+            time.sleep(one.cut_ms / 1000)
+        machine.cut_power()
+
+
+def _boot(one):
+    machine.switch_on()
+    if one.again_s is not None:
+        time.sleep(one.again_s)
+        machine.cut_power()
+        machine.switch_on()
+    with machine.connect() as agent:
+        return {found['uuid']: found for found in _recovered(agent)}
+
+
+def run(rounds, seed, first, servers):
+    """Run rounds; print a line of JSON for each, and one at the end.
+
+    :returns: whether nothing was lost
+    """
+    with machine.wait_booted() as agent:
+        host = compute_host.look(agent)
+    counts = {SURVIVED: 0, UNPROVEN: 0, LOST: 0}
+    uuids = _servers(servers)
+    for number in range(first, first + rounds):
+        one = Round.of(seed, number)
+        began = time.monotonic()
+        _cut(one, uuids)
+        # A second cut may have come when servers ran again.
+        must_survive = one.cut_ms is None and one.again_s is None
+        outcomes = _boot(one)
+        verdicts = {}
+        for uuid in uuids:
+            verdicts[uuid] = verdict(outcomes.get(uuid), must_survive)
+            counts[verdicts[uuid]] += 1
+        print(json.dumps(dict(
+            dataclasses.asdict(one), round=number, seed=seed,
+            verdicts=verdicts, outcomes=list(outcomes.values()),
+            seconds=round(time.monotonic() - began))), flush=True)
+    print(json.dumps(dict(rounds=rounds, **counts, **host)), flush=True)
+    return counts[LOST] == 0
