@@ -14,9 +14,13 @@
 
 import json
 import socket
+import time
 from typing import Any
 
 from nova_temporality.host import paths
+
+# Seconds until a connection that was not taken is tried again.
+_AGAIN = 0.01
 
 
 class NotifierError(Exception):
@@ -45,13 +49,16 @@ def call(run_dir: str, operation: str, timeout: float | None = 30.0,
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout)
         try:
-            sock.connect(path)
+            _connect(sock, path, timeout)
         except (FileNotFoundError, ConnectionRefusedError):
             raise NotifierDown(
                 'no notifier listens on %s; start it: systemctl start '
                 'temporality-notifier' % path)
         except PermissionError:
             raise NotifierError('%s may only be used by root' % path)
+        except TimeoutError:
+            raise NotifierError('the notifier accepts no connection on %s: '
+                                'too many clients wait' % path)
         except OSError as e:
             raise NotifierError('cannot connect to %s: %s' % (path, e))
         try:
@@ -65,3 +72,20 @@ def call(run_dir: str, operation: str, timeout: float | None = 30.0,
     if not reply['ok']:
         raise NotifierError('the notifier says: %s' % reply['error'])
     return reply['result']
+
+
+def _connect(sock: socket.socket, path: str, timeout: float | None) -> None:
+    """Connect, also if others wait to be accepted.
+
+    :raises TimeoutError: they wait for too long
+    """
+    deadline = time.monotonic() + (timeout or 0)
+    while True:
+        try:
+            sock.connect(path)
+            return
+        except BlockingIOError:
+            # A unix socket whose backlog is full says so at once.
+            if time.monotonic() >= deadline:
+                raise TimeoutError()
+            time.sleep(_AGAIN)
