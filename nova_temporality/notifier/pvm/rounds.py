@@ -19,6 +19,7 @@ look at: another answer, an event, the end of QEMU, a note of nova-compute.
 """
 
 from collections import abc
+import contextlib
 import dataclasses
 import random
 import select
@@ -144,7 +145,11 @@ class Rounds:
 
     def _find_moving(self) -> abc.Iterator[_Resting]:
         """Find whom nova-compute keeps from being fixated."""
-        moving = notes.moving(self._run_dir)
+        moving: set[str] = set()
+        # Without descriptors this is known later. nova-compute has the
+        # notifier look at once, too, and holds the run lock meanwhile.
+        with contextlib.suppress(OSError):
+            moving = notes.moving(self._run_dir)
         if moving:
             yield from (one for one in self._resting.values()
                         if one.name in moving)

@@ -12,6 +12,8 @@
 
 """QEMUs of pVMs that rest are asked; what changes is looked at."""
 
+import errno
+import os
 import socket
 import threading
 
@@ -156,3 +158,23 @@ def test_who_has_left_is_not_asked(make, known):
     # Its descriptor may be another one's by now.
     pvm.question.ours.close()
     assert was_left_alone(make('c'))
+
+
+def test_no_descriptors_left(known, make, monkeypatch):
+    """What nova-compute notes is read when there are some again."""
+    pvm = make()
+    read = notes.moving
+    tried = threading.Semaphore(0)
+
+    def fail(_run_dir):
+        tried.release()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(notes, 'moving', fail)
+    for _ in range(3):
+        assert tried.acquire(timeout=PATIENCE / 10)
+    assert known.is_alive
+    assert was_left_alone(pvm)
+    monkeypatch.setattr(notes, 'moving', read)
+    pvm.say(b'!')
+    assert pvm.is_looked_at()
