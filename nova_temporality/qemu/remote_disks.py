@@ -105,7 +105,8 @@ def compare(qmp: qmp_module.QmpClient, pool_path: str,
     except qmp_module.QmpCommandError as exc:
         return ['its remote disks cannot be read (%s)' % exc]
     changed = []
-    for name, disk in found.items():
+    for name in noted:
+        disk = found.get(name, 'QEMU does not show it')
         how = ('cannot be read (%s)' % words.printable(disk)
                if isinstance(disk, str)
                else disk_notes.difference(noted[name], disk))
