@@ -52,7 +52,7 @@ lint: install ## the linters alone
 crash-explore: install ## cut the power at every store to NVRAM, in a model
 	@$(PYTHON) -m tests.native.explorer
 
-fuzz: install ## fuzz what libvpm reads, FUZZ_SECONDS (60) for each
+fuzz: install ## fuzz libvpm and the engine, FUZZ_SECONDS (60) for each
 	@$(PYTHON) -m tests.fuzz
 
 # Each kind of traffic takes so many seconds.

@@ -27,24 +27,45 @@ def targets():
     return sorted(path.stem[len('fuzz_'):] for path in HERE.glob('fuzz_*.c'))
 
 
+# What the process has beside the library; its log would be long.
+PROGRAM = [source for source in native_build.sources('program')
+           if source.stem not in ('main', 'log')]
+
+
+LIBRARY = [*native_build.sources('media', 'pool', 'engine'),
+           native_build.NATIVE / 'pager/backing.c',
+           native_build.NATIVE / 'pager/move.c',
+           HERE / 'fuzz.c', native_build.HERE / 'harness.c',
+           native_build.HERE / 'careful.c']
+
+
+def _object(source, sanitizers):
+    """Compile a file, once for all targets; return the object file."""
+    made = pathlib.Path(native_build.directory().name) / (
+        '%s-%s.o' % (source.stem, sanitizers))
+    if not made.exists():
+        native_build.run(['clang', *native_build.FLAGS, *FLAGS,
+                          '-fsanitize=' + sanitizers, '-c', source, '-o',
+                          made])
+    return made
+
+
 def _link(name, sources, sanitizers):
     program = pathlib.Path(native_build.directory().name) / name
     if not program.exists():
-        native_build.run(['clang', *native_build.FLAGS, *FLAGS,
-                          '-fsanitize=' + sanitizers,
-                          *native_build.sources('media', 'pool'),
-                          native_build.NATIVE / 'pager/backing.c',
-                          native_build.NATIVE / 'pager/move.c', *sources,
-                          HERE / 'fuzz.c', native_build.HERE / 'harness.c',
-                          native_build.HERE / 'careful.c',
+        native_build.run(['clang', '-pthread', '-fsanitize=' + sanitizers,
+                          *[_object(source, sanitizers)
+                            for source in [*LIBRARY, *sources]],
                           '-o', program])
     return program
 
 
 def target(name):
     """Return the program of a target."""
-    return _link('fuzz_' + name, [HERE / ('fuzz_%s.c' % name)],
-                 'fuzzer,address,undefined')
+    return _link('fuzz_' + name, [
+        HERE / ('fuzz_%s.c' % name),
+        *(PROGRAM if name == 'protocol' else [])],
+        'fuzzer,address,undefined')
 
 
 def seeds():

@@ -2,9 +2,9 @@
 /* fuzz.h -- what every fuzzing target needs
  *
  * A target is a file fuzz_NAME.c that defines LLVMFuzzerTestOneInput, with
- * seeds from seeds.c in corpus/NAME.  It makes a file of libvpm's of the
- * input, lets libvpm use it, and checks what libvpm says with CHECK of the
- * harness.
+ * seeds from seeds.c in corpus/NAME.  It makes a file of libvpm's, or what the
+ * engine is told, of the input, lets libvpm use it, and checks what libvpm
+ * says with CHECK of the harness.
  *
  * No fuzzer finds a checksum, so the first byte of an input says which of
  * them (and of what else libvpm compares) are made to fit.  The rest is the
@@ -60,5 +60,26 @@ uint64_t epoch_word(const struct vpm_toc_body *body, uint64_t epoch);
                                * the slot, plus 1; else as it is */
 #define PPT_RAW 0x80          /* the rest is the file, as it is */
 #define PPT_HEAD offsetof(struct vpm_ppt_header, reserved)
+
+/* -- lines of JSON: flag, the line or what it is made of ------------------ */
+
+#define JSON_GOOD 0x01  /* the rest says what good JSON is made of */
+
+/* -- what QEMU says: flags, pieces (a byte with the length, and text) ------ */
+
+#define QMP_FIRED 0x01     /* it is being fixated, and not only armed */
+#define QMP_SNAPSHOT 0x02  /* by the other route */
+#define QMP_ENDS 0x04      /* QEMU closes the connection at last */
+#define QMP_LONG 0x08      /* each piece is written 64 times in one go */
+
+/* -- requests to the engine: flags, the beginning of the request, each ----- */
+
+#define REQUEST_FIT_VERSION 0x01
+#define REQUEST_FIT_KIND 0x02    /* one that there is */
+#define REQUEST_FIT_REGION 0x04  /* and when it was created */
+#define REQUEST_FIT_FDS 0x08     /* what the kind wants, if it wants some */
+#define REQUEST_FIT_PID 0x10     /* of QEMU */
+#define REQUEST_CUT 0x20         /* its end is missing */
+#define REQUEST_HEAD 64          /* bytes that the input has of it */
 
 #endif

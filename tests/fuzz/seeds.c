@@ -7,6 +7,7 @@
 #include "crash.h"
 #include "fuzz.h"
 #include "move.h"
+#include "protocol.h"
 #include "reading.h"
 
 #define ENTRIES 4
@@ -120,6 +121,101 @@ static void page_region(void)
     vpm_pool_close(pool);
 }
 
+/* -- what QEMU says ------------------------------------------------------ */
+
+static const char stopped[] =
+    "{\"return\": {\"status\": \"running\"}, \"id\": 1}\r\n"
+    "{\"event\": \"STOP\"}\r\n{\"return\": {}, \"id\": 2}\r\n"
+    "{\"return\": {\"status\": \"paused\"}, \"id\": 3}\r\n";
+static const char taken[] =
+    "{\"return\": {}, \"id\": 4}\r\n{\"return\": {}, \"id\": 5}\r\n"
+    "{\"return\": {}, \"id\": 6}\r\n{\"return\": {}, \"id\": 7}\r\n";
+static const char active[] =
+    "{\"return\": {\"status\": \"active\"}, \"id\": 8}\r\n";
+static const char completed[] =
+    "{\"return\": {\"status\": \"completed\"}, \"id\": 8}\r\n";
+static const char failed[] =
+    "{\"return\": {\"status\": \"failed\", "
+    "\"error-desc\": \"no\"}, \"id\": 8}\r\n";
+static const char refused[] =
+    "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, "
+    "\"id\": 7}\r\n";
+
+static void keep_dialogue(const char *name, uint8_t flags,
+                          const char *const *pieces)
+{
+    uint8_t seed[2048] = {flags};
+    size_t length = 1;
+
+    for (; *pieces; pieces++) {
+        seed[length++] = (uint8_t)strlen(*pieces);
+        memcpy(seed + length, *pieces, strlen(*pieces));
+        length += strlen(*pieces);
+    }
+    write_seed("qmp", name, seed, length);
+}
+
+static void keep_line(const char *name, const char *line)
+{
+    uint8_t seed[512] = {0};
+
+    memcpy(seed + 1, line, strlen(line));
+    write_seed("json", name, seed, 1 + strlen(line));
+}
+
+static void speak(void)
+{
+    const char *const all[] = {stopped, taken, active, completed, NULL};
+    const char *const no[] = {stopped, refused, NULL};
+    const char *const bad[] = {stopped, taken, failed, NULL};
+    const char *const idle[] = {"{\"event\": \"STOP\"}\n{\"ev",
+                                "ent\": \"RESUME\"}\n", NULL};
+
+    keep_dialogue("fixated", QMP_FIRED, all);
+    keep_dialogue("snapshot", QMP_FIRED | QMP_SNAPSHOT, all);
+    keep_dialogue("refused", QMP_FIRED, no);
+    keep_dialogue("failed", QMP_FIRED, bad);
+    keep_dialogue("armed", QMP_ENDS, idle);
+    keep_dialogue("flood", QMP_LONG, idle);
+    keep_line("failed", failed);
+    keep_line("refused", refused);
+}
+
+/* -- requests ------------------------------------------------------------ */
+
+#define ALL_FITS (REQUEST_FIT_VERSION | REQUEST_FIT_KIND |                \
+                  REQUEST_FIT_REGION | REQUEST_FIT_FDS | REQUEST_FIT_PID)
+
+static void keep_requests(const char *name, const uint32_t *kinds)
+{
+    uint8_t seed[1024];
+    size_t length = 0;
+
+    for (; *kinds; kinds++) {
+        const struct vpm_request request = {.kind = *kinds, .id = 1};
+
+        seed[length] = ALL_FITS;
+        memcpy(seed + length + 1, &request, REQUEST_HEAD);
+        length += 1 + REQUEST_HEAD;
+    }
+    write_seed("protocol", name, seed, length);
+}
+
+static void ask(void)
+{
+    keep_requests("begin", (const uint32_t[]){
+        VPM_REQUEST_HELLO, VPM_REQUEST_WRITE_BACK, VPM_REQUEST_LISTEN,
+        VPM_REQUEST_LIST, 0});
+    keep_requests("arm", (const uint32_t[]){
+        VPM_REQUEST_OPEN, VPM_REQUEST_ARM, VPM_REQUEST_LOOK,
+        VPM_REQUEST_TOUCH, VPM_REQUEST_DISARM, VPM_REQUEST_CLOSE, 0});
+    keep_requests("fire", (const uint32_t[]){
+        VPM_REQUEST_OPEN, VPM_REQUEST_ARM, VPM_REQUEST_FIRE,
+        VPM_REQUEST_TAKE, VPM_REQUEST_FIRE_ALL, VPM_REQUEST_RECORD, 0});
+    keep_requests("signal", (const uint32_t[]){
+        VPM_REQUEST_ON_SIGNAL, VPM_REQUEST_SIGNAL, VPM_REQUEST_HAND_OVER, 0});
+}
+
 /* -- pools and states ---------------------------------------------------- */
 
 static void stopped_alloc(void *pool)
@@ -163,5 +259,7 @@ int main(int argc, char **argv)
     keep_pool("allocating");
     vpm_pool_close(pool);
     page_region();
+    speak();
+    ask();
     return 0;
 }

@@ -193,6 +193,6 @@ void vpm_client_serve(struct vpm_client *client, struct vpm_service *service)
         answer(client, service, &asked);
     else
         refuse(client, &err);
-    if (length > 0)
-        vpm_message_close(&asked.fds);
+    /* Also an empty message may have come with some. */
+    vpm_message_close(&asked.fds);
 }

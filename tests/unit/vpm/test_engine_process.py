@@ -263,6 +263,9 @@ def test_descriptors_that_nobody_wants(process, client):
         with process.connect() as other:
             other.send(other.request(lib.VPM_REQUEST_HELLO), [0] * count)
             assert words in engine_process.text(other.receive())
+    with process.connect() as other:
+        other.send(b'', [0] * 3)
+        assert other.receive() is None
     client.ask(lib.VPM_REQUEST_HELLO)
     assert engine_process.open_files(process) == before
 
