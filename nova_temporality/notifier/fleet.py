@@ -168,8 +168,9 @@ class Fleet:
         with self._scan_lock:
             if self.scan_error:
                 return
-            known = {(pvm.region.id, pvm.region.created_ns)
-                     for pvm in self.known().values()}
+            # Also those that cannot be looked after yet.
+            known = {(region.id, region.created_ns)
+                     for region in self._scanned}
             # Without an engine there are none.
             with contextlib.suppress(vpm.EngineAway):
                 for unit in self._engine.units():

@@ -14,6 +14,7 @@
 
 import errno
 import os
+import types
 
 import pytest
 
@@ -144,3 +145,25 @@ def test_one_that_cannot_be_looked_after_leaves_the_others_alone(
     monkeypatch.setattr(Pool, 'names', ('a',))
     fleet.scan()
     assert [one['name'] for one in fleet.status()] == ['a']
+
+
+def test_one_that_cannot_be_looked_after_stays_armed(fleet, monkeypatch):
+    """The engine has it of an earlier notifier."""
+    class Engine:
+        forgotten = []
+
+        def units(self):
+            return [types.SimpleNamespace(region=number, created_ns=1)
+                    for number in (1, 2, 3)]
+
+        def forget(self, region, created_ns):
+            self.forgotten.append(region)
+
+    regions = [Region('c'), Region('d')]
+    regions[1].id = 2
+    monkeypatch.setattr(Pool, 'regions', lambda _pool: regions)
+    monkeypatch.setattr(Pvm, 'broken', ('d',))
+    fleet._engine = Engine()
+    fleet.scan()
+    fleet.forget_others()
+    assert Engine.forgotten == [3]
