@@ -273,7 +273,8 @@ def _outage(status: Status, _now: datetime.datetime) -> list[Concern]:
 def _recovery_pending(status: Status,
                       _now: datetime.datetime) -> list[Concern]:
     dark = {pvm['name'] for pvm in status['pvms']
-            if pvm['state'] == conditions.OFF}
+            if pvm['state'] == conditions.OFF or
+            pvm['reason'] == conditions.NOTHING_TO_SAVE['inmigrate']}
     return [Concern(name, why or 'not tried yet')
             for name, why in sorted(status['pending'].items()) if name in dark]
 

@@ -148,6 +148,13 @@ class TestServers:
         assert raised(report) == {'RECOVERY_PENDING': ['one']}
         assert report['findings'][0]['concerns'][0]['detail'] == 'no volume'
 
+    def test_pending_with_a_qemu_that_waits(self):
+        """It is there between two tries, and has nothing to save."""
+        waiting = pvm(state=conditions.NOT_ARMED,
+                      reason=conditions.NOTHING_TO_SAVE['inmigrate'])
+        report = look(pvms=[waiting], pending={'one': 'no answer'})
+        assert raised(report) == {'RECOVERY_PENDING': ['one']}
+
     def test_one_that_runs_is_not_pending(self):
         """nova-compute looks at all of them when it starts."""
         assert raised(look(pending={'pvm': ''})) == {}
