@@ -17,7 +17,8 @@ that is not armed shows, although the first one was muted. A code that was not
 raised then is muted altogether, for works that are planned.
 
 Mutes are kept in run_dir: they survive restarts of the notifier, and end with
-a boot.
+a boot. So their ends are kept in seconds since the boot: a clock that is set
+back must not make them last.
 """
 
 from collections import abc
@@ -41,7 +42,7 @@ LONGEST = 366 * 24 * 3600
 class Mute:
     """One mute.
 
-    :ivar until: its end, in seconds since 1970
+    :ivar until: its end, in seconds since 1970, as the clock is now
     :ivar names: what it covers; None: all
     """
 
@@ -51,6 +52,19 @@ class Mute:
     def covers(self, names: abc.Iterable[str]) -> bool:
         """Whether it covers all of these."""
         return self.names is None or set(names) <= set(self.names)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """A mute as it is kept; ends: time.monotonic()."""
+
+    ends: float
+    names: tuple[str, ...] | None
+
+    def mute(self) -> Mute:
+        # Rounded, as the two clocks are not read at the same instant.
+        return Mute(round(time.time() + self.ends - time.monotonic()),
+                    self.names)
 
 
 class Mutes:
@@ -66,10 +80,10 @@ class Mutes:
 
     def active(self) -> dict[str, Mute]:
         """Return those that are on, by code."""
-        now = time.time()
+        now = time.monotonic()
         with self._lock:
-            return {code: mute for code, mute in self._mutes.items()
-                    if mute.until > now}
+            return {code: kept.mute() for code, kept in self._mutes.items()
+                    if kept.ends > now}
 
     def mute(self, code: str, seconds: float,
              names: abc.Collection[str]) -> Mute:
@@ -83,10 +97,10 @@ class Mutes:
         if not 0 < seconds <= LONGEST:
             raise ValueError('a code can be muted for %d days at most'
                              % (LONGEST // 86400))
-        made = Mute(time.time() + seconds, tuple(names) or None)
+        made = _Kept(time.monotonic() + seconds, tuple(names) or None)
         with self._lock:
             self._replace({**self._mutes, code: made})
-        return made
+        return made.mute()
 
     def unmute(self, code: str) -> None:
         """End a mute; harmless when there is none.
@@ -94,24 +108,24 @@ class Mutes:
         :raises OSError: that cannot be kept
         """
         with self._lock:
-            self._replace({other: mute for other, mute in self._mutes.items()
+            self._replace({other: kept for other, kept in self._mutes.items()
                            if other != code})
 
-    def _replace(self, mutes: dict[str, Mute]) -> None:
+    def _replace(self, mutes: dict[str, _Kept]) -> None:
         with open(self._path + '.new', 'w', encoding='utf-8') as stream:
             os.fchmod(stream.fileno(), 0o600)
-            json.dump({code: dataclasses.asdict(mute)
-                       for code, mute in mutes.items()}, stream)
+            json.dump({code: dataclasses.asdict(kept)
+                       for code, kept in mutes.items()}, stream)
         os.rename(self._path + '.new', self._path)
         self._mutes = mutes
 
 
-def _load(path: str) -> dict[str, Mute]:
+def _load(path: str) -> dict[str, _Kept]:
     try:
         with open(path, encoding='utf-8') as stream:
             stored: Any = json.load(stream)
-        return {str(code): Mute(float(mute['until']), _names(mute['names']))
-                for code, mute in stored.items()}
+        return {str(code): _Kept(float(kept['ends']), _names(kept['names']))
+                for code, kept in stored.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as e:

@@ -27,12 +27,13 @@ def path(tmp_path):
 
 @pytest.fixture
 def now(monkeypatch):
-    """Set what time.time() returns."""
-    instant = [NOW]
-    monkeypatch.setattr(mutes.time, 'time', lambda: instant[0])
+    """Have it be another time; the host's clock may jump, too."""
+    instant = [NOW, 0.0]
+    monkeypatch.setattr(mutes.time, 'time', lambda: sum(instant))
+    monkeypatch.setattr(mutes.time, 'monotonic', lambda: instant[0])
 
-    def set_to(seconds):
-        instant[0] = seconds
+    def set_to(seconds, jump=0.0):
+        instant[:] = seconds, jump
     return set_to
 
 
@@ -43,6 +44,19 @@ def test_ends(path, now):
     assert list(made.active()) == ['A']
     now(NOW + 10)
     assert made.active() == {}
+
+
+@pytest.mark.parametrize('jump', [-10**9, 10**9])
+def test_clock_that_jumps(path, now, jump):
+    """A mute must not last for years because of that, nor end at once."""
+    made = mutes.Mutes(path)
+    made.mute('A', 10, ['x'])
+    now(NOW + 9, jump)
+    for one in made, mutes.Mutes(path):
+        assert one.active() == {'A': mutes.Mute(NOW + jump + 10, ('x',))}
+    now(NOW + 10, jump)
+    for one in made, mutes.Mutes(path):
+        assert one.active() == {}
 
 
 def test_survives_a_restart(path, now):
@@ -83,8 +97,8 @@ def test_what_cannot_be_kept_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize('content', [
-    '', '[]', '7', '{"A": 1}', '{"A": {"until": "x", "names": null}}',
-    '{"A": {"until": 1, "names": 7}}', '\xff'])
+    '', '[]', '7', '{"A": 1}', '{"A": {"ends": "x", "names": null}}',
+    '{"A": {"ends": 1, "names": 7}}', '\xff'])
 def test_damaged(path, content, caplog):
     with open(path, 'w', encoding='latin-1') as stream:
         stream.write(content)
