@@ -250,9 +250,10 @@ def _drill_stale(status: Status, now: datetime.datetime) -> list[Concern]:
         return [Concern('drill', 'this host was never drilled')]
     try:
         age = now - datetime.datetime.fromisoformat(drilled).astimezone()
-    except ValueError:  # the pool may be damaged
+    except (ValueError, OverflowError):  # the pool may be damaged
         age = datetime.timedelta.max
-    if age <= _DRILL_AGE:
+    # Of a clock that was years ahead nobody knows when that was.
+    if abs(age) <= _DRILL_AGE:
         return []
     return [Concern('drill', 'the last one was at %s' % drilled)]
 

@@ -171,8 +171,10 @@ class TestDrills:
         assert raised(look(NOW)) == {}
         assert raised(look(LATER)) == {'DRILL_STALE': ['drill']}
 
-    @pytest.mark.parametrize('drilled', [None, 'rubbish',
-                                         '0001-01-01T00:00:00'])
+    @pytest.mark.parametrize('drilled', [
+        None, 'rubbish', '0001-01-01T00:00:00',
+        # The clock was wrong then, or is wrong now.
+        '2099-01-01T00:00:00', '9999-12-31T23:59:59-23:59'])
     def test_never(self, drilled):
         report = look(budget=budget(drilled_at=drilled))
         assert raised(report) == {'DRILL_STALE': ['drill']}
