@@ -29,6 +29,7 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova_temporality.virt.recovery import ownership
+from nova_temporality.virt import server as pvm_server
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -99,12 +100,22 @@ class Sweep:
         server = self._driver.servers.of(objects.Instance(uuid=uuid))
         try:
             if server.is_active():
-                LOG.error('Server %s is evacuated to another host. Its QEMU '
-                          'here is ended', uuid)
                 with server.lock:
-                    server.guest().poweroff()
+                    self._end_locked(server)
         except Exception:
             LOG.exception('Cannot end the QEMU of server %s', uuid)
         finally:
             with self._lock:
                 self._being_ended.discard(uuid)
+
+    @staticmethod
+    def _end_locked(server: pvm_server.PersistentServer) -> None:
+        """End it if it is still evacuated: its lock may have taken long.
+
+        An evacuation that failed has made it this host's again.
+        """
+        context = nova_context.get_admin_context()
+        if ownership.evacuated(context, {server.uuid}):
+            LOG.error('Server %s is evacuated to another host. Its QEMU here '
+                      'is ended', server.uuid)
+            server.guest().poweroff()

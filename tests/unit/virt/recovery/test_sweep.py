@@ -131,3 +131,17 @@ class SweepTest(recovery_base.RecoveryTestCase):
         # Then it ends.
         self.evacuations.clear()
         self.wait_for(lambda: not self.sweep._runs)
+
+    def test_evacuation_that_failed_while_the_lock_was_waited_for(self):
+        """The server was recovered meanwhile, and has no state any more."""
+        looked_at = []
+        get_guest = self.driver._host.get_guest.side_effect
+        self.driver._host.get_guest.side_effect = lambda server: (
+            looked_at.append(server.uuid), get_guest(server))[1]
+        with self.driver.servers.of(self.server).lock:
+            self.evacuate(self.server.uuid)
+            self.sweep.add(self.server.uuid)
+            self.wait_for(lambda: looked_at)
+            self.evacuations.clear()
+        self.wait_for(lambda: not self.sweep._being_ended)
+        self.assertEqual(power_state.RUNNING, self.domain.state)
