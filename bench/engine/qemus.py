@@ -19,8 +19,11 @@ KiB. What they are told on standard input they do:
 
     flood KIND            write that to all monitors, without end
     calm                  write it no more
+    become UID            belong to another user from now on
 
-Kinds of floods are in FLOODS. When standard input ends, they end.
+They do not end when they are told to quit.
+
+Kinds of floods are in FLOODS. They end when standard input ends.
 """
 
 import contextlib
@@ -56,6 +59,10 @@ FLOODS = {
 }
 # Seconds between two writes: 10,000 events in a second.
 _PAUSE = 0.01
+
+# Commands of which it is enough to say that they are done.
+_DONE = ('qmp_capabilities', 'getfd', 'migrate-set-capabilities',
+         'migrate-set-parameters', 'migrate_cancel', 'quit')
 
 _DECODER = json.JSONDecoder()
 
@@ -132,6 +139,8 @@ class Qemu:
                 stream.write(_STATE)
             self._runstate = 'postmigrate'
             self._migration = {'status': 'completed'}
+        elif name not in _DONE:
+            raise KeyError(name)
         return {}
 
 
@@ -170,10 +179,18 @@ class Monitor:
             while self._rest:
                 command, end = _DECODER.raw_decode(self._rest)
                 self._rest = self._rest[end:].lstrip()
-                self.send({'return': self._qemu.execute(
-                    self, command['execute'], command.get('arguments')),
-                    'id': command.get('id')})
+                self._answer(command)
         return bool(data)
+
+    def _answer(self, command):
+        try:
+            answer = {'return': self._qemu.execute(
+                self, command['execute'], command.get('arguments'))}
+        except KeyError:
+            # As an older QEMU would say.
+            answer = {'error': {'class': 'CommandNotFound',
+                                'desc': 'it only plays a QEMU'}}
+        self.send({**answer, 'id': command.get('id')})
 
 
 class Qemus:
@@ -231,8 +248,10 @@ class Qemus:
             self._selector.unregister(sys.stdin)
         elif order[0] == 'flood':
             self._flood = FLOODS[order[1]]
-        else:
+        elif order[0] == 'calm':
             self._flood = None
+        else:
+            os.setuid(int(order[1]))
 
 
 if __name__ == '__main__':

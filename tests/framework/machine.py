@@ -310,10 +310,12 @@ class Engine:
     """The engine of a host, as a process.
 
     :ivar program: what to run instead of it
+    :ivar under: a command that runs it, see units.py
     """
 
     def __init__(self, run_dir):
         self.process = None
+        self.under = []
         self.program = ['-m', 'nova_temporality.cmd.engine']
         self._path = os.path.join(run_dir, 'engine.sock')
         self._started_with = None
@@ -334,8 +336,8 @@ class Engine:
     def launch(self, config_file, point=None, **environment):
         """Start it without waiting for anything."""
         self.process = subprocess.Popen(
-            [sys.executable, *([ENGINE_AT, point] if point else
-                               self.program),
+            [*self.under, sys.executable, *([ENGINE_AT, point] if point else
+                                            self.program),
              '--config-file', str(config_file)],
             env=dict(os.environ, **environment,
                      PYTHONPATH=os.pathsep.join(sys.path)))
@@ -360,10 +362,12 @@ class Notifier:
     :param program: what to run instead of it; if that is the notifier at a
                     point of the engine, both die there
     :param point: of the engine, which dies there alone
+    :ivar under: a command that runs it, see units.py
     """
 
     def __init__(self, config_file, run_dir, engine, program=None,
                  point=None):
+        self.under = []
         self.run_dir = run_dir
         self.engine = engine
         self._config_file = config_file
@@ -378,8 +382,9 @@ class Notifier:
         """Start it without waiting for anything."""
         self.engine.ensure(self._config_file, self._point)
         self.process = subprocess.Popen(
-            self._command, env=dict(os.environ, **environment,
-                                    PYTHONPATH=os.pathsep.join(sys.path)))
+            [*self.under, *self._command],
+            env=dict(os.environ, **environment,
+                     PYTHONPATH=os.pathsep.join(sys.path)))
 
     def start(self):
         """Start it and wait until it answers."""

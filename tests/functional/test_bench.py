@@ -70,3 +70,12 @@ def test_unknown_parts_are_refused():
                              stderr=subprocess.PIPE, text=True)
     assert refused.returncode == 2
     assert "there is no part 'everything'" in refused.stderr
+
+
+def test_engine_beside_hostile_qemus():
+    output = subprocess.run(
+        [sys.executable, '-m', 'bench.engine', 'hostile', '--rounds', '2'],
+        check=True, stdout=subprocess.PIPE, text=True).stdout
+    result = json.loads(output.splitlines()[-1])
+    assert result['hostile_p99_ratio'] > 0
+    assert result['hostile']['fixation_ms']['p50'] > 0
