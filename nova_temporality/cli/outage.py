@@ -50,9 +50,12 @@ class Fixate(lister.Lister):
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        self.report = client.call(
-            config.options(self).run_dir,
-            'fixate-for-reboot' if parsed_args.for_reboot else 'fixate')
+        if parsed_args.for_reboot:
+            # Large QEMUs take long to end; in DRAM all memory is read.
+            self.report = client.call(config.options(self).run_dir,
+                                      'fixate-for-reboot', timeout=None)
+        else:
+            self.report = client.call(config.options(self).run_dir, 'fixate')
         super().run(parsed_args)
         self.app.LOG.info('%s', outage.summary(self.report))
         return 1 if outage.failures(self.report) else 0

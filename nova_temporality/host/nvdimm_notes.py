@@ -18,7 +18,9 @@ before a pVM is armed, durably, in the pool, and compared before its state is
 believed. A note counts for the state of one epoch only.
 
 Where there is no note, or nothing counts, nobody can tell. Then the state
-stands for itself, as it does where NVRAM is emulated.
+stands for itself, as it does where NVRAM is emulated. Where NVRAM is ordinary
+DRAM, which nothing saves, a state of an earlier boot has to fit its memory
+(:mod:`nova_temporality.host.memory_sums`).
 """
 
 from collections import abc
@@ -27,7 +29,9 @@ import json
 import os
 from typing import Any
 
+from nova_temporality.host import dram
 from nova_temporality.host import durable
+from nova_temporality.host import memory_sums
 from nova_temporality.host import nvdimms
 from nova_temporality.host import paths
 from nova_temporality.host import state_notes
@@ -46,24 +50,37 @@ def proven_state(pool: vpm.Pool, region: vpm.RegionInfo,
     state = pool.verify_state(region.id)
     losses = losses_since(pool.path, region, state.epoch,
                           nvdimms.below(pool.path, sysfs))
+    if dram.holds(pool.path, sysfs):
+        losses += _dram_losses(pool.path, region, state.epoch)
     if losses:
         raise vpm.Unproven(
             'the NVRAM did not keep what was in it: %s' % '; '.join(losses))
     return state
 
 
+def _dram_losses(pool_path: str, region: vpm.RegionInfo,
+                 epoch: int) -> list[str]:
+    note = _read(pool_path, region, epoch)
+    if note is not None and note['boot'] == boot_id():
+        return []
+    damage = memory_sums.damage(pool_path, region, epoch, boot_id())
+    return [damage] if damage else []
+
+
 def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
-         found: abc.Iterable[nvdimms.Nvdimm]) -> None:
+         found: abc.Iterable[nvdimms.Nvdimm],
+         is_dram: bool = False) -> None:
     """Note what the counters are, durably, as a whole or not at all.
 
-    Where there are no NVDIMMs nothing is noted.
+    Where there are no NVDIMMs nothing is noted, but in DRAM, in which boot.
 
     :param epoch: of the region, from now on
     :param found: the NVDIMMs below the pool
+    :param is_dram: whether the pool lies in DRAM, see dram.holds()
     :raises OSError: the note cannot be written
     """
     found = list(found)
-    if not found:
+    if not found and not is_dram:
         forget(pool_path, region.name)
         return
     counters = {one.id: one.dirty_shutdowns for one in found
@@ -77,8 +94,9 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
 
 
 def forget(pool_path: str, name: str) -> None:
-    """Remove a pVM's note; harmless when there is none."""
+    """Remove a pVM's notes; harmless when there are none."""
     durable.remove(paths.nvdimms_note(pool_path, name))
+    memory_sums.forget(pool_path, name)
 
 
 def losses_since(pool_path: str, region: vpm.RegionInfo, epoch: int,

@@ -66,12 +66,21 @@ def region(pool_path: str, sysfs: str = SYSFS) -> pathlib.Path | None:
 
     :param sysfs: where sysfs is mounted
     """
+    return directory(pool_path, 'persistence_domain', sysfs)
+
+
+def directory(pool_path: str, attribute: str,
+              sysfs: str = SYSFS) -> pathlib.Path | None:
+    """What of a pool's device in sysfs has an attribute; None if nothing.
+
+    :param sysfs: where sysfs is mounted
+    """
     device = os.stat(pool_path).st_dev
     path = pathlib.Path(sysfs, 'dev/block', '%d:%d' % (
         os.major(device), os.minor(device))).resolve()
-    for directory in (path, *path.parents):
-        if (directory / 'persistence_domain').exists():
-            return directory
+    for found in (path, *path.parents):
+        if (found / attribute).exists():
+            return found
     return None
 
 
@@ -80,13 +89,13 @@ def below(pool_path: str, sysfs: str = SYSFS) -> list[Nvdimm]:
 
     :param sysfs: where sysfs is mounted
     """
-    directory = region(pool_path, sysfs)
-    if directory is None:
+    found = region(pool_path, sysfs)
+    if found is None:
         return []
     # "nmem0,0,17179869184,0": name, start, size, position
-    mappings = (_read(path) for path in directory.glob('mapping[0-9]*'))
+    mappings = (_read(path) for path in found.glob('mapping[0-9]*'))
     names = {mapping.split(',')[0] for mapping in mappings if mapping}
-    return [_look(directory.parent / name) for name in sorted(names)
+    return [_look(found.parent / name) for name in sorted(names)
             if '/' not in name]
 
 

@@ -118,3 +118,8 @@ def cpu_note(pool_path: str, name: str) -> str:
 def nvdimms_note(pool_path: str, name: str) -> str:
     """Note of what the NVDIMMs counted when a pVM was armed, in JSON."""
     return os.path.join(pool_path, 'nvdimms', name)
+
+
+def memory_sum(pool_path: str, name: str) -> str:
+    """Note of what a pVM's memory was before a planned reboot, in JSON."""
+    return os.path.join(pool_path, 'sums', name)

@@ -42,6 +42,7 @@ from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import copying
 from nova_temporality.notifier.pvm import pvm as pvm_module
+from nova_temporality.notifier import reboot
 from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import outage
@@ -212,8 +213,15 @@ class Notifier:
         ended = {name for name, future in futures.items()
                  if future.done() and not future.exception() and
                  future.result()}
-        return {**report, 'pvms': [dict(entry, ended=entry['name'] in ended)
-                                   for entry in report['pvms']]}
+        failures = reboot.make_ready(self._pool) if (
+            self._platform.is_dram) else {}
+        entries = [dict(entry, ended=entry['name'] in ended)
+                   for entry in report['pvms']]
+        for entry in entries:
+            if entry['name'] in failures:
+                entry.update(result=attempts.FAILED,
+                             reason=failures[entry['name']])
+        return {**report, 'pvms': entries}
 
     def resume(self) -> list[Resumed]:
         """Call the outage off: let the pVMs run that ran before."""

@@ -176,7 +176,11 @@ def _pool_medium(status: Status, _now: datetime.datetime) -> list[Concern]:
 
 
 def _pool_not_dax(status: Status, _now: datetime.datetime) -> list[Concern]:
-    if status['medium'] == 'dax' or status['medium_problem']:
+    if status['medium_problem']:
+        return []
+    if status['platform']['caches'] == persistence_domain.DRAM:
+        return [Concern(status['pool'], 'lies in ordinary DRAM')]
+    if status['medium'] == 'dax':
         return []
     return [Concern(status['pool'], 'lies on %s' % status['medium'])]
 

@@ -24,6 +24,7 @@ from collections import abc
 import contextlib
 import threading
 
+from nova_temporality.host import dram
 from nova_temporality.host import nvdimms
 from nova_temporality.notifier.sources import pod_device
 from nova_temporality import vpm
@@ -31,6 +32,7 @@ from nova_temporality import vpm
 # What saves them.
 EMULATED = 'emulated'
 DISK = 'disk'
+DRAM = 'dram'
 HARDWARE = 'hardware'
 DRIVER = 'driver'
 NOBODY = 'nobody'
@@ -39,6 +41,8 @@ _WORDS = {
     EMULATED: 'emulated NVRAM: nothing survives a real power cut',
     DISK: 'an ordinary file system: memory is written to its disk before a '
           'state is marked, however long that takes',
+    DRAM: 'ordinary DRAM: servers survive a planned reboot or kexec, but no '
+          'power cut',
     HARDWARE: 'eADR/GPF: caches are saved by hardware',
     DRIVER: 'ADR + /dev/pod: caches are written back by the kernel driver',
     NOBODY: 'not protected: ',
@@ -61,6 +65,8 @@ class Platform:
                        soon as that has to write caches back
     :param sysfs: where sysfs is mounted
     :param pod_path: the POD driver's device
+    :param command_line: file with that of the kernel
+    :ivar is_dram: whether the pool lies in DRAM, see dram.holds()
     :ivar nvdimms: those below the pool, as they were at the latest look()
     :ivar remedy: what an operator can do when nobody saves them
     """
@@ -68,10 +74,13 @@ class Platform:
     def __init__(self, pool_path: str, info: vpm.PoolInfo,
                  use_driver: abc.Callable[[int], object],
                  sysfs: str = nvdimms.SYSFS,
-                 pod_path: str = pod_device.PATH) -> None:
+                 pod_path: str = pod_device.PATH,
+                 command_line: str = dram.COMMAND_LINE) -> None:
         self.remedy = _MOUNT if info.medium_problem else _REMEDY
         self._domain = (None if info.medium != 'dax' else
                         _persistence_domain(pool_path, sysfs))
+        self.is_dram = info.medium == 'dax' and dram.holds(
+            pool_path, sysfs, command_line)
         self._info = info
         self._use_driver = use_driver
         self._pod_path = pod_path
@@ -95,13 +104,15 @@ class Platform:
 
         A driver that is found is kept: it cannot be unloaded any more.
 
-        :returns: EMULATED, DISK, HARDWARE, DRIVER or NOBODY; and, for the
-                  latter, the reason in words, else None
+        :returns: EMULATED, DISK, DRAM, HARDWARE, DRIVER or NOBODY; and, for
+                  the latter, the reason in words, else None
         """
         if self._info.medium_problem:
             return NOBODY, self._info.medium_problem
         if self._info.medium in _KEEPERS:
             return _KEEPERS[self._info.medium], None
+        if self.is_dram:
+            return DRAM, None
         if self._domain == 'cpu_cache':
             return HARDWARE, None
         if self._domain is None:

@@ -28,6 +28,7 @@ from typing import Protocol
 
 from nova_temporality.host import cpu_notes
 from nova_temporality.host import disk_notes
+from nova_temporality.host import dram
 from nova_temporality.host import durable
 from nova_temporality.host import nvdimm_notes
 from nova_temporality.host import nvdimms
@@ -217,7 +218,8 @@ def _put_back(pool: vpm.Pool, region: vpm.RegionInfo,
             **manifest['meta'], 'signal_ns': now, 'stopped_ns': now,
             'saved_ns': now}))
     epoch = pool.verify_state(region.id).epoch
-    nvdimm_notes.take(pool.path, region, epoch, nvdimms.below(pool.path))
+    nvdimm_notes.take(pool.path, region, epoch, nvdimms.below(pool.path),
+                      is_dram=dram.holds(pool.path))
     # They are younger than the state.
     disk_notes.take(pool.path, region, epoch, manifest['disks'].values())
 

@@ -41,6 +41,14 @@ class Sysfs:
         """Set the persistence domain."""
         (self._region / 'persistence_domain').write_text(value + '\n')
 
+    def bus(self, provider, start):
+        """Say where the region comes from.
+
+        :param start: its physical address
+        """
+        (self._bus / 'provider').write_text(provider + '\n')
+        (self._region / 'resource').write_text('0x%x\n' % start)
+
     def nvdimm(self, name, family='nfit', **attributes):
         """Add one to the region, or change it."""
         directory = self._bus / name / family

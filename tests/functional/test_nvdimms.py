@@ -39,6 +39,7 @@ class Platform:
     """Stands for persistence_domain.Platform."""
 
     remedy = ''
+    is_dram = False
     nvdimms = (SOUND,)
 
     def problem(self):

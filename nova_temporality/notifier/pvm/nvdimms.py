@@ -45,14 +45,15 @@ class Counters:
         They do not change until the host is booted again. To be called before
         the pVM is armed.
         """
-        if not self._platform.nvdimms:
+        if not self._platform.nvdimms and not self._platform.is_dram:
             return
         epoch = self._pool.lookup(self._region.name).epoch
         if epoch == self._noted_epoch:
             return
         try:
             nvdimm_notes.take(self._pool.path, self._region, epoch,
-                              self._platform.nvdimms)
+                              self._platform.nvdimms,
+                              is_dram=self._platform.is_dram)
         except OSError as e:
             LOG.warning('What the NVDIMMs of %s count is not noted: %s',
                         self._region.name, e)

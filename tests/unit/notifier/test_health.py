@@ -64,6 +64,8 @@ def test_sound():
 @pytest.mark.parametrize('changes, word, expected', [
     ({'pool_error': 'gone'}, 'CRITICAL', {'POOL_UNREADABLE': ['/pool']}),
     ({'medium': 'tmpfs'}, 'WARN', {'POOL_NOT_DAX': ['/pool']}),
+    ({'platform': {'caches': 'dram', 'detail': 'ordinary DRAM'}}, 'WARN',
+     {'POOL_NOT_DAX': ['/pool']}),
     ({'medium': 'file', 'medium_problem': 'made on DAX',
       'platform': {'caches': 'nobody', 'detail': 'made on DAX'}},
      'CRITICAL', {'POOL_MEDIUM': ['/pool']}),

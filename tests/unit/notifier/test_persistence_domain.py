@@ -19,6 +19,7 @@ import shutil
 
 import pytest
 
+from nova_temporality.host import dram
 from nova_temporality.notifier import persistence_domain
 from nova_temporality.notifier.sources import pod_device
 from tests.framework import pod_stand_in
@@ -185,3 +186,15 @@ def test_nvdimms_of_a_pool_that_is_gone(sysfs, examine, tmp_path):
     pool.rmdir()
     host.look()
     assert host.nvdimms == []
+
+
+def test_dram_that_is_set_aside(sysfs, examine, monkeypatch):
+    monkeypatch.setattr(dram, 'holds', lambda *args: True)
+    host = examine()
+    assert host.protection() == (persistence_domain.DRAM, None)
+    assert 'a planned reboot' in host.describe()['detail']
+
+
+def test_dram_counts_on_dax_only(sysfs, examine, monkeypatch):
+    monkeypatch.setattr(dram, 'holds', lambda *args: True)
+    assert examine(medium='file').protection()[0] == persistence_domain.DISK

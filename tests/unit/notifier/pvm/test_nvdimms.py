@@ -31,7 +31,7 @@ def pool(tmp_path):
 
 @pytest.fixture
 def platform():
-    return types.SimpleNamespace(nvdimms=[
+    return types.SimpleNamespace(is_dram=False, nvdimms=[
         host_nvdimms.Nvdimm('nmem0', 'a', dirty_shutdowns=4)])
 
 
@@ -78,3 +78,10 @@ def test_tried_again_after_an_error(pool, counters):
     os.unlink(blocked)
     counters.note()
     assert noted(pool) is not None
+
+
+def test_in_dram_the_boot_is_noted(pool, counters, platform):
+    platform.nvdimms = []
+    platform.is_dram = True
+    counters.note()
+    assert noted(pool) == (pool.lookup('pvm').epoch, {})
