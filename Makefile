@@ -10,9 +10,9 @@ CLOUD = $(TOOLS) -m pocketcloud
 LAB = $(TOOLS) -m lab
 
 .PHONY: help demo demo-vpm install guest kernel native packages test lint \
-	crash-explore fuzz soak-vpm bare-root tempest lab-up lab-shell \
-	lab-drills lab-down cloud-up cloud-status cloud-down bench-disks \
-	bench-engine bench-fixation bench-vpm clean
+	crash-explore fuzz soak-vpm bare-root tempest lab-up lab-shell lab-drills \
+	lab-down cloud-up cloud-status cloud-down bench-fixation bench-engine \
+	bench-vpm bench-disks clean
 
 help: ## say what can be made (mostly as root, on Debian 12 or 13)
 	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
