@@ -270,6 +270,12 @@ def _decide(recovery: base.Recovery) -> _How | None:
         LOG.info('It is %s in Nova: there is nothing to recover',
                  instance.vm_state, instance=instance)
         return None
+    if instance.task_state == task_states.MIGRATING and (
+            instance.vm_state != vm_states.ERROR and server.is_active()):
+        # Nova's start has ended all earlier ones, but of those in ERROR.
+        LOG.info('It is migrated live since nova-compute has started: there '
+                 'is nothing to recover', instance=instance)
+        return None
     moved.check(recovery)
     if server.is_active() and not _finish_interrupted(recovery):
         return None

@@ -137,6 +137,20 @@ class MovedTest(recovery_base.RecoveryTestCase):
         with runlock.RunLock(self.region):
             pass
 
+    def test_migration_of_this_run_is_left_alone(self):
+        """Its user was faster than the recovery, which has nothing to do."""
+        self.make_domain(power_state.RUNNING)
+        job = [libvirt.VIR_DOMAIN_JOB_NONE]
+        self.domain.jobStats.side_effect = lambda *_args: {'type': job[0]}
+        for job[0] in (libvirt.VIR_DOMAIN_JOB_NONE,
+                       libvirt.VIR_DOMAIN_JOB_UNBOUNDED):
+            # Nova's start has ended all earlier ones, so this is a new one.
+            self.server.task_state = task_states.MIGRATING
+            self.assertIsNone(
+                self.driver.recoveries._try(self.server.uuid))
+            self.assertFalse(self.domain.abortJob.called)
+            self.assertFalse(self.forget.called)
+
     def test_it_had_no_record_yet(self):
         with mock.patch.object(domain_record, 'read', return_value=OTHER):
             self.still_here([libvirt.VIR_DOMAIN_JOB_NONE])
