@@ -11,8 +11,8 @@ LAB = $(TOOLS) -m lab
 
 .PHONY: help demo demo-vpm install guest kernel native packages test lint \
 	crash-explore fuzz soak-vpm bare-root tempest lab-up lab-shell lab-drills \
-	lab-down cloud-up cloud-status cloud-down bench-fixation bench-engine \
-	bench-vpm bench-disks clean
+	lab-reboot lab-down cloud-up cloud-status cloud-down bench-fixation \
+	bench-engine bench-vpm bench-disks clean
 
 help: ## say what can be made (mostly as root, on Debian 12 or 13)
 	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
@@ -81,6 +81,11 @@ lab-shell: ## a shell in it, or RUN='a command'
 lab-drills: export N ?= 20
 lab-drills: lab-up ## cut its power at N (20) random moments
 	@$(LAB) drills $(N) $(DRILLS)
+
+# LAB_NVRAM=dram also is for the other targets, then.
+lab-reboot: export LAB_NVRAM = dram
+lab-reboot: lab-up ## the same host without an NVDIMM: a planned reboot
+	@$(LAB) reboot
 
 lab-down: ## shut it down
 	@$(LAB) down

@@ -31,7 +31,9 @@ fi
 if [ -x "$VENV/bin/python" ]; then
     # By its path: what STATE was made by may not have installed it.
     PYTHONPATH=$TOP/tools "$VENV/bin/python" -m pocketcloud down
-    PYTHONPATH=$TOP/tools "$VENV/bin/python" -m lab down
+    for nvram in nvdimm dram; do
+        LAB_NVRAM=$nvram PYTHONPATH=$TOP/tools "$VENV/bin/python" -m lab down
+    done
 fi
 mounts_below | xargs -r -n 1 umount
 # Never across a mount: what is mounted still is not ours to remove.

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The commands: up, shell, down, drills."""
+"""The commands: up, shell, down, drills, reboot."""
 
 import argparse
 import os
@@ -76,12 +76,18 @@ def down():
         machine.cut_power()
 
 
+COMMANDS = {'up': up, 'shell': shell, 'down': down, 'drills': drills.run,
+            'reboot': drills.reboot}
+
+
 def main():
     parser = argparse.ArgumentParser(prog='lab', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
     for name in ('up', 'down'):
         commands.add_parser(name)
     commands.add_parser('shell').add_argument('script', nargs='?')
+    commands.add_parser('reboot').add_argument('--servers', type=int,
+                                               default=2)
     of_drills = commands.add_parser('drills')
     of_drills.add_argument('rounds', type=int)
     of_drills.add_argument('--seed', default=str(time.time_ns()))
@@ -90,11 +96,10 @@ def main():
     arguments = vars(parser.parse_args())
     command = arguments.pop('command')
     try:
-        result = {'up': up, 'shell': shell, 'down': down,
-                  'drills': drills.run}[command](**arguments)
+        result = COMMANDS[command](**arguments)
     except (OSError, subprocess.CalledProcessError, lab_agent.AgentError,
             machine.NotReady, compute_host.NotAsItShould) as e:
         sys.exit('lab %s: %s' % (command, e))
-    if command == 'drills':
+    if isinstance(result, bool):
         result = 0 if result else 1
     sys.exit(result)

@@ -55,8 +55,12 @@ def make():
         nvdimm.truncate(layout.NVDIMM_MIB << 20)
     machine.switch_on()
     with machine.connect() as agent:
-        agent.ask('exec sh /mnt/lab/provision.sh >/var/log/provision.log 2>&1')
-        agent.ask('sync; systemctl poweroff')
+        agent.ask('exec sh /mnt/lab/provision.sh %s '
+                  '>/var/log/provision.log 2>&1' % layout.NVRAM)
+        if layout.NVRAM == 'dram':
+            # It would lose its NVRAM.
+            return
+        agent.begin('systemctl poweroff')
     machine.wait_off()
 
 

@@ -57,5 +57,5 @@ def close_overlay():
             layout.OVERLAY.unlink()
         except subprocess.CalledProcessError as e:
             if time.monotonic() > deadline:
-                raise RuntimeError('%s: %s' % (e, e.stderr))
+                raise OSError('%s: %s' % (e, e.stderr))
             time.sleep(0.1)

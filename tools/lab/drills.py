@@ -17,6 +17,7 @@ import json
 import random
 import time
 
+from lab import agent as lab_agent
 from lab import compute_host
 from lab import machine
 
@@ -24,6 +25,7 @@ _NOTE = '/run/lab/recovered.json'
 _ASK = 'exec python3 /mnt/lab/ask.py /run/temporality/notifier.sock'
 _FAILS = 'kill -44 $(systemctl show -P MainPID temporality-engine)'
 _POLL = 2
+_ANSWER = 20
 
 # What an unproven state may say. Anything else was proven and is damaged.
 _TOO_EARLY = 'there is no marker', 'it is stale'
@@ -171,3 +173,32 @@ def run(rounds, seed, first, servers):
             seconds=round(time.monotonic() - began))), flush=True)
     print(json.dumps(dict(rounds=rounds, **counts, **host)), flush=True)
     return counts[LOST] == 0
+
+
+def _boot_id():
+    """Which boot of the machine this is; None if it does not answer."""
+    try:
+        with lab_agent.Agent(_ANSWER) as agent:
+            return agent.ask('cat /proc/sys/kernel/random/boot_id')
+    except lab_agent.AgentError:
+        return None
+
+
+def reboot(servers):
+    """Have the machine reboot itself; all servers have to run on.
+
+    :returns: whether they do
+    """
+    with machine.wait_booted() as agent:
+        host = compute_host.look(agent)
+    uuids = _servers(servers)
+    before = _boot_id()
+    with machine.connect() as agent:
+        _wait('arming', lambda: _all(agent, uuids, 'armed'))
+        agent.begin('systemctl reboot')
+    _wait('reboot', lambda: _boot_id() not in (None, before))
+    outcomes = _boot(Round(0, None, None))
+    verdicts = {uuid: verdict(outcomes.get(uuid), True) for uuid in uuids}
+    print(json.dumps(dict(host, verdicts=verdicts,
+                          outcomes=list(outcomes.values()))), flush=True)
+    return set(verdicts.values()) == {SURVIVED}

@@ -12,6 +12,7 @@
 
 """Where everything of the laboratory is."""
 
+import os
 import pathlib
 
 from pocketcloud import layout
@@ -23,7 +24,10 @@ VENV = layout.VENV
 # Made by build.sh.
 IMAGE = STATE / 'lab-image'
 
-HOME = STATE / 'lab'
+# What its NVRAM is: "nvdimm", or "dram" that the kernel sets aside. Each has
+# a machine of its own.
+NVRAM = os.environ.get('LAB_NVRAM', 'nvdimm')
+HOME = STATE / ('lab-' + NVRAM)
 DISK = HOME / 'disk.qcow2'
 OVERLAY = HOME / 'overlay.qcow2'
 NVDIMM = HOME / 'nvdimm.img'
@@ -40,3 +44,6 @@ READY = HOME / 'ready'
 NVDIMM_MIB = 3074
 LABELS_MIB = 2
 MEMORY_MIB = 3072
+# Of DRAM, from 4 GiB on; q35 has that much below there, and the rest above.
+SET_ASIDE = 'memmap=2G!4G'
+DRAM_MEMORY_MIB = 6144

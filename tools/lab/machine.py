@@ -21,7 +21,7 @@ from lab import agent
 from lab import disk
 from lab import layout
 
-_NAME = 'lab'
+_NAME = 'lab-' + layout.NVRAM
 
 # TCG on a machine with other work; an idle one needs half a minute.
 PATIENCE = 900
@@ -35,17 +35,27 @@ class NotReady(Exception):
     """The machine did not come up."""
 
 
-def command():
-    """The command line of its QEMU."""
+def _memory():
+    """Arguments that make its memory, and the kernel's for it."""
+    if layout.NVRAM == 'dram':
+        return ['-M', 'q35', '-m', '%dM' % layout.DRAM_MEMORY_MIB], (
+            ' ' + layout.SET_ASIDE)
     return [
-        'qemu-system-x86_64', '-nodefaults', '-no-user-config',
-        '-name', 'temporality-lab', '-display', 'none',
         '-M', 'q35,nvdimm=on,nvdimm-persistence=cpu',
-        '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2',
         '-m', '%dM,slots=2,maxmem=16G' % layout.MEMORY_MIB,
         '-object', 'memory-backend-file,id=nvdimm,share=on,mem-path=%s,'
         'size=%dM,align=2M' % (layout.NVDIMM, layout.NVDIMM_MIB),
         '-device', 'nvdimm,memdev=nvdimm,label-size=%dM' % layout.LABELS_MIB,
+    ], ''
+
+
+def command():
+    """The command line of its QEMU."""
+    memory, append = _memory()
+    return [
+        'qemu-system-x86_64', '-nodefaults', '-no-user-config',
+        '-name', 'temporality-lab', '-display', 'none',
+        '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', *memory,
         '-drive', 'file=%s,if=virtio,format=qcow2,cache=none' % layout.OVERLAY,
         '-virtfs', 'local,path=%s,mount_tag=lab,security_model=none,'
         'readonly=on' % layout.SHARE,
@@ -59,7 +69,8 @@ def command():
         '-serial', 'chardev:console',
         '-device', 'virtio-rng-pci',
         '-kernel', str(layout.IMAGE / 'vmlinuz'),
-        '-initrd', str(layout.IMAGE / 'initrd'), '-append', _APPEND]
+        '-initrd', str(layout.IMAGE / 'initrd'),
+        '-append', _APPEND + append]
 
 
 def is_on():

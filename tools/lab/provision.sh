@@ -11,8 +11,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-# Runs in the machine, once: what the installation guide has an operator do
-# with a host that has our packages.
+# provision.sh nvdimm|dram: runs in the machine, once; what the installation
+# guide has an operator do with a host that has our packages.
 
 set -eux
 
@@ -21,17 +21,30 @@ region() {
 }
 
 # Right after the boot it is not there yet.
-modprobe nfit
-modprobe nd_pmem
-udevadm settle
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    region && break
-    sleep 1
-done
-ndctl disable-region region0
-ndctl init-labels -f nmem0
-ndctl enable-region region0
-ndctl create-namespace -m fsdax -M mem
+wait_region() {
+    udevadm settle
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        region && break
+        sleep 1
+    done
+}
+
+nvdimm() {
+    modprobe nfit
+    modprobe nd_pmem
+    wait_region
+    ndctl disable-region region0
+    ndctl init-labels -f nmem0
+    ndctl enable-region region0
+    ndctl create-namespace -m fsdax -M mem
+}
+
+dram() {
+    wait_region
+    ndctl create-namespace -f -e namespace0.0 -m fsdax -M mem
+}
+
+"$1"
 # Extents that huge pages can map.
 mkfs.ext4 -q -b 4096 -E stride=512,stripe_width=512 /dev/pmem0
 echo '/dev/pmem0 /var/lib/temporality/nvram ext4 dax=always,nofail 0 0' \

@@ -129,8 +129,9 @@ main() {
     local hash
     need_root
     state_init
-    hash=$(cd "$TOP" && content_hash debian etc nova_temporality pod setup.* \
-        tools/packages)
+    hash=$(cd "$TOP" && git ls-files -z debian etc nova_temporality pod \
+        'setup.*' pyproject.toml tools/packages | xargs -0 sha256sum |
+        sha256sum | cut -d' ' -f1)
     if [ "${1:-}" = only ] && stamped "packages-$RELEASE" "$hash" &&
         [ -d "$OUT" ]; then
         return
