@@ -17,9 +17,6 @@ for the QEMU that runs the pVM, and for all states that it makes.
 """
 
 from collections import abc
-import contextlib
-import json
-import os
 
 from nova_temporality.host import durable
 from nova_temporality.host import paths
@@ -43,12 +40,8 @@ def take(pool_path: str, region: vpm.RegionInfo,
         return
     if read(pool_path, region) == words:
         return
-    target = paths.cpu_note(pool_path, region.name)
-    with contextlib.suppress(FileExistsError):
-        durable.make_directory(os.path.dirname(target))
-    durable.write(target, json.dumps(
-        {**state_notes.owner(region, _ANY_EPOCH),
-         'words': dict(words)}).encode())
+    state_notes.write(paths.cpu_note(pool_path, region.name), region,
+                      _ANY_EPOCH, {'words': dict(words)})
 
 
 def forget(pool_path: str, name: str) -> None:

@@ -22,7 +22,6 @@ each boot. Where there is none, the reboot was not planned, or was a power cut.
 import contextlib
 import errno
 import hashlib
-import json
 import os
 from typing import Any
 
@@ -108,8 +107,5 @@ def _sum(region: vpm.RegionInfo, write_back: bool = False) -> str:
 
 def _write(pool_path: str, region: vpm.RegionInfo, epoch: int,
            note: dict[str, Any]) -> None:
-    target = paths.memory_sum(pool_path, region.name)
-    with contextlib.suppress(FileExistsError):
-        durable.make_directory(os.path.dirname(target))
-    durable.write(target, json.dumps(
-        {**state_notes.owner(region, epoch), **note}).encode())
+    state_notes.write(paths.memory_sum(pool_path, region.name), region, epoch,
+                      note)

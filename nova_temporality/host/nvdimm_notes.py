@@ -24,9 +24,6 @@ DRAM, which nothing saves, a state of an earlier boot has to fit its memory
 """
 
 from collections import abc
-import contextlib
-import json
-import os
 from typing import Any
 
 from nova_temporality.host import dram
@@ -85,12 +82,9 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
         return
     counters = {one.id: one.dirty_shutdowns for one in found
                 if one.dirty_shutdowns is not None}
-    target = paths.nvdimms_note(pool_path, region.name)
-    with contextlib.suppress(FileExistsError):
-        durable.make_directory(os.path.dirname(target))
-    durable.write(target, json.dumps(
-        {**state_notes.owner(region, epoch), 'boot': boot_id(),
-         'dirty_shutdowns': counters}).encode())
+    state_notes.write(
+        paths.nvdimms_note(pool_path, region.name), region, epoch,
+        {'boot': boot_id(), 'dirty_shutdowns': counters})
 
 
 def forget(pool_path: str, name: str) -> None:

@@ -16,10 +16,13 @@ Each is a JSON object beside the pool, with members that tell whose it is.
 """
 
 from collections import abc
+import contextlib
 import json
+import os
 from typing import Any
 from typing import TypeVar
 
+from nova_temporality.host import durable
 from nova_temporality import vpm
 
 _T = TypeVar('_T')
@@ -31,6 +34,21 @@ def owner(region: vpm.RegionInfo, epoch: int) -> dict[str, int]:
     :param epoch: of the state
     """
     return {'region': region.id, 'created': region.created_ns, 'epoch': epoch}
+
+
+def write(path: str, region: vpm.RegionInfo, epoch: int,
+          content: abc.Mapping[str, Any]) -> None:
+    """Make or replace a state's note, durably, as a whole or not at all.
+
+    Its directory is made if need be.
+
+    :param epoch: of the state
+    :raises OSError: that is not possible
+    """
+    with contextlib.suppress(FileExistsError):
+        durable.make_directory(os.path.dirname(path))
+    durable.write(path, json.dumps(
+        {**owner(region, epoch), **content}).encode())
 
 
 def latest_epoch(path: str, region: vpm.RegionInfo) -> int | None:
