@@ -18,7 +18,6 @@ import dataclasses
 import threading
 from typing import Any
 
-import nova.conf
 from nova import exception as nova_exception
 from nova import objects
 
@@ -35,7 +34,6 @@ from nova_temporality.virt import readiness
 from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
 
-CONF = nova.conf.CONF
 PCONF = conf.CONF
 
 # Stands for a server that is not there yet.
@@ -89,17 +87,6 @@ class Admission:
 
     # -- what is refused ------------------------------------------------------
 
-    def check_request(self, instance: objects.Instance,
-                      flavor: objects.Flavor, image_meta: objects.ImageMeta,
-                      network_info: Any) -> None:
-        """Refuse what a pVM cannot have, before anything is made for it.
-
-        :param flavor: that it has, or shall be resized to
-        :raises NotPossible: naming the value and the remedy
-        """
-        checks.check_request(instance, flavor, image_meta, network_info,
-                             CONF.libvirt.virt_type)
-
     def check_rebuild(self, instance: objects.Instance,
                       image_meta: objects.ImageMeta,
                       network_info: Any) -> None:
@@ -120,8 +107,8 @@ class Admission:
                 reason='The server was created without persistence, and a '
                        'rebuild cannot make it persistent; create a new one')
         if is_pvm:
-            self.check_request(instance, instance.flavor, image_meta,
-                               network_info)
+            checks.check_request(instance, instance.flavor, image_meta,
+                                 network_info)
 
     def check_resize(self, instance: objects.Instance,
                      flavor: objects.Flavor,
@@ -136,8 +123,8 @@ class Admission:
         except errors.InvalidSpec as exc:
             raise exception.NotPossible(reason=str(exc))
         if spec.is_persistent:
-            self.check_request(instance, flavor, instance.image_meta,
-                               network_info)
+            checks.check_request(instance, flavor, instance.image_meta,
+                                 network_info)
         return spec
 
     # -- room -----------------------------------------------------------------

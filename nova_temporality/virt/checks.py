@@ -61,12 +61,13 @@ _UNSAFE_NET_TYPES = {'vhostuser': 'vhost-user', 'vdpa': 'vDPA',
 
 def check_request(instance: objects.Instance, flavor: objects.Flavor,
                   image_meta: objects.ImageMeta,
-                  network_info: Any, virt_type: str) -> None:
+                  network_info: Any) -> None:
     """Refuse what is known before anything was made for the server.
 
     :param flavor: that it has, or shall be resized to
     :raises NotPossible: naming the value and the remedy
     """
+    virt_type = CONF.libvirt.virt_type
     if virt_type not in ('kvm', 'qemu'):
         _refuse("virt_type '%s'" % virt_type,
                 "set [libvirt] virt_type to 'kvm' or 'qemu'")

@@ -244,8 +244,8 @@ class TemporalityDriver(startup.Startup):
         if self._admission.decide(instance):
             server = self.servers.of(instance)
             self.servers.add(server.uuid)
-            self._admission.check_request(instance, instance.flavor,
-                                          image_meta, network_info)
+            checks.check_request(instance, instance.flavor, image_meta,
+                                 network_info)
             # Before its disks are made; again with the domain, to which
             # other ways lead.
             self._admission.admit(
