@@ -28,6 +28,7 @@ class _Connected(mock.Mock):
         super().__setattr__(name, value)
         if name == 'on_changed':
             value()
+            self.is_heard = True
 
 
 @pytest.fixture
@@ -44,4 +45,6 @@ def options(tmp_path):
 
 def test_engine_that_is_replaced_while_the_notifier_starts(tmp_path, options):
     with pools.vpm.Pool(tmp_path / 'pool') as pool:
-        daemon.Notifier(pool, _Connected(), options, mock.Mock())
+        engine = _Connected()
+        daemon.Notifier(pool, engine, options, mock.Mock())
+        assert engine.is_heard is True

@@ -16,6 +16,7 @@ import copy
 import grp
 import os
 import tempfile
+import threading
 import time
 from unittest import mock
 
@@ -40,6 +41,8 @@ from nova_temporality import vpm
 from tests.unit import base
 
 MIB = 1 << 20
+
+PATIENCE = 30
 
 
 class DriverTestCase(base.NovaTestCase):
@@ -121,6 +124,26 @@ class DriverTestCase(base.NovaTestCase):
                 self.context, server, nova_test_driver._fake_network_info(
                     self), blockinfo.get_disk_info('qemu', server, image),
                 image)
+
+    def in_thread(self, call):
+        """Begin with something; return a function that waits for its end."""
+        outcome = []
+
+        def run():
+            try:
+                outcome.append(call())
+            except Exception as exc:
+                outcome.append(exc)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+
+        def end():
+            thread.join(PATIENCE)
+            self.assertFalse(thread.is_alive(), 'it hangs')
+            return outcome[0]
+
+        return end
 
     @staticmethod
     def fault(exc):

@@ -30,9 +30,8 @@ from nova_temporality.host import disk_reach
 from nova_temporality.privsep import looking
 from nova_temporality.virt import driver
 from nova_temporality.virt import storage
+from tests.unit.virt import base
 from tests.unit.virt.recovery import recovery_base
-
-_PATIENCE = 30
 
 
 class HungStartTest(recovery_base.RecoveryTestCase):
@@ -61,27 +60,7 @@ class HungStartTest(recovery_base.RecoveryTestCase):
     def touch(self, paths):
         self.assertEqual(['/dead/disk'], list(paths))
         self.begun.set()
-        self.assertTrue(self.answers.wait(_PATIENCE))
-
-    def in_thread(self, call):
-        """Begin with something; return a function that waits for its end."""
-        outcome = []
-
-        def run():
-            try:
-                outcome.append(call())
-            except Exception as exc:
-                outcome.append(exc)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-
-        def end():
-            thread.join(_PATIENCE)
-            self.assertFalse(thread.is_alive(), 'it hangs')
-            return outcome[0]
-
-        return end
+        self.assertTrue(self.answers.wait(base.PATIENCE))
 
     def power_on(self):
         return self.driver.power_on(self.context, self.server, [])
@@ -100,7 +79,7 @@ class HungStartTest(recovery_base.RecoveryTestCase):
 
     def test_deleted_meanwhile(self):
         end = self.in_thread(self.power_on)
-        self.assertTrue(self.begun.wait(_PATIENCE))
+        self.assertTrue(self.begun.wait(base.PATIENCE))
         self.delete()
         self.answers.set()
         self.assertIsInstance(end(), exception.Gone)
@@ -111,7 +90,7 @@ class HungStartTest(recovery_base.RecoveryTestCase):
         """Nobody waits for it any more."""
         self.useFixture(fixtures.MockPatchObject(storage, '_SILENCE', 0.1))
         end = self.in_thread(self.power_on)
-        self.assertTrue(self.begun.wait(_PATIENCE))
+        self.assertTrue(self.begun.wait(base.PATIENCE))
         self.delete()
         self.assertIsInstance(end(), exception.Gone)
         self.assertFalse(self.booted.called)
@@ -120,7 +99,7 @@ class HungStartTest(recovery_base.RecoveryTestCase):
         self.useFixture(fixtures.MockPatchObject(storage, '_SILENCE', 0.01))
         with self.assertLogs(storage.LOG.logger, 'WARNING') as logs:
             end = self.in_thread(self.power_on)
-            self.assertTrue(self.begun.wait(_PATIENCE))
+            self.assertTrue(self.begun.wait(base.PATIENCE))
             while not logs.output:
                 self.assertFalse(self.booted.called)
                 time.sleep(0.01)
@@ -134,7 +113,7 @@ class HungStartTest(recovery_base.RecoveryTestCase):
         server = self.driver.servers.of(self.server)
         with server.lock:
             end = self.in_thread(self.power_on)
-            self.assertTrue(self.begun.wait(_PATIENCE))
+            self.assertTrue(self.begun.wait(base.PATIENCE))
             self.driver.destroy(self.context, self.server, [])
             objects.Instance.get_by_uuid.side_effect = (
                 nova_exception.InstanceNotFound(

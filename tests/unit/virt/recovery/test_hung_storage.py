@@ -28,9 +28,8 @@ from nova_temporality import exception
 from nova_temporality.host import disk_notes
 from nova_temporality.virt.recovery import keeper
 from nova_temporality.virt.recovery import manager
+from tests.unit.virt import base
 from tests.unit.virt.recovery import recovery_base
-
-_PATIENCE = 30
 
 UUID = '1f0d1e3c-7b5a-4c1e-9a55-0c6f1a2b3c4d'
 
@@ -86,34 +85,14 @@ class HungStorageTest(recovery_base.RecoveryTestCase):
 
     def connect(self, _context, _info, server):
         self.begun.set()
-        self.assertTrue(self.answers.wait(_PATIENCE))
+        self.assertTrue(self.answers.wait(base.PATIENCE))
         self.connected.add(server.uuid)
-
-    def in_thread(self, call):
-        """Begin with something; return a function that waits for its end."""
-        outcome = []
-
-        def run():
-            try:
-                outcome.append(call())
-            except Exception as exc:
-                outcome.append(exc)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-
-        def end():
-            thread.join(_PATIENCE)
-            self.assertFalse(thread.is_alive(), 'it hangs')
-            return outcome[0]
-
-        return end
 
     def begin(self):
         """A recovery whose storage hangs."""
         end = self.in_thread(
             lambda: self.driver.recoveries._try(self.server.uuid))
-        self.assertTrue(self.begun.wait(_PATIENCE))
+        self.assertTrue(self.begun.wait(base.PATIENCE))
         return end
 
     def delete(self):
@@ -141,7 +120,7 @@ class HungStorageTest(recovery_base.RecoveryTestCase):
             lambda *_args, **_kwargs: told.set())
         with fixtures.MockPatchObject(manager, '_SILENCE', 0.01):
             end = self.begin()
-            self.assertTrue(told.wait(_PATIENCE))
+            self.assertTrue(told.wait(base.PATIENCE))
         self.answers.set()
         self.assertIsNone(end())
 
@@ -159,7 +138,7 @@ class HungStorageTest(recovery_base.RecoveryTestCase):
         self.assertEqual(set(), self.connected)
 
     def compare(self, *_args):
-        self.assertTrue(self.may_compare.wait(_PATIENCE))
+        self.assertTrue(self.may_compare.wait(base.PATIENCE))
         return disk_notes.Comparison([], True)
 
     def test_stop(self):
@@ -199,7 +178,7 @@ class HungStorageTest(recovery_base.RecoveryTestCase):
         with fixtures.MockPatchObject(keeper, '_DELAY_MIN', 0.01):
             end = self.in_thread(lambda: self.driver.recoveries._retry(
                 self.server.uuid, threading.Event()))
-            self.assertTrue(told.wait(_PATIENCE))
+            self.assertTrue(told.wait(base.PATIENCE))
             self.answers.set()
             self.driver._connect_volume.side_effect = self.connect
             self.assertIsNone(end())
@@ -305,7 +284,7 @@ class HungStorageTest(recovery_base.RecoveryTestCase):
         self.server.vm_state = vm_states.SUSPENDED
         end = self.in_thread(
             lambda: self.driver.resume(self.context, self.server, []))
-        self.assertTrue(self.begun.wait(_PATIENCE))
+        self.assertTrue(self.begun.wait(base.PATIENCE))
         self.delete()
         self.answers.set()
         self.assertIsInstance(end(), exception.Gone)
