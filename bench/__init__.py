@@ -19,3 +19,10 @@ import sys
 def clean_up_when_ended():
     """Have SIGTERM undo what a measurement changed, as Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def check_pieces(parser, names, known):
+    """End with an error if there is no piece of one of these names."""
+    unknown = set(names) - set(known)
+    if unknown:
+        parser.error('there is no piece %s' % ', '.join(sorted(unknown)))

@@ -32,9 +32,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=500,
                         help='of either setting of "hostile"')
     args = parser.parse_args()
-    unknown = set(args.pieces) - set(PIECES)
-    if unknown:
-        parser.error('there is no piece %s' % ', '.join(sorted(unknown)))
+    bench.check_pieces(parser, args.pieces, PIECES)
     bench.clean_up_when_ended()
     results = {}
     for name in args.pieces or PIECES:

@@ -84,9 +84,7 @@ def main():
     parser.add_argument('--picture', action='store_true',
                         help='draw %s anew' % PICTURE.relative_to(TOP))
     args = parser.parse_args()
-    unknown = set(args.pieces) - set(PIECES)
-    if unknown:
-        parser.error('there is no piece %s' % ', '.join(sorted(unknown)))
+    bench.check_pieces(parser, args.pieces, PIECES)
     bench.clean_up_when_ended()
     results = {}
     if args.pieces and args.results.exists():
