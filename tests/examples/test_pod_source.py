@@ -116,8 +116,7 @@ def test_notifier_fixates_and_resumes_by_it(installed, host, fifo):
     fifo.write_text('commit smoke in room 1\n')
     machine.wait_for(guest.proven, 'fixated')
     assert guest.stands_still()
-    outage = machine.wait_for(
-        lambda: notifier.call('status')['last_outage'], 'the report')
+    outage = notifier.outage()
     assert outage['event']['raised_by'] == ['fifo']
     assert 'smoke in room 1' in outage['event']['source']
 

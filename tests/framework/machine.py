@@ -421,11 +421,22 @@ class Notifier:
         """Send the POD's signal and wait for the acknowledgement."""
         before = self.call('status')['last_outage']
         self.engine.process.send_signal(44)
-        return wait_for(lambda: self._outage_after(before), 'the report')
+        return self.outage(lambda outage: outage != before)
 
-    def _outage_after(self, before):
-        outage = self.call('status')['last_outage']
-        return outage if outage != before else None
+    def outage(self, holds=bool):
+        """Wait until this holds for the last outage's report; return it.
+
+        The report comes after what it tells of.
+        """
+        def look():
+            outage = self.call('status')['last_outage']
+            return outage if outage and holds(outage) else None
+
+        return wait_for(look, 'the report')
+
+    def called_off(self):
+        """Wait until the last outage is reported as called off."""
+        return self.outage(lambda outage: outage['called_off'])
 
     def kill(self):
         if self.process is not None:

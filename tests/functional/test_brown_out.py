@@ -229,9 +229,8 @@ class TestBrownOut:
     def test_operator_keeps_what_the_operator_stopped(self, site):
         site.notifier.call('fixate')
         site.step('fails')
-        machine.wait_for(
-            lambda: 'nut' in site.notifier.call('status')
-            ['last_outage']['event']['raised_by'], 'both raised it')
+        site.notifier.outage(
+            lambda outage: 'nut' in outage['event']['raised_by'])
         site.step('returns')
         time.sleep(0.3)
         assert site.guest.stands_still()
@@ -246,8 +245,7 @@ class TestBrownOut:
         epoch = site.guest.pool.lookup(site.guest.name).epoch
         site.guest.hang()
         site.step('returns')
-        machine.wait_for(lambda: site.notifier.call('status')
-                         ['last_outage']['called_off'], 'called off')
+        site.notifier.called_off()
         site.step('fails')
         # The third answer is asked for when the news of the first one was
         # reported. What is done about it takes much less than a second.
@@ -255,8 +253,7 @@ class TestBrownOut:
         machine.wait_for(lambda: site.upsd.answers >= answers + 3, 'asked')
         time.sleep(1)
         site.guest.wake()
-        machine.wait_for(lambda: not site.notifier.call('status')
-                         ['last_outage']['called_off'], 'fixated again')
+        site.notifier.outage(lambda outage: not outage['called_off'])
         assert site.guest.proven()
         assert site.guest.pool.lookup(site.guest.name).epoch == epoch
         assert site.guest.stands_still()
@@ -266,7 +263,6 @@ class TestBrownOut:
         site.settle()
         site.guest.kill()
         site.step('returns')
-        machine.wait_for(lambda: site.notifier.call('status')
-                         ['last_outage']['called_off'], 'called off')
+        site.notifier.called_off()
         # Nothing ran on, so what was saved is what will be recovered.
         assert assert_recovered_or_unproven(site.guest)

@@ -85,8 +85,7 @@ def test_power_fails_while_one_is_measured(host):
     assert None in [machine.outcome(report, guest)['cost_ms']
                     for guest in guests]
     assert budget.load(host.pool.path) == budget.Drilled()
-    outage = machine.wait_for(
-        lambda: notifier.call('status')['last_outage'], 'the report')
+    outage = notifier.outage()
     for guest in guests:
         assert machine.outcome(outage, guest)['result'] == 'fixated'
         notifier.state(guest)

@@ -171,8 +171,7 @@ def test_power_fails_in_the_midst_of_it(host):
     report = notifier.call('drill')
 
     assert machine.outcome(report, guest)['resumed'] is False
-    outage = machine.wait_for(
-        lambda: notifier.call('status')['last_outage'], 'the report')
+    outage = notifier.outage()
     assert machine.outcome(outage, guest)['result'] == 'fixated'
     notifier.state(guest)
     assert guest.stands_still()

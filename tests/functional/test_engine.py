@@ -195,8 +195,7 @@ def test_engine_dies_in_a_fixation(host):
     host.engine.process.wait(machine.PATIENCE)
     host.engine.ensure(host.config_file)
 
-    outage = machine.wait_for(
-        lambda: notifier.call('status')['last_outage'], 'the report')
+    outage = notifier.outage()
 
     assert machine.outcome(outage, guest)['result'] == 'fixated'
     assert guest.proven()
@@ -228,8 +227,7 @@ def test_engine_is_replaced(host, units):
         assert notifier.state(guest) == 'armed'
         assert notifier.call('status')['engine_problem'] is None
         os.kill(pid, 44)
-        outage = machine.wait_for(
-            lambda: notifier.call('status')['last_outage'], 'the report')
+        outage = notifier.outage()
         assert machine.outcome(outage, guest)['result'] == 'fixated'
         assert notifier.call('resume')[0]['result'] == 'resumed'
         guest.wait_counting()

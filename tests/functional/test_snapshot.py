@@ -208,9 +208,7 @@ def test_power_fails_while_it_is_copied(host, tmp_path):
         kept.make(notifier)
 
     assert kept.conditions().get('one') in (None, 'incomplete')
-    machine.wait_for(lambda: notifier.call('status')['last_outage'],
-                     'the report')
-    report = notifier.call('status')['last_outage']
+    report = notifier.outage()
     assert machine.outcome(report, guest)['result'] == 'fixated'
     host.power_cut()
     assert guest.proven()

@@ -113,8 +113,7 @@ class TestNut:
         ups.set('OB LB')
         machine.wait_for(guest.proven, 'fixated')
         assert guest.stands_still()
-        outage = machine.wait_for(
-            lambda: notifier.call('status')['last_outage'], 'the report')
+        outage = notifier.outage()
         assert outage['event']['raised_by'] == ['nut']
         assert 'OB LB' in outage['event']['source']
 
@@ -122,7 +121,7 @@ class TestNut:
         machine.wait_for(lambda: not guest.proven(), 'called off')
         guest.wait_counting()
         assert guest.capabilities() == set()
-        assert notifier.call('status')['last_outage']['called_off']
+        notifier.called_off()
         assert notifier.state(guest) == 'armed'
 
     def test_upsd_dies_in_an_outage(self, host, ups, notifier, capfd):
@@ -168,8 +167,7 @@ class TestSignals:
         notifier.process.send_signal(44)  # not among the sources
         notifier.process.send_signal(signal.SIGPWR)
         machine.wait_for(guest.proven, 'fixated')
-        report = machine.wait_for(
-            lambda: notifier.call('status')['last_outage'], 'the report')
+        report = notifier.outage()
         assert report['event']['raised_by'] == ['sigpwr']
 
     def test_unused_signals_kill_nobody(self, host):
@@ -322,7 +320,7 @@ class TestPod:
         driver.tell(pod_device.GOOD)
         machine.wait_for(lambda: not guest.proven(), 'called off')
         guest.wait_counting()
-        outage = notifier.call('status')['last_outage']
+        outage = notifier.outage()
         assert outage['event']['raised_by'] == ['pod']
         assert 'a line' in outage['event']['source']
 

@@ -174,8 +174,7 @@ def test_power_fails_in_the_midst_of_it(host):
 
     assert suspend(notifier, guest)['result'] == 'fixated'
 
-    outage = machine.wait_for(
-        lambda: notifier.call('status')['last_outage'], 'the report')
+    outage = notifier.outage()
     assert machine.outcome(outage, guest)['result'] == 'skipped'
     assert guest.process.wait(machine.PATIENCE) == 0
     host.power_cut()
