@@ -33,6 +33,7 @@ def main() -> int:
     # What takes long to import comes after that.
     from oslo_config import cfg
 
+    from nova_temporality.cmd import first_pool
     from nova_temporality.conf import opts
     from nova_temporality import version
 
@@ -42,12 +43,17 @@ def main() -> int:
          version=version.version())
     try:
         arguments = command(conf.temporality)
+        first_pool.wait(conf.temporality.pool_path, _say)
         # The engine makes run_dir itself, but not what is above it.
         os.makedirs(os.path.dirname(conf.temporality.run_dir), exist_ok=True)
         os.execv(PROGRAM, arguments)
     except (OSError, cfg.ConfigFileValueError) as e:
-        print('temporality-engine: cannot start: %s' % e, file=sys.stderr)
+        _say('cannot start: %s' % e)
     return 1
+
+
+def _say(text: str) -> None:
+    print('temporality-engine:', text, file=sys.stderr)
 
 
 def command(options: Any) -> list[str]:

@@ -22,6 +22,7 @@ from typing import BinaryIO
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from nova_temporality.cmd import first_pool
 from nova_temporality.conf import opts
 from nova_temporality.host import paths
 from nova_temporality.notifier import control
@@ -64,6 +65,7 @@ def main() -> int:
          version=version.version())
     logging.setup(conf, 'temporality')
     try:
+        first_pool.wait(conf.temporality.pool_path, LOG.warning)
         _run(conf)
         return 0
     except (_CannotStart, cfg.ConfigFileValueError, sources.SourceError,

@@ -90,6 +90,11 @@ def accepted_disks_note(run_dir: str, name: str) -> str:
     return os.path.join(run_dir, 'accept-disks', name)
 
 
+def holds_pool(pool_path: str) -> bool:
+    """Whether there is a pool in this directory."""
+    return os.path.lexists(os.path.join(pool_path, 'pool'))
+
+
 def drills(pool_path: str) -> str:
     """What drills have measured, in JSON, beside the pool's own files."""
     return os.path.join(pool_path, 'drills')

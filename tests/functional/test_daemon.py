@@ -15,7 +15,7 @@
 
 import json
 import os
-import shutil
+import pathlib
 import socket
 import subprocess
 
@@ -121,8 +121,8 @@ def test_notifier_replaces_one_that_was_killed(host):
     assert notifier.call('status')
 
 
-def test_missing_pool_is_an_error(host, capfd):
-    shutil.rmtree(host.pool.path)
+def test_file_that_is_no_pool_is_an_error(host, capfd):
+    pathlib.Path(host.pool.path, 'pool').write_bytes(bytes(1 << 20))
     notifier = host.notifier()
     notifier.launch()
     assert notifier.process.wait(machine.PATIENCE) == 1

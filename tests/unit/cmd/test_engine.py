@@ -23,7 +23,8 @@ def test_directory_above_run_dir_is_not_there(tmp_path, monkeypatch):
     """As after a boot, if it lies on a tmpfs."""
     config = tmp_path / 'temporality.conf'
     config.write_text('[temporality]\nrun_dir = %s/run/temporality\n'
-                      % tmp_path)
+                      'pool_path = %s\n' % (tmp_path, tmp_path))
+    (tmp_path / 'pool').touch()
     executed = []
     monkeypatch.setattr(signal, 'pthread_sigmask', lambda *args: None)
     monkeypatch.setattr(os, 'execv', lambda *call: executed.append(call))
