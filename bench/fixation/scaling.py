@@ -51,7 +51,10 @@ class Armed:
                                 machines.PATIENCE)[0]
 
     def fixate(self, way):
-        """Fixate it and let it run on; return the Outcome."""
+        """Fixate it and let it run on.
+
+        :returns: milliseconds that it took, and CPU milliseconds of QEMU
+        """
         client = qmp.QmpClient(paths.fixate_socket(
             self.site.run_dir, self.machine.name), machines.PATIENCE)
         ours, theirs = os.pipe()
@@ -61,27 +64,29 @@ class Armed:
         client.close()
         os.close(ours)
         os.close(theirs)
+        before_ns = self._cpu_ns()
         event = power.PowerEvent.now('bench')
         self._unit.fire(event, event.monotonic_ns + 20 * 10**9)
         outcome = self._unit.wait()
         if outcome.result != outcomes.FIXATED:
             raise RuntimeError(outcome.reason)
+        used_ns = self._cpu_ns() - before_ns
         with self.machine.monitor() as monitor:
             migration.clean_up(monitor, machines.PATIENCE)
             self.site.pool.begin_epoch(self.machine.region.id)
             monitor.command('cont')
-        return outcome
+        return (outcome.fixated_ns - outcome.signal_ns) / 1e6, used_ns / 1e6
 
-
-def _took_ms(outcome):
-    return (outcome.fixated_ns - outcome.signal_ns) / 1e6
+    def _cpu_ns(self):
+        # CPU time of all threads of a process, see clock_getcpuclockid(3)
+        return time.clock_gettime_ns(~self.machine.process.pid << 3 | 2)
 
 
 def measure(rounds):
-    """Return milliseconds per size, display and route, and the ratio."""
+    """Return times per size, display and route, and the ratio."""
     with machines.Site() as site:
         fixator = site.start_engine(threads=1)
-        ways, armed, times = {}, {}, {}
+        ways, armed, times, used = {}, {}, {}, {}
         for display in ('none', 'virtio'):
             for gib in (1, 64):
                 name = '%d-GiB-%s' % (gib, display)
@@ -98,8 +103,9 @@ def measure(rounds):
         for _ in range(rounds):
             for key, one in armed.items():
                 for way in (route.MIGRATE, route.SNAPSHOT):
-                    times.setdefault((*key, way), []).append(
-                        _took_ms(one.fixate(way)))
+                    took_ms, cpu_ms = one.fixate(way)
+                    times.setdefault((*key, way), []).append(took_ms)
+                    used.setdefault((*key, way), []).append(cpu_ms)
                     time.sleep(0.02)
         medians = {key: statistics.median(values)
                    for key, values in times.items()}
@@ -109,10 +115,17 @@ def measure(rounds):
                                      2),
             'ram_scaling_kvm_virtio_vga': round(
                 chosen[64, 'virtio'] / chosen[1, 'virtio'], 2),
-            'ram_scaling_ms': {
-                '%d GiB, display %s, %s%s' % (
-                    gib, display, way,
-                    ' (chosen)' if ways[gib, display] == way else ''):
-                round(value, 2)
-                for (gib, display, way), value in sorted(medians.items())},
+            'ram_scaling_ms': _by_name(medians, ways),
+            'ram_scaling_cpu_ms': _by_name(
+                {key: statistics.median(values)
+                 for key, values in used.items()}, ways),
         }
+
+
+def _by_name(medians, ways):
+    return {
+        '%d GiB, display %s, %s%s' % (
+            gib, display, way,
+            ' (chosen)' if ways[gib, display] == way else ''):
+        round(value, 2)
+        for (gib, display, way), value in sorted(medians.items())}

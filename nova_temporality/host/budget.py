@@ -13,18 +13,19 @@
 """The energy budget: can all pVMs be fixated within the hold-up time?
 
 ``temporality drill`` measures what the fixation of each pVM takes when it is
-alone (its *cost*), and what all take together. From that follows what a host
-with other pVMs would take::
+alone (its *cost*), and what some numbers of them take together. From that
+follows what a host with other pVMs would take::
 
     bound    = for each priority, one after the other: the largest cost, or
                the sum of costs over the host's CPUs, whichever is more
-    slowdown = what the last drill took / its bound; at least 1
+    slowdown = what a drill took / its bound, for as many pVMs as the priority
+               that has most; the largest one of the latest drills; at least 1
     total    = slowdown * bound
 
 The bound is the shortest possible time for a host that shares the work among
-its CPUs. The slowdown says how much longer this host takes. A pVM that was not
-drilled yet is assumed to cost as much as the most costly one that was, or
-ASSUMED_MS if none was.
+its CPUs. The slowdown says how much longer this host takes (contention.py). A
+pVM that was not drilled yet is assumed to cost as much as the most costly one
+that was, or ASSUMED_MS if none was.
 
 That is a forecast, and it errs. So each drill is compared with what was
 predicted for it before, and the latest errors are kept.
@@ -41,6 +42,7 @@ from typing import TypedDict
 
 from oslo_log import log as logging
 
+from nova_temporality.host import contention
 from nova_temporality.host import paths
 from nova_temporality.spec import priority
 
@@ -52,6 +54,10 @@ ASSUMED_MS = 5.0
 # How many errors are kept.
 _ERRORS = 10
 
+# Of how many drills the slowdowns are kept. The largest one counts: a fixation
+# in need is no better than the worst that was seen lately.
+_CURVES = 5
+
 
 @dataclasses.dataclass(frozen=True)
 class Drilled:
@@ -59,7 +65,7 @@ class Drilled:
 
     :ivar costs_ms: milliseconds by pVM
     :ivar total_ms: what the last drill took for all of its pVMs, or None
-    :ivar bound_ms: the bound for these, or None
+    :ivar curves: of the latest drills; that of the last one is the last
     :ivar time: of the last drill, ISO 8601, or None
     :ivar errors: what drills took / what was predicted for them; the latest
                   one is the last
@@ -68,16 +74,9 @@ class Drilled:
     costs_ms: abc.Mapping[str, float] = dataclasses.field(
         default_factory=dict)
     total_ms: float | None = None
-    bound_ms: float | None = None
+    curves: tuple[contention.Curve, ...] = ()
     time: str | None = None
     errors: tuple[float, ...] = ()
-
-    @property
-    def slowdown(self) -> float:
-        """How much longer than the bound the last drill took; at least 1."""
-        if not self.total_ms or not self.bound_ms:
-            return 1.0
-        return max(1.0, self.total_ms / self.bound_ms)
 
     @property
     def assumed_ms(self) -> float:
@@ -112,8 +111,10 @@ def predict(priorities: abc.Mapping[str, int], drilled: Drilled,
     assumed_ms = drilled.assumed_ms
     costs_ms = {name: drilled.costs_ms.get(name, assumed_ms)
                 for name in priorities}
+    slowdown = contention.slowdown(drilled.curves, together(priorities),
+                                   cpus)
     return Prediction(
-        round(drilled.slowdown * bound_ms(priorities, costs_ms, cpus), 3),
+        round(slowdown * bound_ms(priorities, costs_ms, cpus), 3),
         len(priorities),
         sum(name not in drilled.costs_ms for name in priorities), assumed_ms)
 
@@ -127,6 +128,11 @@ def bound_ms(priorities: abc.Mapping[str, int],
         for wave in priority.waves(priorities))
 
 
+def together(priorities: abc.Mapping[str, int]) -> int:
+    """How many of these pVMs are fixated at the same time; at least 1."""
+    return max(map(len, priority.waves(priorities)), default=1)
+
+
 def load(pool_path: str) -> Drilled:
     """Return what is known of drills; nothing of a damaged record."""
     try:
@@ -135,9 +141,10 @@ def load(pool_path: str) -> Drilled:
         return Drilled(
             {str(name): _positive(cost)
              for name, cost in stored['costs_ms'].items()},
-            _positive(stored['total_ms']), _positive(stored['bound_ms']),
+            _positive(stored['total_ms']),
+            # Neither is in the record of an earlier version.
+            tuple(map(_curve, stored.get('curves', ()))),
             str(stored['time']),
-            # There are none in the record of an earlier version.
             tuple(map(_positive, stored.get('errors', ()))))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Drilled()
@@ -149,6 +156,15 @@ def _positive(value: Any) -> float:
     if not 0 < number < float('inf'):
         raise ValueError(value)
     return number
+
+
+def _curve(value: Any) -> contention.Curve:
+    curve = tuple((int(_positive(pvms)), _positive(slowdown))
+                  for pvms, slowdown in value)
+    numbers = [0, *(pvms for pvms, _slowdown in curve)]
+    if numbers != sorted(set(numbers)):
+        raise ValueError(value)
+    return curve
 
 
 def store(pool_path: str, drilled: Drilled) -> None:
@@ -203,28 +219,36 @@ class HostBudget:
         self._hold_up_ms = hold_up_ms
         self._drilled = load(pool_path)
 
-    def learn(self, costs_ms: abc.Mapping[str, float], total_ms: float,
+    def learn(self, costs_ms: abc.Mapping[str, float],
+              groups_ms: abc.Sequence[tuple[abc.Collection[str], float]],
               time: str, priorities: abc.Mapping[str, int]) -> Forecast:
         """Take the results of a drill.
 
         :param costs_ms: what each pVM took alone, in ms by name
-        :param total_ms: what these pVMs took together
+        :param groups_ms: names of pVMs, and what they took together; the last
+                          group is all of them
         :param time: of the drill, ISO 8601
         :param priorities: priority by name of all pVMs that there are; of
                            these, what was measured earlier still counts
         :returns: what had been predicted for the pVMs that were measured
         """
         known_ms = {**self._drilled.costs_ms, **costs_ms}
-        together = {name: priorities.get(name, priority.DEFAULT)
-                    for name in costs_ms}
-        before = predict(together, self._drilled, cpus())
+        total_ms = groups_ms[-1][1]
+        before = predict(_of(costs_ms, priorities), self._drilled, cpus())
+        curve = {}
+        for names, taken_ms in groups_ms:
+            group = _of(names, priorities)
+            curve[together(group)] = (
+                taken_ms / bound_ms(group, costs_ms, cpus()))
         errors = self._drilled.errors
         if not before.assumed:
             errors = (*errors, round(total_ms / before.total_ms, 3))[-_ERRORS:]
         self._drilled = Drilled(
             {name: cost for name, cost in known_ms.items()
              if name in priorities},
-            total_ms, bound_ms(together, costs_ms, cpus()), time, errors)
+            total_ms,
+            (*self._drilled.curves, tuple(sorted(curve.items())))[-_CURVES:],
+            time, errors)
         try:
             store(self._pool_path, self._drilled)
         except OSError as e:
@@ -248,6 +272,11 @@ class HostBudget:
             'drilled_at': self._drilled.time,
             'errors': list(self._drilled.errors),
         }
+
+
+def _of(names: abc.Iterable[str],
+        priorities: abc.Mapping[str, int]) -> dict[str, int]:
+    return {name: priorities.get(name, priority.DEFAULT) for name in names}
 
 
 def cpus() -> int:

@@ -21,6 +21,7 @@ import time
 from oslo_log import log as logging
 
 from nova_temporality.host import budget
+from nova_temporality.host import contention
 from nova_temporality.notifier import current_outage
 from nova_temporality.notifier import fleet
 from nova_temporality.notifier import power
@@ -80,7 +81,8 @@ class Drills:
         running on; and a power failure meanwhile finds fixated what is
         fixated already.
 
-        Then each does so again, alone, to measure what it costs.
+        Then each does so again, alone, to measure what it costs, and some of
+        them together, to measure how they are in each other's way.
 
         :returns: a report as of an outage; pVMs have the keys "resumed" too,
                   whether they run on, and "cost_ms", milliseconds or None.
@@ -97,15 +99,18 @@ class Drills:
             LOG.error('Drill: %(name)s: %(reason)s', failure)
         return report
 
-    def _drill(self, name: str | None = None) -> outage.OutageReport:
-        """Drill with all pVMs, or with one alone; return a report."""
+    def _drill(self, names: abc.Collection[str] | None = None
+               ) -> outage.OutageReport:
+        """Drill with all pVMs, or with these alone; return a report."""
         event = power.PowerEvent.now('drill', (power.DRILL,))
         deadline_ns = event.monotonic_ns + self._timeout_ns
         futures = {}
+        settled = threading.Event()
 
         def begin_one(pvm: pvm_module.Pvm,
                       wave: waves.Wave) -> attempts.Attempt:
-            attempt, futures[pvm.name] = pvm.drill(event, deadline_ns, wave)
+            attempt, futures[pvm.name] = pvm.drill(event, deadline_ns, wave,
+                                                   settled)
             return attempt
 
         with self._current.lock:
@@ -116,10 +121,11 @@ class Drills:
             with self._fleet.locked() as pvms:
                 begun = waves.begin(
                     {pvm.name: pvm for pvm in pvms.values()
-                     if name in (None, pvm.name)},
+                     if names is None or pvm.name in names},
                     event.monotonic_ns, self._hold_up_ns, begin_one)
         pvm_reports = [attempt.wait_report() for attempt in begun]
         acknowledged_ns = time.monotonic_ns()
+        settled.set()
         concurrent.futures.wait(futures.values(), _RESUME_PATIENCE)
         results = [_result(pvm_report, futures[pvm_report.name])
                    for pvm_report in pvm_reports]
@@ -132,32 +138,42 @@ class Drills:
         return report
 
     def _measure(self, report: outage.OutageReport) -> budget.Forecast | None:
-        """Have each pVM that was drilled drill alone; add its cost.
+        """Have those that were drilled drill alone, and in groups; add costs.
 
         :returns: what had been predicted for all; None if one was not measured
         """
         drilled = [entry['name'] for entry in report['pvms']
                    if entry['result'] == attempts.FIXATED and
                    entry['resumed']]
-        costs_ms: dict[str, float] = {}
-        for name in drilled:
-            try:
-                # One that was alone anyway need not drill again.
-                alone = report if drilled == [name] else self._drill(name)
-            except DrillRefused as e:
-                LOG.warning('The drill is not finished: %s', e)
-                break
-            costs_ms.update((entry['name'], entry['fixated_ms'])
-                            for entry in alone['pvms']
-                            if entry['name'] == name and
-                            entry['result'] == attempts.FIXATED)
+        # One that was alone anyway need not drill again.
+        costs_ms = ({drilled[0]: _total_ms(report, drilled)}
+                    if len(drilled) == 1 else {})
+        groups_ms: list[tuple[list[str], float]] = []
+        try:
+            for name in drilled[len(costs_ms):]:
+                if taken_ms := self._together_ms([name]):
+                    costs_ms[name] = taken_ms
+            for group in contention.groups(drilled):
+                if taken_ms := self._together_ms(group):
+                    groups_ms.append((group, taken_ms))
+        except DrillRefused as e:
+            LOG.warning('The drill is not finished: %s', e)
         for entry in report['pvms']:
             entry['cost_ms'] = costs_ms.get(entry['name'])
         if not drilled or len(costs_ms) < len(drilled):
             return None
-        return self._budget.learn(
-            costs_ms, _total_ms(report, costs_ms), report['event']['time'],
-            self._fleet.priorities())
+        groups_ms.append((drilled, _total_ms(report, drilled)))
+        return self._budget.learn(costs_ms, groups_ms, report['event']['time'],
+                                  self._fleet.priorities())
+
+    def _together_ms(self, names: list[str]) -> float | None:
+        """Drill with these pVMs alone; None if one of them was not fixated."""
+        report = self._drill(names)
+        if all(entry['result'] == attempts.FIXATED
+               for entry in report['pvms']) and (
+                   len(report['pvms']) == len(names)):
+            return _total_ms(report, names)
+        return None
 
 
 def _total_ms(report: outage.OutageReport, names: abc.Container[str]) -> float:

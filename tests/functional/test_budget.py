@@ -72,6 +72,21 @@ def test_drill_measures(host):
     assert new.name not in budget.load(host.pool.path).costs_ms
 
 
+def test_drill_measures_groups(host):
+    guests = [host.booted() for _ in range(4)]
+    notifier = host.notifier()
+    notifier.protect(*guests)
+
+    notifier.call('drill')
+
+    [curve] = budget.load(host.pool.path).curves
+    assert [pvms for pvms, _slowdown in curve] == [2, 4]
+    assert all(slowdown > 0 for _pvms, slowdown in curve)
+    for guest in guests:
+        assert not guest.proven()
+        guest.wait_counting()
+
+
 def test_power_fails_while_one_is_measured(host):
     guests = [host.booted(), host.booted()]
     notifier = host.notifier(

@@ -14,6 +14,7 @@
 """What the NVDIMMs below a pool say, and what becomes of a pVM then."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -26,6 +27,7 @@ from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.pvm import pvm
 from nova_temporality.notifier.pvm import rounds
+from nova_temporality.notifier.pvm import waves
 from nova_temporality import vpm
 from nova_temporality.vpm import engine
 from tests.framework import machine
@@ -72,7 +74,10 @@ def one(host, guest, platform):
 
 
 def drill(one):
-    attempt, future = one.drill(power.PowerEvent.now('test'), deadline())
+    nobody_else = threading.Event()
+    nobody_else.set()
+    attempt, future = one.drill(power.PowerEvent.now('test'), deadline(),
+                                waves.Wave([], 0), nobody_else)
     future.result()
     assert attempt.wait_report().result == attempts.FIXATED
 

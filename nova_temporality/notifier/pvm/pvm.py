@@ -23,6 +23,8 @@ and fixator.py waits for the engine or makes up for what it lacks.
 from collections import abc
 import concurrent.futures
 import dataclasses
+import threading
+import time
 from typing import Any
 
 from oslo_log import log as logging
@@ -57,6 +59,9 @@ _SUSPENDED = 'it is suspended, and its QEMU still ends'
 
 # Seconds for QEMU to end until the log says that it still does.
 _TELL_SECONDS = 10.0
+
+# Seconds that one of a drill stands still, at most, for the others' sake.
+_QUIET_SECONDS = 0.5
 
 # Seconds between two looks at one that rests. Whatever concerns it is told: by
 # QEMU, the engine, nova-compute or the rounds.
@@ -168,18 +173,20 @@ class Pvm:
         return attempt
 
     def drill(self, event: power.PowerEvent, deadline_ns: int,
-              wave: waves.Wave = waves.FIRST
+              wave: waves.Wave, all_settled: threading.Event
               ) -> tuple[attempts.Attempt,
                          concurrent.futures.Future[DrillResult]]:
         """Fixate it in its wave, verify the state and let it run on.
 
         :param deadline_ns: CLOCK_MONOTONIC
+        :param all_settled: set when nobody of the drill is fixated any more
         :returns: the Attempt, and the result. The Future raises what that of
                   resume() raises, and vpm.Unproven when the state could not
                   be verified
         """
         attempt = self._request(event, deadline_ns)
-        return attempt, self._worker.submit(self._drill, attempt, wave)
+        return attempt, self._worker.submit(
+            self._drill, attempt, wave, all_settled)
 
     def suspend(self, event: power.PowerEvent, deadline_ns: int
                 ) -> tuple[attempts.Attempt, concurrent.futures.Future[
@@ -401,8 +408,8 @@ class Pvm:
                 self._qemu.is_running() and
                 self._arming.fire(attempt.event, attempt.deadline_ns))
 
-    def _drill(self, attempt: attempts.Attempt,
-               wave: waves.Wave) -> DrillResult:
+    def _drill(self, attempt: attempts.Attempt, wave: waves.Wave,
+               all_settled: threading.Event) -> DrillResult:
         self._begun += 1
         wave.wait()
         if self._inspector.is_held or not self._fire_if_running(attempt):
@@ -413,10 +420,21 @@ class Pvm:
         try:
             state = None
             if attempt.wait_report().result == attempts.FIXATED:
+                self._keep_quiet(all_settled)
                 state = self._pool.verify_state(self.region.id)
         finally:
             resumed = self._run_on()
         return DrillResult(state, resumed)
+
+    def _keep_quiet(self, all_settled: threading.Event) -> None:
+        """Do nothing that would slow others of a drill down.
+
+        One of them that hangs is not waited for, nor when power fails.
+        """
+        until = time.monotonic() + _QUIET_SECONDS
+        while self._requested == self._begun and time.monotonic() < until:
+            if all_settled.wait(_QUIET_SECONDS / 50):
+                break
 
     def _suspend(self,
                  attempt: attempts.Attempt) -> abc.Callable[[], None]:

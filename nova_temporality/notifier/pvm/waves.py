@@ -59,10 +59,6 @@ class Wave:
                 (self._latest_ns - time.monotonic_ns()) / 1e9)
 
 
-# Of pVMs that come first, or are alone.
-FIRST = Wave([], 0)
-
-
 def begin(pvms: abc.Mapping[str, _Pvm], event_ns: int, hold_up_ns: int,
           begin_one: abc.Callable[[_Pvm, Wave], attempts.Attempt]
           ) -> list[attempts.Attempt]:

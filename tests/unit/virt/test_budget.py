@@ -27,6 +27,7 @@ from oslo_utils.fixture import uuidsentinel as uuids
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.host import budget
+from nova_temporality.host import contention
 from nova_temporality.host import notes
 from nova_temporality.privsep import regions
 from nova_temporality.privsep import runs
@@ -47,6 +48,9 @@ class BudgetTestCase(base.DriverTestCase):
             libvirt_driver.LibvirtDriver, 'spawn')).mock
         self.cpus = self.useFixture(fixtures.MockPatchObject(
             os, 'cpu_count', return_value=1)).mock
+        # Servers that are not drilled are in nobody's way.
+        self.useFixture(fixtures.MockPatchObject(
+            contention, 'ASSUMED_SLOWDOWN', 1.0))
 
     def hold_up(self, milliseconds):
         conf.CONF.set_override('hold_up_ms', milliseconds,
@@ -90,7 +94,7 @@ class AdmissionTest(BudgetTestCase):
         self.hold_up(10)
         self.spawn(self.server(uuids.one))
         budget.store(self.pool_path, budget.Drilled(
-            {uuids.one: 2.0}, 2.0, 2.0, 'now'))
+            {uuids.one: 2.0}, 2.0, (((16, 1.0),),), 'now'))
         for uuid in (uuids.two, uuids.three, uuids.four, uuids.five):
             self.spawn(self.server(uuid))
         self.assertRaises(nova_exception.ComputeResourcesUnavailable,
