@@ -71,6 +71,8 @@ def one(host, guest, platform):
     made.check().result()
     yield made
     made.close()
+    # It may still write into the pool.
+    machine.wait_for(lambda: not made.is_alive, 'its thread has ended')
 
 
 def drill(one):
