@@ -113,10 +113,12 @@ class Service:
             self.finish()
         return done
 
-    def _wait_unconsumed(self, patience=10):
+    def _wait_unconsumed(self, patience=150):
         """Wait until RabbitMQ knows that the daemon before has ended.
 
-        Its consumer would be taken for a sign that the new one is ready.
+        Its consumer would be taken for a sign that the new one is ready. If
+        the network went before the end of its connection was told, RabbitMQ
+        misses two heartbeats first, one a minute.
         """
         deadline = time.monotonic() + patience
         while self.queue and consumed(self.queue):
