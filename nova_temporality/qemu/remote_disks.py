@@ -33,10 +33,8 @@ from nova_temporality.qemu import qmp as qmp_module
 from nova_temporality.qemu import words
 from nova_temporality import vpm
 
-# QEMU's names of protocols by which it reaches disks itself.
-_REMOTE = frozenset((
-    'curl', 'ftp', 'ftps', 'gluster', 'http', 'https', 'iscsi', 'nbd', 'nfs',
-    'rbd', 'ssh'))
+# QEMU's for files and devices of this host.
+LOCAL_DRIVERS = ('file', 'host_device')
 
 # Of a socket and, with a number, of exports in QEMU.
 _NAME = 'temporality'
@@ -116,14 +114,20 @@ def compare(qmp: qmp_module.QmpClient, pool_path: str,
 
 
 def _remote(qmp: qmp_module.QmpClient, deadline: float) -> dict[str, Any]:
-    """Nodes of the remote disks that can be written to, by their devices."""
-    files = {node['file'] for node in qmp.command(
+    """Nodes of the remote disks that can be written to, by their devices.
+
+    A disk is local if it has the name of a local file or device. A remote one
+    has no such name, and a format on top of it (raw, LUKS) often another one
+    than what it lies on: QEMU makes them up of options. So may a format on top
+    of a local disk: then that disk is looked at in both ways.
+    """
+    local = {node['file'] for node in qmp.command(
         'query-named-block-nodes', {'flat': True}, timeout=_left(deadline))
-        if node['drv'] in _REMOTE and not node['ro']}
+        if node['drv'] in LOCAL_DRIVERS}
     found: dict[str, Any] = {}
     for block in qmp.command('query-block', timeout=_left(deadline)):
         disk = block.get('inserted')
-        if disk and not disk['ro'] and disk['file'] in files and (
+        if disk and not disk['ro'] and disk['file'] not in local and (
                 block.get('qdev') and len(found) < _MAX_DISKS):
             found[words.printable(block['qdev'])[:_MAX_NAME]] = (
                 disk['node-name'])

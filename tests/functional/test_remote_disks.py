@@ -66,8 +66,11 @@ def guest(host, storage):
     """A guest that writes to a disk that only QEMU can reach."""
     guest = host.guest(writing=True)
     storage.start(guest.image)
-    guest.disk = {'driver': 'nbd', 'export': 'volume',
-                  'server': {'type': 'unix', 'path': storage.path}}
+    # With an offset, the format has another name than what it lies on, as it
+    # always has on RBD.
+    guest.disk = {'driver': 'raw', 'offset': 0, 'file': {
+        'driver': 'nbd', 'export': 'volume',
+        'server': {'type': 'unix', 'path': storage.path}}}
     guest.boot()
     return guest
 

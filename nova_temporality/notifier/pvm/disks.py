@@ -29,9 +29,6 @@ from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
 
-# QEMU's for files and devices of this host.
-_DRIVERS = ('file', 'host_device')
-
 # Seconds for all disks that only QEMU can reach.
 _REMOTE_PATIENCE = 2.0
 
@@ -66,7 +63,7 @@ def _written(qmp: qmp_module.QmpClient, timeout: float) -> list[str]:
     nodes = qmp.command('query-named-block-nodes', {'flat': True},
                         timeout=timeout)
     return [node['file'] for node in nodes
-            if node['drv'] in _DRIVERS and not node['ro']]
+            if node['drv'] in remote_disks.LOCAL_DRIVERS and not node['ro']]
 
 
 def _remote(qmp: qmp_module.QmpClient,
