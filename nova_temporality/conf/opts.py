@@ -155,7 +155,7 @@ and goes on. With the default, 0, it does not wait.
         default=60,
         min=1,
         help="""
-How long QEMU may take to load a saved state, in seconds.
+How long QEMU may take to start, and then to load a saved state, in seconds.
 
 After that, the try is given up. The state is kept, and nova-compute tries
 again, see ``recovery_retry``.

@@ -76,8 +76,8 @@ def sample(qmp: qmp_module.QmpClient, timeout: float,
                     found[name] = disk_notes.Disk(
                         client.size,
                         content=device_contents.sample(client.read, size))
-            except nbd.NbdTimeout:
-                raise
+            except nbd.NbdTimeout as exc:
+                raise nbd.NbdTimeout('%s: %s' % (name, exc))
             except (nbd.NbdError, qmp_module.QmpCommandError) as exc:
                 found[name] = str(exc)
     return found

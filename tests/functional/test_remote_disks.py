@@ -17,6 +17,7 @@ NBD stands for all of them; QEMU reaches RBD in the same way.
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 
@@ -163,7 +164,8 @@ def test_storage_that_does_not_answer(host, guest, storage):
     come_back(guest)
     storage.process.send_signal(signal.SIGSTOP)
     try:
-        with pytest.raises(nbd.NbdTimeout):
+        [disk] = noted(host, guest)
+        with pytest.raises(nbd.NbdTimeout, match=re.escape(disk)):
             changed(host, guest, timeout=1.0)
         # QEMU still listens.
         assert guest.runstate() == 'paused'

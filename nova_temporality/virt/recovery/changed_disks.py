@@ -17,7 +17,9 @@ from lxml import etree
 from oslo_log import log as logging
 
 from nova_temporality import exception
+from nova_temporality.qemu import incoming
 from nova_temporality.virt.recovery import base
+from nova_temporality.virt.recovery import network_disks
 
 LOG = logging.getLogger(__name__)
 
@@ -50,7 +52,14 @@ def check_remote(recovery: base.Recovery) -> None:
     :raises DiskChanged: one is not what it was, and nobody has accepted that
     :raises RecoveryError: QEMU or its storage do not answer
     """
-    _refuse(recovery, recovery.server.compare_remote_disks())
+    try:
+        changed = recovery.server.compare_remote_disks()
+    except incoming.RecoveryError as exc:
+        raise incoming.RecoveryError(
+            network_disks.told(recovery.guest().get_xml_desc(), str(exc)))
+    if changed:
+        xml = recovery.guest().get_xml_desc()
+        _refuse(recovery, [network_disks.told(xml, what) for what in changed])
 
 
 def _refuse(recovery: base.Recovery, changed: list[str]) -> None:

@@ -70,7 +70,6 @@ class Keeper:
 
     :ivar service: whether nova-compute's service counts as up
     :ivar connections: volumes that were connected for recoveries
-    :ivar slots: held while a QEMU is started and loads its state
     :ivar booting: UUIDs of servers that are booted afresh, until Nova knows
     """
 
@@ -87,7 +86,8 @@ class Keeper:
         self._clock_deadline = 0.0
         self.service = service.Service(driver.virtapi)
         self.connections = volumes.Connections(driver)
-        self.slots = threading.BoundedSemaphore(_PARALLEL)
+        self._slots = {kind: threading.BoundedSemaphore(_PARALLEL)
+                       for kind in (False, True)}
         self.booting: set[str] = set()
         self._sweep = sweep.Sweep(driver)
 
@@ -129,6 +129,14 @@ class Keeper:
             wake = self._pending[uuid] = threading.Event()
         threading.Thread(target=self._keep, args=(uuid, wake),
                          name='recover-' + uuid, daemon=True).start()
+
+    def slot(self, has_network_disks: bool) -> threading.BoundedSemaphore:
+        """What is held while a QEMU is started and loads its state.
+
+        :param has_network_disks: whether it reaches disks by itself; it may
+                                  wait for them, and others must not wait then
+        """
+        return self._slots[has_network_disks]
 
     def is_pending(self, uuid: str) -> bool:
         """Whether a pVM is still to be recovered."""

@@ -14,16 +14,20 @@
 
 from __future__ import annotations
 
+from collections import abc
 import contextlib
 import dataclasses
+import threading
 import time
 
 import libvirt
 from nova.compute import power_state
 from nova.compute import task_states
 from nova.compute import vm_states
+from nova import exception as nova_exception
 from oslo_log import log as logging
 
+from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming
@@ -35,10 +39,12 @@ from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import changed_disks
 from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import former
+from nova_temporality.virt.recovery import network_disks
 from nova_temporality.virt.recovery import rewriting
 from nova_temporality.virt.recovery import volumes
 from nova_temporality import vpm
 
+CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 # Seconds for storage that has just answered to do so again.
@@ -91,7 +97,8 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo,
     recovery.volumes = machine.volumes
     recovery.driver.plug_vifs(recovery.instance,
                               recovery.instance.get_network_info())
-    with recovery.driver.recoveries.slots:
+    with recovery.driver.recoveries.slot(
+            bool(network_disks.names(machine.xml))):
         guest = _start_empty(recovery, machine.xml)
         started = time.monotonic()
         try:
@@ -163,14 +170,51 @@ def _start_empty(recovery: base.Recovery, xml: str) -> pvm_guest.RunGuest:
             # the server would be gone from libvirt when it is shut down.
             host.write_instance_config(xml)
         # Beside the persistent definition, which stays as it was.
-        domain = host.get_connection().createXML(
-            pvm_domain.with_incoming(xml, server.recover_socket),
-            libvirt.VIR_DOMAIN_START_PAUSED)
+        with _ended_if_silent(recovery, xml):
+            domain = host.get_connection().createXML(
+                pvm_domain.with_incoming(xml, server.recover_socket),
+                libvirt.VIR_DOMAIN_START_PAUSED)
     except libvirt.libvirtError as exc:
         # It may have been started all the same.
         raise exception.RecoveryFailed(
             reason='libvirt does not start its domain: %s' % exc)
     return pvm_guest.RunGuest(domain)
+
+
+@contextlib.contextmanager
+def _ended_if_silent(recovery: base.Recovery,
+                     xml: str) -> abc.Iterator[None]:
+    """The context in which an empty QEMU starts, or is ended.
+
+    It opens its disks before it answers. libvirt waits for it for ever.
+
+    :raises RecoveryFailed: it was ended
+    """
+    patience = CONF.temporality.recovery_timeout
+    answered, ended = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not answered.wait(patience):
+            ended.set()
+            with contextlib.suppress(libvirt.libvirtError,
+                                     nova_exception.InstanceNotFound):
+                recovery.guest().poweroff()
+
+    watcher = threading.Thread(target=watch, daemon=True,
+                               name='start-' + recovery.instance.uuid)
+    watcher.start()
+    try:
+        yield
+    finally:
+        answered.set()
+        # It must not end one that has answered.
+        watcher.join()
+        if ended.is_set():
+            names = network_disks.names(xml)
+            raise exception.RecoveryFailed(
+                reason='QEMU has not opened its disks in %d s%s' % (
+                    patience, '. Does the storage of %s answer?' %
+                    ', '.join(names) if names else ''))
 
 
 def _end(recovery: base.Recovery, guest: pvm_guest.RunGuest) -> None:
