@@ -85,18 +85,32 @@ def test_image_that_was_rolled_back(host, ceph, guest):
     assert 'other contents' in what
 
 
-def test_write_that_nobody_flushed(host, ceph):
-    """It is in the cache of librbd, which a fixation empties."""
-    guest = host.guest()
-    # QEMU flushes what the guest writes; this is written beside it.
+def written(guest):
+    """Boot a guest; write beside it what nobody flushes."""
     guest.disk_device += ',share-rw=on'
-    ceph.lend(guest)
     guest.boot()
     with guest.monitor() as monitor:
         monitor.command('human-monitor-command', {
             'command-line': 'qemu-io disk "write -P 85 %d 512"' % _PLACE})
+
+
+def test_write_that_nobody_flushed(host, ceph):
+    """It is in the cache of librbd, which a fixation empties."""
+    guest = host.guest()
+    ceph.lend(guest)
+    written(guest)
     assert ceph.read(guest)[_PLACE] == 0
     fixate(host, guest)
+    assert ceph.read(guest)[_PLACE] == 85
+
+
+def test_write_past_the_cache(host, ceph):
+    """With cache=none there is no cache of librbd, whatever it is told."""
+    guest = host.guest()
+    ceph.lend(guest)
+    guest.cache = {'direct': True}
+    written(guest)
+    host.power_cut()
     assert ceph.read(guest)[_PLACE] == 85
 
 
