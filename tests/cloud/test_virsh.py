@@ -12,8 +12,12 @@
 
 """An operator who uses virsh: nothing proven is lost, nothing runs twice."""
 
+import pathlib
 import subprocess
 
+import pytest
+
+from pocketcloud import client
 from pocketcloud import disk
 from pocketcloud import host
 from pocketcloud import layout
@@ -21,6 +25,34 @@ from pocketcloud import layout
 from tests.cloud import actors
 from tests.cloud import helpers
 from tests.cloud import records
+
+
+LIBVIRT_GUESTS = pathlib.Path('/usr/lib/libvirt/libvirt-guests.sh')
+
+
+@pytest.fixture
+def libvirt_guests(tmp_path):
+    """Has libvirt's service for guests stop, or start, as an operator set it.
+
+    It shall save guests at a shutdown, and bring them back.
+    """
+    script = tmp_path / 'libvirt-guests.sh'
+    script.write_text(
+        LIBVIRT_GUESTS.read_text()
+        .replace('initconfdir="/etc/default"', 'initconfdir="%s"' % tmp_path)
+        .replace('localstatedir="/var"', 'localstatedir="%s"' % tmp_path))
+    (tmp_path / 'libvirt-guests').write_text(
+        'URIS="qemu+unix:///system?socket=%s"\n'
+        'ON_SHUTDOWN=suspend\nON_BOOT=start\n'
+        % layout.FIRST.libvirt_socket)
+    for directory in 'lib/libvirt', 'lock':
+        (tmp_path / directory).mkdir(parents=True)
+
+    def run(action):
+        return subprocess.run(['sh', script, action], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    return run
 
 
 def refused(*command):
@@ -81,3 +113,26 @@ def test_images_of_memory_by_libvirt(servers, tmp_path):
     assert 'older than its disks' in refused('restore', image)
     assert actor.qemus() == []
     check_booted(actor, before)
+
+
+def test_libvirt_guests_and_fixated_servers(servers, libvirt_guests):
+    """They are neither saved nor waited for, nor started in another way."""
+    actor = actors.Actor(servers, metadata={'persistent': 'true'})
+    before = actor.life()
+    actor.wait_armed()
+    list(host.stop_observers())
+    # The script of a UPS, say; then the host is shut down.
+    client.temporality('fixate')
+    stopped = libvirt_guests('stop')
+    assert "Failed to save domain '%s'" % actor.id in stopped.stdout
+    assert len(actor.qemus()) == 1
+    [ended] = client.temporality('fixate', '--for-reboot')
+    assert ended['Ended'] is True
+    list(host.shut_down())
+    helpers.boot()
+    # It tries those that it had found.
+    assert 'Resuming guest' in libvirt_guests('start').stdout
+    actor.wait_armed()
+    after = actor.life()
+    assert after.boot_id == before.boot_id
+    assert len(actor.qemus()) == 1
