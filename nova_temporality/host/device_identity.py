@@ -18,7 +18,10 @@ or by a multipath device. What its storage calls it stays.
 from __future__ import annotations
 
 import os
+import pathlib
 import re
+
+from nova_temporality.host import reading
 
 _SYSFS = '/sys/dev/block'
 
@@ -44,14 +47,9 @@ def of(number: int) -> str | None:
     :param number: of the device
     """
     for attribute in _ATTRIBUTES:
-        try:
-            with open(os.path.join(
-                    _SYSFS, '%d:%d' % (os.major(number), os.minor(number)),
-                    attribute), encoding='utf-8',
-                    errors='replace') as stream:
-                text = stream.read().strip()
-        except OSError:
-            continue
+        text = reading.attribute(pathlib.Path(
+            _SYSFS, '%d:%d' % (os.major(number), os.minor(number)),
+            attribute))
         if text:
             return 'serial.' + text if attribute == 'serial' else (
                 _canonical(text.lower()))

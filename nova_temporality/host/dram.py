@@ -21,6 +21,7 @@ import pathlib
 import re
 
 from nova_temporality.host import nvdimms
+from nova_temporality.host import reading
 
 COMMAND_LINE = '/proc/cmdline'
 
@@ -39,12 +40,13 @@ def holds(pool_path: str, sysfs: str = nvdimms.SYSFS,
     :param command_line: file with that of the kernel
     """
     region = nvdimms.directory(pool_path, 'mappings', sysfs)
-    if region is None or _read(region.parent / 'provider') != _PROVIDER:
+    if region is None or (
+            reading.attribute(region.parent / 'provider') != _PROVIDER):
         # Of a BIOS it may be a real NVDIMM; then nobody set it aside.
         return False
-    start = int(_read(region / 'resource') or '-1', 0)
+    start = int(reading.attribute(region / 'resource') or '-1', 0)
     return any(first <= start < first + size for size, first in
-               _set_aside(_read(pathlib.Path(command_line)) or ''))
+               _set_aside(reading.attribute(pathlib.Path(command_line)) or ''))
 
 
 def _set_aside(text: str) -> list[tuple[int, int]]:
@@ -62,10 +64,3 @@ def _set_aside(text: str) -> list[tuple[int, int]]:
 def _number(digits: str, unit: str) -> int:
     return int(digits, 16 if digits.startswith('0x') else 10) << (
         _UNITS[unit.upper()])
-
-
-def _read(path: pathlib.Path) -> str | None:
-    try:
-        return path.read_text(encoding='utf-8', errors='replace').strip()
-    except OSError:
-        return None

@@ -43,12 +43,18 @@ def proven_state(pool: vpm.Pool, region: vpm.RegionInfo,
 
     :param sysfs: where sysfs is mounted
     :raises vpm.Unproven: they have, or there is no state; the text says why
+    :raises vpm.SystemCallFailed: nobody can tell now
     """
     state = pool.verify_state(region.id)
-    losses = losses_since(pool.path, region, state.epoch,
-                          nvdimms.below(pool.path, sysfs))
-    if dram.holds(pool.path, sysfs):
-        losses += _dram_losses(pool.path, region, state.epoch)
+    try:
+        losses = losses_since(pool.path, region, state.epoch,
+                              nvdimms.below(pool.path, sysfs))
+        if dram.holds(pool.path, sysfs):
+            losses += _dram_losses(pool.path, region, state.epoch)
+    except OSError as exc:
+        raise vpm.SystemCallFailed(
+            'nobody can tell what the NVRAM of %s kept: %s' %
+            (region.name, exc))
     if losses:
         raise vpm.Unproven(
             'the NVRAM did not keep what was in it: %s' % '; '.join(losses))

@@ -23,10 +23,16 @@ from collections import abc
 import dataclasses
 import os
 import pathlib
+import re
+
+from nova_temporality.host import reading
 
 SYSFS = '/sys'
 
 _FAMILIES = ('nfit', 'papr', 'cxl')
+
+# "mappings" says how many there are.
+_MAPPING = re.compile('mapping[0-9]+')
 
 # Flags, as the kernel spells them.
 _NOT_ARMED = 'not_armed'
@@ -88,12 +94,15 @@ def below(pool_path: str, sysfs: str = SYSFS) -> list[Nvdimm]:
     """The NVDIMMs below a pool; none where NVRAM is emulated.
 
     :param sysfs: where sysfs is mounted
+    :raises OSError: nobody can tell now
     """
     found = region(pool_path, sysfs)
     if found is None:
         return []
     # "nmem0,0,17179869184,0": name, start, size, position
-    mappings = (_read(path) for path in found.glob('mapping[0-9]*'))
+    # Path.glob() takes a directory that it cannot read for an empty one.
+    mappings = (reading.attribute(found / name) for name in os.listdir(found)
+                if _MAPPING.fullmatch(name))
     names = {mapping.split(',')[0] for mapping in mappings if mapping}
     return [_look(found.parent / name) for name in sorted(names)
             if '/' not in name]
@@ -109,22 +118,14 @@ def _look(path: pathlib.Path) -> Nvdimm:
     family = next((one for one in _FAMILIES if (path / one).is_dir()), None)
     if family is None:
         return Nvdimm(path.name, path.name)
-    flags = (_read(path / family / 'flags') or '').split()
+    flags = (reading.attribute(path / family / 'flags') or '').split()
     return Nvdimm(
-        path.name, _read(path / family / 'id') or path.name,
+        path.name, reading.attribute(path / family / 'id') or path.name,
         tuple(loss for flag, loss in _LOSSES.items() if flag in flags),
         _NOT_ARMED not in flags,
         tuple(flag for flag in _EVENTS[family] if flag in flags),
-        _number(_read(path / family / 'dirty_shutdown')))
+        _number(reading.attribute(path / family / 'dirty_shutdown')))
 
 
 def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None
-
-
-def _read(path: pathlib.Path) -> str | None:
-    """An attribute; None if there is none, or it cannot be read."""
-    try:
-        return path.read_text(encoding='utf-8', errors='replace').strip()
-    except OSError:
-        return None

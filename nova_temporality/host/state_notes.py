@@ -23,6 +23,7 @@ from typing import Any
 from typing import TypeVar
 
 from nova_temporality.host import durable
+from nova_temporality.host import reading
 from nova_temporality import vpm
 
 _T = TypeVar('_T')
@@ -52,13 +53,19 @@ def write(path: str, region: vpm.RegionInfo, epoch: int,
 
 
 def latest_epoch(path: str, region: vpm.RegionInfo) -> int | None:
-    """The epoch that a note is of; None if it is none of this region."""
+    """The epoch that a note is of; None if it is none of this region.
+
+    :raises OSError: nobody can tell now
+    """
     try:
         with open(path, encoding='utf-8') as stream:
             note: Any = json.load(stream)
         epoch = int(note['epoch'])
         return epoch if note == {**note, **owner(region, epoch)} else None
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+    except OSError as exc:
+        reading.refuse_shortage(exc)
+        return None
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 
@@ -68,6 +75,7 @@ def read(path: str, region: vpm.RegionInfo, epoch: int,
 
     :param epoch: of the state
     :param content: makes it of the note; what it cannot read is no note
+    :raises OSError: nobody can tell now
     """
     try:
         with open(path, encoding='utf-8') as stream:
@@ -76,5 +84,8 @@ def read(path: str, region: vpm.RegionInfo, epoch: int,
                for name, value in owner(region, epoch).items()):
             return None
         return content(note)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except OSError as exc:
+        reading.refuse_shortage(exc)
+        return None
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None

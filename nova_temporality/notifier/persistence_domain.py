@@ -26,6 +26,7 @@ import threading
 
 from nova_temporality.host import dram
 from nova_temporality.host import nvdimms
+from nova_temporality.host import reading
 from nova_temporality.notifier.sources import pod_device
 from nova_temporality import vpm
 
@@ -88,8 +89,8 @@ class Platform:
         self._lock = threading.Lock()
         self._pool_path = pool_path
         self._sysfs = sysfs
-        self.nvdimms: list[nvdimms.Nvdimm] = []
-        self.look()
+        self.nvdimms = (nvdimms.below(pool_path, sysfs)
+                        if info.medium == 'dax' else [])
 
     def look(self) -> None:
         """Look at the NVDIMMs; not to be called by who fixates."""
@@ -164,8 +165,4 @@ def _persistence_domain(pool_path: str, sysfs: str) -> str | None:
     region = nvdimms.region(pool_path, sysfs)
     if region is None:
         return None
-    try:
-        return (region / 'persistence_domain').read_text(
-            encoding='utf-8').strip()
-    except OSError:
-        return None
+    return reading.attribute(region / 'persistence_domain')
