@@ -347,6 +347,7 @@ class Notifier:
                         for one in self._platform.nvdimms],
             'platform': self._platform.describe(),
             'pvms': self._fleet.status(),
+            'unwatched': self._fleet.unwatched(),
             'background_paused': self.background.paused,
             'budget': self._budget.status(self._fleet.priorities()),
             'pending': self._read_pending(),

@@ -142,10 +142,17 @@ class Fleet:
         """Say whose thread has ended, in words; None if nobody's."""
         if not self._rounds.is_alive:
             return 'the thread that asks QEMUs has ended'
+        if self._rounds.hangs:
+            return 'the thread that asks QEMUs hangs'
         dead = [name for name, pvm in sorted(self.known().items())
                 if not pvm.is_alive]
         return 'the threads of pVMs have ended: %s' % ', '.join(
             dead) if dead else None
+
+    def unwatched(self) -> list[str]:
+        """Names of pVMs whose threads hang: nobody looks after them."""
+        return [name for name, pvm in sorted(self.known().items())
+                if pvm.hangs]
 
     def describe(self) -> str:
         """Say in a line how the pVMs are."""

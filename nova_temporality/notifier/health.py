@@ -238,6 +238,11 @@ def _pvm_unarmed(status: Status, _now: datetime.datetime) -> list[Concern]:
         pvm['state'], pvm['reason'], pvm['remedy'])))) for pvm in bare]
 
 
+def _pvm_unwatched(status: Status, _now: datetime.datetime) -> list[Concern]:
+    return [Concern(name, 'its thread in the notifier hangs')
+            for name in status['unwatched']]
+
+
 def _budget_exceeded(status: Status, _now: datetime.datetime) -> list[Concern]:
     budget = status['budget']
     if budget['fits']:
@@ -326,6 +331,11 @@ RULES = (
     Rule('PVM_UNARMED', CRITICAL, _pvm_unarmed,
          'A server that runs would lose its memory if power failed now.',
          'Each server has its own reason and remedy.'),
+    Rule('PVM_UNWATCHED', CRITICAL, _pvm_unwatched,
+         'Nobody looks after a server any more, so what is said of it may be '
+         'old. If it is armed, power failures still fixate it.',
+         'Find out what hangs (the NVRAM? "dmesg"), and restart '
+         'temporality-notifier. What is armed stays so.'),
     Rule('BUDGET_EXCEEDED', CRITICAL, _budget_exceeded,
          'Power would be gone before all servers are fixated. Those of the '
          'lowest priority come last.', 'See "Too many for the hold-up time" '

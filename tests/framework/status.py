@@ -31,7 +31,7 @@ def sound(**changes):
         'medium_problem': None,
         'nvdimms': [NVDIMM],
         'platform': {'caches': 'hardware', 'detail': 'eADR'},
-        'pvms': [ARMED], 'background_paused': None,
+        'pvms': [ARMED], 'unwatched': [], 'background_paused': None,
         'budget': {'hold_up_ms': 10, 'predicted_ms': 1.0, 'fits': True,
                    'not_drilled': 0, 'assumed_ms': 1.0, 'drilled_ms': 1.0,
                    'drilled_at': DRILLED_AT},

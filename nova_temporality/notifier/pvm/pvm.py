@@ -154,6 +154,11 @@ class Pvm:
         return self._worker.is_alive
 
     @property
+    def hangs(self) -> bool:
+        """Whether its thread does not come back from what it does."""
+        return self._worker.hangs
+
+    @property
     def priority(self) -> int:
         """Its priority, as its latest QEMU was given."""
         return self._qemu.priority
@@ -498,9 +503,14 @@ class Pvm:
                   copy: copying.Copy) -> abc.Mapping[str, Any]:
         self._fixate_alone(attempt)
         begun = self._begun
+
+        def is_interrupted() -> bool:
+            # Large ones take long.
+            self._worker.beat()
+            return self._requested != begun
+
         try:
-            copied = copying.run(
-                copy, lambda: self._requested != begun, self.name)
+            copied = copying.run(copy, is_interrupted, self.name)
         except copying.CopyInterrupted:
             # It stays as it is for the next fixation.
             self._inspector.resume_later()

@@ -37,6 +37,9 @@ LOG = logging.getLogger(__name__)
 # asked: all at once would keep the processors busy for a moment.
 _TURN_SECONDS = 0.05
 
+# Seconds after which a turn hangs.
+_PATIENCE = 20.0
+
 
 @dataclasses.dataclass(eq=False, slots=True)
 class _Resting:
@@ -74,6 +77,7 @@ class Rounds:
         self._pause = interval / len(self._turns)
         # Of all above; held briefly.
         self._lock = threading.Lock()
+        self._turned_at = time.monotonic()
         self._thread = threading.Thread(target=self._work, daemon=True,
                                         name='rounds')
         self._thread.start()
@@ -82,6 +86,11 @@ class Rounds:
     def is_alive(self) -> bool:
         """Whether the thread has not ended."""
         return self._thread.is_alive()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the latest turn does not end."""
+        return time.monotonic() - self._turned_at > _PATIENCE + self._pause
 
     def join(self, name: str, question: question_module.Question,
              changed: abc.Callable[[], object],
@@ -118,6 +127,7 @@ class Rounds:
 
     def _work(self) -> None:
         while True:
+            self._turned_at = time.monotonic()
             time.sleep(self._pause)
             with self._lock:
                 changed = {*self._find_other(), *self._find_moving(),

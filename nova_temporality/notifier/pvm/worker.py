@@ -16,9 +16,13 @@ from collections import abc
 import concurrent.futures
 import queue
 import threading
+import time
 from typing import Any
 from typing import ParamSpec
 from typing import TypeVar
+
+# Seconds after which a job hangs; all that it waits for takes less.
+_PATIENCE = 120.0
 
 _P = ParamSpec('_P')
 _T = TypeVar('_T')
@@ -42,6 +46,8 @@ class Worker:
         self._jobs: queue.SimpleQueue[
             tuple[concurrent.futures.Future[Any],
                   abc.Callable[[], Any]] | None] = queue.SimpleQueue()
+        # time.monotonic() of the latest sign of life; None while it waits.
+        self._alive_at: float | None = None
         self._thread = threading.Thread(target=self._work, daemon=True,
                                         name=name)
         self._thread.start()
@@ -50,6 +56,17 @@ class Worker:
     def is_alive(self) -> bool:
         """Whether its thread has not ended."""
         return self._thread.is_alive()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a job has shown no sign of life for long."""
+        alive_at = self._alive_at
+        return (alive_at is not None and
+                time.monotonic() - alive_at > _PATIENCE)
+
+    def beat(self) -> None:
+        """Show a sign of life; for jobs that may last."""
+        self._alive_at = time.monotonic()
 
     def submit(self, function: abc.Callable[_P, _T], *args: _P.args,
                **kwargs: _P.kwargs) -> 'concurrent.futures.Future[_T]':
@@ -64,11 +81,14 @@ class Worker:
 
     def _work(self) -> None:
         while True:
+            self._alive_at = None
             try:
                 job = self._jobs.get(timeout=self._interval())
             except queue.Empty:
+                self.beat()
                 self._idle()
                 continue
+            self.beat()
             if job is None:
                 break
             future, function = job

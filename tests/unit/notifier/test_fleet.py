@@ -29,6 +29,8 @@ class Pvm:
     """Stands for pvm.Pvm."""
 
     broken = ()
+    hangs = False
+    is_alive = True
     priority = 50
 
     def __init__(self, pool, engine, region, *args):
@@ -167,3 +169,16 @@ def test_one_that_cannot_be_looked_after_stays_armed(fleet, monkeypatch):
     fleet.scan()
     fleet.forget_others()
     assert Engine.forgotten == [3]
+
+
+def test_thread_of_a_pvm_that_hangs(fleet):
+    """A restart, which a problem leads to, would not mend that."""
+    assert fleet.unwatched() == []
+    fleet.known()['b'].hangs = True
+    assert fleet.unwatched() == ['b']
+    assert fleet.problem() is None
+
+
+def test_thread_of_all_that_hangs(fleet, monkeypatch):
+    monkeypatch.setattr(fleet_module.rounds.Rounds, 'hangs', True)
+    assert 'hangs' in fleet.problem()

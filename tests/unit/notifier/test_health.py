@@ -75,6 +75,7 @@ def test_sound():
      {'ENGINE_AWAY': ['engine']}),
     ({'engine_lost': 'no SCHED_FIFO'}, 'WARN',
      {'ENGINE_DEGRADED': ['engine']}),
+    ({'unwatched': ['one']}, 'CRITICAL', {'PVM_UNWATCHED': ['one']}),
     ({'budget': budget(fits=False)}, 'CRITICAL',
      {'BUDGET_EXCEEDED': ['hold_up_ms']}),
     ({'outage_raised_by': ('signal',)}, 'WARN', {'OUTAGE': ['outage']}),

@@ -16,6 +16,7 @@ import errno
 import os
 import socket
 import threading
+import time
 
 import pytest
 
@@ -178,3 +179,23 @@ def test_no_descriptors_left(known, make, monkeypatch):
     monkeypatch.setattr(notes, 'moving', read)
     pvm.say(b'!')
     assert pvm.is_looked_at()
+
+
+def test_turn_that_does_not_end(known, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+    now = time.monotonic
+
+    def hang(_run_dir):
+        begun.set()
+        go_on.wait(PATIENCE)
+        return set()
+
+    monkeypatch.setattr(notes, 'moving', hang)
+    assert begun.wait(PATIENCE)
+    assert not known.hangs
+    monkeypatch.setattr(time, 'monotonic', lambda: now() + 1000)
+    assert known.hangs
+    go_on.set()
+    deadline = now() + PATIENCE
+    while known.hangs:
+        assert now() < deadline

@@ -13,6 +13,7 @@
 """One job after the other, and an idle job in between."""
 
 import threading
+import time
 
 import pytest
 
@@ -56,6 +57,32 @@ def test_error_of_a_job_is_its_own(make):
 def test_idle_job_is_done_when_there_is_no_other(make):
     _jobs, idle, _ended = make(0.01)
     assert idle.wait(60)
+
+
+def test_job_that_hangs(make, monkeypatch):
+    """It is no job that shows signs of life, and none that has ended."""
+    jobs, _idle, _ended = make(60)
+    begun, go_on = threading.Event(), threading.Event()
+    now = time.monotonic
+
+    def hang():
+        begun.set()
+        go_on.wait(60)
+
+    future = jobs.submit(hang)
+    assert begun.wait(60)
+    assert not jobs.hangs
+    monkeypatch.setattr(time, 'monotonic', lambda: now() + 1000)
+    assert jobs.hangs
+    jobs.beat()
+    assert not jobs.hangs
+    monkeypatch.setattr(time, 'monotonic', lambda: now() + 2000)
+    assert jobs.hangs
+    go_on.set()
+    future.result(60)
+    deadline = now() + 60
+    while jobs.hangs:
+        assert now() < deadline
 
 
 def test_close_ends_after_the_last_job(make):
