@@ -36,6 +36,7 @@ from nova_temporality.qemu import qmp
 from nova_temporality.qemu import remote_disks
 from nova_temporality.snapshot import loading
 from nova_temporality import vpm
+from nova_temporality.vpm import engine
 from nova_temporality.vpm import lease
 from nova_temporality.vpm import runlock
 
@@ -292,21 +293,39 @@ def begin_move(pool_path: str, run_dir: str, name: str,
     It may run on the other host at any moment, so no state of it may become
     proven here until :func:`end_move`. On return any earlier state is durably
     stale. The run lock stops the engine at once. The note stops the notifier,
-    also if nova-compute dies and the lock is gone.
+    also if nova-compute dies and the lock is gone, and the pVM is disarmed.
 
     :param why: see :func:`nova_temporality.host.notes.set_moving`
-    :raises runlock.RunLockTimeout: it is fixated
+    :raises runlock.RunLockTimeout: it is fixated, or nobody can disarm it
     """
     _take_run_lock(pool_path, name, _MOVE)
     try:
         discard_state(pool_path, name)
+        before = notes.why_moving(run_dir, name)
         notes.set_moving(run_dir, name, why)
+        try:
+            _disarm(pool_path, run_dir, name)
+        except BaseException:
+            notes.set_moving(run_dir, name, before)
+            raise
     except BaseException:
         _drop_run_lock(name, _MOVE)
         raise
-    # The notifier disarms the pVM. If none runs, nothing is armed.
+
+
+def _disarm(pool_path: str, run_dir: str, name: str) -> None:
+    """Have a pVM disarmed whose note says that it must not be armed."""
     with contextlib.suppress(client.NotifierError):
         client.call(run_dir, 'refresh')
+    # The engine keeps armed what a notifier has armed that does not run, or
+    # that hangs.
+    with vpm.Pool(pool_path) as pool:
+        region = pool.lookup(name)
+    try:
+        engine.disarm(run_dir, region)
+    except vpm.EngineAway as exc:
+        raise runlock.RunLockTimeout(
+            '%s may be fixated at any moment: %s' % (name, exc))
 
 
 @privsep.entrypoint

@@ -557,6 +557,21 @@ class Unit:
                                 created_ns=self._region.created_ns, **fields)
 
 
+def disarm(run_dir: str, region: pool_module.RegionInfo) -> None:
+    """Take back what a notifier has armed, whether or not one runs.
+
+    :param run_dir: [temporality] run_dir
+    :raises: EngineAway, unless there is no engine
+    """
+    try:
+        link.ask_once(run_dir, link.Request(_lib.VPM_REQUEST_DISARM, (), {
+            'region': region.id, 'created_ns': region.created_ns}))
+    except errors.NotFound:
+        pass
+    except errors.EngineAway as e:
+        _unless_gone(e, None)
+
+
 def _unless_gone(error: errors.EngineAway, value: Any) -> Any:
     """Return what holds if no engine is there; else raise."""
     if error.gone:

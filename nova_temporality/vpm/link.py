@@ -102,8 +102,7 @@ class Link:
                  on_lost: abc.Callable[[], object]) -> None:
         self.problem: str | None = 'it was not connected to yet'
         self.generation = 0
-        self._path = os.path.join(
-            run_dir, _ffi.string(_lib.VPM_SOCKET_NAME).decode())
+        self._path = _path(run_dir)
         self._greeting = greeting
         self._on_greeted = on_greeted
         self._on_news = on_news
@@ -255,6 +254,31 @@ class Link:
             self.problem = problem
             self._gone = gone
             self._changed.notify_all()
+
+
+def ask_once(run_dir: str, request: Request) -> Answer:
+    """Ask the engine something, beside the notifier.
+
+    :param run_dir: [temporality] run_dir
+    :raises: EngineAway; VpmError if the answer is one
+    """
+    try:
+        with socket.socket(socket.AF_UNIX,
+                           socket.SOCK_SEQPACKET) as connected:
+            connected.settimeout(_PATIENCE)
+            connected.connect(_path(run_dir))
+            _send(connected, 1, request)
+            answer = _receive(connected)
+    except OSError as e:
+        raise errors.EngineAway(
+            'the engine does not answer (%s): %s' % (e, _REMEDY),
+            isinstance(e, (FileNotFoundError, ConnectionRefusedError)))
+    return check(answer)
+
+
+def _path(run_dir: str) -> str:
+    return os.path.join(run_dir,
+                        _ffi.string(_lib.VPM_SOCKET_NAME).decode())
 
 
 def check(answer: Answer) -> Answer:

@@ -78,6 +78,22 @@ def test_one_that_moves_is_left_alone(host):
     assert notifier.state(guest) == 'armed'
 
 
+def test_one_that_moves_while_no_notifier_runs(host):
+    """The engine keeps armed what a notifier has armed."""
+    guest = host.booted()
+    notifier = host.notifier()
+    notifier.protect(guest)
+    notifier.kill()
+    begin_move(guest)
+    # nova-compute dies as well; libvirt goes on
+    runs._held.pop(guest.name).lock.close()
+    host.engine.process.send_signal(44)
+    notifier.start()
+    assert notifier.state(guest) == 'not armed'
+    assert not guest.proven()
+    guest.wait_counting()
+
+
 @pytest.mark.parametrize('why, words', [
     (notes.MOVES, 'it is being migrated live'),
     (notes.CHANGES, 'its machine is being changed'),

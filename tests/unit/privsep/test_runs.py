@@ -17,6 +17,7 @@ from unittest import mock
 
 import pytest
 
+from nova_temporality.host import notes
 from nova_temporality.notifier import client
 from nova_temporality.privsep import runs
 from nova_temporality import vpm
@@ -118,6 +119,17 @@ def test_move_that_fails_leaves_a_run_the_lock(pool, run_dir):
                 runs.begin_move(pool.path, run_dir, 'pvm')
         assert not is_free(region)
     assert is_free(region)
+
+
+def test_move_of_what_cannot_be_disarmed(pool, run_dir):
+    """The engine may fixate it while it runs on the other host."""
+    region = pool.alloc('pvm', 4096)
+    with mock.patch.object(runs.engine, 'disarm', side_effect=vpm.EngineAway(
+            'it is busy', gone=False)):
+        with pytest.raises(runlock.RunLockTimeout, match='it is busy'):
+            runs.begin_move(pool.path, run_dir, 'pvm')
+    assert is_free(region)
+    assert notes.why_moving(run_dir, 'pvm') is None
 
 
 def test_answer_no_leaves_the_state(pool):
