@@ -105,6 +105,11 @@ def outages(pool_path: str) -> str:
     return os.path.join(pool_path, 'outages')
 
 
+def recoveries(pool_path: str) -> str:
+    """What became of servers after outages, beside the outages' reports."""
+    return os.path.join(outages(pool_path), 'recoveries')
+
+
 def loading_note(pool_path: str, name: str) -> str:
     """Note that a snapshot is being loaded into a pVM, and not yet ended."""
     return os.path.join(pool_path, 'loading', name)

@@ -39,6 +39,7 @@ class Recovery:
     :ivar instance: the server's objects.Instance
     :ivar was_frozen: whether Nova had perhaps asked the guest to freeze its
                       file systems when power failed
+    :ivar course: what the outage's report will say of it
     :ivar is_told: whether Nova's list of events has something of it
     :ivar volumes: how its volumes were attached when they were connected, see
                    volumes.identity(); None if none were
@@ -53,6 +54,8 @@ class Recovery:
         self.instance = instance
         self.was_frozen = driver.recoveries.was_making_an_image(
             instance.uuid)
+        self.course = driver.recoveries.course_of(instance.uuid)
+        self.course.display_name = instance.display_name or ''
         self.is_told = False
         self.volumes: set[tuple[str | None, ...]] | None = None
 

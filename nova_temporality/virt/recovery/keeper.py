@@ -33,7 +33,9 @@ from oslo_log import log as logging
 from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.host import notes
+from nova_temporality.host import recovery_log
 from nova_temporality.privsep import runs
+from nova_temporality.virt.recovery import course
 from nova_temporality.virt.recovery import manager
 from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt.recovery import refusal
@@ -84,6 +86,10 @@ class Keeper:
         self._making_images: set[str] = set()
         self._never = threading.Event()
         self._clock_deadline = 0.0
+        self._courses: dict[str, course.Course] = {}
+        # course.now_ns() when libvirt had answered, and when this counted as
+        # up.
+        self._libvirt_ns = self._up_ns = 0
         self.service = service.Service(driver.virtapi)
         self.connections = volumes.Connections(driver)
         self._slots = {kind: threading.BoundedSemaphore(_PARALLEL)
@@ -105,6 +111,7 @@ class Keeper:
 
         :param instances: pVMs that Nova has on this host
         """
+        self._libvirt_ns = self._libvirt_ns or course.now_ns()
         self._clock_deadline = time.monotonic() + PCONF.temporality.clock_wait
         live = [instance for instance in instances
                 if manager.is_live(instance)]
@@ -142,6 +149,10 @@ class Keeper:
         """Whether a pVM is still to be recovered."""
         with self._lock:
             return uuid in self._pending
+
+    def course_of(self, uuid: str) -> course.Course:
+        """What is to be told of the try that is under way."""
+        return self._courses.get(uuid) or course.Course()
 
     def was_making_an_image(self, uuid: str) -> bool:
         """Whether Nova was making an image of a server at its last end."""
@@ -211,10 +222,23 @@ class Keeper:
         :param said: what the try before returned; that it may be another
                      host's is told once, not with each try
         """
+        told = self._courses[uuid] = course.Course()
+        try:
+            return self._try_told(uuid, said, told)
+        finally:
+            del self._courses[uuid]
+            if told.result and told.reason != said:
+                told.write(uuid)
+
+    def _try_told(self, uuid: str, said: str | None,
+                  told: course.Course) -> str | None:
         # Contexts are not made to be shared by threads.
         context = nova_context.get_admin_context()
         try:
             self.service.wait_up(context)
+            self._up_ns = self._up_ns or course.now_ns()
+            told.reached(recovery_log.LIBVIRT, self._libvirt_ns)
+            told.reached(recovery_log.UP, self._up_ns)
             manager.recover(self._driver, context, uuid,
                             self._clock_deadline)
             self._making_images.discard(uuid)
@@ -223,6 +247,7 @@ class Keeper:
             self._sweep.add(uuid)
         except exception.Gone as exc:
             LOG.warning('Server %s: %s', uuid, exc.format_message())
+            told.ended(recovery_log.GONE, exc, exc.format_message())
             self.booting.discard(uuid)
             self.connections.undo(context, uuid)
             self._sweep.add(uuid)
@@ -231,10 +256,13 @@ class Keeper:
             self._sweep.add(uuid)
             if exc.format_message() != said:
                 refusal.tell(context, uuid, exc)
+            told.ended(recovery_log.FAILED, exc, exc.format_message())
             return exc.format_message()
         except Exception as exc:
             LOG.exception('Recovery of server %s failed', uuid)
-            return self._failed(context, uuid, exc)
+            reason = self._failed(context, uuid, exc)
+            told.ended(recovery_log.FAILED, exc, reason)
+            return reason
         return None
 
     def _failed(self, context: nova_context.RequestContext, uuid: str,

@@ -37,6 +37,7 @@ from oslo_log import log as logging
 
 from nova_temporality import exception
 from nova_temporality.host import notes
+from nova_temporality.host import recovery_log
 from nova_temporality.spec import persistence
 from nova_temporality.virt.actions import suspend
 from nova_temporality.virt import binding
@@ -206,6 +207,7 @@ def _bring_back(recovery: base.Recovery, how: _How,
     with recovery.action():
         resume.resume(recovery, how, machine)
         resume.finish(recovery)
+    recovery.course.result = recovery_log.RESUMED
 
 
 def _confirm(driver: libvirt_driver.LibvirtDriver,
@@ -284,9 +286,11 @@ def _decide(recovery: base.Recovery) -> _How | None:
     except (vpm.Unproven, vpm.NotFound) as exc:
         why = refusal.unproven(recovery, exc)
         return None if why is None else _given_up(recovery, why)
+    recovery.course.event_ns = state.meta.wall_ns
     if instance.task_state == task_states.SUSPENDING:
         # Whether the tenant or the power came first, it is suspended.
         _set_suspended(instance)
+        recovery.course.result = recovery_log.SUSPENDED
         return None
     too_long = refusal.outage_too_long(recovery, state)
     return _given_up(recovery, too_long) if too_long else state
@@ -326,10 +330,13 @@ def _finish_interrupted(recovery: base.Recovery) -> bool:
             return False
         LOG.debug('pVM is there, nothing to recover', instance=instance)
         server.try_to_record(only_if_changed=True)
-        if former.is_remembered(instance) or instance.task_state in (
+        was_failed = former.is_remembered(instance)
+        if was_failed or instance.task_state in (
                 task_states.SUSPENDING, task_states.RESUMING):
             # Nova did not take it, or does not take these up again.
             resume.finish(recovery)
+        if was_failed:
+            recovery.course.result = recovery_log.RESUMED
         return False
     try:
         server.proven_state()
@@ -340,6 +347,7 @@ def _finish_interrupted(recovery: base.Recovery) -> bool:
         if recovery.power_state() != power_state.RUNNING:
             resume.let_run(recovery)
         resume.finish(recovery)
+        recovery.course.result = recovery_log.RESUMED
         return False
     LOG.info('Beginning a recovery anew that was cut off before vCPUs '
              'ran', instance=instance)

@@ -28,6 +28,7 @@ from oslo_log import log as logging
 
 from nova_temporality import conf
 from nova_temporality import exception
+from nova_temporality.host import recovery_log
 from nova_temporality.virt import events
 from nova_temporality.virt.recovery import base
 from nova_temporality.virt.recovery import clock
@@ -186,6 +187,8 @@ def give_up(recovery: base.Recovery, exc: nova_exception.NovaException,
                 recovery.context, instance, exc, sys.exc_info())
             recovery.confirm()
             _cold_boot(recovery)
+            recovery.course.ended(recovery_log.BOOTED, exc,
+                                  exc.format_message())
             return
         instance.power_state = power_state.SHUTDOWN
         if instance.vm_state in (vm_states.RESCUED, vm_states.RESIZED):
@@ -195,6 +198,7 @@ def give_up(recovery: base.Recovery, exc: nova_exception.NovaException,
             instance.save()
         else:
             set_error(recovery.context, instance, exc)
+        recovery.course.ended(recovery_log.OFF, exc, exc.format_message())
 
 
 def _cold_boot(recovery: base.Recovery) -> None:

@@ -29,6 +29,7 @@ from oslo_log import log as logging
 
 from nova_temporality import conf
 from nova_temporality import exception
+from nova_temporality.host import recovery_log
 from nova_temporality.privsep import runs
 from nova_temporality.qemu import incoming
 from nova_temporality.virt import agent
@@ -93,6 +94,7 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo,
     """
     server = recovery.server
     began = time.monotonic()
+    recovery.course.reached(recovery_log.BEGAN)
     _check_again(recovery, machine)
     recovery.volumes = machine.volumes
     recovery.driver.plug_vifs(recovery.instance,
@@ -101,6 +103,7 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo,
             bool(network_disks.names(machine.xml))):
         guest = _start_empty(recovery, machine.xml)
         started = time.monotonic()
+        recovery.course.reached(recovery_log.STARTED)
         try:
             server.check_pager()
             server.load_state()
@@ -116,6 +119,7 @@ def resume(recovery: base.Recovery, state: vpm.StateInfo,
                 _end(recovery, guest)
             raise
     loaded = time.monotonic()
+    recovery.course.reached(recovery_log.LOADED)
     if _ran_before(recovery, state):
         try:
             let_run(recovery, clock.Instant(state.meta.wall_ns,
@@ -254,6 +258,7 @@ def let_run(recovery: base.Recovery,
     """
     guest = recovery.guest()
     guest.resume(confirm=recovery.confirm)
+    recovery.course.reached(recovery_log.RUNNING)
     agent.catch_up(guest, since, frozen=recovery.was_frozen)
 
 
