@@ -56,6 +56,8 @@ class _SourceState:
                     first, without another level since; None before any news
     :ivar has_alarm: whether it reported WARN or COMMIT, and did not take
                      that back since
+    :ivar warned_ns: CLOCK_REALTIME of its first WARN since its last GOOD, 0
+                     without one
     :ivar is_handled: whether its COMMIT was acted upon
     """
 
@@ -65,6 +67,7 @@ class _SourceState:
         self.news: power.News | None = None
         self.since_ns: int | None = None
         self.has_alarm = False
+        self.warned_ns = 0
         self.is_handled = False
 
     @property
@@ -150,6 +153,10 @@ class Arbiter:
         # News from the time of a fixation belong to that fixation.
         source.is_handled = news.monotonic_ns <= self._fixated_ns
         source.news = news
+        if news.level == power.GOOD:
+            source.warned_ns = 0
+        elif news.level == power.WARN and not news.momentary:
+            source.warned_ns = source.warned_ns or news.wall_ns
         if news.level in (power.WARN, power.COMMIT):
             source.has_alarm = True
             if news.monotonic_ns - self._alarm_ns > FORGIVEN_NS:
@@ -217,7 +224,9 @@ class Arbiter:
             ', '.join(source.news.detail for source in agreed.values()
                       if source.news),
             last.news.wall_ns + instant_ns - last.news.monotonic_ns,
-            instant_ns, tuple(sorted(agreed)))
+            instant_ns, tuple(sorted(agreed)),
+            min((source.warned_ns for source in self._sources.values()
+                 if source.warned_ns), default=0))
 
     def _is_power_back(self, now_ns: int,
                        outage_raised_by: abc.Collection[str]) -> bool:

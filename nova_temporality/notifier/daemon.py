@@ -110,6 +110,7 @@ class Notifier:
         self._engine = engine
         self._publish = publish
         self._timeout_ns = opts.fixation_timeout_ms * 1000000
+        self._hold_up_ms = opts.hold_up_ms
         self._info = info = pool.info()
         self._platform = persistence_domain.Platform(
             pool.path, info, engine.write_back_by)
@@ -187,6 +188,7 @@ class Notifier:
             pvm_reports = [self._verified(pvms[report.name].region, report)
                            for report in pvm_reports]
             report = outage.report(event, pvm_reports, self.acknowledged_ns)
+            report['hold_up_ms'] = self._hold_up_ms
             self._publish(events.OUTAGE_FIXATED, report)
             report = self._outage.extend(event, report)
             self.background.look()

@@ -65,12 +65,15 @@ class PowerEvent:
     :ivar monotonic_ns: CLOCK_MONOTONIC
     :ivar raised_by: names of the sources that agreed, OPERATOR, or one of
                      NO_OUTAGE
+    :ivar warned_ns: CLOCK_REALTIME of the first warning that came before it
+                     and was not taken back, 0 without one
     """
 
     source: str
     wall_ns: int
     monotonic_ns: int
     raised_by: tuple[str, ...] = (OPERATOR,)
+    warned_ns: int = 0
 
     @classmethod
     def now(cls, source: str, raised_by: tuple[str, ...] = (OPERATOR,)

@@ -17,7 +17,10 @@ It informs people; what may be resumed is proven by the pool alone.
     {"id": "20260131T235959.123Z", of the first event
      "events": [ids of all events that are part of it],
      "event": {"source": "signal 44 from process 1", "time": <ISO 8601>,
-               "raised_by": [names of sources or "operator", ...]},
+               "raised_by": [names of sources or "operator", ...],
+               "warned": <ISO 8601>},    if a source had warned before
+     "hold_up_ms": 10,             as configured; reports that are made of the
+                                   pool's ring, and older ones, have none
      "acknowledged_ms": 7.9,       since the event
      "called_off": <ISO 8601>,     null while nobody did
      "pvms": [attempts.PvmReport as a dict, ...]}
@@ -30,6 +33,7 @@ import json
 import os
 from typing import Any
 from typing import cast
+from typing import NotRequired
 from typing import TypedDict
 
 from nova_temporality.notifier import power
@@ -42,6 +46,7 @@ class EventReport(TypedDict):
     source: str
     time: str
     raised_by: list[str]
+    warned: NotRequired[str]
 
 
 class OutageReport(TypedDict):
@@ -50,6 +55,7 @@ class OutageReport(TypedDict):
     id: str
     events: list[str]
     event: EventReport
+    hold_up_ms: NotRequired[int]
     acknowledged_ms: float
     called_off: str | None
     pvms: list[dict[str, Any]]
@@ -65,10 +71,13 @@ def report(event: power.PowerEvent,
     :param acknowledged_ns: CLOCK_MONOTONIC when all of them were settled
     """
     event_id = id_of(event.wall_ns)
+    about: EventReport = {
+        'source': event.source, 'time': _iso(event.wall_ns),
+        'raised_by': list(event.raised_by)}
+    if event.warned_ns:
+        about['warned'] = _iso(event.warned_ns)
     return {
-        'id': event_id, 'events': [event_id],
-        'event': {'source': event.source, 'time': _iso(event.wall_ns),
-                  'raised_by': list(event.raised_by)},
+        'id': event_id, 'events': [event_id], 'event': about,
         'acknowledged_ms': round(
             (acknowledged_ns - event.monotonic_ns) / 1e6, 3),
         'called_off': None,
@@ -164,12 +173,17 @@ def load(path: str) -> OutageReport | None:
     except (OSError, ValueError):
         return None
     # A report of another version is of no use either.
-    if (not isinstance(stored, dict) or
-            set(stored) != OutageReport.__required_keys__ or
-            not isinstance(stored['event'], dict) or
-            set(stored['event']) != EventReport.__required_keys__):
+    if not (_has_keys(stored, OutageReport) and
+            _has_keys(stored['event'], EventReport)):
         return None
     return cast(OutageReport, stored)
+
+
+def _has_keys(stored: Any, kind: Any) -> bool:
+    """Whether something stored has the keys of a TypedDict, and no others."""
+    return isinstance(stored, dict) and (
+        kind.__required_keys__ <= set(stored) <=
+        kind.__required_keys__ | kind.__optional_keys__)
 
 
 def _iso(wall_ns: int) -> str:

@@ -75,6 +75,22 @@ def test_commit_fixates_at_once():
     assert event == power.PowerEvent('nut says so', START, START, ('nut',))
 
 
+def test_event_tells_of_the_first_warning_before():
+    host = Host(['nut', 'gpio']).hear(power.WARN).wait(5).hear(power.WARN)
+    host.hear(power.WARN, 'gpio').hear(power.COMMIT)
+    assert host.fixations[0].warned_ns == START
+
+
+@pytest.mark.parametrize('later', [
+    {'level': power.GOOD}, {'level': power.WARN, 'momentary': True}])
+def test_warning_that_is_over_is_not_told_of(later):
+    host = Host(['nut', 'gpio'])
+    if later['level'] == power.GOOD:
+        host.hear(power.WARN)
+    host.hear(**later).hear(power.COMMIT, 'gpio')
+    assert host.fixations[0].warned_ns == 0
+
+
 def test_warning_alerts_once_and_fixates_nothing():
     host = Host(['nut', 'gpio']).hear(power.WARN).hear(power.WARN, 'gpio')
     assert (host.alerts, host.fixations) == (1, [])

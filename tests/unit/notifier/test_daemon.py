@@ -16,6 +16,7 @@ import pytest
 
 from nova_temporality import conf
 from nova_temporality.notifier import daemon
+from nova_temporality.notifier import power
 from tests.framework import pools
 
 pytestmark = pytest.mark.native_threads
@@ -48,3 +49,10 @@ def test_engine_that_is_replaced_while_the_notifier_starts(tmp_path, options):
         engine = _Connected()
         daemon.Notifier(pool, engine, options, mock.Mock())
         assert engine.is_heard is True
+
+
+def test_report_tells_the_hold_up_time_of_then(tmp_path, options):
+    with pools.vpm.Pool(tmp_path / 'pool') as pool:
+        notifier = daemon.Notifier(pool, mock.Mock(), options, mock.Mock())
+        report = notifier.fixate(power.PowerEvent.now('test'))
+    assert report['hold_up_ms'] == options.temporality.hold_up_ms

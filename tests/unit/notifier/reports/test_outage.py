@@ -47,6 +47,13 @@ class TestOutage:
         assert json.loads(json.dumps(report)) == report
         assert '1 fixated, 1 failed, 0 skipped' in outage.summary(report)
 
+    def test_warning_before(self):
+        report = self.report(event=dataclasses.replace(
+            EVENT, warned_ns=EVENT.wall_ns - 10**9))
+        assert report['event']['warned'] == '2001-09-09T01:46:39.000+00:00'
+        merged = outage.merge(report, self.report())
+        assert merged['event']['warned'] == report['event']['warned']
+
     def test_merge(self):
         fixated = attempts.PvmReport('x', attempts.FIXATED, fixated_ms=5.0)
         known = dataclasses.replace(fixated, fixated_ms=None, reason='known')
@@ -83,8 +90,9 @@ class TestOutage:
         path = str(tmp_path / 'last')
         assert outage.load(path) is None
         report = self.report(attempts.PvmReport('x', attempts.FIXATED))
-        outage.store(report, path)
-        assert outage.load(path) == report
+        for stored in (report, {**report, 'hold_up_ms': 10}):
+            outage.store(stored, path)
+            assert outage.load(path) == stored
         assert os.listdir(tmp_path) == ['last']
         # It names servers.
         assert os.stat(path).st_mode & 0o777 == 0o640
@@ -97,6 +105,9 @@ class TestOutage:
         assert os.stat(tmp_path / 'last').st_mode & 0o777 == 0o640
 
     @pytest.mark.parametrize('content', ['', '{', '[]', '{"event": 1}',
+                                         '{"id": 1, "events": [], "event": [],'
+                                         ' "pvms": [], "acknowledged_ms": 1,'
+                                         ' "called_off": null}',
                                          '{"event": {}, "pvms": [],'
                                          ' "acknowledged_ms": 1,'
                                          ' "called_off": null}'])
