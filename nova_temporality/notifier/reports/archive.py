@@ -80,7 +80,7 @@ class Archive:
         """
         reports = [report for report in map(self.load, self.ids()) if report]
         known = {event for report in reports for event in report['events']}
-        for report in _reports(found):
+        for report in reports_of(filter(is_outage, found)):
             if report['id'] in known:
                 continue
             LOG.warning('The report of an outage is made of what the pool '
@@ -93,14 +93,19 @@ class Archive:
 
 def is_outage(outcome: outcomes.Outcome) -> bool:
     """Whether an outcome is one of an outage, not of a drill or the like."""
-    return not set(outcome.raised_by) <= power.NO_OUTAGE
+    return is_outage_by(outcome.raised_by)
 
 
-def _reports(found: abc.Iterable[outcomes.Outcome]
-             ) -> abc.Iterator[outage.OutageReport]:
-    """Make reports of outcomes: of the outages among them."""
+def is_outage_by(raised_by: abc.Collection[str]) -> bool:
+    """Whether it is an outage, by the names of those who raised it."""
+    return not set(raised_by) <= power.NO_OUTAGE
+
+
+def reports_of(found: abc.Iterable[outcomes.Outcome]
+               ) -> abc.Iterator[outage.OutageReport]:
+    """Make reports of outcomes, one for each event."""
     events: dict[int, list[outcomes.Outcome]] = {}
-    for outcome in filter(is_outage, found):
+    for outcome in found:
         events.setdefault(outcome.wall_ns, []).append(outcome)
     for wall_ns, outs in events.items():
         event = power.PowerEvent('unknown', wall_ns, outs[0].signal_ns,
