@@ -35,7 +35,9 @@ UP = 31 * S
 # Names that somebody may give to a server, or QEMU may say.
 HOSTILE = ('<script>alert(1)</script>', ']]>', '--><!--', '&amp;"\'',
            'line\nfeed', 'bell\x07\x1b[2J', 'rtl\u202eoverride', '\ud800',
-           '\ufffe', 'x' * 250, '', '\u05e9\u05dc\u05d5\u05dd')
+           '\ufffe', 'x' * 250, 'W' * 64, 'WMwm' * 4, '\u6f22' * 40,
+           '\U0001f600' * 20, '\ufdfd' * 30, '',
+           '\u05e9\u05dc\u05d5\u05dd')
 
 
 class Archive:

@@ -19,6 +19,7 @@ and the host starts. Everything has a pattern or a word beside its colour.
 
 from collections import abc
 from typing import Any
+import unicodedata
 
 from lxml import builder
 from lxml import etree
@@ -43,7 +44,6 @@ _HEAD = 72
 _FOOT = 84
 _ROW = 18
 _THIN_ROW = 3
-_LABEL_LENGTH = 25
 # Pixels of the shortest bar that is seen.
 _SHORTEST = 1.5
 
@@ -353,10 +353,20 @@ class _Figure:
 
 
 def _shortened(label: str) -> str:
-    if len(label) <= _LABEL_LENGTH:
+    """Leave out the middle of a label that is too wide."""
+    if _width(label) <= _LABEL:
         return label
-    half = _LABEL_LENGTH // 2
+    half = len(label) // 2
+    while half and _width(label[:half] + label[-half:]) > _LABEL - 11:
+        half -= 1
     return '%s\u2026%s' % (label[:half], label[-half:])
+
+
+def _width(label: str) -> float:
+    """Pixels that a label needs at most, in fonts that are used mostly."""
+    return sum(11.0 if unicodedata.east_asian_width(one) in 'WF' or
+               one in 'mwMW@%' else 8.5 if one.isupper() else 6.6
+               for one in label)
 
 
 def _full(server: model.Server) -> str:
