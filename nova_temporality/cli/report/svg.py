@@ -204,7 +204,7 @@ class _Figure:
     def _hold_up(self) -> None:
         hold_up_ms = self._report.budget.hold_up_ms
         if self._scales.fixation.is_beyond(hold_up_ms):
-            self._write(_FIXATION[1], 64, 'hold-up time %s: far right' %
+            self._write(_FIXATION[1], 64, 'power lasts %s \u00bb' %
                         spans.show(hold_up_ms / 1e3),
                         {'text-anchor': 'end', 'font-weight': 'bold'})
             return
@@ -232,7 +232,7 @@ class _Figure:
             self._triangle(72, y - 9, 11)
             self._write(94, y, 'first instruction')
         self._write(246, y, '\u00d7')
-        self._write(274, y, 'not fixated')
+        self._write(274, y, 'not fixated or resumed')
         self._write(426, y, '\u00bb')
         self._write(454, y, 'goes on beyond the axis')
 
@@ -251,7 +251,8 @@ class _Figure:
                         {'font-weight': 'bold'} if is_trouble else {})
         self._draw_fixation(server.fixation, y, height)
         if server.recovery:
-            self._draw_recovery(server.recovery, y, height)
+            self._draw_recovery(server.recovery, y, height,
+                                server.verdict in model.TROUBLE)
         self._root = root
         root.append(group)
 
@@ -275,7 +276,7 @@ class _Figure:
             self._write(x + 4, y + 10, '\u00d7', {'font-weight': 'bold'})
 
     def _draw_recovery(self, recovery: model.Recovery, y: float,
-                       height: float) -> None:
+                       height: float, is_trouble: bool) -> None:
         axis, zero_s = self._scales.recovery, self._scales.zero_s
         if axis is None:
             return
@@ -294,6 +295,9 @@ class _Figure:
                     'paint-order': 'stroke'})
         elif recovery.running_s is not None:
             self._triangle(self._x_s(recovery.running_s), y, height)
+        elif is_trouble and not self._thin:
+            self._write(self._x_s(end) - 3, y + 10, '\u00d7',
+                        {'font-weight': 'bold'})
 
     def _bar(self, key: str, left: float, right: float, y: float,
              height: float) -> None:

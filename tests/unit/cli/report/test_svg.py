@@ -83,7 +83,7 @@ def test_without_a_recovery():
 def test_budget_of_a_ups():
     found = words(drawn(outages.model_of([outages.outcome(1)],
                                          hold_up_ms=60000)))
-    assert 'hold-up time 1 min: far right' in found
+    assert 'power lasts 1 min \u00bb' in found
 
 
 def test_what_goes_beyond_an_axis_is_told():
@@ -96,10 +96,10 @@ def test_what_goes_beyond_an_axis_is_told():
     assert {'\u00bb 812 ms ', '\u00bb 1 h 6 min '} <= set(found)
 
 
-def test_not_fixated_is_marked():
+def test_not_fixated_or_resumed_is_marked():
     root = drawn(outages.mixed(3))
     [lost, *others] = root.iter(SVG + 'g')
-    assert '\u00d7' in words(lost)
+    assert words(lost).count('\u00d7') == 2
     assert not any('\u00d7' in words(other) for other in others)
 
 
