@@ -21,8 +21,19 @@ def test_persistent_server_survives_and_control_does_not(cloud):
     cut = resident.ResidentPowerCut(5000, timeline.Timeline())
     try:
         cut.run()
+        report = client.temporality('outage', 'report')
     finally:
         client.delete(resident.PERSISTENT, resident.CONTROL)
     assert cut.persistent.keys_after == 5000
     assert cut.control.keys_after == 0
     assert 'recovery' in [row[0] for row in cut.summary_rows()]
+    [server] = [server for server in report['servers']
+                if server['name'] == cut.persistent.uuid]
+    assert (server['verdict'], server['display_name']) == (
+        'survived', resident.PERSISTENT)
+    recovery = server['recovery']
+    # The kernel went on; only the host's programs ended.
+    assert report['host']['started_s'] is None
+    assert (0 < report['host']['libvirt_s'] < report['host']['up_s'] <
+            recovery['began_s'] < recovery['started_s'] <
+            recovery['loaded_s'] < recovery['running_s'])

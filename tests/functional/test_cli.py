@@ -118,6 +118,15 @@ def test_outage_show_after_the_reboot(host, temporality):
     assert (0 < row['Command ms'] < row['Stopped ms'] < row['Stream ms'] <
             row['Saved ms'] < row['Fixated ms'])
     assert row['State Size'] > 0
+    report = json.loads(temporality('outage', 'report', '-f', 'json').stdout)
+    [server] = report['servers']
+    assert (server['name'], server['verdict']) == (guest.name, 'not known')
+    assert server['fixation'] == {
+        'result': 'fixated', 'command_ms': row['Command ms'],
+        'stopped_ms': row['Stopped ms'], 'saved_ms': row['Saved ms'],
+        'fixated_ms': row['Fixated ms'], 'state_size': row['State Size']}
+    assert report['budget']['used_ms'] == row['Fixated ms']
+    assert report['budget']['hold_up_is_of_then']
     drill, outage = json.loads(temporality('outage', 'show', '--all', '-f',
                                            'json').stdout)
     assert drill['Raised By'] == 'drill'

@@ -15,6 +15,8 @@
 import argparse
 import sys
 
+from pocketcloud import client
+from pocketcloud import config
 from pocketcloud import graph
 from pocketcloud import layout
 
@@ -24,6 +26,18 @@ from demo import scenario
 from demo import timeline
 
 _END = '\n%s The cloud is still up: make cloud-status; make cloud-down.'
+
+
+def write_report():
+    """Write the outage's report; say where, or why not."""
+    path = layout.LOG / 'outage.html'
+    try:
+        client.run('temporality', '--config-file',
+                   str(config.FILES['temporality.conf']), 'outage', 'report',
+                   '--html', str(path))
+    except RuntimeError as exc:
+        return 'There is no report of the outage: %s' % exc
+    return 'The report of the outage, for a browser: %s' % path
 
 
 def main():
@@ -55,6 +69,7 @@ def main():
     print('\n'.join(timeline.table(
         ['', *[server.name for server in cut.servers]],
         cut.summary_rows())))
+    print('\n' + write_report())
     print(_END % end)
 
 
