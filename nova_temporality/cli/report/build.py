@@ -20,6 +20,7 @@ from nova_temporality.cli.report import model
 from nova_temporality.cli.report import records
 from nova_temporality.cli.report import remedies
 from nova_temporality.host import recovery_log
+from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.reports import outage
 from nova_temporality.qemu import words
@@ -69,6 +70,7 @@ def build(report: outage.OutageReport, known: records.Records,
     then_ms = report.get('hold_up_ms')
     return model.Report(
         id=report['id'], is_outage=records.is_outage(report),
+        event=_event(report),
         raised_by=tuple(map(words.printable, report['event']['raised_by'])),
         source=words.printable(report['event']['source']),
         time=report['event']['time'], called_off=report['called_off'],
@@ -86,6 +88,15 @@ def _order(server: model.Server) -> Any:
     return (model.VERDICTS.index(server.verdict),
             -(recovery.running_s or recovery.ended_s or 0.0),
             -server.fixation.last_ms, server.label, server.name)
+
+
+def _event(report: outage.OutageReport) -> str:
+    """What the event was, in some words."""
+    if not records.is_outage(report):
+        return 'no outage'
+    return ('an operator had the servers fixated'
+            if report['event']['raised_by'] == [power.OPERATOR]
+            else 'power failed')
 
 
 def _runs_on(report: outage.OutageReport) -> bool:
@@ -229,9 +240,9 @@ def _moments(report: outage.OutageReport,
              servers: abc.Sequence[model.Server]
              ) -> abc.Iterator[model.Moment]:
     began = datetime.datetime.fromisoformat(report['event']['time'])
-    found: list[tuple[float, str]] = [(0.0, 'power failed: ' + words.printable(
-        report['event']['source']) if records.is_outage(report)
-        else 'it began')]
+    found: list[tuple[float, str]] = [
+        (0.0, '%s: %s' % (_event(report), words.printable(
+            report['event']['source'])))]
 
     def add(since_s: float | None, what: str) -> None:
         if since_s is not None:

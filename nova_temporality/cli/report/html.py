@@ -90,15 +90,18 @@ def render(report: model.Report) -> str:
 def _glance(report: model.Report) -> abc.Iterator[Any]:
     yield _E.h2('At a glance')
     yield _E.p('%s at %s, raised by %s: ' % (
-        'Power failed' if report.is_outage else 'It began',
-        text.clock(report.time), ', '.join(report.raised_by)),
-        _E.bdi(report.source))
+        _sentence(report.event), text.clock(report.time),
+        ', '.join(report.raised_by)), _E.bdi(report.source))
     yield _E.p('Budget: %s.' % text.budget(report))
     if report.called_off:
         yield _E.p('It was called off at %s: the servers ran on.' %
                    text.clock(report.called_off))
     if report.host and not report.host.clock_is_right:
         yield _E.p(_E.strong(text.CLOCK_IS_WRONG))
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _troubles(report: model.Report) -> abc.Iterator[Any]:
@@ -111,7 +114,7 @@ def _troubles(report: model.Report) -> abc.Iterator[Any]:
             _E.h3('%s: %s' % (trouble.verdict.capitalize(), _servers_in_words(
                 len(trouble.servers)))),
             _E.p(trouble.reason or
-                 model.MEANINGS[trouble.verdict].capitalize() + '.'))
+                 _sentence(model.MEANINGS[trouble.verdict]) + '.'))
         if trouble.remedy:
             part.append(_E.p(_E.strong('What to do: '), trouble.remedy))
         names = _E.p('Servers: ')
@@ -167,6 +170,7 @@ def _moments(report: model.Report) -> abc.Iterator[Any]:
 
 
 def _servers(report: model.Report) -> abc.Iterator[Any]:
+    zero_s = scale.scales(report).zero_s
     yield _E.h2('Servers')
     yield _table(
         'Each server, the worst first. Instants of the fixation are '
@@ -175,10 +179,9 @@ def _servers(report: model.Report) -> abc.Iterator[Any]:
             ('Stopped', True), ('Saved', True), ('Fixated', True),
             ('State, KiB', True), ('QEMU there', True),
             ('State loaded', True), ('Runs after', True)],
-        [_row(server, scale.scales(report).zero_s)
-         for server in report.servers])
+        [_row(server, zero_s) for server in report.servers])
     yield _E.p('"QEMU there" and "State loaded" count from when nova-compute '
-               'counted as up, "Runs after" from when power failed.')
+               'counted as up, "Runs after" from the event.')
     meanings = {server.verdict for server in report.servers}
     yield _E.dl(*(part for verdict in model.VERDICTS if verdict in meanings
                   for part in (_E.dt(_E.strong(verdict)),

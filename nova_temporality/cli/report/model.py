@@ -176,6 +176,7 @@ class Report:
     """An outage, or what only looked like one: a drill, for example.
 
     :ivar is_outage: False for drills, suspends and snapshots
+    :ivar event: what it was, in some words
     :ivar raised_by: names of sources, or who asked for it
     :ivar source: the news, in words
     :ivar time: of the event, ISO 8601
@@ -187,6 +188,7 @@ class Report:
 
     id: str
     is_outage: bool
+    event: str
     raised_by: tuple[str, ...]
     source: str
     time: str

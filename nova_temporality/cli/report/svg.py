@@ -39,8 +39,8 @@ _BREAK = (424, 564)
 _RECOVERY = (564, 716)
 _VERDICT = 724
 _MARGIN = 8
-_TITLE = 40
-_HEAD = 72
+_TITLE = 54
+_HEAD = 86
 _FOOT = 84
 _ROW = 18
 _THIN_ROW = 3
@@ -127,9 +127,10 @@ class _Figure:
         self._rect(-_MARGIN, -_MARGIN, WIDTH + 2 * _MARGIN,
                    self._end + _FOOT + 2 * _MARGIN, '#ffffff')
         if self._is_headed:
-            self._write(0, 14, '%s, %s' % (report.title, report.counts()),
-                        {'font-weight': 'bold', 'font-size': '13'})
-            self._write(0, 30, text.budget(report))
+            self._write(0, 14, '%s: %s' % (report.title, report.event), {
+                'font-weight': 'bold', 'font-size': '13'})
+            self._write(0, 30, report.counts())
+            self._write(0, 44, text.budget(report))
         self._grid()
         self._gap()
         for number, server in enumerate(self._servers):
@@ -149,14 +150,13 @@ class _Figure:
     # -- what does not depend on servers --------------------------------------
 
     def _grid(self) -> None:
-        self._write(_FIXATION[0], 48, 'Milliseconds since power failed'
-                    if self._report.is_outage else 'Milliseconds')
+        self._write(_FIXATION[0], _HEAD - 24, 'Fixation, in milliseconds')
         for tick in self._scales.fixation.ticks(6):
             self._tick(self._x_ms(tick), '%g ms' % round(tick, 6))
         self._line(_FIXATION[0], self._end, _FIXATION[1], self._end, _INK)
         if self._scales.recovery is None:
             return
-        self._write(_RECOVERY[0], 48, 'Recovery, in seconds')
+        self._write(_RECOVERY[0], _HEAD - 24, 'Recovery, in seconds')
         for tick in self._scales.recovery.ticks(4):
             self._tick(self._x_s(tick + self._scales.zero_s),
                        '%g s' % round(tick, 6))
@@ -175,9 +175,8 @@ class _Figure:
         started_s = host.started_s if host else None
         left, right = _BREAK[0] + 8, _BREAK[1] - 8
         middle = (left + right) / 2 if started_s is not None else right
-        self._band('dark', left, middle, 'power off' if started_s is not None
-                   else 'stands still', started_s if started_s is not None
-                   else self._scales.zero_s)
+        self._band('dark', left, middle, 'dark', self._scales.zero_s
+                   if started_s is None else started_s)
         if started_s is not None:
             self._band('boot', middle, right, 'host starts',
                        self._scales.zero_s - started_s)
@@ -187,7 +186,8 @@ class _Figure:
     def _band(self, key: str, left: float, right: float, label: str,
               seconds: float) -> None:
         self._bar(key, left, right, _HEAD - 4, self._end - _HEAD + 8)
-        for y, words in ((48, label), (62, spans.show(seconds))):
+        for y, words in ((_HEAD - 24, label),
+                         (_HEAD - 10, spans.show(seconds))):
             self._write((left + right) / 2, y, words,
                         {'text-anchor': 'middle', 'font-size': '10'})
 
@@ -204,16 +204,17 @@ class _Figure:
     def _hold_up(self) -> None:
         hold_up_ms = self._report.budget.hold_up_ms
         if self._scales.fixation.is_beyond(hold_up_ms):
-            self._write(_FIXATION[1], 64, 'power lasts %s \u00bb' %
+            self._write(_FIXATION[1], _HEAD - 8, 'power lasts %s \u00bb' %
                         spans.show(hold_up_ms / 1e3),
                         {'text-anchor': 'end', 'font-weight': 'bold'})
             return
         x = self._x_ms(hold_up_ms)
         self._line(x, _HEAD - 6, x, self._end + 4, '#a00000',
                    {'stroke-width': '2', 'stroke-dasharray': '6 3'})
-        self._write(x, 64, 'power lasts %s' % spans.show(hold_up_ms / 1e3), {
-            'text-anchor': 'end' if x > sum(_FIXATION) / 2 else 'start',
-            'font-weight': 'bold', 'fill': '#a00000'})
+        self._write(
+            x, _HEAD - 8, 'power lasts %s' % spans.show(hold_up_ms / 1e3), {
+                'text-anchor': 'end' if x > sum(_FIXATION) / 2 else 'start',
+                'font-weight': 'bold', 'fill': '#a00000'})
 
     def _legend(self) -> None:
         y = self._end + 14

@@ -49,8 +49,9 @@ def budget(report: model.Report) -> str:
 
 
 def _head(report: model.Report) -> list[str]:
-    return [report.title, 'raised by %s; %s' % (
-        ', '.join(report.raised_by), report.counts())]
+    return ['%s: %s (raised by %s)' % (
+        report.title, report.event, ', '.join(report.raised_by)),
+        report.counts()]
 
 
 def _moments(report: model.Report) -> list[str]:

@@ -20,6 +20,7 @@ from then on Nova refuses to evacuate servers of this host.
 
 from __future__ import annotations
 
+import collections
 from collections import abc
 import threading
 import time
@@ -56,6 +57,9 @@ _REQUEST_INTERVAL = 1.0
 _DELAY_MIN = 5.0
 _DELAY_MAX = 300.0
 
+# Failures of one server that are written down; nova-compute logs all of them.
+_FAILURES_WRITTEN = 20
+
 # In these Nova had perhaps asked the guest to freeze its file systems.
 _MAKING_AN_IMAGE = (
     task_states.IMAGE_SNAPSHOT_PENDING, task_states.IMAGE_SNAPSHOT,
@@ -87,6 +91,7 @@ class Keeper:
         self._never = threading.Event()
         self._clock_deadline = 0.0
         self._courses: dict[str, course.Course] = {}
+        self._failures: collections.Counter[str] = collections.Counter()
         # course.now_ns() when libvirt had answered, and when this counted as
         # up.
         self._libvirt_ns = self._up_ns = 0
@@ -227,8 +232,19 @@ class Keeper:
             return self._try_told(uuid, said, told)
         finally:
             del self._courses[uuid]
-            if told.result and told.reason != said:
+            if told.result and told.reason != said and (
+                    self._may_write(uuid, told)):
                 told.write(uuid)
+
+    def _may_write(self, uuid: str, told: course.Course) -> bool:
+        """Whether there is room left for what is to be told.
+
+        Reasons that change with every try must not push all else out.
+        """
+        if told.result != recovery_log.FAILED:
+            return True
+        self._failures[uuid] += 1
+        return self._failures[uuid] <= _FAILURES_WRITTEN
 
     def _try_told(self, uuid: str, said: str | None,
                   told: course.Course) -> str | None:

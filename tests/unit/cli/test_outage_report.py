@@ -40,7 +40,7 @@ def record(created, tmp_path):
 def test_text(run, record, capsys):
     assert run('outage', 'report') == 0
     shown = capsys.readouterr().out
-    assert shown.startswith('Outage %s\n' % outages.ID)
+    assert shown.startswith('Outage %s: power failed' % outages.ID)
     assert '1 waiting, 1 survived' in shown
     assert '--accept-disks' in shown
 
@@ -48,8 +48,8 @@ def test_text(run, record, capsys):
 def test_json(run_json, record):
     report = run_json('outage', 'report', outages.ID)
     assert list(report) == [
-        'version', 'id', 'is_outage', 'raised_by', 'source', 'time',
-        'called_off', 'budget', 'moments', 'host', 'servers']
+        'version', 'id', 'is_outage', 'event', 'raised_by', 'source',
+        'time', 'called_off', 'budget', 'moments', 'host', 'servers']
     assert report['version'] == 1
     assert report['budget'] == {
         'hold_up_ms': 10.0, 'hold_up_is_of_then': True, 'used_ms': 5.5}

@@ -12,6 +12,7 @@
 
 """The page as a browser shows it: nothing is cut off, no words overlap."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ from lxml import html as lxml_html
 import pytest
 
 from nova_temporality.cli.report import html
+from nova_temporality.cli.report import model
+from nova_temporality.cli.report import svg
 from tests.framework import outages
 from tests.unit.cli.report import test_html
 
@@ -80,12 +83,31 @@ def ups():
         outages.entry(2)], hold_up_ms=600000)
 
 
+def everything():
+    """Every verdict, so that the heading is as long as can be."""
+    report = outages.mixed(200)
+    return dataclasses.replace(report, servers=tuple(
+        dataclasses.replace(server, verdict=model.VERDICTS[number % 8])
+        for number, server in enumerate(report.servers)))
+
+
+def test_heading_of_a_picture_alone(tmp_path):
+    check(tmp_path, '<!DOCTYPE html><html><body>%s</body></html>' %
+          svg.picture(everything()))
+
+
 @pytest.mark.parametrize('make', [
     lambda: outages.mixed(1), lambda: outages.mixed(3),
     lambda: outages.mixed(200), test_html.hostile, called_off, ups],
     ids=['1', '3', '200', 'hostile', 'called off', 'ups'])
 def test_words_can_be_read(tmp_path, make):
     page = html.render(make())
+    root = check(tmp_path, page)
+    # A browser reads the same elements from it.
+    assert len(root.findall('.//tr')) == page.count('<tr>')
+
+
+def check(tmp_path, page):
     (tmp_path / 'page.html').write_text(page.replace(
         '</body>', '<script>%s</script></body>' % _SCRIPT))
     root = lxml_html.fromstring(run(tmp_path, '--dump-dom'))
@@ -93,8 +115,7 @@ def test_words_can_be_read(tmp_path, make):
     assert found.pop('texts') > 10
     assert found.pop('wide') <= 0
     assert found == {'overlapping': [], 'outside': [], 'small': []}
-    # A browser reads the same elements from it.
-    assert len(root.findall('.//tr')) == page.count('<tr>')
+    return root
 
 
 def test_printed_page_is_not_large(tmp_path):

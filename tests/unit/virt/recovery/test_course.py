@@ -67,6 +67,16 @@ class CourseTest(recovery_base.RecoveryTestCase):
         self.assertEqual(['failed', 'resumed'],
                          [entry.result for entry in self.entries()])
 
+    def test_reason_that_changes_with_every_try(self):
+        self.fixate()
+        for number in range(30):
+            self.load.side_effect = incoming.RecoveryError('try %d' % number)
+            self.driver.recoveries._try(self.server.uuid)
+        self.load.side_effect = None
+        self.driver.recoveries._try(self.server.uuid)
+        *failed, last = [entry.result for entry in self.entries()]
+        self.assertEqual((['failed'] * 20, 'resumed'), (failed, last))
+
     def test_left_off(self):
         self.recover()
         entry = self.entry()
