@@ -21,6 +21,7 @@ room for thousands of entries, and never grow larger.
 """
 
 from collections import abc
+import contextlib
 import dataclasses
 import json
 import os
@@ -103,7 +104,8 @@ def append(pool_path: str, entry: Entry) -> None:
         dataclasses.asdict(entry), reason=entry.reason[:_LONGEST],
         display_name=entry.display_name[:_LONGEST]))
     with _lock:
-        os.makedirs(os.path.dirname(path), 0o750, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.dirname(path), 0o750)
         if _size(path) >= _FULL:
             durable.rename(path, path + _FORMER)
         is_new = not _size(path)

@@ -16,6 +16,7 @@ from collections import abc
 import datetime
 
 from nova_temporality.host import recovery_log
+from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import outage
 from nova_temporality.vpm import outcomes
@@ -78,10 +79,12 @@ class Records:
                       ) -> dict[str, list[recovery_log.Entry]]:
         """Return what was written down of recoveries after an outage.
 
-        A server without a proven state has nothing that tells after which
-        outage it was looked at. It was after the latest one before that was
-        not called off, unless the host was booted again since, or the server's
-        recovery had ended before.
+        A server without a proven state, or one that was not even looked at,
+        has nothing that tells after which outage that was. It was after the
+        latest one before that was not called off. But not if the host was
+        booted again since, if the server's recovery had ended before, or if it
+        did not stand still then: nova-compute also looks after servers that
+        run when it is restarted.
 
         :returns: the oldest first, by the server's name
         """
@@ -92,7 +95,7 @@ class Records:
             if entry.event_ns:
                 fits = outage.id_of(entry.event_ns) in report['events']
             else:
-                fits = (is_outage(report) and not report['called_off'] and
+                fits = (_may_concern(report, entry.name) and
                         self._latest_before(entry) is report and
                         boots <= {entry.boot_id} and
                         all(one.result == recovery_log.FAILED
@@ -109,6 +112,17 @@ class Records:
         before = [report for report in self._outages
                   if not report['called_off'] and began_ns(report) <= ended_ns]
         return before[-1] if before else None
+
+
+def _may_concern(report: outage.OutageReport, name: str) -> bool:
+    """Whether a server may have to be recovered after an outage."""
+    if not is_outage(report) or report['called_off']:
+        return False
+    for pvm in report['pvms']:
+        if pvm['name'] == name:
+            return bool(pvm['result'] != attempts.SKIPPED)
+    # One that was made of the pool's ring may not have all servers.
+    return 'hold_up_ms' not in report
 
 
 def is_outage(report: outage.OutageReport) -> bool:

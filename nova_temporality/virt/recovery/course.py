@@ -30,7 +30,6 @@ from nova_temporality.privsep import recoveries
 CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
-
 _BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 

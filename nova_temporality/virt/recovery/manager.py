@@ -322,6 +322,7 @@ def _finish_interrupted(recovery: base.Recovery) -> bool:
             recovery.guest().poweroff()
             return True
         refusal.finish_boot(recovery)
+        recovery.course.result = recovery_log.BOOTED
         return False
     if not server.is_recovering():
         if instance.task_state == task_states.SUSPENDING and suspend.settle(

@@ -52,6 +52,12 @@ def test_not_everybody_may_read_it(pool):
     assert stat.S_IMODE(os.stat(paths.recoveries(pool)).st_mode) == 0o640
 
 
+def test_pool_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(OSError):
+        recovery_log.append(str(tmp_path / 'pool'), ENTRY)
+    assert os.listdir(tmp_path) == []
+
+
 def test_no_other_file_is_written(pool, tmp_path):
     os.mkdir(paths.outages(pool))
     os.symlink(tmp_path / 'elsewhere', paths.recoveries(pool))

@@ -19,6 +19,7 @@ import pytest
 from nova_temporality.cli.report import records
 from nova_temporality.host import recovery_log
 from nova_temporality.notifier.reports import outage
+from nova_temporality.vpm import outcomes
 from tests.framework import outages
 
 LATER = outages.BEGAN + 3600 * outages.S
@@ -29,8 +30,9 @@ def known(reports=(), ring=(), entries=()):
                            list(entries))
 
 
-def report(began=outages.BEGAN, *numbers, **keys):
-    ring = [outages.outcome(one, began=began) for one in numbers]
+def report(began=outages.BEGAN, results=None, **keys):
+    ring = [outages.outcome(number, result)
+            for number, result in (results or {1: outcomes.FIXATED}).items()]
     return {**outages.report_of(*ring), 'id': outage.id_of(began),
             'events': [outage.id_of(began)],
             'event': {'source': 'x', 'raised_by': ['signal'],
@@ -117,6 +119,24 @@ class TestRecoveries:
                               late=outages.S)
         records_ = known([first], (), [outages.entry(1), later])
         assert found(records_, first) == {outages.name_of(1): ['resumed']}
+
+    def test_server_that_came_later(self):
+        """nova-compute looks after it, too, when it is restarted."""
+        first = report()
+        later = outages.entry(2, recovery_log.FAILED, 'NotOwner', began=0)
+        assert found(known([first], (), [later]), first) == {}
+
+    def test_server_that_was_off(self):
+        first = report(results={1: outcomes.SKIPPED})
+        later = outages.entry(1, recovery_log.FAILED, 'NotOwner', began=0)
+        assert found(known([first], (), [later]), first) == {}
+
+    def test_report_that_may_not_have_all(self):
+        """Power was gone before; it is made of the pool's ring."""
+        first = report()
+        del first['hold_up_ms']
+        assert found(known([first], (), [self.off(2)]), first) == {
+            outages.name_of(2): ['off']}
 
     def test_failures_come_before_the_end(self):
         first = report()

@@ -90,6 +90,16 @@ class CourseTest(recovery_base.RecoveryTestCase):
         self.assertEqual(('booted', 'StateUnproven'),
                          (self.entry().result, self.entry().fault))
 
+    def test_nova_does_not_take_the_boot_at_first(self):
+        self.set_option('on_unproven_state', 'cold-boot')
+        with mock.patch.object(recovery_base.keeper.manager.refusal,
+                               'finish_boot',
+                               side_effect=OSError('no database')):
+            self.recover()
+        self.driver.recoveries._try(self.server.uuid)
+        self.assertEqual(['failed', 'booted'],
+                         [entry.result for entry in self.entries()])
+
     def test_suspended(self):
         self.fixate()
         self.server.task_state = task_states.SUSPENDING
