@@ -111,7 +111,7 @@ def _troubles(report: model.Report) -> abc.Iterator[Any]:
     for trouble in troubles:
         part = _E.div(
             {'class': 'trouble'},
-            _E.h3('%s: %s' % (trouble.verdict.capitalize(), _servers_in_words(
+            _E.h3('%s: %s' % (trouble.verdict.capitalize(), model.in_words(
                 len(trouble.servers)))),
             _E.p(trouble.reason or
                  _sentence(model.MEANINGS[trouble.verdict]) + '.'))
@@ -124,10 +124,6 @@ def _troubles(report: model.Report) -> abc.Iterator[Any]:
             names.append(name)
         part.append(names)
         yield part
-
-
-def _servers_in_words(number: int) -> str:
-    return '%d server%s' % (number, '' if number == 1 else 's')
 
 
 def _pictures(report: model.Report) -> abc.Iterator[Any]:

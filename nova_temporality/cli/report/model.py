@@ -208,8 +208,9 @@ class Report:
         """Say what became of how many servers."""
         found = [(sum(server.verdict == verdict for server in self.servers),
                   verdict) for verdict in VERDICTS]
-        return 'servers: %d%s' % (len(self.servers), ''.join(
-            ', %d %s' % one for one in found if one[0]))
+        return ': '.join(filter(None, (
+            in_words(len(self.servers)),
+            ', '.join('%d %s' % one for one in found if one[0]))))
 
     def troubles(self) -> list[Trouble]:
         """Return the servers that somebody has to look after, by reason."""
@@ -222,3 +223,8 @@ class Report:
             Trouble(verdict, reason, remedy if len(servers) > 1 else
                     remedy.replace('SERVER', servers[0].name), tuple(servers))
             for (verdict, reason, remedy), servers in found.items()]
+
+
+def in_words(number: int) -> str:
+    """Return a number of servers, in words."""
+    return '%d server%s' % (number, '' if number == 1 else 's')

@@ -39,7 +39,7 @@ class TestServers:
     def test_none(self):
         report = outages.model_of([], (), outages.report_of())
         assert report.servers == ()
-        assert report.counts() == 'servers: 0'
+        assert report.counts() == '0 servers'
         assert report.budget.used_ms is None
         assert report.troubles() == []
 

@@ -46,7 +46,7 @@ def test_form():
     assert root.get('lang') == 'en'
     assert root.find('head/meta[@charset="utf-8"]') is not None
     assert root.find('head/title').text == 'Outage %s: %s' % (
-        outages.ID, 'servers: 3, 1 lost, 2 survived')
+        outages.ID, '3 servers: 1 lost, 2 survived')
 
 
 def test_headings_in_order():

@@ -28,7 +28,7 @@ def shown():
 def test_what_happened_when(shown):
     assert shown.startswith(
         'Outage %s: power failed (raised by signal)\n' % outages.ID)
-    assert 'servers: 3, 1 lost, 2 survived' in shown
+    assert '3 servers: 1 lost, 2 survived' in shown
     assert '2026-01-31 22:59:46.100 UTC       -13.0 s  a source warned' in (
         shown)
     assert '+4 min 57 s  the host\'s kernel started' in shown
