@@ -59,8 +59,11 @@ def build(report: outage.OutageReport, known: records.Records,
         return round((started[entry.boot_id] + entry.instants[step] -
                       began_ns) / 1e9, 3)
 
-    fixations = _fixations(report, known.outcomes_of(report))
-    reasons = {pvm['name']: pvm['reason'] or '' for pvm in report['pvms']}
+    ring = known.outcomes_of(report)
+    fixations = _fixations(report, ring)
+    reasons = {outcome.name: outcome.reason for outcome in ring}
+    reasons.update((pvm['name'], pvm['reason'] or '')
+                   for pvm in report['pvms'])
     servers = [
         _server(name, fixations.get(name, model.Fixation()),
                 reasons.get(name, ''), entries.get(name, []),

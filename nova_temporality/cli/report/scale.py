@@ -71,8 +71,10 @@ def scales(report: model.Report) -> Scales:
                               server.recovery.ended_s) if instant is not None]
     up_s = report.host.up_s if report.host else None
     zero_s = up_s if up_s is not None else min(starts, default=0.0)
-    ends = [(server.recovery.running_s or server.recovery.ended_s or zero_s) -
-            zero_s for server in report.servers if server.recovery]
+    # Whatever was written down must not lead before the axis.
+    ends = [max(0.0, (server.recovery.running_s or
+                      server.recovery.ended_s or zero_s) - zero_s)
+            for server in report.servers if server.recovery]
     return Scales(
         _fixation(report), Axis(_enough(ends)) if ends else None, zero_s)
 

@@ -142,6 +142,11 @@ class TestHalf:
         assert server.fixation.command_ms is None
         assert server.fixation.fixated_ms > 0
 
+    def test_reason_that_is_in_the_ring_only(self):
+        outcome = outages.outcome(1, outcomes.FAILED, reason='disk hangs')
+        server = only(outages.model_of([outcome], (), outages.report_of()))
+        assert server.reason == 'disk hangs'
+
     def test_report_knows_better_than_the_ring(self):
         outcome = outages.outcome(1)
         report = outages.report_of(outcome)

@@ -68,6 +68,12 @@ def test_server_that_came_hours_later_does_not_hide_the_others():
     assert scales(10, 0, 0, 7000).recovery.end < 10
 
 
+def test_instants_that_do_not_fit_together():
+    entry = outages.entry(1, up=outages.UP + 100 * outages.S)
+    assert scale.scales(outages.model_of(
+        [outages.outcome(1)], [entry])).recovery.end > 0
+
+
 def test_no_recovery():
     assert scales(10).recovery is None
 
