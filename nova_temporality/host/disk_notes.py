@@ -115,17 +115,17 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
     If there is a note of a later state by then, that one stays.
 
     :param epoch: of its state
-    :param disks: paths of what it may write to; what is not there or no disk
-                  is left out
+    :param disks: paths of what it may write to; of what is not there or no
+                  disk it is noted that it was one of them
     :param remote: what its remote disks are, by the names of their devices
     :raises OSError: they cannot be synced, or the note not be written
     """
-    found = {_REMOTE_PREFIX + name: dataclasses.asdict(disk)
-             for name, disk in (remote or {}).items()}
+    found: dict[str, dict[str, object] | None] = {
+        _REMOTE_PREFIX + name: dataclasses.asdict(disk)
+        for name, disk in (remote or {}).items()}
     for path in disks:
         disk = _look(path, sync=True)
-        if disk:
-            found[path] = dataclasses.asdict(disk)
+        found[path] = dataclasses.asdict(disk) if disk else None
     target = paths.disks_note(pool_path, region.name)
     directory = os.path.dirname(target)
     os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -190,6 +190,10 @@ def compare(pool_path: str, region: vpm.RegionInfo, state: vpm.StateInfo,
             continue
         if before:
             how = difference(before, disk)
+        elif note is not None and disk.mtime_ns is None and (
+                former not in note):
+            # A file is known by its time all the same, and has more names.
+            how = 'its machine had no such device'
         else:
             how = _younger(path, disk, state)
         if how:
@@ -205,7 +209,8 @@ def noted_remote(pool_path: str, region: vpm.RegionInfo,
     """
     note = _read(pool_path, region, epoch) or {}
     return {name.removeprefix(_REMOTE_PREFIX): disk
-            for name, disk in note.items() if name.startswith(_REMOTE_PREFIX)}
+            for name, disk in note.items()
+            if disk and name.startswith(_REMOTE_PREFIX)}
 
 
 def difference(before: Disk, now: Disk) -> str | None:
@@ -227,13 +232,13 @@ def difference(before: Disk, now: Disk) -> str | None:
     return None
 
 
-def _noted(note: dict[str, Disk], path: str) -> Disk | None:
+def _noted(note: dict[str, Disk | None], path: str) -> Disk | None:
     """What a disk was, perhaps by another name of its file."""
     real = os.path.realpath(path)
     return note.get(path) or next(
         (disk for other, disk in note.items()
-         if disk.mtime_ns is not None and os.path.realpath(other) == real),
-        None)
+         if disk and disk.mtime_ns is not None and
+         os.path.realpath(other) == real), None)
 
 
 def _look(path: str, sync: bool = False,
@@ -277,11 +282,14 @@ def _device(fd: int, sampled: int | None) -> Disk:
 
 
 def _read(pool_path: str, region: vpm.RegionInfo,
-          epoch: int) -> dict[str, Disk] | None:
-    """The note of a state; None if there is none, or that of another."""
+          epoch: int) -> dict[str, Disk | None] | None:
+    """The note of a state; None if there is none, or that of another.
+
+    Of what was not to be seen it has None.
+    """
     return state_notes.read(
         paths.disks_note(pool_path, region.name), region, epoch,
-        lambda note: {path: Disk(**disk)
+        lambda note: {path: None if disk is None else Disk(**disk)
                       for path, disk in note['disks'].items()})
 
 

@@ -104,6 +104,27 @@ def host(tmp_path):
     return Host(tmp_path / 'pool')
 
 
+def test_device_that_is_not_in_the_note(host, volume, make):
+    """Nobody has compared it with anything."""
+    device, other = volume.connect(), make('other').connect()
+    host.take(device)
+    assert host.changed(device, device) == ''
+    assert 'had no such device' in host.changed(other, other)
+
+
+def test_device_that_could_not_be_seen(host, volume, tmp_path):
+    """The notifier may see less than QEMU."""
+    hidden = str(tmp_path / 'hidden')
+    host.take(hidden)
+    assert host.changed(hidden, volume.connect()) == ''
+
+
+def test_device_without_a_note(host, volume):
+    """Power went before there was one."""
+    device = volume.connect()
+    assert host.compare({device: device}) == disk_notes.Comparison([], False)
+
+
 @pytest.fixture
 def identities(monkeypatch):
     """Names by device; loop devices have none."""
