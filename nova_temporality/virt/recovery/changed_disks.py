@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import libvirt
 from lxml import etree
 from oslo_log import log as logging
 
@@ -53,13 +54,15 @@ def check_remote(recovery: base.Recovery) -> None:
     :raises RecoveryError: QEMU or its storage do not answer
     """
     try:
+        # Afterwards QEMU may hang, and libvirt with it.
+        xml = recovery.guest().get_xml_desc()
+    except libvirt.libvirtError as exc:
+        raise incoming.RecoveryError('libvirt does not show it: %s' % exc)
+    try:
         changed = recovery.server.compare_remote_disks()
     except incoming.RecoveryError as exc:
-        raise incoming.RecoveryError(
-            network_disks.told(recovery.guest().get_xml_desc(), str(exc)))
-    if changed:
-        xml = recovery.guest().get_xml_desc()
-        _refuse(recovery, [network_disks.told(xml, what) for what in changed])
+        raise incoming.RecoveryError(network_disks.told(xml, str(exc)))
+    _refuse(recovery, [network_disks.told(xml, what) for what in changed])
 
 
 def _refuse(recovery: base.Recovery, changed: list[str]) -> None:

@@ -200,8 +200,9 @@ def _ended_if_silent(recovery: base.Recovery,
     def watch() -> None:
         while not answered.wait(patience):
             ended.set()
+            # It is tried again, whatever libvirt said.
             with contextlib.suppress(libvirt.libvirtError,
-                                     nova_exception.InstanceNotFound):
+                                     nova_exception.NovaException):
                 recovery.guest().poweroff()
 
     watcher = threading.Thread(target=watch, daemon=True,
