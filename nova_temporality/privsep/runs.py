@@ -27,6 +27,7 @@ from typing import Any
 from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.notifier import client
+from nova_temporality.notifier.pvm import conditions
 from nova_temporality import privsep
 from nova_temporality.privsep import cpus
 from nova_temporality.privsep import plain
@@ -316,14 +317,17 @@ def begin_move(pool_path: str, run_dir: str, name: str,
 def _disarm(pool_path: str, run_dir: str, name: str) -> None:
     """Have a pVM disarmed whose note says that it must not be armed."""
     with contextlib.suppress(client.NotifierError):
-        client.call(run_dir, 'refresh')
+        pvms = client.call(run_dir, 'refresh')['pvms']
+        if (name, conditions.ARMED) not in {
+                (pvm['name'], pvm['state']) for pvm in pvms}:
+            return
     # The engine keeps armed what a notifier has armed that does not run, or
     # that hangs.
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
     try:
         engine.disarm(run_dir, region)
-    except vpm.EngineAway as exc:
+    except vpm.VpmError as exc:
         raise runlock.RunLockTimeout(
             '%s may be fixated at any moment: %s' % (name, exc))
 

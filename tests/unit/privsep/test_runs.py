@@ -124,6 +124,8 @@ def test_move_that_fails_leaves_a_run_the_lock(pool, run_dir):
 def test_move_of_what_cannot_be_disarmed(pool, run_dir):
     """The engine may fixate it while it runs on the other host."""
     region = pool.alloc('pvm', 4096)
+    # As of a thread that hangs.
+    client.call.return_value = {'pvms': [{'name': 'pvm', 'state': 'armed'}]}
     with mock.patch.object(runs.engine, 'disarm', side_effect=vpm.EngineAway(
             'it is busy', gone=False)):
         with pytest.raises(runlock.RunLockTimeout, match='it is busy'):
