@@ -140,10 +140,11 @@ class Arbiter:
                    if not source.is_momentary)
 
     def is_sufficient(self, name: str) -> bool:
-        """Whether one COMMIT of a source always begins a fixation."""
-        source = self._sources[name]
-        return (source.is_momentary and
-                source.confidence >= self._min_confidence)
+        """Whether COMMIT of a source alone begins a fixation.
+
+        It does at once if it is momentary, else after debounce_ns.
+        """
+        return self._sources[name].confidence >= self._min_confidence
 
     def add(self, name: str, news: power.News) -> None:
         """Take news of the source *name*."""

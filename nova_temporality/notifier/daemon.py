@@ -46,6 +46,7 @@ from nova_temporality.notifier import reboot
 from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import outage
+from nova_temporality.notifier.sources import device
 from nova_temporality.notifier.sources import state
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import saving
@@ -266,6 +267,30 @@ class Notifier:
         :returns: see engine.Engine.wait_signal()
         """
         return self._engine.wait_signal(number)
+
+    def watch_devices(self, sources: abc.Mapping[str, device.DeviceSource],
+                      is_sufficient: abc.Callable[[str], bool],
+                      debounce_ns: int) -> None:
+        """Have the engine watch the devices of these sources, and no others.
+
+        It fixates all pVMs by itself, as for fire_on_signals().
+
+        :param sources: by name
+        :param is_sufficient: whether COMMIT of a source alone begins a
+                              fixation
+        :param debounce_ns: for how long it must stand
+        """
+        by_number = {source.watched.number: name
+                     for name, source in sources.items()}
+        for number in native.DEVICES:
+            name = by_number.get(number)
+            if name is None:
+                self._engine.watch(native.Watched(number, ''), native.Rule())
+                continue
+            sources[name].engine = self._engine
+            self._engine.watch(sources[name].watched, native.Rule(
+                name if is_sufficient(name) else None, debounce_ns,
+                self._timeout_ns))
 
     def suspend(self, name: str) -> dict[str, Any]:
         """Fixate one pVM on its tenant's behalf, then end its QEMU.

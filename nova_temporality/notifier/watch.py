@@ -28,6 +28,7 @@ from nova_temporality.notifier import drill
 from nova_temporality.notifier import power
 from nova_temporality.notifier import pulse as pulse_module
 from nova_temporality.notifier import sources
+from nova_temporality.notifier.sources import device
 from nova_temporality.notifier.sources import state
 
 LOG = logging.getLogger(__name__)
@@ -67,9 +68,13 @@ class Watch:
             if source.signal_number is None:
                 continue
             source.trigger = notifier.wait_signal
-            if self._arbiter.is_sufficient(name):
+            if source.momentary and self._arbiter.is_sufficient(name):
                 sufficient[source.signal_number] = name
         notifier.fire_on_signals(sufficient)
+        notifier.watch_devices({
+            name: source for name, source in sources.items()
+            if isinstance(source, device.DeviceSource)},
+            self._arbiter.is_sufficient, opts.pod_debounce_ms * 1000000)
         self._news: queue.SimpleQueue[
             tuple[str, power.News]] = queue.SimpleQueue()
         self._states = {name: state.SourceState(name, source)

@@ -54,6 +54,17 @@ POD_SIGNAL: int = _lib.VPM_POD_SIGNAL
 # Signals that the engine takes.
 SIGNALS = (POD_SIGNAL, signal.SIGPWR)
 
+# Devices that the engine watches.
+POD_DEVICE: int = _lib.VPM_DEVICE_POD
+DEVICES = tuple(range(_lib.VPM_DEVICES))
+DEVICE_PATH_MAX: int = _lib.VPM_DEVICE_PATH_MAX
+
+# What devices say.
+LOST: int = _lib.VPM_LEVEL_LOST
+GOOD: int = _lib.VPM_LEVEL_GOOD
+WARN: int = _lib.VPM_LEVEL_WARN
+COMMIT: int = _lib.VPM_LEVEL_COMMIT
+
 _Signals = queue.SimpleQueue[tuple[int, int, int]]
 
 # The name under which QEMU is given what it saves to.
@@ -72,6 +83,51 @@ class Stopped:
     pid: int
     runstate: str
     raised_by: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Watched:
+    """A device that the engine watches.
+
+    :ivar number: one of DEVICES
+    :ivar path: of the device; empty: it is not watched
+    :ivar signal: that the POD driver sends, too; 0: none
+    """
+
+    number: int
+    path: str
+    signal: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What the engine does when a device says that power fails.
+
+    :ivar raised_by: in whose name all units are fired; None: none is
+    :ivar debounce_ns: how long the device must say so; not if that is about
+                       an instant only
+    :ivar timeout_ns: after which those that are not fixated are given up
+    """
+
+    raised_by: str | None = None
+    debounce_ns: int = 0
+    timeout_ns: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Word:
+    """What a device said.
+
+    :ivar level: LOST, GOOD, WARN or COMMIT
+    :ivar momentary: whether it is about an instant, not about a condition
+    :ivar detail: in words
+    """
+
+    level: int
+    wall_ns: int
+    monotonic_ns: int
+    momentary: bool
+    detail: str
 
 
 class Event(Protocol):
@@ -157,6 +213,9 @@ class Engine:
         self._signals: dict[int, _Signals] = {
             number: queue.SimpleQueue() for number in SIGNALS}
         self._rules: dict[int, link.Request] = {}
+        self._words: dict[int, queue.SimpleQueue[Word]] = {
+            number: queue.SimpleQueue() for number in DEVICES}
+        self._watched: dict[int, link.Request] = {}
         self._pod: int | None = None
         # Who waits for the outcome of a region's unit.
         self._settled: dict[int, threading.Event] = {}
@@ -256,6 +315,50 @@ class Engine:
             self._signals[number].put(
                 (time.time_ns(), time.monotonic_ns(), pid))
 
+    def watch(self, device: Watched, rule: Rule) -> None:
+        """Have a device watched, whether this process runs or not.
+
+        An engine that is started later is told, too.
+        """
+        self._watched[device.number] = request = link.Request(
+            _lib.VPM_REQUEST_WATCH, (), {'number': device.number, 'watch': {
+                'path': os.fsencode(device.path), 'signal': device.signal,
+                'raised_by': outcomes.join(
+                    [rule.raised_by] if rule.raised_by else []),
+                'debounce_ns': rule.debounce_ns,
+                'timeout_ns': rule.timeout_ns}})
+        # It is said whenever the engine is connected to.
+        with contextlib.suppress(errors.EngineAway):
+            self._link.ask(request)
+
+    def wait_word(self, number: int, timeout: float) -> Word | None:
+        """Wait until a device says something; return None if it does not.
+
+        :param number: one of DEVICES
+        :param timeout: seconds
+        """
+        try:
+            return self._words[number].get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def heard_ns(self, number: int) -> int:
+        """Return when a device was heard last (CLOCK_REALTIME), or 0.
+
+        :param number: one of DEVICES
+        :raises: EngineAway
+        """
+        wall_ns: int = self.ask(_lib.VPM_REQUEST_HEARD,
+                                number=number).said.word.wall_ns
+        return wall_ns
+
+    def acknowledge(self) -> None:
+        """Tell the POD driver that all is saved; twice is not an error.
+
+        :raises: EngineAway; SystemCallFailed if the driver does not take it
+        """
+        self.ask(_lib.VPM_REQUEST_ACKNOWLEDGE)
+
     def record(self, outcome: outcomes.Outcome) -> None:
         """Add an Outcome to the pool's ring, durably.
 
@@ -337,7 +440,7 @@ class Engine:
         if self._pod is not None:
             first.append(link.Request(_lib.VPM_REQUEST_WRITE_BACK,
                                       (self._pod,)))
-        return [*first, *self._rules.values(),
+        return [*first, *self._rules.values(), *self._watched.values(),
                 link.Request(_lib.VPM_REQUEST_LISTEN)]
 
     def _on_greeted(self, answers: list[link.Answer]) -> None:
@@ -361,6 +464,8 @@ class Engine:
             self._signals[said.signal.number].put((
                 said.signal.wall_ns, said.signal.monotonic_ns,
                 said.signal.pid))
+        elif said.kind == _lib.VPM_NEWS_WORD:
+            self._words[said.word.device].put(_word_of(said.word))
 
 
 class Unit:
@@ -590,6 +695,11 @@ def _word(said: str) -> bytes:
             'QEMU says %.100a where a word of %d characters at most is '
             'expected' % (said, _lib.VPM_RUNSTATE_MAX))
     return said.encode()
+
+
+def _word_of(said: Any) -> Word:
+    return Word(said.level, said.wall_ns, said.monotonic_ns,
+                bool(said.momentary), handles.text(said.detail))
 
 
 def _unit_info(said: Any) -> UnitInfo:

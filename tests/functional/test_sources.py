@@ -23,7 +23,6 @@ import time
 
 import pytest
 
-from nova_temporality.notifier.sources import pod_device
 from tests.framework import machine
 from tests.framework import pod_stand_in
 
@@ -195,6 +194,12 @@ class TestSignals:
         assert 'Traceback' not in error
 
 
+def source_state(notifier):
+    """Return the state of the only source."""
+    source, = notifier.call('status')['sources']
+    return source['state']
+
+
 class Detector:
     """Tells of power on the bus."""
 
@@ -294,8 +299,10 @@ class TestMessaging:
 class TestPod:
 
     @pytest.fixture
-    def driver(self, tmp_path):
+    def driver(self, tmp_path, monkeypatch):
         stand_in = pod_stand_in.StandIn(tmp_path)
+        for name, value in pod_stand_in.environment(tmp_path).items():
+            monkeypatch.setenv(name, value)
         yield stand_in
         stand_in.close()
 
@@ -311,18 +318,62 @@ class TestPod:
     def test_brown_out(self, host, driver, notifier):
         guest = host.booted()
         notifier.protect(guest)
-        driver.tell(pod_device.GOOD)
-        failure = driver.tell(pod_device.COMMIT)
+        driver.tell(pod_stand_in.GOOD)
+        failure = driver.tell(pod_stand_in.COMMIT)
         machine.wait_for(lambda: self.acknowledged(driver, failure), 'saving')
         assert guest.proven()
         assert guest.stands_still()
 
-        driver.tell(pod_device.GOOD)
+        driver.tell(pod_stand_in.GOOD)
         machine.wait_for(lambda: not guest.proven(), 'called off')
         guest.wait_counting()
         outage = notifier.outage()
         assert outage['event']['raised_by'] == ['pod']
         assert 'a line' in outage['event']['source']
+
+    @pytest.mark.parametrize('how', [signal.SIGSTOP, signal.SIGKILL])
+    def test_the_notifier_is_not_needed(self, host, driver, notifier, how):
+        """It hears later what it has missed, and that power is back."""
+        guest = host.booted()
+        notifier.protect(guest)
+        driver.tell(pod_stand_in.GOOD)
+        machine.wait_for(lambda: source_state(notifier) == 'good', 'heard')
+        notifier.process.send_signal(how)
+        failure = driver.tell(pod_stand_in.COMMIT)
+        machine.wait_for(guest.proven, 'fixated')
+        machine.wait_for(lambda: self.acknowledged(driver, failure), 'saving')
+        assert guest.stands_still()
+
+        if how == signal.SIGSTOP:
+            notifier.process.send_signal(signal.SIGCONT)
+        else:
+            notifier.process.wait()
+            notifier.start()
+        assert notifier.outage()['event']['raised_by'] == ['pod']
+        assert source_state(notifier) == 'commit'
+        driver.tell(pod_stand_in.GOOD)
+        machine.wait_for(lambda: not guest.proven(), 'called off')
+        guest.wait_counting()
+
+    def test_driver_that_is_missing(self, host, driver, notifier):
+        """The state of the source says why."""
+        notifier.start()
+        driver.tell(pod_stand_in.GOOD)
+        machine.wait_for(lambda: source_state(notifier) == 'good', 'heard')
+        os.rename(driver.path, driver.path + '.away')
+        os.write(driver._fd, b'its end')
+
+        def missing():
+            source, = notifier.call('status')['sources']
+            return 'No such file' in source['detail'] and source
+        source = machine.wait_for(missing, 'told')
+        assert source['state'] == 'lost'
+        assert not source['is_sound']
+        os.rename(driver.path + '.away', driver.path)
+        driver.tell(pod_stand_in.GOOD)
+        machine.wait_for(lambda: source_state(notifier) == 'good', 'heard')
+        source, = notifier.call('status')['sources']
+        assert source['is_sound'] and source['heard'] and source['since']
 
     def test_hung_qemu_holds_no_acknowledgement_up(self, host, driver,
                                                    tmp_path):
@@ -332,7 +383,7 @@ class TestPod:
         hung, sound = host.booted(), host.booted()
         notifier.protect(hung, sound)
         hung.hang()
-        failure = driver.tell(pod_device.COMMIT, pod_device.ORIGIN_NMI)
+        failure = driver.tell(pod_stand_in.COMMIT, pod_stand_in.ORIGIN_NMI)
         machine.wait_for(lambda: self.acknowledged(driver, failure), 'saving')
         assert sound.proven()
         assert not hung.proven()

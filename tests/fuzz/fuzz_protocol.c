@@ -49,6 +49,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     told = eventfd(0, EFD_NONBLOCK);
     CHECK(device >= 0 && told >= 0);
     vpm_signals_init(&service.signals, service.engine, told);
+    OK(vpm_devices_init(&service.devices, service.engine, told, &err));
     return 0;
 }
 
@@ -62,7 +63,7 @@ static void make_request(struct input *input, uint8_t flags,
     if (flags & REQUEST_FIT_VERSION)
         request->version = VPM_PROTOCOL_VERSION;
     if (flags & REQUEST_FIT_KIND)
-        request->kind = request->kind % VPM_REQUEST_TOUCH + 1;
+        request->kind = request->kind % VPM_REQUEST_ACKNOWLEDGE + 1;
     if (flags & REQUEST_FIT_REGION) {
         request->region = region.id;
         request->created_ns = region.created_ns;
@@ -149,6 +150,8 @@ static void ask(struct input *input, struct vpm_client *client, int socket)
     check_answers(client, socket, &request);
     if (client->fd >= 0)
         vpm_client_tell_signals(client, &service.signals);
+    if (client->fd >= 0)
+        vpm_client_tell_words(client, &service.devices);
 }
 
 static int open_files(void)

@@ -16,35 +16,36 @@ import json
 import re
 
 from nova_temporality.notifier.sources import pod_device
+from tests.framework import pod_stand_in
 from tests.pod import build
 
 # Python's names by the header's.
 STRUCTS = {
-    'pod_event': (pod_device.EVENT, pod_device.Event._fields),
+    'pod_event': (pod_stand_in.EVENT, pod_stand_in.Event._fields),
     'pod_info': (pod_device.INFO, pod_device.Info._fields),
-    'pod_registration': (pod_device.REGISTRATION, ('abi', 'signal')),
+    'pod_registration': (pod_stand_in.REGISTRATION, ('abi', 'signal')),
     'pod_write_back': (pod_device.WRITE_BACK_RESULT,
                        ('duration_ns', 'cpus', 'reserved')),
 }
 NUMBERS = {
     'POD_ABI': pod_device.ABI,
-    'POD_SIGNAL': pod_device.SIGNAL,
-    'POD_LOST': pod_device.LOST,
-    'POD_GOOD': pod_device.GOOD,
-    'POD_WARN': pod_device.WARN,
-    'POD_COMMIT': pod_device.COMMIT,
-    'POD_ORIGIN_LINE': pod_device.ORIGIN_LINE,
-    'POD_ORIGIN_NMI': pod_device.ORIGIN_NMI,
-    'POD_ORIGIN_TEST': pod_device.ORIGIN_TEST,
-    'POD_EVENT_STATE': pod_device.EVENT_STATE,
-    'POD_INPUT_LINES': pod_device.INPUT_LINES,
-    'POD_INPUT_NMI': pod_device.INPUT_NMI,
-    'POD_INPUT_TEST': pod_device.INPUT_TEST,
+    'POD_SIGNAL': pod_stand_in.SIGNAL,
+    'POD_LOST': pod_stand_in.LOST,
+    'POD_GOOD': pod_stand_in.GOOD,
+    'POD_WARN': pod_stand_in.WARN,
+    'POD_COMMIT': pod_stand_in.COMMIT,
+    'POD_ORIGIN_LINE': pod_stand_in.ORIGIN_LINE,
+    'POD_ORIGIN_NMI': pod_stand_in.ORIGIN_NMI,
+    'POD_ORIGIN_TEST': pod_stand_in.ORIGIN_TEST,
+    'POD_EVENT_STATE': pod_stand_in.EVENT_STATE,
+    'POD_INPUT_LINES': pod_stand_in.INPUT_LINES,
+    'POD_INPUT_NMI': pod_stand_in.INPUT_NMI,
+    'POD_INPUT_TEST': pod_stand_in.INPUT_TEST,
     'POD_WRITES_BACK': pod_device.WRITES_BACK,
     'POD_INFO': pod_device.GET_INFO,
-    'POD_REGISTER': pod_device.REGISTER,
+    'POD_REGISTER': pod_stand_in.REGISTER,
     'POD_WRITE_BACK': pod_device.WRITE_BACK,
-    'POD_ACKNOWLEDGE': pod_device.ACKNOWLEDGE,
+    'POD_ACKNOWLEDGE': pod_stand_in.ACKNOWLEDGE,
 }
 
 

@@ -19,13 +19,21 @@
 
 /* Changes with every change of this file, of what it uses of vpm.h, and of
  * program/handover.h and engine/giving.h. */
-#define VPM_PROTOCOL_VERSION 2
+#define VPM_PROTOCOL_VERSION 3
 
 #define VPM_SOCKET_NAME "engine.sock"
 
 /* Signals that the engine takes, and how many of the latest it remembers. */
 #define VPM_POD_SIGNAL 44
 #define VPM_SIGNALS_MAX 16
+
+/* Devices that the engine watches, how many words of theirs it remembers, and
+ * bytes of their paths and of what they say. */
+#define VPM_DEVICE_POD 0          /* /dev/pod, see pod/pod.h */
+#define VPM_DEVICES 1
+#define VPM_WORDS_MAX 16
+#define VPM_DEVICE_PATH_MAX 255
+#define VPM_DETAIL_MAX 255
 
 /* What may be asked for, and what of the request is used.  Beside a region its
  * created_ns is, but for VPM_REQUEST_LIST: a region of the same id that was
@@ -68,6 +76,14 @@ enum vpm_request_kind {
                                   * under way */
     VPM_REQUEST_TOUCH = 17,  /* region: see vpm_unit_touch; the answer's count
                                * is 0 if it is to be asked again */
+    VPM_REQUEST_WATCH = 18,  /* number, watch: watch that device from now on,
+                              * or no more if the path is empty */
+    VPM_REQUEST_HEARD = 19,  /* number: the answer's word has the instant
+                              * (wall_ns) when that device was heard last, or
+                              * 0 */
+    VPM_REQUEST_ACKNOWLEDGE = 20,  /* all is fixated or given up: the POD
+                                    * driver is told, if it has said that power
+                                    * fails */
 };
 
 enum vpm_news_kind {
@@ -75,10 +91,33 @@ enum vpm_news_kind {
     VPM_NEWS_SIGNAL = 101,    /* number, signal */
     VPM_NEWS_LOOK = 102,      /* unit: it is lost, or its state file cannot be
                                * written: VPM_REQUEST_TOUCH says why */
+    VPM_NEWS_WORD = 103,      /* word.  A client that begins to listen is told
+                               * how power is, as of now, if it has missed
+                               * nothing of that device */
+};
+
+/* What devices say. */
+enum vpm_level {
+    VPM_LEVEL_LOST = 0,
+    VPM_LEVEL_GOOD = 1,
+    VPM_LEVEL_WARN = 2,       /* it may fail soon */
+    VPM_LEVEL_COMMIT = 3,     /* it fails */
 };
 
 /* Most descriptors of a message. */
 #define VPM_DESCRIPTORS_MAX 3
+
+/* A device, and what is to be done when it says that power fails. */
+struct vpm_watch {
+    uint64_t debounce_ns;     /* how long it must say so; not if that is about
+                               * an instant only */
+    uint64_t timeout_ns;      /* after which units that are not fixated are
+                               * given up */
+    uint32_t signal;          /* that the POD driver sends, too; 0: none */
+    uint32_t unused;
+    char raised_by[VPM_RAISED_BY_MAX + 1];  /* empty: nothing is fired */
+    char path[VPM_DEVICE_PATH_MAX + 1];
+};
 
 struct vpm_request {
     uint32_t version;         /* VPM_PROTOCOL_VERSION */
@@ -87,11 +126,12 @@ struct vpm_request {
     uint64_t region;
     uint64_t created_ns;      /* of the region, see vpm_region_info */
     uint64_t started;         /* when QEMU was, in the words of the client */
-    uint32_t number;          /* of a signal */
+    uint32_t number;          /* of a signal or a device */
     uint32_t pid;             /* of who sent that */
     struct vpm_event event;
     struct vpm_arming arming;
     struct vpm_outcome outcome;
+    struct vpm_watch watch;
 };
 
 /* A unit, and how it is; what it was armed with last. */
@@ -112,6 +152,17 @@ struct vpm_signal {
     uint32_t pid;             /* of the sender; 0: the kernel */
 };
 
+struct vpm_word {
+    uint64_t wall_ns;
+    uint64_t monotonic_ns;
+    uint64_t sequence;        /* the driver's */
+    uint32_t device;
+    uint32_t level;           /* enum vpm_level */
+    uint32_t momentary;       /* it is about an instant, not a condition */
+    uint32_t unused;
+    char detail[VPM_DETAIL_MAX + 1];  /* in words; of VPM_LEVEL_LOST: why */
+};
+
 struct vpm_answer {
     uint32_t version;
     uint32_t kind;            /* of the request, or enum vpm_news_kind */
@@ -120,6 +171,7 @@ struct vpm_answer {
     uint32_t count;
     struct vpm_unit_info unit;
     struct vpm_signal signal;
+    struct vpm_word word;
     struct vpm_outcome outcome;
     char message[VPM_MESSAGE_MAX + 1];  /* of a failure, or see above */
 };

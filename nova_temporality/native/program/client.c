@@ -82,6 +82,41 @@ void vpm_client_tell_signals(struct vpm_client *client,
     }
 }
 
+/* False when the client is full. */
+static bool tell_conditions(struct vpm_client *client,
+                            struct vpm_devices *devices)
+{
+    struct vpm_answer answer = news(VPM_NEWS_WORD);
+
+    for (; client->conditions_told < VPM_DEVICES; client->conditions_told++)
+        if (vpm_devices_condition(devices, client->conditions_told,
+                                  client->words_seen, &answer.word) &&
+            send_answer(client, &answer, -1) < 0)
+            return false;
+    return true;
+}
+
+void vpm_client_tell_words(struct vpm_client *client,
+                           struct vpm_devices *devices)
+{
+    struct vpm_answer answer = news(VPM_NEWS_WORD);
+    uint64_t seen;
+
+    if (!client->listens || client->is_full)
+        return;
+    client->is_full = !tell_conditions(client, devices);
+    while (!client->is_full &&
+           (seen = vpm_devices_next(devices, client->words_seen,
+                                    &answer.word))) {
+        client->is_full = send_answer(client, &answer, -1) < 0;
+        if (client->is_full)
+            break;
+        client->words_seen = seen;
+        if (seen > devices->memory.told)
+            devices->memory.told = seen;
+    }
+}
+
 /* -- receiving ----------------------------------------------------------- */
 
 static bool is_sound(const struct vpm_asked *asked, ssize_t length,
@@ -143,6 +178,8 @@ static void answer(struct vpm_client *client, struct vpm_service *service,
     if (asked->request.kind == VPM_REQUEST_LISTEN) {
         client->listens = true;
         client->signals_seen = service->signals.memory.told;
+        client->words_seen = service->devices.memory.told;
+        client->conditions_told = 0;
     }
     if (send_answer(client, &made, fd) < 0)
         vpm_client_close(client);

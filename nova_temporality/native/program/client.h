@@ -13,6 +13,9 @@ struct vpm_client {
     bool is_full;              /* it has to read before it is told or asks
                                 * more */
     uint64_t signals_seen;
+    uint64_t words_seen;
+    uint32_t conditions_told;  /* of how many devices it was told how power
+                                * is, as of when it began to listen */
     uint64_t hand_over_id;     /* of its request to hand over; or 0 */
 };
 
@@ -38,5 +41,9 @@ bool vpm_client_tell_unit(struct vpm_client *client, uint32_t kind,
  * be said when its socket can be written. */
 void vpm_client_tell_signals(struct vpm_client *client,
                              struct vpm_signals *signals);
+
+/* The same for what devices say; at first, how power is. */
+void vpm_client_tell_words(struct vpm_client *client,
+                           struct vpm_devices *devices);
 
 #endif

@@ -44,13 +44,15 @@ struct handed_unit {
 };
 
 /* With the descriptors of the socket that listens, of the lock, of the POD
- * driver if there is one, and of the clients. */
+ * driver if there is one, of devices that are open, and of the clients. */
 struct handed_rest {
     uint32_t kind;
     bool has_pod;
     uint32_t client_count;
     struct vpm_client clients[CLIENTS_MAX];
     struct vpm_signals_memory signals;
+    bool has_device[VPM_DEVICES];
+    struct vpm_devices_memory devices;
 };
 
 static bool wait_for(int fd, short events)
@@ -121,15 +123,22 @@ static bool give_unit(int fd, const struct vpm_served *served)
 static bool give_rest(struct vpm_process *process,
                       const struct vpm_client *successor)
 {
+    const struct vpm_devices *devices = &process->service.devices;
     struct handed_rest rest = {
         .kind = HANDED_REST, .has_pod = process->service.pod_fd >= 0};
     struct vpm_fds fds = {.count = 0};
 
     vpm_signals_export(&process->service.signals, &rest.signals);
+    rest.devices = devices->memory;
     add(&fds, process->listen_fd);
     add(&fds, process->lock_fd);
     if (rest.has_pod)
         add(&fds, process->service.pod_fd);
+    for (int i = 0; i < VPM_DEVICES; i++) {
+        rest.has_device[i] = devices->fds[i] >= 0;
+        if (rest.has_device[i])
+            add(&fds, devices->fds[i]);
+    }
     for (int i = 0; i < CLIENTS_MAX; i++) {
         const struct vpm_client *client = &process->clients[i];
 
@@ -162,8 +171,10 @@ bool vpm_handover_give(struct vpm_process *process,
     bool given;
 
     vpm_signals_hold(&service->signals);
+    vpm_devices_hold(&service->devices);
     if (process->ending || !vpm_engine_hold(service->engine)) {
         vpm_signals_release(&service->signals);
+        vpm_devices_release(&service->devices);
         vpm_client_answer_hand_over(
             successor, process->ending ? VPM_EINVAL : VPM_ETIMEDOUT,
             process->ending ? "it is ending" : "a fixation is under way");
@@ -178,6 +189,7 @@ bool vpm_handover_give(struct vpm_process *process,
         send_word(successor->fd, HANDED_KEPT);
         vpm_engine_release(service->engine);
         vpm_signals_release(&service->signals);
+        vpm_devices_regain(&service->devices);
         vpm_client_close(successor);
         vpm_log("an engine that was to take over has failed; all stays as it "
                 "was");
@@ -290,8 +302,10 @@ static void take_rest(struct vpm_process *process,
                       const struct handed_rest *rest,
                       const struct vpm_fds *fds)
 {
+    int devices[VPM_DEVICES];
     uint32_t next = 2;
 
+    memset(devices, -1, sizeof(devices));
     process->listen_fd = fds->fds[0];
     process->lock_fd = fds->fds[1];
     if (rest->has_pod) {
@@ -299,11 +313,24 @@ static void take_rest(struct vpm_process *process,
         vpm_engine_write_back_by(process->service.engine,
                                  process->service.pod_fd);
     }
+    for (int i = 0; i < VPM_DEVICES; i++)
+        if (rest->has_device[i])
+            devices[i] = fds->fds[next++];
+    vpm_devices_import(&process->service.devices, &rest->devices, devices);
     for (uint32_t i = 0; i < rest->client_count; i++) {
         process->clients[i] = rest->clients[i];
         process->clients[i].fd = fds->fds[next++];
     }
     vpm_signals_import(&process->service.signals, &rest->signals);
+}
+
+static uint32_t devices_of(const struct handed_rest *rest)
+{
+    uint32_t count = 0;
+
+    for (int i = 0; i < VPM_DEVICES; i++)
+        count += rest->has_device[i];
+    return count;
 }
 
 static bool receive_all(struct vpm_process *process, int fd)
@@ -330,7 +357,8 @@ static bool receive_all(struct vpm_process *process, int fd)
         take_unit(&process->service.roster, &message.unit, &fds);
     }
     if (message.rest.client_count >= CLIENTS_MAX ||
-        fds.count != 2u + message.rest.has_pod + message.rest.client_count)
+        fds.count != 2u + message.rest.has_pod + message.rest.client_count +
+            devices_of(&message.rest))
         return false;
     take_rest(process, &message.rest, &fds);
     return true;

@@ -44,6 +44,10 @@ static int start(struct vpm_process *process, const struct vpm_options *options,
      * delay a fixation. */
     process->priority = priority > 1 ? priority - 1 : 0;
     vpm_signals_init(&service->signals, service->engine, process->told_fd);
+    rc = vpm_devices_init(&service->devices, service->engine, process->told_fd,
+                          err);
+    if (rc < 0)
+        return rc;
     rc = vpm_handover_take(process, options->run_dir, err);
     if (rc == VPM_ENOENT)
         rc = vpm_server_lock(process, options->run_dir, err);
@@ -51,6 +55,8 @@ static int start(struct vpm_process *process, const struct vpm_options *options,
         rc = vpm_server_listen(process, options->run_dir, err);
     if (rc == VPM_OK)
         rc = vpm_signals_start(&service->signals, priority, err);
+    if (rc == VPM_OK)
+        rc = vpm_devices_start(&service->devices, priority, err);
     if (rc < 0)
         return rc;
     vpm_engine_tell(service->engine, process->told_fd);

@@ -176,17 +176,21 @@ static void watch(struct vpm_process *process, struct watch *watch)
     if (now >= watch->look_ns) {
         bool signals = vpm_signals_work(&process->service.signals);
 
-        watch->works = vpm_engine_works(process->service.engine) && signals;
+        bool devices = vpm_devices_work(&process->service.devices);
+
+        watch->works = vpm_engine_works(process->service.engine) && signals &&
+            devices;
         watch->look_ns = now + LOOK_NS;
     }
     if (watch->works)
         vpm_systemd_notify("WATCHDOG=1");
 }
 
-static int wait_ms(const struct vpm_process *process,
+static int wait_ms(struct vpm_process *process,
                    const struct vpm_care *care)
 {
     uint64_t now = vpm_now_ns(CLOCK_MONOTONIC), wait = UINT64_MAX;
+    uint64_t until = vpm_devices_unsettled_ns(&process->service.devices);
 
     if (process->ending)
         return END_LOOK_MS;
@@ -196,7 +200,35 @@ static int wait_ms(const struct vpm_process *process,
         return 0;
     if (process->service.roster.first && care->due_ns - now < wait)
         wait = care->due_ns - now;
+    if (until > now && until - now < wait)
+        wait = until - now;
     return wait == UINT64_MAX ? -1 : (int)(wait / 1000000) + 1;
+}
+
+/* -- acknowledging ------------------------------------------------------- */
+
+static bool is_listened_to(const struct vpm_process *process)
+{
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        if (process->clients[i].fd >= 0 && process->clients[i].listens)
+            return true;
+    return false;
+}
+
+/* A client may know more: it fixates also what was not armed, and asks for
+ * this when that has ended.  If there is none, or it says nothing in time, what
+ * was fired is all. */
+static void settle(struct vpm_process *process)
+{
+    struct vpm_service *service = &process->service;
+    uint64_t until = vpm_devices_unsettled_ns(&service->devices);
+    struct vpm_error err;
+
+    if (!until || vpm_roster_is_busy(&service->roster) ||
+        (is_listened_to(process) && vpm_now_ns(CLOCK_MONOTONIC) < until))
+        return;
+    if (vpm_devices_acknowledge(&service->devices, &err) < 0)
+        vpm_log("%s", err.message);
 }
 
 /* -- ending, and being replaced ------------------------------------------ */
@@ -258,6 +290,13 @@ static bool hand_over(struct vpm_process *process)
 
 enum { LISTENS, TOLD, ASKED, FIRST_CLIENT };
 
+static void tell_of_power(struct vpm_client *client,
+                          struct vpm_service *service)
+{
+    vpm_client_tell_signals(client, &service->signals);
+    vpm_client_tell_words(client, &service->devices);
+}
+
 static void fill(struct vpm_process *process, struct pollfd *fds)
 {
     fds[LISTENS] = (struct pollfd){.fd = process->listen_fd, .events = POLLIN};
@@ -267,7 +306,7 @@ static void fill(struct vpm_process *process, struct pollfd *fds)
         struct vpm_client *client = &process->clients[i];
 
         if (client->fd >= 0)
-            vpm_client_tell_signals(client, &process->service.signals);
+            tell_of_power(client, &process->service);
         fds[FIRST_CLIENT + i] = (struct pollfd){
             .fd = client->fd,
             .events = client->is_full ? POLLOUT : POLLIN};
@@ -312,6 +351,7 @@ void vpm_server_run(struct vpm_process *process)
         }
         if (hand_over(process))
             return;
+        settle(process);
         watch(process, &watched);
         if (vpm_care_work(&care, &process->service.roster,
                           vpm_now_ns(CLOCK_MONOTONIC)))

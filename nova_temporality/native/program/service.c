@@ -37,6 +37,8 @@ static bool are_texts(const struct vpm_request *request)
            IS_TEXT(arming->before) && IS_TEXT(arming->producer) &&
            IS_TEXT(outcome->name) && IS_TEXT(outcome->runstate) &&
            IS_TEXT(outcome->raised_by) &&
+           IS_TEXT(request->watch.raised_by) &&
+           IS_TEXT(request->watch.path) &&
            memchr(outcome->reason, '\0', sizeof(outcome->reason));
 }
 
@@ -50,7 +52,7 @@ static int descriptors(uint32_t kind)
     case VPM_REQUEST_ARM:
         return 3;
     default:
-        return kind >= VPM_REQUEST_HELLO && kind <= VPM_REQUEST_TOUCH ?
+        return kind >= VPM_REQUEST_HELLO && kind <= VPM_REQUEST_ACKNOWLEDGE ?
             0 : -1;
     }
 }
@@ -186,6 +188,25 @@ static int do_signal(struct vpm_service *service,
     return VPM_OK;
 }
 
+static int do_device(struct vpm_service *service,
+                     const struct vpm_request *request,
+                     struct vpm_answer *answer, struct vpm_error *err)
+{
+    const struct vpm_watch *watch = &request->watch;
+
+    if (request->number >= VPM_DEVICES ||
+        (watch->signal && watch->signal != VPM_POD_SIGNAL))
+        return vpm_fail(err, VPM_EINVAL, "there is no device %" PRIu32 ", or "
+                        "it does not send signal %" PRIu32, request->number,
+                        watch->signal);
+    if (request->kind == VPM_REQUEST_HEARD)
+        answer->word.wall_ns = vpm_devices_heard_ns(&service->devices,
+                                                    request->number);
+    else
+        vpm_devices_watch(&service->devices, request->number, watch);
+    return VPM_OK;
+}
+
 static int do_record(struct vpm_service *service,
                      const struct vpm_request *request, struct vpm_error *err)
 {
@@ -245,6 +266,11 @@ static int dispatch(struct vpm_service *service,
         return do_signal(service, request, err);
     case VPM_REQUEST_WRITE_BACK:
         return do_write_back(service, asked->fds.fds[0], err);
+    case VPM_REQUEST_WATCH:
+    case VPM_REQUEST_HEARD:
+        return do_device(service, request, answer, err);
+    case VPM_REQUEST_ACKNOWLEDGE:
+        return vpm_devices_acknowledge(&service->devices, err);
     default:
         return find_and_do(service, asked, answer, err);
     }

@@ -6,6 +6,7 @@
 #ifndef VPM_SERVICE_H
 #define VPM_SERVICE_H
 
+#include "devices.h"
 #include "message.h"
 #include "roster.h"
 #include "signals.h"
@@ -15,6 +16,7 @@ struct vpm_service {
     struct vpm_engine *engine;
     struct vpm_roster roster;
     struct vpm_signals signals;
+    struct vpm_devices devices;
     uint32_t threads;
     int pod_fd;                /* of the POD driver, or -1 */
     struct vpm_error lost;     /* see vpm_engine_open */

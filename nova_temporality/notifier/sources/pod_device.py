@@ -13,38 +13,18 @@
 """/dev/pod, the kernel driver of the power outage detector.
 
 Its interface is described in pod/pod.h; names and numbers are those of that
-header.
+header. The engine reads its events (native/program/pod_driver.c).
 """
 
-import errno
 import fcntl
 import os
 import struct
 from typing import NamedTuple
-from typing import Self
 
 PATH = '/dev/pod'
 
 ABI = 1
-SIGNAL = 44
-
-LOST, GOOD, WARN, COMMIT = range(4)
-ORIGIN_LINE, ORIGIN_NMI, ORIGIN_TEST = range(1, 4)
-EVENT_STATE = 1
-INPUT_LINES, INPUT_NMI, INPUT_TEST = 1, 2, 4
 WRITES_BACK = 1
-
-
-class Event(NamedTuple):
-    """One event of the driver: struct pod_event."""
-
-    sequence: int
-    monotonic_ns: int
-    realtime_ns: int
-    level: int
-    origin: int
-    flags: int
-    missed: int
 
 
 class Info(NamedTuple):
@@ -58,26 +38,17 @@ class Info(NamedTuple):
     reserved: int
 
 
-EVENT = struct.Struct('=QqqIIII')
 INFO = struct.Struct('=6I')
-REGISTRATION = struct.Struct('=II')
 WRITE_BACK_RESULT = struct.Struct('=QII')
-SEQUENCE = struct.Struct('=Q')
-
-# Events that are read at once, at most.
-_BATCH = 16
 
 
-def _ioc(to_driver: bool, number: int, layout: struct.Struct) -> int:
-    """Return _IOW or _IOR of <asm-generic/ioctl.h>."""
-    return (1 if to_driver else 2) << 30 | layout.size << 16 | 0xD9 << 8 | (
-        number)
+def _ior(number: int, layout: struct.Struct) -> int:
+    """Return _IOR of <asm-generic/ioctl.h>."""
+    return 2 << 30 | layout.size << 16 | 0xD9 << 8 | number
 
 
-GET_INFO = _ioc(False, 0, INFO)
-REGISTER = _ioc(True, 1, REGISTRATION)
-WRITE_BACK = _ioc(False, 2, WRITE_BACK_RESULT)
-ACKNOWLEDGE = _ioc(True, 3, SEQUENCE)
+GET_INFO = _ior(0, INFO)
+WRITE_BACK = _ior(2, WRITE_BACK_RESULT)
 
 
 class PodError(Exception):
@@ -109,18 +80,12 @@ class PodDevice:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
     def fileno(self) -> int:
         """Return the file descriptor."""
         return self._fd
 
     def close(self) -> None:
-        """Close it; this process is no longer the driver's notifier."""
+        """Close it."""
         # A thread that still uses it must not reach another file.
         fd, self._fd = self._fd, -1
         os.close(fd)
@@ -137,32 +102,6 @@ class PodDevice:
         self._ioctl(GET_INFO, answer, 'say what it is')
         return Info._make(INFO.unpack(answer))
 
-    def register(self, number: int) -> None:
-        """Become the notifier.
-
-        :param number: SIGNAL if the driver shall send it, or 0
-        """
-        try:
-            self._ioctl(REGISTER, REGISTRATION.pack(ABI, number),
-                        'register the notifier')
-        except PodError as e:
-            if e.errno == errno.EBUSY:
-                raise PodError('another process is the notifier of the '
-                               'driver; /sys/class/misc/pod/notifier has its '
-                               'id', e.errno) from e
-            raise
-
-    def read(self) -> list[Event]:
-        """Wait for events."""
-        try:
-            data = os.read(self._fd, EVENT.size * _BATCH)
-        except OSError as e:
-            raise PodError('no events can be read: %s' % e.strerror,
-                           e.errno) from e
-        if not data or len(data) % EVENT.size:
-            raise PodError('%d bytes are not events' % len(data))
-        return [Event._make(fields) for fields in EVENT.iter_unpack(data)]
-
     def write_back(self) -> None:
         """Write the caches of all CPUs back to memory.
 
@@ -170,18 +109,6 @@ class PodDevice:
         """
         self._ioctl(WRITE_BACK, bytearray(WRITE_BACK_RESULT.size),
                     'write the CPU caches back')
-
-    def acknowledge(self, sequence: int) -> None:
-        """Tell the driver that all is saved; twice is not an error.
-
-        :param sequence: of the latest event of level COMMIT
-        """
-        try:
-            self._ioctl(ACKNOWLEDGE, SEQUENCE.pack(sequence),
-                        'take the acknowledgement')
-        except PodError as e:
-            if e.errno != errno.EALREADY:
-                raise
 
     def _ioctl(self, request: int, argument: bytes | bytearray,
                what: str) -> None:

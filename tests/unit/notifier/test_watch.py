@@ -71,6 +71,9 @@ class Notifier:
     def fire_on_signals(self, raised_by):
         assert not raised_by
 
+    def watch_devices(self, sources, is_sufficient, debounce_ns):
+        assert not sources
+
     def fixate(self, event, settled):
         self.acknowledged_ns = time.monotonic_ns()
         settled()
@@ -193,6 +196,9 @@ def test_source_fires_directly_if_its_commit_is_sufficient(confidence, direct):
     class SignalNotifier:
         background = background.Background(None)
         fire_on_signals = fired.update
+
+        def watch_devices(self, sources, is_sufficient, debounce_ns):
+            assert not sources
 
         def outage_raised_by(self):
             return ()

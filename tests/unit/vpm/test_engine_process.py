@@ -227,7 +227,7 @@ def _put(name, data, kind=None):
     (lambda client: b'\xff' * 5000, 'version'),
     (_with(version=99), 'version 99'),
     (_with(kind=0), 'no request 0'),
-    (_with(kind=18), 'no request 18'),
+    (_with(kind=21), 'no request 21'),
     (_with(kind=2**32 - 1), 'no request'),
     (_with(id=0), 'no id'),
     (_with(kind=lib.VPM_REQUEST_OPEN), '0 descriptors instead of 1'),

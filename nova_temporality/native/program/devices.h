@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* devices.h -- watches the devices that say how power is
+ *
+ * A thread of its own reads them, at the engine's priority.  When one says that
+ * power fails, it fires as it was told to, whether there is a client or not.
+ * What clients decide (of several sources, of power that is back) is theirs:
+ * they are told everything, and the latest words are remembered for them. */
+#ifndef VPM_DEVICES_H
+#define VPM_DEVICES_H
+
+#include <pthread.h>
+
+#include "protocol.h"
+
+/* What one process knows of a device, and the next one has to know. */
+struct vpm_device_memory {
+    struct vpm_watch watch;
+    struct vpm_word condition;  /* the latest that lasts; without a detail:
+                                 * none */
+    uint64_t heard_ns;          /* CLOCK_REALTIME, or 0 */
+    uint64_t since_ns;          /* since when it says that power fails; or 0 */
+    uint64_t due_ns;            /* when that counts; or 0 */
+    uint64_t committed;         /* sequence of the latest such word, or 0 */
+    uint64_t settle_ns;         /* fired; it is acknowledged by then; or 0 */
+};
+
+struct vpm_devices_memory {
+    struct vpm_device_memory devices[VPM_DEVICES];
+    struct vpm_word latest[VPM_WORDS_MAX];
+    uint64_t count;             /* of all words so far */
+    uint64_t told;              /* how many some client has heard of; the main
+                                 * thread's */
+};
+
+struct vpm_devices {
+    struct vpm_engine *engine;
+    int told_fd;                /* eventfd(2), written to at each word */
+    int wake_fd;                /* the same, for the thread */
+    pthread_mutex_t lock;       /* of all that follows; it inherits priority */
+    struct vpm_devices_memory memory;
+    int fds[VPM_DEVICES];       /* -1: not open */
+    uint64_t again_ns[VPM_DEVICES];  /* when that is tried again */
+    bool holds;                 /* nothing is read and nothing is fired */
+    uint64_t beats;             /* how often the thread has worked; atomic */
+    uint64_t beats_seen;
+};
+
+int vpm_devices_init(struct vpm_devices *devices, struct vpm_engine *engine,
+                     int told_fd, struct vpm_error *err);
+
+/* Starts the thread, which ends with the process. */
+int vpm_devices_start(struct vpm_devices *devices, uint32_t priority,
+                      struct vpm_error *err);
+
+/* Sets what is watched, and what is done then.  The number must be one of a
+ * device. */
+void vpm_devices_watch(struct vpm_devices *devices, uint32_t number,
+                       const struct vpm_watch *watch);
+
+/* When the device was heard last (CLOCK_REALTIME), or 0. */
+uint64_t vpm_devices_heard_ns(struct vpm_devices *devices, uint32_t number);
+
+/* Until when a fixation that a device began has to be acknowledged to the
+ * driver; 0 when there is none. */
+uint64_t vpm_devices_unsettled_ns(struct vpm_devices *devices);
+
+/* Tells the driver that all is saved, if it has said that power fails. */
+int vpm_devices_acknowledge(struct vpm_devices *devices,
+                            struct vpm_error *err);
+
+/* From now on nothing is read, so that another process can; until that is
+ * taken back.  The devices keep what they have to say. */
+void vpm_devices_hold(struct vpm_devices *devices);
+void vpm_devices_release(struct vpm_devices *devices);
+
+/* Releases what the other process may have taken over before it failed. */
+void vpm_devices_regain(struct vpm_devices *devices);
+
+/* Takes over what another process knew; before the thread is started.  *fds*
+ * are those of devices, or -1. */
+void vpm_devices_import(struct vpm_devices *devices,
+                        const struct vpm_devices_memory *memory,
+                        const int *fds);
+
+/* Copies the first word after *seen* of them that is remembered; returns how
+ * many have been seen then, or 0 when there is no other. */
+uint64_t vpm_devices_next(struct vpm_devices *devices, uint64_t seen,
+                          struct vpm_word *found);
+
+/* Copies how power is as a device says it, as of now.  False when that is not
+ * known, or is among the words after *seen*. */
+bool vpm_devices_condition(struct vpm_devices *devices, uint32_t number,
+                           uint64_t seen, struct vpm_word *found);
+
+/* Whether the thread has worked since the last call, which must be some
+ * seconds ago: it works every second. */
+bool vpm_devices_work(struct vpm_devices *devices);
+
+#endif
