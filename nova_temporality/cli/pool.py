@@ -22,6 +22,7 @@ from cliff import show
 from nova_temporality.cli import columns
 from nova_temporality.cli import config
 from nova_temporality.cli import sizes
+from nova_temporality.host import large_pages
 from nova_temporality import vpm
 
 
@@ -195,6 +196,9 @@ def _describe(command: command.Command, pool: vpm.Pool) -> columns.Table:
         ('freed_size', columns.Size(info.freed_size)),
         ('state_size', columns.Size(info.state_size)),
         ('page_size', columns.Size(info.page_size)),
+        ('guest_page_sizes', ', '.join(
+            sizes.show(size_kb << 10) for size_kb in large_pages.sizes_kb(
+                pool.path, info.medium))),
         ('descriptors', info.descriptors),
         ('used_descriptors', info.used_descriptors),
         ('uid_base', info.uid_base))

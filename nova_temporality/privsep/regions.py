@@ -29,6 +29,7 @@ from nova_temporality.host import budget
 from nova_temporality.host import cpu_notes
 from nova_temporality.host import disk_notes
 from nova_temporality.host import disk_reach
+from nova_temporality.host import large_pages
 from nova_temporality.host import notes
 from nova_temporality.host import nvdimm_notes
 from nova_temporality.host import paths
@@ -55,6 +56,11 @@ def pool_info(pool_path: str) -> vpm.PoolInfo:
     return plain.pool_info(_pool_info(pool_path))
 
 
+def large_pages_problem(pool_path: str) -> str | None:
+    """Say why the pool gives no pages of 2 MiB; see host.large_pages."""
+    return large_pages.problem(pool_path, pool_info(pool_path).medium)
+
+
 @privsep.entrypoint
 def _pool_info(pool_path: str) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
@@ -75,8 +81,13 @@ def memory_sizes(pool_path: str) -> dict[str, int]:
         return {region.name: region.memory_size for region in pool.regions()}
 
 
+class NoLargePages(lease.RegionError):
+    """Memory cannot be had in pages of 2 MiB."""
+
+
 def ensure(pool_path: str, name: str, size: int, nvram_size: int,
-           swap_dir: str, page_size: int, policy: str) -> vpm.RegionInfo:
+           swap_dir: str, page_size: int, policy: str,
+           in_large_pages: bool = False) -> vpm.RegionInfo:
     """Allocate a pVM's region unless it is there.
 
     A region of another size is left over from a resize that was cut off. It is
@@ -88,15 +99,20 @@ def ensure(pool_path: str, name: str, size: int, nvram_size: int,
     :param swap_dir: directory of its swap file
     :param page_size: bytes; 0 to have it chosen
     :param policy: a key of vpm.POLICIES
+    :param in_large_pages: whether a new one has to be mapped in pages of
+                           2 MiB; one that is there stays as it is
     :raises lease.RegionInUse: it is there with another size, and in use
+    :raises NoLargePages: they cannot be had; there is no region
     """
     return plain.region_info(_ensure(
-        pool_path, name, size, nvram_size, swap_dir, page_size, policy))
+        pool_path, name, size, nvram_size, swap_dir, page_size, policy,
+        in_large_pages))
 
 
 @privsep.entrypoint
 def _ensure(pool_path: str, name: str, size: int, nvram_size: int,
-            swap_dir: str, page_size: int, policy: str) -> dict[str, Any]:
+            swap_dir: str, page_size: int, policy: str,
+            in_large_pages: bool) -> dict[str, Any]:
     with vpm.Pool(pool_path) as pool:
         region = _lookup(pool, name)
         if region and region.memory_size != size:
@@ -110,9 +126,29 @@ def _ensure(pool_path: str, name: str, size: int, nvram_size: int,
                      'pages of %d bytes, policy %s', name,
                      region.virtual_size, region.size, region.page_size,
                      region.policy)
+        elif region is None and in_large_pages:
+            region = _alloc_in_large_pages(pool, name, size)
         elif region is None:
             region = pool.alloc(name, size)
     return plain.of(region)
+
+
+def _alloc_in_large_pages(pool: vpm.Pool, name: str,
+                          size: int) -> vpm.RegionInfo:
+    problem = large_pages.problem(pool.path, pool.info().medium)
+    if problem:
+        raise NoLargePages('no pages of 2 MiB on this host: %s' % problem)
+    region = pool.alloc(name, size)
+    try:
+        if large_pages.are_given(region.ram_path, region.size):
+            return region
+    except BaseException:
+        pool.free(name)
+        raise
+    pool.free(name)
+    raise NoLargePages('not enough pages of 2 MiB on this host: its NVRAM is '
+                       'fragmented; use another host, or a flavor without '
+                       'hw:mem_page_size')
 
 
 def lookup(pool_path: str, name: str) -> vpm.RegionInfo:

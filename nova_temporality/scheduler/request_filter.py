@@ -19,6 +19,7 @@ from nova import context as nova_context
 from nova import exception
 from nova import objects
 from nova.scheduler import request_filter
+from nova.virt import hardware
 
 from nova_temporality import conf
 from nova_temporality.scheduler import limit
@@ -117,4 +118,16 @@ def claim_nvram(ctxt: nova_context.RequestContext,
         'resources:MEMORY_MB': str(_overhead_mb(spec)),
         'trait:%s' % resources.TRAIT: 'required',
     })
+    _claim_small_pages(request_spec)
     return True
+
+
+def _claim_small_pages(request_spec: objects.RequestSpec) -> None:
+    """Have no host looked for whose DRAM has pages of a size.
+
+    That counts pages of hugetlbfs, where a pVM's memory is not.
+    """
+    topology = request_spec.numa_topology
+    for cell in topology.cells if topology else []:
+        if cell.pagesize:
+            cell.pagesize = hardware.MEMPAGES_SMALL

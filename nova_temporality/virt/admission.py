@@ -198,7 +198,7 @@ class Admission:
             self._coming[server.uuid] = server.spec.priority
         try:
             return server.ensure_region()
-        except vpm.PoolFull as exc:
+        except (vpm.PoolFull, regions.NoLargePages) as exc:
             raise nova_exception.ComputeResourcesUnavailable(reason=str(exc))
         finally:
             with self._lock:

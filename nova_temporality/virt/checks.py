@@ -28,13 +28,13 @@ from nova.virt.libvirt import config as vconfig
 
 from nova_temporality import exception
 from nova_temporality.virt import disks
+from nova_temporality.virt import page_sizes
 
 CONF = nova.conf.CONF
 
 _refuse = exception.refuse
 
 _REFUSED_EXTRA_SPECS = {
-    'hw:mem_page_size': 'huge pages',
     'hw:locked_memory': 'locked memory',
     'hw:cpu_realtime': 'real-time vCPUs, whose memory is locked',
     'hw:pmem': 'virtual persistent memory devices',
@@ -45,7 +45,6 @@ _REFUSED_EXTRA_SPECS = {
     'hw:mem_encryption': 'memory encryption',
 }
 _REFUSED_IMAGE_PROPERTIES = {
-    'hw_mem_page_size': 'huge pages',
     'hw_locked_memory': 'locked memory',
     'hw_tpm_version': 'a virtual TPM, whose state lies outside of the server',
     'hw_mem_encryption': 'memory encryption',
@@ -91,6 +90,7 @@ def check_request(instance: objects.Instance, flavor: objects.Flavor,
         _refuse('%d NUMA cells' % len(topology.cells),
                 'use a flavor and image that ask for one at most '
                 '(hw:numa_nodes=1)')
+    page_sizes.check(flavor, topology)
     _check_cpu_flags()
     if instance.pci_requests and instance.pci_requests.requests:
         _refuse('PCI devices', 'use a flavor and ports without them')

@@ -39,6 +39,10 @@ CONF = conf.CONF
 
 PRELOAD_ENV = 'LD_PRELOAD'
 
+# The address at which QEMU maps memory: a page of 2 MiB in the file is one to
+# the CPU only if both begin alike. A pager maps cluster by cluster.
+_ALIGN = ',align=2M'
+
 _QEMU_NS = 'http://libvirt.org/schemas/domain/qemu/1.0'
 _QEMU = '{%s}' % _QEMU_NS
 
@@ -111,7 +115,8 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
 
     def _add_commandline(self, root: Any) -> None:
         add_args(root, _own_args(
-            self._here, self._spec.memory_mb * units.Mi))
+            self._here, self._spec.memory_mb * units.Mi,
+            '' if self._paging_directory else _ALIGN))
         if self._paging_directory:
             commandline = root.find(_QEMU + 'commandline')
             for name, value in ((PRELOAD_ENV, preload_path()),
@@ -143,11 +148,12 @@ def _add_seclabel(root: Any, owner: binding.Binding) -> None:
     label.text = '+%d:+%d' % (owner.uid, owner.gid)
 
 
-def _own_args(here: binding.Binding, size: int) -> list[str]:
+def _own_args(here: binding.Binding, size: int,
+              align: str = '') -> list[str]:
     return [
         '-object',
-        'memory-backend-file,id=nvram,size=%d,mem-path=%s,share=on' % (
-            size, _escape(here.memory_path)),
+        'memory-backend-file,id=nvram,size=%d,mem-path=%s,share=on%s' % (
+            size, _escape(here.memory_path), align),
         '-machine', 'memory-backend=nvram',
     ] + _monitor_args('temporality-fixate', here.fixate_socket) + (
         _monitor_args('temporality-watch', here.watch_socket))
@@ -255,9 +261,11 @@ def moved(xml: str, size: int, here: binding.Binding,
     changes = dict(zip(_own_args(here, size), _own_args(there, size)))
     args = {arg.get('value'): arg for arg in root.iter(_QEMU + 'arg')}
     for old, new in changes.items():
-        if old not in args:
+        # The memory may be aligned: an earlier release did not do so.
+        found = [end for end in ('', _ALIGN) if old + end in args]
+        if not found:
             raise ValueError("the domain's QEMU has no argument '%s'" % old)
-        args[old].set('value', new)
+        args[old + found[0]].set('value', new + found[0])
     for backing in root.findall('memoryBacking'):
         if not len(backing):
             # Nova has emptied it.

@@ -56,6 +56,7 @@ from nova_temporality.virt import admission
 from nova_temporality.virt import agent
 from nova_temporality.virt import binding
 from nova_temporality.virt import checks
+from nova_temporality.virt import claims
 from nova_temporality.virt import disks
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import events
@@ -152,6 +153,9 @@ class TemporalityDriver(startup.Startup):
                   'used': info.used_size // units.Mi,
                   'total': info.total_size // units.Mi,
                   'count': info.used_descriptors})
+        compute = getattr(self.virtapi, '_compute', None)
+        if compute is not None:
+            claims.give_way(compute.rt)
         self.recoveries.watch()
         self._readiness.watch()
 

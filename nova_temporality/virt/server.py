@@ -43,6 +43,7 @@ from nova_temporality.spec import server_spec
 from nova_temporality.virt import binding
 from nova_temporality.virt import domain_record
 from nova_temporality.virt import guest as pvm_guest
+from nova_temporality.virt import page_sizes
 from nova_temporality.virt.recovery import clock
 from nova_temporality import vpm
 from nova_temporality.vpm import runlock
@@ -126,12 +127,15 @@ class PersistentServer:
 
         :raises vpm.PoolFull: there is no room
         :raises RegionInUse: there is one of another size, and it is in use
+        :raises NoLargePages: it wants pages of 2 MiB, and there are none
         """
         options = CONF.temporality
         return regions.ensure(
             options.pool_path, self.uuid, self.spec.memory_mb * units.Mi,
             self.spec.nvram_mb * units.Mi, options.swap_dir,
-            options.vpm_page_size_kb * units.Ki, options.vpm_policy)
+            options.vpm_page_size_kb * units.Ki, options.vpm_policy,
+            page_sizes.wants_large(self.instance.flavor,
+                                   self.instance.image_meta))
 
     def region(self) -> vpm.RegionInfo:
         """Its region.

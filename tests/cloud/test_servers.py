@@ -100,8 +100,8 @@ def test_no_host_has_that_much_nvram(servers, flavors):
 
 def test_refused_before_anything_is_allocated(servers, flavors):
     before = helpers.regions()
-    flavors('tp.pages', '--ram', '128', '--property', 'hw:mem_page_size=small')
+    flavors('tp.pages', '--ram', '128', '--property', 'hw:mem_page_size=1GB')
     helpers.create(servers, 'pages', '--property', 'persistent=true',
                    flavor='tp.pages')
-    assert 'hw:mem_page_size=small' in helpers.wait_error('pages')
+    assert 'pages of 1048576 KiB' in helpers.wait_error('pages')
     assert helpers.regions() == before

@@ -162,8 +162,9 @@ class Guest:
             '-machine', 'pc,memory-backend=nvram', '-accel', self.accel,
             '-m', '%dM' % (self.region.virtual_size >> 20),
             '-object', 'memory-backend-file,id=nvram,share=on,'
-            'mem-path=%s,size=%d' % (self.region.memory_path,
-                                     self.region.virtual_size),
+            'mem-path=%s,size=%d%s' % (
+                self.region.memory_path, self.region.virtual_size,
+                '' if self.region.is_vpm else ',align=2M'),
             '-vga', 'std' if vga else 'none',
             '-blockdev', json.dumps({'driver': 'raw', 'node-name': 'disk',
                                      'file': self.disk,

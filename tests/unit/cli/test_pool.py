@@ -19,6 +19,7 @@ import os
 
 import pytest
 
+from nova_temporality.host import large_pages
 from nova_temporality import vpm
 from tests.framework import pools
 
@@ -59,6 +60,15 @@ def test_emulation_is_called_that(run, created, capsys, monkeypatch, told,
     assert run('pool', 'show') == 0
     error = capsys.readouterr().err
     assert words in error if words else not error
+
+
+@pytest.mark.parametrize('problem, shown', [
+    ('none here', '4 KiB'), (None, '4 KiB, 2 MiB')])
+def test_pages_that_servers_can_have(run, created, capsys, monkeypatch,
+                                     problem, shown):
+    monkeypatch.setattr(large_pages, 'problem', lambda *args: problem)
+    assert run('pool', 'show', '-f', 'json') == 0
+    assert json.loads(capsys.readouterr().out)['guest_page_sizes'] == shown
 
 
 def test_nothing_is_formatted_where_the_nvram_is_not_mounted(

@@ -17,6 +17,7 @@ import os
 import pytest
 
 from nova_temporality.host import budget
+from nova_temporality.host import large_pages
 from nova_temporality.host import notes
 from nova_temporality.host import nvdimm_notes
 from nova_temporality.host import nvdimms
@@ -53,6 +54,31 @@ def test_ensure_a_paged_one(pool, tmp_path):
     assert region == pool.lookup('pvm')
     assert region.is_vpm
     assert region.memory_path == region.virtual_path
+
+
+def test_ensure_one_in_large_pages(pool, monkeypatch):
+    def allocate():
+        return regions.ensure(pool.path, 'pvm', MEMORY, MEMORY, '', 0,
+                              's3fifo', in_large_pages=True)
+
+    monkeypatch.setattr(large_pages, 'problem', lambda *args: 'it has none')
+    monkeypatch.setattr(pool.__class__, 'alloc', None)
+    with pytest.raises(regions.NoLargePages, match='it has none'):
+        allocate()
+    monkeypatch.undo()
+    monkeypatch.setattr(large_pages, 'problem', lambda *args: None)
+    asked = []
+    monkeypatch.setattr(large_pages, 'are_given',
+                        lambda *args: asked.append(args))
+    with pytest.raises(regions.NoLargePages, match='fragmented'):
+        allocate()
+    assert not pool.regions()
+    monkeypatch.setattr(large_pages, 'are_given', lambda *args: True)
+    region = allocate()
+    assert asked == [(region.ram_path, MEMORY)]
+    # What is there stays.
+    monkeypatch.setattr(large_pages, 'problem', lambda *args: 'it has none')
+    assert allocate() == region
 
 
 def test_lookup(pool):

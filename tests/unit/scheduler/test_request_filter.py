@@ -23,6 +23,7 @@ from nova import policy as nova_policy
 from nova.scheduler.client import report
 from nova.scheduler import request_filter as nova_request_filter
 from nova.scheduler import utils
+from nova.virt import hardware
 from oslo_limit import fixture as limit_fixture
 from oslo_policy import policy as policy_engine
 from oslo_utils.fixture import uuidsentinel as uuids
@@ -113,6 +114,23 @@ class ClaimNvramTest(base.NovaTestCase):
         self.assertNotIn('MEMORY_MB', resources)
         self.assertEqual(1, resources['VCPU'])
         self.assertIn('CUSTOM_TEMPORALITY', traits)
+
+    def pages_looked_for(self):
+        self.spec.numa_topology = objects.InstanceNUMATopology(cells=[
+            objects.InstanceNUMACell(pagesize=hardware.MEMPAGES_LARGE),
+            objects.InstanceNUMACell(pagesize=None)])
+        request_filter.claim_nvram(self.context, self.spec)
+        return [cell.pagesize for cell in self.spec.numa_topology.cells]
+
+    def test_no_host_is_looked_for_by_its_pages(self):
+        self.new_server(persistent='true')
+        self.assertEqual([hardware.MEMPAGES_SMALL, None],
+                         self.pages_looked_for())
+
+    def test_ordinary_servers_host_is_looked_for_by_its_pages(self):
+        self.new_server()
+        self.assertEqual([hardware.MEMPAGES_LARGE, None],
+                         self.pages_looked_for())
 
     def test_flavor_claims_nvram_only(self):
         self.spec.flavor.extra_specs[persistence.FLAVOR_EXTRA_SPEC] = 'true'

@@ -68,8 +68,8 @@ class GuestTest(base.DriverTestCase):
         region = self.pool().lookup(server.uuid)
         self.assertEqual(16 << 20, region.size)
         self.assertIn(
-            'memory-backend-file,id=nvram,size=16777216,mem-path=%s,share=on'
-            % region.ram_path, args)
+            'memory-backend-file,id=nvram,size=16777216,mem-path=%s,share=on,'
+            'align=2M' % region.ram_path, args)
         self.assertEqual('memory-backend=nvram',
                          args[args.index('-machine') + 1])
         self.assertIn(
@@ -520,8 +520,10 @@ class RefusedRequestTest(base.DriverTestCase):
 
     def test_extra_specs(self):
         for pattern, specs in (
-                ('huge pages.*hw:mem_page_size=large',
-                 {'hw__mem_page_size': 'large'}),
+                ('pages of 1048576 KiB.*2 MiB', {'hw__mem_page_size': '1GB'}),
+                ('pages of 64 KiB.*2 MiB', {'hw__mem_page_size': '64'}),
+                ('less NVRAM than memory',
+                 {'hw__mem_page_size': 'large', 'temporality__mrr': '50'}),
                 ('PCI passthrough', {'pci_passthrough__alias': 'gpu:1'}),
                 ('memory encryption', {'hw__mem_encryption': 'true'}),
                 ('TPM', {'hw__tpm_version': '2.0'}),
@@ -530,8 +532,9 @@ class RefusedRequestTest(base.DriverTestCase):
             self.refused(pattern, self.requested(**specs))
 
     def test_image_properties(self):
-        self.refused('huge pages.*hw_mem_page_size', self.requested(),
-                     image=self.image(hw_mem_page_size='large'))
+        self.refused('pages of 64 KiB',
+                     self.requested(hw__mem_page_size='any'),
+                     image=self.image(hw_mem_page_size='64'))
         self.refused('memory encryption', self.requested(),
                      image=self.image(hw_mem_encryption=True))
 

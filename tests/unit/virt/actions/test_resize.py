@@ -145,7 +145,7 @@ class ResizingTest(base.DriverTestCase):
         volatile = self.make()
         for server, flavor, reason in (
                 (own, self.flavor(hw__cpu_realtime='yes'), 'real-time'),
-                (own, self.flavor(hw__mem_page_size='large'), 'huge pages'),
+                (own, self.flavor(hw__mem_page_size='1GB'), 'pages of'),
                 (own, self.flavor(temporality__mrr='5'), "'5'"),
                 (volatile, self.flavor(temporality__persistent='maybe'),
                  "'maybe'"),
