@@ -31,6 +31,7 @@ from nova_temporality.vpm.errors import PoolCorrupt
 from nova_temporality.vpm.errors import PoolFull
 from nova_temporality.vpm.errors import SystemCallFailed
 from nova_temporality.vpm.errors import Unproven
+from nova_temporality.vpm.errors import VaultUnavailable
 from nova_temporality.vpm.errors import VpmError
 from nova_temporality.vpm.errors import WrongMedium
 from nova_temporality.vpm.fixation import Fixation
@@ -49,6 +50,7 @@ from nova_temporality.vpm.pool import PoolInfo
 from nova_temporality.vpm.pool import PRELOAD_PATH
 from nova_temporality.vpm.pool import PRELOAD_VARIABLE
 from nova_temporality.vpm.pool import region_id
+from nova_temporality.vpm.pool import RegionExport
 from nova_temporality.vpm.pool import RegionInfo
 from nova_temporality.vpm.pool import RegionStats
 from nova_temporality.vpm.pool import StateInfo
@@ -81,11 +83,13 @@ __all__ = [
     'PRELOAD_PATH',
     'PRELOAD_VARIABLE',
     'region_id',
+    'RegionExport',
     'RegionInfo',
     'RegionStats',
     'StateInfo',
     'SystemCallFailed',
     'Unproven',
+    'VaultUnavailable',
     'VpmError',
     'WrongMedium',
 ]

@@ -65,6 +65,10 @@ class WrongMedium(VpmError):
     """Not the medium that the pool was made on, or that was asked for."""
 
 
+class VaultUnavailable(VpmError):
+    """The vault cannot be had, is a copy, or another pool's."""
+
+
 class SystemCallFailed(VpmError):
     """A system call failed; its errno is in the message."""
 

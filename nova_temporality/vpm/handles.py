@@ -44,6 +44,7 @@ ERRORS: dict[int, type[errors.VpmError]] = {
     lib.VPM_ETIMEDOUT: errors.DeadlineExceeded,
     lib.VPM_ESYS: errors.SystemCallFailed,
     lib.VPM_EMEDIUM: errors.WrongMedium,
+    lib.VPM_EVAULT: errors.VaultUnavailable,
 }
 
 

@@ -59,6 +59,10 @@ _REMARKS = {
           'far longer than power lasts without a UPS',
 }
 
+_VAULTED = ('%s lies in DRAM and is written to the vault %s before a planned '
+            'reboot ("temporality fixate --for-reboot"): its contents survive '
+            'that, but no power cut')
+
 # What a VPM region's pager had trouble with (see vpm_region_error).
 _REGION_ERRORS = {
     _lib.VPM_REGION_SOUND: None,
@@ -85,6 +89,7 @@ class PoolInfo:
 
     :ivar medium: a key of MEDIA, on which it lies
     :ivar made_on: a key of MEDIA, on which it was made; '' if it does not say
+    :ivar vault: directory of its vault; '' if it has none
     :ivar medium_problem: why no server can be armed on this medium, in words,
                           or None
     """
@@ -103,14 +108,22 @@ class PoolInfo:
     made_on: str
     medium_problem: str | None
     flush: str
+    vault: str
 
     def remark(self, path: str) -> str | None:
         """Say what to know about the medium, None if that is DAX.
 
         :param path: of the pool
         """
+        if self.vault:
+            return _VAULTED % (path, self.vault)
         remark = _REMARKS.get(self.medium)
         return remark and remark % path
+
+    @property
+    def medium_shown(self) -> str:
+        """The medium, as people are told: that with a vault is another."""
+        return 'vaulted' if self.vault else self.medium
 
     @property
     def free_size(self) -> int:
@@ -156,6 +169,18 @@ class RegionInfo:
     def is_vpm(self) -> bool:
         """Whether it has more memory than NVRAM."""
         return self.page_size != 0
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionExport:
+    """A region as it goes to the vault (see vpm_region_export).
+
+    :ivar entry: of the table of contents
+    :ivar runs: of its record in the vault
+    """
+
+    entry: bytes
+    runs: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +256,8 @@ class Pool:
                page_size: int = DEFAULT_PAGE_SIZE,
                descriptors: int = DEFAULT_DESCRIPTORS,
                uid_base: int = DEFAULT_UID_BASE,
-               media: abc.Collection[str] = ()) -> Self:
+               media: abc.Collection[str] = (), vault: str = '',
+               uuid: uuid_module.UUID | None = None) -> Self:
         """Format a directory, which must be empty or not exist; open it.
 
         :param total_size: bytes of NVRAM for the memory of servers
@@ -241,9 +267,14 @@ class Pool:
         :param uid_base: user id that regions' own ones begin with; 0: all
                          files stay with the caller
         :param media: keys of MEDIA that are wanted; empty: any
+        :param vault: absolute path of its vault; '': it has none
+        :param uuid: of a pool that is made again; None: a new one
         :raises WrongMedium: the directory lies on another one
         """
+        vault_path = _ffi.new('char[]', os.fsencode(vault))
         params = _ffi.new('struct vpm_pool_params *', {
+            'vault': vault_path if vault else _ffi.NULL,
+            'uuid': uuid.bytes if uuid else bytes(16),
             'total_size': handles.number('total_size', total_size, 64),
             'state_size': handles.number('state_size', state_size, 64),
             'page_size': handles.number('page_size', page_size, 32),
@@ -274,6 +305,7 @@ class Pool:
             uuid=uuid_module.UUID(bytes=bytes(info.uuid)),
             medium=handles.text(info.medium), flush=handles.text(info.flush),
             made_on=handles.text(info.made_on),
+            vault=handles.path(info.vault),
             medium_problem=self._medium_problem(),
             **handles.numbers(
                 info, 'version', 'total_size', 'used_size', 'freed_size',
@@ -396,6 +428,39 @@ class Pool:
     def begin_epoch(self, id: int) -> None:
         """Make any fixated state stale, durably, before vCPUs may run."""
         self.call(_lib.vpm_region_begin_epoch, handles.number('id', id, 64))
+
+    def export_region(self, id: int) -> RegionExport:
+        """Tell what a region is, for import_region().
+
+        :raises VaultUnavailable: its record cannot be read
+        """
+        out = _ffi.new('struct vpm_region_export *')
+        self.call(_lib.vpm_region_export, handles.number('id', id, 64), out)
+        return RegionExport(bytes(out.entry), out.runs)
+
+    def import_region(self, exported: RegionExport, proven: bool,
+                      swap_dir: str) -> RegionInfo:
+        """Allocate a region again, in a pool that is made again.
+
+        :param proven: whether its state is to be adopted
+        :param swap_dir: where its swap file is, if it has one
+        :raises VaultUnavailable: its record is not this region's
+        :raises Unproven: its state is stale
+        """
+        room = _ffi.new('struct vpm_region_export *', {
+            'entry': exported.entry,
+            'runs': handles.number('runs', exported.runs, 64)})
+        path = _ffi.new('char[]', os.fsencode(swap_dir))
+        info = _ffi.new('struct vpm_region_info *')
+        self.call(_lib.vpm_region_import, room, proven, path, info)
+        return _region(info)
+
+    def adopt(self, id: int) -> None:
+        """Have what was written into an imported region's files be its own.
+
+        :raises Unproven: it is not this region's, or of another epoch
+        """
+        self.call(_lib.vpm_region_adopt, handles.number('id', id, 64))
 
     def open_fixation(self, id: int) -> fixation.Fixation:
         """Prepare for fixations of a region; return a Fixation."""

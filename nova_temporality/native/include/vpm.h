@@ -25,6 +25,17 @@
  *     swap           a symbolic link to the swap file, which is in a directory
  *                    on a disk; all its space is reserved, too
  *
+ * A pool on tmpfs may have a *vault*, a directory on a disk, to which all of it
+ * is written before a planned reboot, and from which it is made again (package
+ * nova_temporality.vault).  libvpm keeps there:
+ *
+ *   records/<id>     one small file per region: how often its vCPUs were
+ *                    allowed to run.  What was written to the vault counts for
+ *                    one such number only.
+ *   servers/<id>.data, servers/<id>.manifest
+ *                    what was written; the room of the former is reserved when
+ *                    the region is allocated
+ *
  * The words CONF, TOC, PPT, nvalloc, nvfree, region id and fixation are those
  * of Temporality (SRDS 2015, sections 3 and 4).
  *
@@ -45,6 +56,9 @@
  *   - The *epoch* of a region counts the times its vCPUs were allowed to run.
  *     It is advanced durably before they do, so a state of an earlier epoch
  *     (a stale or copied one) never fits again.
+ *   - The record in the vault is advanced, durably, before the epoch is.  If
+ *     that cannot be done, the epoch is not begun.  A region that is freed has
+ *     lost its record, durably, before.
  *
  * Locks: functions that change one region (nvalloc, nvfree, begin_epoch, scrub)
  * exclude each other for that region, by flock(2) of its directory, for all
@@ -97,6 +111,7 @@ enum vpm_code {
     VPM_ETIMEDOUT = -11,  /* the stream did not end before the deadline */
     VPM_ESYS = -12,       /* a system call failed; errno is in the message */
     VPM_EMEDIUM = -13,    /* not the medium that the pool was made on */
+    VPM_EVAULT = -14,     /* the vault cannot be had, or is another one */
 };
 
 struct vpm_error {
@@ -128,6 +143,10 @@ struct vpm_pool_params {
                             * 0: all files stay with the caller (tests) */
     uint32_t media;        /* those that are wanted: the bits 1 << enum
                             * vpm_medium; 0: any */
+    const char *vault;     /* absolute path of its directory, in which records
+                            * and servers are; NULL: the pool has none */
+    uint8_t uuid[16];      /* of a pool that is made again; all zero: a new
+                            * one */
 };
 
 struct vpm_pool_info {
@@ -144,6 +163,7 @@ struct vpm_pool_info {
     char medium[16];       /* on what it lies now: "dax", "tmpfs", "file" */
     char made_on[16];      /* on what it was made; empty: it does not say */
     char flush[16];        /* "clwb", "clflushopt", "clflush" or "msync" */
+    char vault[VPM_PATH_MAX + 1];  /* directory of its vault; empty: none */
 };
 
 /* Formats directory *dir*, which must be empty or not exist; its parent must
@@ -309,6 +329,43 @@ int vpm_region_scrub(struct vpm_pool *pool, uint64_t id,
  * stale, and clears the marker; both are durable on return. */
 int vpm_region_begin_epoch(struct vpm_pool *pool, uint64_t id,
                            struct vpm_error *err);
+
+/* A region as it goes to the vault. */
+struct vpm_region_export {
+    uint8_t entry[256];    /* of the TOC */
+    uint64_t runs;         /* of its record in the vault */
+};
+
+/* Tells what a region is, for vpm_region_import.  VPM_EVAULT when its record
+ * cannot be read, is a copy, or is of another pool. */
+int vpm_region_export(struct vpm_pool *pool, uint64_t id,
+                      struct vpm_region_export *out, struct vpm_error *err);
+
+/* Allocates a region again, in a pool that is made again: the very same one,
+ * with its epoch, without memory and state.  Its swap file, if it has one, is
+ * the one in *swap_dir* if that is still there.  VPM_EVAULT when the record in
+ * the vault is not this region's: it was freed.  With *proven*, VPM_EUNPROVEN
+ * when the record was advanced since the export. */
+int vpm_region_import(struct vpm_pool *pool,
+                      const struct vpm_region_export *from, bool proven,
+                      const char *swap_dir, struct vpm_region_info *info,
+                      struct vpm_error *err);
+
+/* Has a page table and a state that were written into an imported region's
+ * files belong to these files; the marker is durable last.  VPM_EUNPROVEN when
+ * they are not this region's, or another epoch's. */
+int vpm_region_adopt(struct vpm_pool *pool, uint64_t id,
+                     struct vpm_error *err);
+
+#define VPM_VAULT_CHUNK 65536u
+
+/* Tells the checksums of what goes to the vault, or comes from it: one for each
+ * VPM_VAULT_CHUNK of the *length* bytes of *data*, a multiple of 8; the last one
+ * may be shorter.  *at* is the offset of *data* in what the vault has of the
+ * region, *seed* says whose it is, and of when.  0: a chunk is all zero; no
+ * other one has 0. */
+void vpm_vault_sums(uint64_t seed, uint64_t at, const uint8_t *data,
+                    uint64_t length, uint64_t *sums);
 
 /* Errors of a VPM region's pager.  A *fatal* error is about a page that the
  * guest needs and that cannot be had: its QEMU has been ended.  After any

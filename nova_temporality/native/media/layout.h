@@ -38,6 +38,9 @@
 #endif
 
 #define VPM_FORMAT_VERSION 3
+/* Of CONF of a pool that has a vault.  A libvpm that knows no vaults must not
+ * let its servers run. */
+#define VPM_FORMAT_VERSION_VAULT 4
 #define VPM_BLOCK 4096
 
 #define VPM_POOL_FILE "pool"
@@ -85,7 +88,8 @@ struct vpm_conf {
     struct vpm_device device;
     uint32_t medium;           /* enum vpm_medium on which it was made; 0: a
                                 * libvpm that did not record it made it */
-    uint8_t reserved[3992];
+    char vault[VPM_PATH_MAX + 1];  /* its directory; empty: there is none */
+    uint8_t reserved[2968];
     uint32_t crc;              /* crc32c of all before it */
 };
 
@@ -95,6 +99,7 @@ static_assert(offsetof(struct vpm_conf, version) == 8, "media format");
 static_assert(offsetof(struct vpm_conf, total_size) == 32, "media format");
 static_assert(offsetof(struct vpm_conf, device) == 56, "media format");
 static_assert(offsetof(struct vpm_conf, medium) == 96, "media format");
+static_assert(offsetof(struct vpm_conf, vault) == 100, "media format");
 static_assert(offsetof(struct vpm_conf, crc) == 4092, "media format");
 
 /* -- TOC ----------------------------------------------------------------- */
@@ -257,6 +262,37 @@ static_assert(offsetof(struct vpm_state_header, meta) == 88, "media format");
 static_assert(offsetof(struct vpm_state_header, crc) == 4028,
               "media format");
 static_assert(offsetof(struct vpm_state_header, marker) == 4032,
+              "media format");
+
+/* -- the vault ----------------------------------------------------------- */
+
+#define VPM_VAULT_RECORDS "records"
+#define VPM_VAULT_SERVERS "servers"
+#define VPM_VAULT_MANIFEST "manifest"  /* suffixes of names there */
+#define VPM_VAULT_DATA "data"
+#define VPM_VAULT_MAGIC "VPMVREC"      /* and its NUL */
+#define VPM_VAULT_VERSION 1
+
+/* A region's record, a file of its own on the vault's disk.  A copy of the
+ * region in the vault counts for one value of *runs* only.  The record is
+ * replaced by another file, never changed, and names the very file that it is:
+ * a copy of it that is put back, also over it, is none. */
+struct vpm_vault_record {
+    char magic[8];
+    uint32_t version;
+    uint32_t reserved_word;
+    uint8_t pool_uuid[16];
+    uint64_t region_id;
+    uint64_t incarnation;
+    uint64_t runs;             /* times that it was advanced */
+    uint64_t birth_ns;         /* of the file, CLOCK_REALTIME */
+    struct vpm_device device;  /* of the file */
+    uint8_t reserved[404];
+    uint32_t crc;              /* crc32c of all before it */
+};
+
+static_assert(sizeof(struct vpm_vault_record) == 512, "media format");
+static_assert(offsetof(struct vpm_vault_record, device) == 64,
               "media format");
 
 #endif

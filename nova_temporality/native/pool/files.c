@@ -56,7 +56,8 @@ int vpm_files_create_dir(struct vpm_pool *pool,
 }
 
 int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
-                     const char *swap_dir, struct vpm_error *err)
+                     const char *swap_dir, bool keep_swap,
+                     struct vpm_error *err)
 {
     uint32_t base = pool->file.conf.uid_base;
     uid_t uid = base ? base + body->descriptor : 0;
@@ -72,7 +73,7 @@ int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
         rc = create_file(pool, dir, body, VPM_STATE_FILE,
                          pool->file.conf.state_size, 0, err);
     if (rc == VPM_OK && body->virtual_size)
-        rc = vpm_paged_create(pool, dir, body, swap_dir, uid, err);
+        rc = vpm_paged_create(pool, dir, body, swap_dir, uid, keep_swap, err);
     if (rc == VPM_OK && vpm_persist->sync(dir) < 0)
         rc = failed("make durable", body, "", err);
     close(dir);

@@ -11,9 +11,11 @@ int vpm_files_create_dir(struct vpm_pool *pool,
                          struct vpm_error *err);
 
 /* Makes the directory durable, and the files; all space is reserved and zero.
- * *swap_dir* is that of a VPM region. */
+ * *swap_dir* is that of a VPM region.  With *keep_swap* a swap file that is
+ * there already is taken as it is. */
 int vpm_files_create(struct vpm_pool *pool, const struct vpm_toc_body *body,
-                     const char *swap_dir, struct vpm_error *err);
+                     const char *swap_dir, bool keep_swap,
+                     struct vpm_error *err);
 
 /* Zeroes state, ram and swap, the state first; only the last is durable then:
  * restore their sizes.  Files that are missing are skipped. */

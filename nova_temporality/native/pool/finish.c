@@ -10,6 +10,7 @@
 #include "files.h"
 #include "lock.h"
 #include "regiondir.h"
+#include "vault.h"
 
 /* Whether an entry still says what was found in it.  An incarnation is never
  * used twice. */
@@ -54,6 +55,8 @@ int vpm_finish_held(struct vpm_pool *pool, const struct vpm_entry *entry,
         return VPM_OK;
     if (rc == VPM_OK)
         rc = vpm_files_remove(pool, &entry->body, err);
+    if (rc == VPM_OK && entry->tag == VPM_TOC_ALLOCATING)
+        rc = vpm_vault_remove(pool, &entry->body, err);
     return rc < 0 ? rc : free_entry(pool, entry, err);
 }
 

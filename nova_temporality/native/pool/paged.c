@@ -65,7 +65,7 @@ static int create_ppt(struct vpm_pool *pool, int dir,
 
 int vpm_paged_create(struct vpm_pool *pool, int dir,
                      const struct vpm_toc_body *body, const char *swap_dir,
-                     uid_t uid, struct vpm_error *err)
+                     uid_t uid, bool keep_swap, struct vpm_error *err)
 {
     struct vpm_ppt_files files;
     int rc;
@@ -74,8 +74,8 @@ int vpm_paged_create(struct vpm_pool *pool, int dir,
         return failed("examine", body, VPM_RAM_FILE, err);
     if (create_virtual(dir, body, uid, &files.virtual_inode) < 0)
         return failed("create", body, VPM_VIRTUAL_FILE, err);
-    rc = vpm_swapfile_create(dir, body, swap_dir, uid, &files.swap_inode,
-                             err);
+    rc = vpm_swapfile_create(dir, body, swap_dir, uid, keep_swap,
+                             &files.swap_inode, err);
     return rc < 0 ? rc : create_ppt(pool, dir, body, &files, uid, err);
 }
 

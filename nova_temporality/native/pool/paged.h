@@ -5,11 +5,12 @@
 
 #include "handle.h"
 
-/* Makes all three in the region's directory *dir*, in which ram is already.
+/* Makes all three in the region's directory *dir*, in which ram is already;
+ * with *keep_swap* but the swap file, if that is there.
  * The directory itself is not yet durable: sync *dir*. */
 int vpm_paged_create(struct vpm_pool *pool, int dir,
                      const struct vpm_toc_body *body, const char *swap_dir,
-                     uid_t uid, struct vpm_error *err);
+                     uid_t uid, bool keep_swap, struct vpm_error *err);
 
 /* Zeroes the swap file, durably. */
 int vpm_paged_scrub(int regions_fd, const struct vpm_toc_body *body,

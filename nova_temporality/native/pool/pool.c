@@ -336,6 +336,7 @@ int vpm_pool_info(struct vpm_pool *pool, struct vpm_pool_info *info,
              vpm_medium_name(conf->medium));
     snprintf(info->flush, sizeof(info->flush), "%s",
              pool->file.map.memory ? vpm_cpu_flush_name() : "msync");
+    memcpy(info->vault, conf->vault, sizeof(info->vault));
     for (uint32_t i = 0; i < conf->descriptors; i++) {
         struct vpm_entry entry;
         int rc = vpm_toc_read(&pool->file, i, &entry, err);

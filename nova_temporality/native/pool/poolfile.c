@@ -57,6 +57,11 @@ int vpm_params_check(const struct vpm_pool_params *params,
         return vpm_fail(err, VPM_EINVAL, "number of descriptors is %" PRIu32
                         "; it must be from 1 to %u", params->descriptors,
                         DESCRIPTORS_MAX);
+    if (params->vault && (params->vault[0] != '/' ||
+                          strlen(params->vault) > VPM_PATH_MAX))
+        return vpm_fail(err, VPM_EINVAL, "the vault '%.200s' is not an "
+                        "absolute path of at most %d bytes", params->vault,
+                        VPM_PATH_MAX);
     if (params->uid_base > UID_MAX_ - params->descriptors)
         return vpm_fail(err, VPM_EINVAL, "uid base %" PRIu32 " leaves no "
                         "room for %" PRIu32 " user ids; it must be at most %"
@@ -91,6 +96,7 @@ static int make_conf(int fd, const struct vpm_pool_params *params,
         .uid_base = params->uid_base,
         .medium = vpm_map_medium(fd),
     };
+    static const uint8_t none[sizeof(params->uuid)];
 
     if (conf->medium == VPM_MEDIUM_UNKNOWN)
         return vpm_fail_errno(err, "cannot examine the pool file");
@@ -99,6 +105,15 @@ static int make_conf(int fd, const struct vpm_pool_params *params,
         rc = vpm_device_identify(fd, &conf->device, err);
     if (rc < 0)
         return rc;
+    if (params->vault) {
+        conf->version = VPM_FORMAT_VERSION_VAULT;
+        memcpy(conf->vault, params->vault, strlen(params->vault));
+    }
+    memcpy(conf->uuid, params->uuid, sizeof(conf->uuid));
+    if (memcmp(conf->uuid, none, sizeof(none))) {
+        vpm_conf_seal(conf);
+        return VPM_OK;
+    }
     if (getrandom(conf->uuid, sizeof(conf->uuid), 0) != sizeof(conf->uuid))
         return vpm_fail_errno(err, "cannot make a uuid");
     conf->uuid[6] = (conf->uuid[6] & 0x0f) | 0x40;  /* RFC 9562, version 4 */
@@ -166,24 +181,31 @@ static int check_contents(const struct vpm_poolfile *file, uint64_t length,
         .descriptors = conf->descriptors,
         .uid_base = conf->uid_base,
     };
+    bool has_vault = conf->version == VPM_FORMAT_VERSION_VAULT;
     struct vpm_error why;
 
-    if (conf->version > VPM_FORMAT_VERSION)
+    if (conf->version > VPM_FORMAT_VERSION_VAULT)
         return vpm_fail(err, VPM_EVERSION, "%s has format version %" PRIu32
                         ", this libvpm knows up to %d: upgrade", file->path,
-                        conf->version, VPM_FORMAT_VERSION);
-    if (conf->version != 0 && conf->version != VPM_FORMAT_VERSION)
+                        conf->version, VPM_FORMAT_VERSION_VAULT);
+    if (conf->version != 0 && conf->version < VPM_FORMAT_VERSION)
         return vpm_fail(err, VPM_EVERSION, "%s has format version %" PRIu32
                         ", this libvpm reads %d only: stop its servers with "
                         "the version that made it, then format the pool anew",
                         file->path, conf->version, VPM_FORMAT_VERSION);
-    if (conf->version != VPM_FORMAT_VERSION)
+    if (conf->version == 0)
         return vpm_fail(err, VPM_ECORRUPT, "%s has impossible format version "
                         "%" PRIu32 " (offset %zu)", file->path,
                         conf->version, offsetof(struct vpm_conf, version));
     if (vpm_params_check(&params, &why) < 0)
         return vpm_fail(err, VPM_ECORRUPT, "%s has an impossible CONF: %s",
                         file->path, why.message);
+    if (has_vault != (conf->vault[0] != 0) ||
+        (has_vault && (conf->vault[0] != '/' ||
+                       !memchr(conf->vault, 0, sizeof(conf->vault)))))
+        return vpm_fail(err, VPM_ECORRUPT, "%s has an impossible CONF: the "
+                        "path of its vault does not fit format version %"
+                        PRIu32, file->path, conf->version);
     if (length != vpm_poolfile_length(conf->descriptors))
         return vpm_fail(err, VPM_ECORRUPT, "%s is %" PRIu64 " bytes long, "
                         "but %" PRIu32 " descriptors need %" PRIu64,

@@ -20,6 +20,7 @@
 #include "regiondir.h"
 #include "state.h"
 #include "swapfile.h"
+#include "vault.h"
 
 /* -- nvalloc ------------------------------------------------------------- */
 
@@ -325,7 +326,9 @@ static int alloc(struct vpm_pool *pool, struct vpm_toc_body *body,
 
     if (fd < 0)
         return fd;
-    rc = vpm_files_create(pool, body, swap_dir, err);
+    rc = vpm_files_create(pool, body, swap_dir, false, err);
+    if (rc == VPM_OK)
+        rc = vpm_vault_create(pool, body, err);
     if (rc == VPM_OK)
         rc = vpm_toc_commit(&pool->file, body, VPM_TOC_LIVE, err);
     if (rc < 0) {
@@ -396,14 +399,20 @@ static int lock_region_id(struct vpm_pool *pool, uint64_t id,
     return rc < 0 ? rc : lock_region(pool, entry, err);
 }
 
-/* The epoch first: from then on no state is proven, whatever the state file
+/* The vault first: if that fails, nothing has changed.  What is cut off between
+ * the two leaves a state that is proven here, and was never written to the
+ * vault under the new number of runs.
+ *
+ * Then the epoch: from then on no state is proven, whatever the state file
  * says. */
 static int advance_epoch(struct vpm_pool *pool, const struct vpm_entry *entry,
                          struct vpm_error *err)
 {
-    int rc = vpm_toc_set_epoch(&pool->file, &entry->body, entry->epoch + 1,
-                               err);
+    int rc = vpm_vault_advance(pool, &entry->body, err);
 
+    if (rc == VPM_OK)
+        rc = vpm_toc_set_epoch(&pool->file, &entry->body, entry->epoch + 1,
+                               err);
     return rc < 0 ? rc : vpm_state_clear(pool, &entry->body, err);
 }
 
@@ -482,9 +491,14 @@ int vpm_region_stats(struct vpm_pool *pool, uint64_t id,
 
 /* -- nvfree -------------------------------------------------------------- */
 
+/* The vault first: what is on a disk survives what is marked here. */
 static int mark_freeing(struct vpm_pool *pool, struct vpm_entry *entry,
                         struct vpm_error *err)
 {
+    int rc = vpm_vault_remove(pool, &entry->body, err);
+
+    if (rc < 0)
+        return rc;
     entry->tag = VPM_TOC_FREEING;
     return vpm_toc_commit(&pool->file, &entry->body, entry->tag, err);
 }

@@ -167,11 +167,13 @@ static int create_swap(int dir, const struct vpm_toc_body *body, uid_t uid,
 }
 
 int vpm_swapfile_create(int dir, const struct vpm_toc_body *body,
-                        const char *swap_dir, uid_t uid, uint64_t *inode,
-                        struct vpm_error *err)
+                        const char *swap_dir, uid_t uid, bool keep,
+                        uint64_t *inode, struct vpm_error *err)
 {
     if (link_swap(dir, body, swap_dir) < 0)
         return failed("create the link to", body, err);
+    if (keep && vpm_swapfile_inode(dir, inode) == 0)
+        return VPM_OK;
     if (create_swap(dir, body, uid, inode) < 0)
         return vpm_fail_errno(err, "cannot make a swap file of %s for '%s' "
                               "in %s: its file system must have that much "

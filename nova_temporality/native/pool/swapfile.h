@@ -16,10 +16,11 @@
  * directory in which only its owner can make files. */
 int vpm_swapfile_check_dir(const char *path, struct vpm_error *err);
 
-/* Makes link and file, durably, and tells the file's inode number. */
+/* Makes link and file, durably, and tells the file's inode number.  With *keep*
+ * a file that is there already is taken as it is. */
 int vpm_swapfile_create(int dir, const struct vpm_toc_body *body,
-                        const char *swap_dir, uid_t uid, uint64_t *inode,
-                        struct vpm_error *err);
+                        const char *swap_dir, uid_t uid, bool keep,
+                        uint64_t *inode, struct vpm_error *err);
 
 /* Zeroes the file, durably.  A file that is missing is skipped, but its
  * directory must be there. */

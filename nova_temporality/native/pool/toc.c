@@ -196,6 +196,35 @@ int vpm_toc_read(const struct vpm_poolfile *file, uint32_t index,
     return rc;
 }
 
+void vpm_toc_pack(const struct vpm_entry *entry,
+                  uint8_t bytes[sizeof(struct vpm_toc_entry)])
+{
+    const struct vpm_toc_entry packed = {
+        .commit = commit_word(&entry->body, VPM_TOC_LIVE),
+        .epoch = epoch_word(&entry->body, entry->epoch),
+        .body = entry->body,
+    };
+
+    memcpy(bytes, &packed, sizeof(packed));
+}
+
+int vpm_toc_unpack(const struct vpm_poolfile *file,
+                   const uint8_t bytes[sizeof(struct vpm_toc_entry)],
+                   struct vpm_entry *entry, struct vpm_error *err)
+{
+    struct vpm_toc_entry packed;
+    uint32_t index;
+
+    memcpy(&packed, bytes, sizeof(packed));
+    index = packed.body.descriptor;
+    if (packed.commit >> 32 != VPM_TOC_LIVE ||
+        index >= file->conf.descriptors)
+        return corrupt(file, index, err, "it is none of a live region");
+    entry->index = index;
+    entry->body = packed.body;
+    return check_entry(file, entry, packed.commit, packed.epoch, err);
+}
+
 static int write_failed(const struct vpm_poolfile *file, uint32_t index,
                         struct vpm_error *err)
 {

@@ -22,6 +22,14 @@ int vpm_name_check(const char *name, struct vpm_error *err);
 int vpm_toc_read(const struct vpm_poolfile *file, uint32_t index,
                  struct vpm_entry *entry, struct vpm_error *err);
 
+/* An entry of a live region in the bytes that it has on the media, and back:
+ * VPM_ECORRUPT when it cannot be one of this pool. */
+void vpm_toc_pack(const struct vpm_entry *entry,
+                  uint8_t bytes[sizeof(struct vpm_toc_entry)]);
+int vpm_toc_unpack(const struct vpm_poolfile *file,
+                   const uint8_t bytes[sizeof(struct vpm_toc_entry)],
+                   struct vpm_entry *entry, struct vpm_error *err);
+
 /* Writes the body of a free entry and epoch 0, durably; still free. */
 int vpm_toc_write(const struct vpm_poolfile *file,
                   const struct vpm_toc_body *body, struct vpm_error *err);

@@ -143,7 +143,7 @@ def test_every_code_has_its_class():
     codes = [getattr(handles.lib, name) for name in dir(handles.lib)
              if name.startswith('VPM_E')]
     assert sorted(codes) == sorted(handles.ERRORS)
-    assert len(set(handles.ERRORS.values())) == len(codes) == 13
+    assert len(set(handles.ERRORS.values())) == len(codes) == 14
 
 
 @pytest.mark.parametrize('params', [
