@@ -23,6 +23,7 @@ from nova_temporality.cli import columns
 from nova_temporality.cli import config
 from nova_temporality.cli import sizes
 from nova_temporality.host import large_pages
+from nova_temporality.vault import creating
 from nova_temporality import vpm
 
 
@@ -67,6 +68,12 @@ class PoolCreate(show.ShowOne):
                  'which is refused unless it is named here: a pool is not to '
                  'be formatted on the mount point when the NVRAM was not '
                  'mounted')
+        parser.add_argument(
+            '--vault', metavar='<directory>',
+            help='for a pool on tmpfs: a directory on a disk, to which it is '
+                 'written before planned reboots ("temporality fixate '
+                 '--for-reboot"), and from which "temporality vault restore" '
+                 'makes it again. Name it in [temporality] vault_path, too')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
@@ -74,6 +81,8 @@ class PoolCreate(show.ShowOne):
         size = parsed_args.size
         if size is None:
             size = self._default_size(path, parsed_args)
+        if parsed_args.vault:
+            return self._create_with_vault(path, size, parsed_args)
         media = ([parsed_args.medium] if parsed_args.medium else
                  ['dax', 'tmpfs'])
         try:
@@ -86,6 +95,29 @@ class PoolCreate(show.ShowOne):
             raise CommandError('No pool is formatted at %s: %s %s' % (
                 path, e, '(--medium names the one that you mean)'))
         with pool:
+            return _describe(self, pool)
+
+    def _create_with_vault(self, path: str, size: int,
+                           parsed_args: argparse.Namespace) -> columns.Table:
+        if ',' in parsed_args.vault:
+            raise CommandError('--vault names several directories (%s); name '
+                               'one' % parsed_args.vault)
+        if parsed_args.medium not in (None, 'tmpfs'):
+            raise CommandError(
+                'A pool on the medium "%s" needs no --vault: leave out one of '
+                'the two' % parsed_args.medium)
+        configured = config.options(self).vault_path
+        if os.path.realpath(configured) != os.path.realpath(
+                parsed_args.vault):
+            self.app.LOG.warning(
+                '[temporality] vault_path is "%s"; set it to %s, or nothing '
+                'is restored after a reboot', configured, parsed_args.vault)
+        with creating.create(
+                path, parsed_args.vault, total_size=size,
+                state_size=parsed_args.state_size,
+                page_size=parsed_args.page_size,
+                descriptors=parsed_args.descriptors,
+                uid_base=parsed_args.uid_base) as pool:
             return _describe(self, pool)
 
     def _default_size(self, path: str,
@@ -188,9 +220,10 @@ def _describe(command: command.Command, pool: vpm.Pool) -> columns.Table:
         ('path', pool.path),
         ('uuid', str(info.uuid)),
         ('version', info.version),
-        ('medium', info.medium),
+        ('medium', info.medium_shown),
         ('made_on', info.made_on),
         ('flush', info.flush),
+        ('vault', info.vault or None),
         ('total_size', columns.Size(info.total_size)),
         ('used_size', columns.Size(info.used_size)),
         ('freed_size', columns.Size(info.freed_size)),

@@ -188,7 +188,7 @@ class Status(show.ShowOne):
         except vpm.VpmError as e:
             return str(e), True
         text = '%s (%s): %s of %s used' % (
-            path, info.medium, sizes.show(info.used_size),
+            path, info.medium_shown, sizes.show(info.used_size),
             sizes.show(info.total_size))
         if info.freed_size:
             text += ', of which %s were freed and are not scrubbed yet' % (

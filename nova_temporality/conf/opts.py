@@ -29,6 +29,17 @@ it only emulates NVRAM and loses everything in a real power cut. Format the
 pool once, with ``temporality pool create``.
 """),
     cfg.StrOpt(
+        'vault_path',
+        default='',
+        help="""
+Directory of the pool's vault, on a disk; empty if it has none.
+
+A pool on tmpfs that was made with ``temporality pool create --vault`` is
+written to it by ``temporality fixate --for-reboot``, and made again from it by
+``temporality vault restore`` (``temporality-vault.service``) when the host
+boots.
+"""),
+    cfg.StrOpt(
         'run_dir',
         default='/run/temporality',
         help="""

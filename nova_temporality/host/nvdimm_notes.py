@@ -32,6 +32,7 @@ from nova_temporality.host import memory_sums
 from nova_temporality.host import nvdimms
 from nova_temporality.host import paths
 from nova_temporality.host import state_notes
+from nova_temporality.host import vault_losses
 from nova_temporality import vpm
 
 _BOOT_ID = '/proc/sys/kernel/random/boot_id'
@@ -45,7 +46,7 @@ def proven_state(pool: vpm.Pool, region: vpm.RegionInfo,
     :raises vpm.Unproven: they have, or there is no state; the text says why
     :raises vpm.SystemCallFailed: nobody can tell now
     """
-    state = pool.verify_state(region.id)
+    state = _verified(pool, region)
     try:
         losses = losses_since(pool.path, region, state.epoch,
                               nvdimms.below(pool.path, sysfs))
@@ -59,6 +60,18 @@ def proven_state(pool: vpm.Pool, region: vpm.RegionInfo,
         raise vpm.Unproven(
             'the NVRAM did not keep what was in it: %s' % '; '.join(losses))
     return state
+
+
+def _verified(pool: vpm.Pool, region: vpm.RegionInfo) -> vpm.StateInfo:
+    try:
+        return pool.verify_state(region.id)
+    except vpm.Unproven as e:
+        why = vault_losses.reason(
+            pool.path, pool.lookup(region.name, region.sequence))
+        if why is None:
+            raise
+        raise vpm.Unproven('%s; it was not restored from the vault: %s' %
+                           (e, why))
 
 
 def _dram_losses(pool_path: str, region: vpm.RegionInfo,
@@ -97,6 +110,7 @@ def forget(pool_path: str, name: str) -> None:
     """Remove a pVM's notes; harmless when there are none."""
     durable.remove(paths.nvdimms_note(pool_path, name))
     memory_sums.forget(pool_path, name)
+    vault_losses.forget(pool_path, name)
 
 
 def losses_since(pool_path: str, region: vpm.RegionInfo, epoch: int,

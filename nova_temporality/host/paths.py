@@ -130,6 +130,11 @@ def nvdimms_note(pool_path: str, name: str) -> str:
     return os.path.join(pool_path, 'nvdimms', name)
 
 
+def vault_loss(pool_path: str, name: str) -> str:
+    """Note of why a pVM was not restored from the vault, in JSON."""
+    return os.path.join(pool_path, 'vault-losses', name)
+
+
 def memory_sum(pool_path: str, name: str) -> str:
     """Note of what a pVM's memory was before a planned reboot, in JSON."""
     return os.path.join(pool_path, 'sums', name)

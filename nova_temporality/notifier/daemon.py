@@ -50,6 +50,7 @@ from nova_temporality.notifier.sources import device
 from nova_temporality.notifier.sources import state
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import saving
+from nova_temporality.vault import writing
 from nova_temporality import vpm
 from nova_temporality.vpm import engine as native
 from nova_temporality.vpm import outcomes
@@ -216,8 +217,11 @@ class Notifier:
         ended = {name for name, future in futures.items()
                  if future.done() and not future.exception() and
                  future.result()}
-        failures = reboot.make_ready(self._pool) if (
-            self._platform.is_dram) else {}
+        failures = {}
+        if self._info.vault:
+            failures = writing.write(self._pool)
+        elif self._platform.is_dram:
+            failures = reboot.make_ready(self._pool)
         entries = [dict(entry, ended=entry['name'] in ended)
                    for entry in report['pvms']]
         for entry in entries:

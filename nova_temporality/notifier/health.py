@@ -178,6 +178,8 @@ def _pool_medium(status: Status, _now: datetime.datetime) -> list[Concern]:
 def _pool_not_dax(status: Status, _now: datetime.datetime) -> list[Concern]:
     if status['medium_problem']:
         return []
+    if status['platform']['caches'] == persistence_domain.VAULT:
+        return [Concern(status['pool'], 'lies in DRAM, with a vault')]
     if status['platform']['caches'] == persistence_domain.DRAM:
         return [Concern(status['pool'], 'lies in ordinary DRAM')]
     if status['medium'] == 'dax':

@@ -34,6 +34,7 @@ from nova_temporality import vpm
 EMULATED = 'emulated'
 DISK = 'disk'
 DRAM = 'dram'
+VAULT = 'vault'
 HARDWARE = 'hardware'
 DRIVER = 'driver'
 NOBODY = 'nobody'
@@ -44,6 +45,8 @@ _WORDS = {
           'state is marked, however long that takes',
     DRAM: 'ordinary DRAM: servers survive a planned reboot or kexec, but no '
           'power cut',
+    VAULT: 'DRAM with a vault: servers survive a planned reboot or kexec, but '
+           'no power cut',
     HARDWARE: 'eADR/GPF: caches are saved by hardware',
     DRIVER: 'ADR + /dev/pod: caches are written back by the kernel driver',
     NOBODY: 'not protected: ',
@@ -105,11 +108,13 @@ class Platform:
 
         A driver that is found is kept: it cannot be unloaded any more.
 
-        :returns: EMULATED, DISK, DRAM, HARDWARE, DRIVER or NOBODY; and, for
-                  the latter, the reason in words, else None
+        :returns: EMULATED, DISK, DRAM, VAULT, HARDWARE, DRIVER or NOBODY;
+                  and, for the latter, the reason in words, else None
         """
         if self._info.medium_problem:
             return NOBODY, self._info.medium_problem
+        if self._info.vault:
+            return VAULT, None
         if self._info.medium in _KEEPERS:
             return _KEEPERS[self._info.medium], None
         if self.is_dram:

@@ -149,7 +149,7 @@ class TemporalityDriver(startup.Startup):
         self._check_versions()
         LOG.info('NVRAM pool %(path)s on %(medium)s: %(used)d of %(total)d '
                  'MiB in use by %(count)d servers',
-                 {'path': pool_path, 'medium': info.medium,
+                 {'path': pool_path, 'medium': info.medium_shown,
                   'used': info.used_size // units.Mi,
                   'total': info.total_size // units.Mi,
                   'count': info.used_descriptors})

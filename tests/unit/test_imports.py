@@ -32,6 +32,8 @@ ORDER = (
     {'spec', 'vpm'},
     # what the processes of a host share
     {'host'},
+    # where a pool in DRAM is kept over reboots
+    {'vault'},
     # how to speak with QEMU
     {'qemu'},
     {'snapshot'},

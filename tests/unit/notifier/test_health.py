@@ -66,6 +66,8 @@ def test_sound():
     ({'medium': 'tmpfs'}, 'WARN', {'POOL_NOT_DAX': ['/pool']}),
     ({'platform': {'caches': 'dram', 'detail': 'ordinary DRAM'}}, 'WARN',
      {'POOL_NOT_DAX': ['/pool']}),
+    ({'platform': {'caches': 'vault', 'detail': 'with a vault'}}, 'WARN',
+     {'POOL_NOT_DAX': ['/pool']}),
     ({'medium': 'file', 'medium_problem': 'made on DAX',
       'platform': {'caches': 'nobody', 'detail': 'made on DAX'}},
      'CRITICAL', {'POOL_MEDIUM': ['/pool']}),

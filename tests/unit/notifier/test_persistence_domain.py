@@ -152,6 +152,15 @@ def test_emulations_have_no_hardware_to_ask(sysfs, examine, medium, keeper,
     assert word in host.describe()['detail']
 
 
+def test_vault(tmp_path):
+    info = dataclasses.replace(about(tmp_path / 'probe', 'tmpfs'),
+                               vault='/vault')
+    host = persistence_domain.Platform(str(tmp_path), info, None)
+    assert host.protection() == (persistence_domain.VAULT, None)
+    assert 'planned reboot' in host.describe()['detail']
+    assert 'emulated' not in host.describe()['detail']
+
+
 @pytest.mark.parametrize('medium', ['dax', 'tmpfs', 'file'])
 def test_medium_that_the_pool_was_not_made_on(sysfs, examine, medium):
     domain(sysfs, 'cpu_cache')

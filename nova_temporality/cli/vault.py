@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""temporality vault restore"""
+
+import argparse
+
+from cliff import lister
+
+from nova_temporality.cli import columns
+from nova_temporality.cli import config
+from nova_temporality.vault import restoring
+
+
+class VaultRestore(lister.Lister):
+    """Make the pool again from its vault, after the host has booted.
+
+    A pool that is there is left alone. Without a vault nothing is done. Exits
+    with 1 if a server is unproven: its memory is not what was written to the
+    vault, or is stale.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--vault', metavar='<directory>',
+            help='of the vault (default: [temporality] vault_path)')
+        return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        self.outcomes: list[restoring.Outcome] = []
+        options = config.options(self)
+        vault = parsed_args.vault or options.vault_path
+        if not vault:
+            self.app.LOG.info('[temporality] vault_path names no vault: '
+                              'nothing is restored')
+            return 0
+        outcomes = restoring.restore(vault, options.pool_path)
+        if outcomes is None:
+            self.app.LOG.info('The pool %s is there: nothing is restored',
+                              options.pool_path)
+            return 0
+        self.outcomes = outcomes
+        super().run(parsed_args)
+        return 1 if any(outcome.result == restoring.UNPROVEN
+                        for outcome in outcomes) else 0
+
+    def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
+        return ('Server', 'Result', 'Reason'), [
+            (outcome.name, outcome.result, outcome.reason)
+            for outcome in self.outcomes]
