@@ -28,7 +28,7 @@ def files(vault):
                   for name in found)
 
 
-@hypothesis.settings(max_examples=60, deadline=None, suppress_health_check=[
+@hypothesis.settings(max_examples=40, deadline=None, suppress_health_check=[
     hypothesis.HealthCheck.too_slow])
 @hypothesis.given(strategies.data())
 def test_any_byte_is_flipped(draw):

@@ -1,0 +1,218 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A host without NVRAM is rebooted as planned: its tmpfs is gone."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from nova_temporality.vault import creating
+from nova_temporality import vpm
+from tests.framework import machine
+
+
+@pytest.fixture
+def disk():
+    with tempfile.TemporaryDirectory(prefix='temporality-test-',
+                                     dir='/var/tmp') as path:
+        yield path
+
+
+@pytest.fixture
+def pool(nvram, disk):
+    with creating.create(
+            os.path.join(nvram, 'pool'), os.path.join(disk, 'vault'),
+            total_size=256 << 20, state_size=4 << 20, page_size=4096,
+            descriptors=4, uid_base=0) as pool:
+        yield pool
+
+
+@pytest.fixture
+def vaulted(host, disk):
+    return Vaulted(host, os.path.join(disk, 'vault'))
+
+
+class Vaulted:
+    """A Host that is rebooted."""
+
+    def __init__(self, host, vault):
+        self.host = host
+        self.vault = vault
+        host.configure(vault_path=vault)
+
+    def launch(self, *args):
+        return subprocess.Popen(
+            [sys.executable, '-m', 'nova_temporality.cmd.admin',
+             '--config-file', str(self.host.config_file), *args,
+             '-f', 'json'],
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+            stdout=subprocess.PIPE, text=True)
+
+    def run(self, *args):
+        process = self.launch(*args)
+        output, _ = process.communicate(timeout=machine.PATIENCE)
+        rows = json.loads(output) if output else []
+        return process.returncode, {row['Server']: row for row in rows}
+
+    def reboot(self):
+        """All processes end, and DRAM is empty."""
+        self.host.power_cut()
+        shutil.rmtree(self.host.pool.path)
+        shutil.rmtree(self.host.run_dir)
+
+    def restore(self, *guests):
+        result = self.run('vault', 'restore')
+        # Each is as it was: what the tests have open is the former pool.
+        self.host.pool = vpm.Pool(self.host.pool.path)
+        for guest in guests:
+            guest.pool = self.host.pool
+            guest.region = guest.pool.lookup(guest.name)
+        return result
+
+
+def runs_on(guest):
+    before = guest.counter()
+    guest.recover()
+    guest.wait_counting()
+    assert guest.counter() > before
+    assert guest.boots() == 1
+
+
+def test_planned_reboot(vaulted, accel):
+    host = vaulted.host
+    guest, suspended = host.booted(accel), host.booted(accel)
+    notifier = host.notifier()
+    notifier.protect(guest, suspended)
+    assert notifier.call('status')['platform']['caches'] == 'vault'
+    notifier.call('suspend', name=suspended.name)
+
+    code, rows = vaulted.run('fixate', '--for-reboot')
+
+    assert (code, rows[guest.name]['Result']) == (0, 'fixated')
+    vaulted.reboot()
+    code, rows = vaulted.restore(guest, suspended)
+    assert code == 0
+    assert {row['Result'] for row in rows.values()} == {'restored'}
+    runs_on(guest)
+    runs_on(suspended)
+    # It is armed again.
+    host.notifier().protect(guest)
+
+
+def test_paged_server(vaulted, disk):
+    guest = vaulted.host.vpm_guest(directory=pathlib.Path(disk))
+    guest.boot()
+    guest.run_until(lambda _, stats: stats.swap_outs)
+    notifier = vaulted.host.notifier()
+    notifier.protect(guest)
+    assert vaulted.run('fixate', '--for-reboot')[0] == 0
+    vaulted.reboot()
+    assert vaulted.restore(guest)[0] == 0
+    guest.recover()
+    guest.run_steps(2000)
+    assert guest.boots() == 1
+
+
+def test_copy_never_runs(vaulted):
+    guest = vaulted.host.booted()
+    vaulted.host.notifier().protect(guest)
+    assert vaulted.run('fixate', '--for-reboot')[0] == 0
+    copy = vaulted.vault + '.copy'
+    shutil.copytree(vaulted.vault, copy)
+    vaulted.reboot()
+    assert vaulted.restore(guest)[0] == 0
+    guest.recover()
+    guest.wait_counting()
+
+    vaulted.reboot()
+    shutil.rmtree(vaulted.vault)
+    os.rename(copy, vaulted.vault)
+    code, rows = vaulted.run('vault', 'restore')
+
+    assert code == 1
+    assert rows[guest.name]['Result'] == 'unproven'
+    assert 'is a copy' in rows[guest.name]['Reason']
+    with vpm.Pool(vaulted.host.pool.path) as pool:
+        assert not pool.regions()
+
+
+def test_power_cut_after_the_reboot(vaulted):
+    """Nothing of what ran is proven; it is not taken back to the reboot."""
+    guest = vaulted.host.booted()
+    vaulted.host.notifier().protect(guest)
+    assert vaulted.run('fixate', '--for-reboot')[0] == 0
+    vaulted.reboot()
+    vaulted.restore(guest)
+    runs_on(guest)
+    vaulted.reboot()
+    code, rows = vaulted.restore(guest)
+    assert (code, rows[guest.name]['Result']) == (1, 'unproven')
+    assert 'stale' in rows[guest.name]['Reason']
+    assert not guest.proven()
+
+
+def test_reboot_that_is_called_off_without_the_vault(vaulted):
+    """Who cannot be made stale on the disk does not run on."""
+    guest = vaulted.host.booted()
+    notifier = vaulted.host.notifier()
+    notifier.protect(guest)
+    notifier.power_fails()
+    os.rename(vaulted.vault, vaulted.vault + '.away')
+    result, = notifier.call('resume')
+    assert result['result'] == 'failed'
+    assert 'in the vault' in result['reason']
+    assert guest.stands_still()
+    assert guest.proven()
+    os.rename(vaulted.vault + '.away', vaulted.vault)
+    assert notifier.call('resume')[0]['result'] == 'resumed'
+    guest.wait_counting()
+
+
+def test_killed_in_the_midst_of_restoring(vaulted):
+    guest = vaulted.host.booted()
+    vaulted.host.notifier().protect(guest)
+    assert vaulted.run('fixate', '--for-reboot')[0] == 0
+    vaulted.reboot()
+    process = vaulted.launch('vault', 'restore')
+    machine.wait_for(
+        lambda: process.poll() is not None or
+        os.path.exists(vaulted.host.pool.path + '.restoring'), 'it begins')
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert vaulted.restore(guest)[0] == 0
+    runs_on(guest)
+
+
+def test_killed_in_the_midst_of_writing(vaulted):
+    """The notifier is; nothing that was not written is ever proven."""
+    guest = vaulted.host.booted()
+    notifier = vaulted.host.notifier()
+    notifier.protect(guest)
+    process = vaulted.launch('fixate', '--for-reboot')
+    machine.wait_for(guest.proven, 'the fixation')
+    notifier.kill()
+    process.communicate()
+    # Again, as an operator would.
+    guest.kill()
+    vaulted.host.notifier().start()
+    assert vaulted.run('fixate', '--for-reboot')[0] == 0
+    vaulted.reboot()
+    assert vaulted.restore(guest)[0] == 0
+    runs_on(guest)
