@@ -100,7 +100,7 @@ start_notifier() {
 try_install() {
     say "install"
     install "$OLD"
-    for unit in temporality-{engine,notifier} temporality-fixate-at-shutdown; do
+    for unit in temporality-{engine,notifier,fixate-at-shutdown,vault}; do
         ! asked "(enable|start) .*$unit" ||
             fail "$unit is started before there is a pool"
     done
@@ -122,6 +122,7 @@ try_upgrade() {
         fail "the notifier would run on with what is old: $(cat "$ASKED")"
     ! asked '^(stop|restart) ' || fail "something is stopped"
     ! asked fixate-at-shutdown || fail "servers would be stopped"
+    ! asked temporality-vault || fail "a vault would be restored"
     say "what reload does: from the old engine to the new one"
     kill -HUP "$engine"
     wait "$engine" || fail "the engine did not end well: $(cat /tmp/engine.log)"

@@ -72,8 +72,29 @@ def test_directories(tmp_path):
     assert code == 0, output
     for name in ('run/temporality', 'var/lib/temporality/nvram'):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o755
-    snapshots = tmp_path / 'var/lib/temporality/snapshots'
-    assert snapshots.stat().st_mode & 0o777 == 0o700
+    for name in ('snapshots', 'vault'):
+        made = tmp_path / 'var/lib/temporality' / name
+        assert made.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(not shutil.which('systemd-analyze'),
+                    reason='no systemd-analyze')
+def test_vault_comes_before_all_who_need_the_pool(tmp_path):
+    units = tmp_path / 'units'
+    shutil.copytree(ETC / 'systemd', units)
+    vault = units / 'temporality-vault.service'
+    text = vault.read_text()
+    vault.write_text(text.replace('/usr/bin/temporality', '/bin/true'))
+    code, output = run(
+        'systemd-analyze', 'verify', '--man=no', str(vault),
+        env=dict(os.environ, SYSTEMD_UNIT_PATH='%s:' % units))
+    ours = [line for line in output.splitlines()
+            if 'temporality-vault' in line]
+    assert (code, ours) == (0, []), output
+    before = ' '.join(line for line in text.splitlines()
+                      if line.startswith('Before='))
+    for unit in ('temporality-engine', 'temporality-notifier', 'nova-compute'):
+        assert unit + '.service' in before
 
 
 def test_notifier_may_write_snapshots():
