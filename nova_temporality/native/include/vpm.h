@@ -342,7 +342,8 @@ int vpm_region_export(struct vpm_pool *pool, uint64_t id,
                       struct vpm_region_export *out, struct vpm_error *err);
 
 /* Allocates a region again, in a pool that is made again: the very same one,
- * with its epoch, without memory and state.  Its swap file, if it has one, is
+ * with its epoch, without memory and state; from now on it can run in this pool
+ * only.  Its swap file, if it has one, is
  * the one in *swap_dir* if that is still there.  VPM_EVAULT when the record in
  * the vault is not this region's: it was freed.  With *proven*, VPM_EUNPROVEN
  * when the record was advanced since the export. */

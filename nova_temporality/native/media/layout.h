@@ -89,7 +89,9 @@ struct vpm_conf {
     uint32_t medium;           /* enum vpm_medium on which it was made; 0: a
                                 * libvpm that did not record it made it */
     char vault[VPM_PATH_MAX + 1];  /* its directory; empty: there is none */
-    uint8_t reserved[2968];
+    uint32_t reserved_word;
+    uint64_t instance;         /* random; with a vault only */
+    uint8_t reserved[2956];
     uint32_t crc;              /* crc32c of all before it */
 };
 
@@ -100,6 +102,7 @@ static_assert(offsetof(struct vpm_conf, total_size) == 32, "media format");
 static_assert(offsetof(struct vpm_conf, device) == 56, "media format");
 static_assert(offsetof(struct vpm_conf, medium) == 96, "media format");
 static_assert(offsetof(struct vpm_conf, vault) == 100, "media format");
+static_assert(offsetof(struct vpm_conf, instance) == 1128, "media format");
 static_assert(offsetof(struct vpm_conf, crc) == 4092, "media format");
 
 /* -- TOC ----------------------------------------------------------------- */
@@ -280,14 +283,15 @@ static_assert(offsetof(struct vpm_state_header, marker) == 4032,
 struct vpm_vault_record {
     char magic[8];
     uint32_t version;
-    uint32_t reserved_word;
+    uint32_t reserved_zero;
     uint8_t pool_uuid[16];
     uint64_t region_id;
     uint64_t incarnation;
     uint64_t runs;             /* times that it was advanced */
     uint64_t birth_ns;         /* of the file, CLOCK_REALTIME */
     struct vpm_device device;  /* of the file */
-    uint8_t reserved[404];
+    uint64_t instance;         /* of the pool that it is in now */
+    uint8_t reserved[396];
     uint32_t crc;              /* crc32c of all before it */
 };
 

@@ -43,20 +43,6 @@ int vpm_region_export(struct vpm_pool *pool, uint64_t id,
 
 /* -- allocating again ---------------------------------------------------- */
 
-static int check_record(struct vpm_pool *pool, const struct vpm_entry *entry,
-                        uint64_t runs, bool proven, struct vpm_error *err)
-{
-    uint64_t now;
-    int rc = vpm_vault_runs(pool, &entry->body, &now, err);
-
-    if (rc == VPM_OK && proven && now != runs)
-        rc = vpm_fail(err, VPM_EUNPROVEN, "what the vault has of '%s' is "
-                      "stale: its vCPUs were allowed to run %" PRIu64
-                      " times since, or it was given up", entry->body.name,
-                      now - runs);
-    return rc;
-}
-
 static int allocate(struct vpm_pool *pool, const struct vpm_entry *entry,
                     const char *swap_dir, struct vpm_error *err)
 {
@@ -94,10 +80,11 @@ int vpm_region_import(struct vpm_pool *pool,
     int rc = vpm_toc_unpack(&pool->file, from->entry, &entry, err);
     int lock;
 
-    if (rc == VPM_OK)
-        rc = check_record(pool, &entry, from->runs, proven, err);
     if (rc == VPM_OK && entry.body.virtual_size)
         rc = vpm_swapfile_check_dir(swap_dir, err);
+    if (rc == VPM_OK)
+        rc = vpm_vault_claim(pool, &entry.body, proven ? &from->runs : NULL,
+                             err);
     if (rc < 0)
         return rc;
     lock = vpm_pool_lock(pool, err);

@@ -106,6 +106,9 @@ static int make_conf(int fd, const struct vpm_pool_params *params,
     if (rc < 0)
         return rc;
     if (params->vault) {
+        if (getrandom(&conf->instance, sizeof(conf->instance), 0) !=
+            sizeof(conf->instance))
+            return vpm_fail_errno(err, "cannot make a random number");
         conf->version = VPM_FORMAT_VERSION_VAULT;
         memcpy(conf->vault, params->vault, strlen(params->vault));
     }

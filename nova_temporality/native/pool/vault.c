@@ -13,6 +13,7 @@
 #include "crc32c.h"
 #include "device.h"
 #include "error.h"
+#include "lock.h"
 #include "ppt.h"
 #include "regiondir.h"
 
@@ -46,7 +47,8 @@ static int cannot(const struct vpm_pool *pool, const char *what,
                     saved);
 }
 
-/* A descriptor of one of the vault's directories, or -1 with errno. */
+/* A descriptor of one of the vault's directories, which is locked until it is
+ * closed, or -1 with errno. */
 static int open_dir(const struct vpm_pool *pool, const char *name)
 {
     int vault = open(pool->file.conf.vault, O_RDONLY | O_DIRECTORY |
@@ -55,7 +57,7 @@ static int open_dir(const struct vpm_pool *pool, const char *name)
 
     if (vault < 0)
         return -1;
-    fd = openat(vault, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    fd = vpm_lock(vault, name);
     saved = errno;
     close(vault);
     errno = saved;
@@ -175,9 +177,23 @@ static int write_new(int dir, const char *name,
     return rc;
 }
 
+/* When a pool is restored twice, elsewhere, the former one has lost its
+ * regions. */
+static int check_instance(const struct vpm_pool *pool,
+                          const struct vpm_toc_body *body,
+                          const struct vpm_vault_record *record,
+                          struct vpm_error *err)
+{
+    if (record->instance == pool->file.conf.instance)
+        return VPM_OK;
+    return vpm_fail(err, VPM_EVAULT, "the vault %.300s was restored into "
+                    "another pool since: '%s' may run there only",
+                    pool->file.conf.vault, body->name);
+}
+
 /* The old file, if there is one, is wiped when the new one is durable. */
-static int write_record(int dir, const struct vpm_toc_body *body,
-                        uint64_t runs, const uint8_t *pool_uuid)
+static int write_record(const struct vpm_pool *pool, int dir,
+                        const struct vpm_toc_body *body, uint64_t runs)
 {
     struct vpm_vault_record record = {
         .magic = VPM_VAULT_MAGIC,
@@ -185,11 +201,12 @@ static int write_record(int dir, const struct vpm_toc_body *body,
         .region_id = body->id,
         .incarnation = body->incarnation,
         .runs = runs,
+        .instance = pool->file.conf.instance,
     };
     struct name name = name_of(body->id, ""), new = name;
     int old, rc, saved;
 
-    memcpy(record.pool_uuid, pool_uuid, sizeof(record.pool_uuid));
+    memcpy(record.pool_uuid, pool->file.conf.uuid, sizeof(record.pool_uuid));
     strcat(new.text, NEW);
     if (write_new(dir, new.text, &record) < 0)
         return -1;
@@ -224,7 +241,31 @@ int vpm_vault_runs(const struct vpm_pool *pool,
     rc = read_record(pool, dir, body, &record, err);
     close(dir);
     if (rc == VPM_OK)
+        rc = check_instance(pool, body, &record, err);
+    if (rc == VPM_OK)
         *runs = record.runs;
+    return rc;
+}
+
+int vpm_vault_claim(const struct vpm_pool *pool,
+                    const struct vpm_toc_body *body, const uint64_t *runs,
+                    struct vpm_error *err)
+{
+    struct vpm_vault_record record;
+    int dir = open_dir(pool, VPM_VAULT_RECORDS);
+    int rc;
+
+    if (dir < 0)
+        return cannot(pool, "claim the record of", body, err);
+    rc = read_record(pool, dir, body, &record, err);
+    if (rc == VPM_OK && runs && *runs != record.runs)
+        rc = vpm_fail(err, VPM_EUNPROVEN, "what the vault has of '%s' is "
+                      "stale: its vCPUs were allowed to run %" PRIu64
+                      " times since, or it was given up", body->name,
+                      record.runs - *runs);
+    if (rc == VPM_OK && write_record(pool, dir, body, record.runs) < 0)
+        rc = cannot(pool, "claim the record of", body, err);
+    close(dir);
     return rc;
 }
 
@@ -240,8 +281,9 @@ int vpm_vault_advance(const struct vpm_pool *pool,
     if (dir < 0)
         return cannot(pool, "advance the record of", body, err);
     rc = read_record(pool, dir, body, &record, err);
-    if (rc == VPM_OK && write_record(dir, body, record.runs + 1,
-                                     pool->file.conf.uuid) < 0)
+    if (rc == VPM_OK)
+        rc = check_instance(pool, body, &record, err);
+    if (rc == VPM_OK && write_record(pool, dir, body, record.runs + 1) < 0)
         rc = cannot(pool, "advance the record of", body, err);
     close(dir);
     return rc;
@@ -287,7 +329,7 @@ int vpm_vault_create(const struct vpm_pool *pool,
     dir = open_dir(pool, VPM_VAULT_RECORDS);
     if (dir < 0)
         return cannot(pool, "make a record of", body, err);
-    if (write_record(dir, body, 0, pool->file.conf.uuid) < 0)
+    if (write_record(pool, dir, body, 0) < 0)
         rc = cannot(pool, "make a record of", body, err);
     else if (reserve(pool, body) < 0)
         rc = cannot(pool, "reserve room for", body, err);
@@ -335,8 +377,8 @@ static int remove_file(const struct vpm_pool *pool, const char *where,
     return rc;
 }
 
-/* The record of another pool, or of a later region of the same name, is left
- * alone, as is all that belongs to it. */
+/* The record of another pool, or of a later region of the same name, or of one
+ * that was restored into another pool, is left alone, as is all that belongs to it. */
 static bool is_foreign(const struct vpm_pool *pool, int dir,
                        const struct vpm_toc_body *body)
 {
@@ -352,7 +394,8 @@ static bool is_foreign(const struct vpm_pool *pool, int dir,
     return got == sizeof(record) && record.crc == record_crc(&record) &&
         (memcmp(record.pool_uuid, pool->file.conf.uuid,
                 sizeof(record.pool_uuid)) ||
-         record.incarnation != body->incarnation);
+         record.incarnation != body->incarnation ||
+         record.instance != pool->file.conf.instance);
 }
 
 int vpm_vault_remove(const struct vpm_pool *pool,

@@ -184,3 +184,20 @@ def test_record_was_advanced_and_the_epoch_was_not(host, region):
             file.write(content)
     assert host.is_proven()
     assert host.reboot()['pvm'].result == 'restored'
+
+
+def test_pool_that_is_restored_twice(host, region):
+    """It is in two places, and runs in the latter one only."""
+    with vpm.Pool(host.pool_path) as former:
+        os.rename(host.pool_path, host.pool_path + '.former')
+        assert host.restore()['pvm'].result == 'restored'
+        with pytest.raises(vpm.VaultUnavailable, match='another pool since'):
+            former.begin_epoch(region.id)
+        host.pool.begin_epoch(region.id)
+
+
+def test_pool_that_ran_is_not_restored_again(host, region):
+    with vpm.Pool(host.pool_path) as former:
+        former.begin_epoch(region.id)
+        os.rename(host.pool_path, host.pool_path + '.former')
+        assert 'stale' in host.restore()['pvm'].reason
