@@ -59,8 +59,10 @@ def write(pool: vpm.Pool) -> dict[str, str]:
     for region in regions:
         try:
             proven[region.name] = nvdimm_notes.proven_state(pool, region)
-        except vpm.VpmError:
+        except (vpm.Unproven, vpm.NotFound):
             continue
+        except vpm.VpmError as e:
+            failures[region.name] = _NOT_KEPT % e
     try:
         place.check_pool(info.vault, info.uuid)
         with place.locked(info.vault):
