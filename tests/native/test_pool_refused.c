@@ -23,9 +23,9 @@ static void other_version_is_refused(void)
 
     vpm_pool_close(new_pool());
     peek(POOL_FILE, 0, &conf, sizeof(conf));
-    conf.version = VPM_FORMAT_VERSION + 1;
+    conf.version = VPM_FORMAT_VERSION_VAULT + 1;
     write_conf(&conf);
-    refused(VPM_EVERSION, "format version 4, this libvpm knows up to 3");
+    refused(VPM_EVERSION, "format version 5, this libvpm knows up to 4");
     conf.version = VPM_FORMAT_VERSION - 1;
     write_conf(&conf);
     refused(VPM_EVERSION, "format version 2, this libvpm reads 3 only");
@@ -47,6 +47,26 @@ static void impossible_conf_is_refused(void)
     conf.page_size = 0;
     write_conf(&conf);
     refused(VPM_ECORRUPT, "page size is 0");
+}
+
+static void impossible_vault_is_refused(void)
+{
+    struct vpm_conf conf;
+
+    vpm_pool_close(new_pool());
+    peek(POOL_FILE, 0, &conf, sizeof(conf));
+    conf.version = VPM_FORMAT_VERSION_VAULT;
+    write_conf(&conf);
+    refused(VPM_ECORRUPT, "the path of its vault");
+    conf.vault[0] = 'v';
+    write_conf(&conf);
+    refused(VPM_ECORRUPT, "the path of its vault");
+    memset(conf.vault, '/', sizeof(conf.vault));
+    write_conf(&conf);
+    refused(VPM_ECORRUPT, "the path of its vault");
+    conf.version = VPM_FORMAT_VERSION;
+    write_conf(&conf);
+    refused(VPM_ECORRUPT, "the path of its vault");
 }
 
 static void truncated_pool_is_refused(void)
@@ -74,6 +94,7 @@ int main(void)
     RUN(open_without_pool);
     RUN(other_version_is_refused);
     RUN(impossible_conf_is_refused);
+    RUN(impossible_vault_is_refused);
     RUN(truncated_pool_is_refused);
     RUN(links_are_refused);
     return 0;
