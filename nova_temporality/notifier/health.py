@@ -347,9 +347,9 @@ RULES = (
          'See "temporality status" for when it was heard last. Mend its '
          'network, password or device.'),
     Rule('POOL_NOT_DAX', WARN, _pool_not_dax,
-         'The NVRAM is emulated: servers survive the end of QEMU, but not a '
-         'real power cut.', 'Put the pool on a file system that is mounted '
-         'with DAX, on NVDIMMs or CXL memory.'),
+         'The NVRAM is emulated, or ordinary DRAM: servers survive the end of '
+         'QEMU, but not a real power cut.', 'Put the pool on a file system '
+         'that is mounted with DAX, on NVDIMMs or CXL memory.'),
     Rule('NVDIMM_TROUBLE', WARN, _nvdimm_trouble,
          'An NVDIMM below the pool lost what was in it before this boot, or '
          'asks to be looked after.', 'Look at "ndctl list --dimms --health". '
