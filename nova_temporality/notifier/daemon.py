@@ -389,6 +389,12 @@ class Notifier:
             'last_drill': self._drills.last_report,
         }
 
+    def pool_info(self) -> vpm.PoolInfo | None:
+        """Say how much of the pool is used; None if it cannot be read."""
+        with contextlib.suppress(vpm.VpmError):
+            return self._pool.info()
+        return None
+
     def health(self) -> health.Report:
         """Say how this host is, in one word and in codes."""
         return health.report(self.status(), self.mutes.active(),

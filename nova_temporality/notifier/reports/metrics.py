@@ -28,6 +28,7 @@ from nova_temporality.notifier import daemon
 from nova_temporality.notifier import health
 from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.reports import events
+from nova_temporality.notifier.reports import host_metrics
 from nova_temporality.notifier.sources import state as source_state
 
 LOG = logging.getLogger(__name__)
@@ -75,6 +76,12 @@ class _Present(registry.Collector):
             bool(status['engine_lost']))
         yield from _sources(status['sources'])
         yield from _budget(status['budget'])
+        yield host_metrics.build()
+        yield from host_metrics.drill(status)
+        yield from host_metrics.pod_driver()
+        info = self._notifier.pool_info()
+        if info:
+            yield from host_metrics.pool(info)
         yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
             bool(self._notifier.outage_raised_by()))
@@ -119,6 +126,11 @@ def _health(report: health.Report) -> abc.Iterator[core.Metric]:
                          else code in report['mutes'])
     yield raised
     yield muted
+    pending = findings.get('RECOVERY_PENDING')
+    yield core.GaugeMetricFamily(
+        'temporality_recoveries_pending', 'pVMs that stand still since an '
+        'outage and are not recovered yet',
+        len(pending['concerns']) if pending else 0)
 
 
 def _sources(sources: abc.Iterable[source_state.SourceStatus]

@@ -42,6 +42,9 @@ class Notifier:
     def outage_raised_by(self):
         return ()
 
+    def pool_info(self):
+        return None
+
 
 def test_sources():
     notifier = Notifier()
