@@ -13,6 +13,9 @@
 """What ``temporality-status upgrade check`` looks at."""
 
 import grp
+import os
+import pathlib
+import stat
 import sys
 
 import libvirt
@@ -22,8 +25,10 @@ from oslo_config import cfg
 from oslo_upgradecheck import upgradecheck
 
 from nova_temporality import conf
+from nova_temporality.host import budget
 from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
+from nova_temporality.virt import domain
 from nova_temporality.virt import versions
 from nova_temporality import vpm
 
@@ -147,13 +152,49 @@ class Checks(upgradecheck.UpgradeCommands):
                             ', '.join(bare))
         return _success()
 
+    def check_preload(self) -> upgradecheck.Result:
+        """The QEMU of paged servers can read what it has to load."""
+        path = os.path.realpath(domain.preload_path())
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as exc:
+            return _failure('%s cannot be read: %s; set [temporality] '
+                            'preload_path' % (path, exc.strerror))
+        if not mode & stat.S_IROTH:
+            return _failure("QEMU's user cannot read %s; chmod o+r %s" %
+                            (path, path))
+        for directory in pathlib.Path(path).parents:
+            if not directory.stat().st_mode & stat.S_IXOTH:
+                return _failure(
+                    "QEMU's user cannot enter %s; copy %s to a directory that "
+                    'all may enter, and set [temporality] preload_path' %
+                    (directory, path))
+        return _success(path)
+
+    def check_drill(self) -> upgradecheck.Result:
+        """The host has drilled, and was done within hold_up_ms."""
+        hold_up_ms = PCONF.temporality.hold_up_ms
+        drilled_ms = budget.load(PCONF.temporality.pool_path).total_ms
+        if drilled_ms is None:
+            return _warning(
+                'This host was never drilled, so nobody knows whether '
+                'hold_up_ms (%d) is enough; run "temporality drill" with '
+                'servers on it' % hold_up_ms)
+        if drilled_ms > hold_up_ms:
+            return _warning(
+                'The last drill took %.1f ms, hold_up_ms is %d; move servers '
+                'to other hosts, and drill again' % (drilled_ms, hold_up_ms))
+        return _success('%.1f of %d ms' % (drilled_ms, hold_up_ms))
+
     _upgrade_checks = (
         ('NVRAM pool', check_pool),
         ('QEMU group', check_qemu_group),
         ('Direct I/O', check_direct_io),
         ('Privileged helper', check_privsep),
         ('libvirt and QEMU', check_versions),
+        ('Library for QEMU', check_preload),
         ('Notifier', check_notifier),
+        ('Drill', check_drill),
     )
 
 

@@ -13,6 +13,8 @@
 """temporality-status upgrade check."""
 
 import os
+import shutil
+import tempfile
 from unittest import mock
 
 import fixtures
@@ -21,6 +23,7 @@ from nova.privsep import utils as nova_privsep_utils
 from oslo_upgradecheck import upgradecheck
 
 from nova_temporality import conf
+from nova_temporality.host import budget
 from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
 from nova_temporality.virt import upgrade_checks
@@ -73,6 +76,41 @@ class StatusTest(base.DriverTestCase):
     def test_pool_that_was_made_on_another_medium(self):
         pools.make_on(self.pool_path, 'dax')
         self.check('pool', FAILURE, self.pool_path, 'dax=always')
+
+    def preload(self, mode, directory_mode=0o755):
+        directory = tempfile.mkdtemp(dir='/tmp')
+        self.addCleanup(shutil.rmtree, directory)
+        os.chmod(directory, directory_mode)
+        path = os.path.join(directory, 'library.so')
+        with open(path, 'w', encoding='ascii'):
+            os.chmod(path, mode)
+        self.override('preload_path', path)
+        return path
+
+    def test_preload(self):
+        self.preload(0o644)
+        self.check('preload', FINE)
+
+    def test_preload_that_is_not_there(self):
+        self.override('preload_path', '/nonexistent')
+        self.check('preload', FAILURE, '/nonexistent', 'preload_path')
+
+    def test_preload_that_others_cannot_read(self):
+        self.check('preload', FAILURE, self.preload(0o600), 'chmod')
+
+    def test_preload_in_a_private_directory(self):
+        path = self.preload(0o644, 0o700)
+        self.check('preload', FAILURE, os.path.dirname(path), 'preload_path')
+
+    def test_host_that_was_never_drilled(self):
+        self.check('drill', WARNING, 'temporality drill')
+
+    def test_drilled(self):
+        self.override('hold_up_ms', 10)
+        budget.store(self.pool_path, budget.Drilled({}, 9.5, time='t'))
+        self.check('drill', FINE, '9.5')
+        budget.store(self.pool_path, budget.Drilled({}, 10.5, time='t'))
+        self.check('drill', WARNING, '10.5', 'hold_up_ms')
 
     def test_group(self):
         self.check('qemu_group', FINE)
