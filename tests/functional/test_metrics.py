@@ -82,9 +82,16 @@ class TestMetrics:
         assert before['temporality_hold_up_seconds',] == 20
         assert before['temporality_predicted_fixation_seconds',] == 0.005
         assert ('temporality_last_drill_seconds',) not in before
+        assert ('temporality_last_drill_time_seconds',) not in before
+        assert before['temporality_pool_size_bytes',] == 512 << 20
+        assert before['temporality_pool_used_bytes',] > 0
+        assert before['temporality_pool_unscrubbed_bytes',] == 0
+        assert before['temporality_recoveries_pending',] == 0
 
         drill = notifier.call('drill')
         drilled = metrics()
+        assert drilled['temporality_last_drill_time_seconds',] > 0
+        assert drilled['temporality_last_drill_pvms', 'fixated'] == 1
         cost = machine.outcome(drill, guest)['cost_ms'] / 1000
         assert drilled['temporality_last_drill_seconds',] == (
             pytest.approx(cost))
