@@ -116,7 +116,7 @@ def _has_small(memory: mmap.mmap, size: int) -> bool:
 def _shmem_enabled() -> str:
     """The host's word on huge pages in shared memory."""
     try:
-        with open(_SHMEM_ENABLED) as words:
+        with open(_SHMEM_ENABLED, encoding='ascii') as words:
             text = words.read()
     except OSError:
         return 'deny'
@@ -127,7 +127,7 @@ def _is_mounted_huge(path: str) -> bool:
     # Fields: docs.kernel.org/filesystems/proc.html, "3.5 mountinfo".
     device = os.stat(path).st_dev
     wanted = '%d:%d' % (os.major(device), os.minor(device))
-    with open(_MOUNTS) as lines:
+    with open(_MOUNTS, encoding='utf-8', errors='replace') as lines:
         for line in lines:
             mount, _separator, system = line.partition(' - ')
             if mount.split()[2] == wanted:
