@@ -17,13 +17,20 @@ import pytest
 from tempestrun import run
 
 
-# Two hundred servers, emulated.
+# Of Nova's tests of servers those that call most of what our driver overrides.
+# "make tempest" runs all of them, which takes a quarter of an hour.
+NOVA_S = [run.NOVA_S + module for module in (
+    'test_create_server', 'test_delete_server', 'test_server_actions',
+    'test_server_rescue')]
+
+
+# Scores of servers, emulated.
 @pytest.mark.timeout(3600)
 def test_tempest(cloud, capsys):
-    totals = run.run([run.OURS, run.NOVA_S])
+    totals = run.run([run.OURS, *NOVA_S])
     with capsys.disabled():
         print('\ntempest: %s' % ', '.join(
             '%s: %d' % item for item in totals.items()))
     assert totals['Failed'] == 0
     # nobody loses tests without noticing: 25 of ours, and Nova's
-    assert totals['Passed'] >= 205
+    assert totals['Passed'] >= 50
