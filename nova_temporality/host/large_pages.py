@@ -28,13 +28,13 @@ import struct
 
 from oslo_utils import units
 
+from nova_temporality.host import mounts
 from nova_temporality.vpm import pool
 
 SMALL_KB = 4
 LARGE_KB = 2048
 
 _SHMEM_ENABLED = '/sys/kernel/mm/transparent_hugepage/shmem_enabled'
-_MOUNTS = '/proc/self/mountinfo'
 # With huge=advise it depends on who allocates, and ours is fallocate(2),
 # which nobody can advise.
 _HUGE_OPTIONS = ('huge=always', 'huge=within_size')
@@ -71,7 +71,9 @@ def problem(pool_path: str, medium: str) -> str | None:
         forced = _shmem_enabled()
         if forced == 'deny':
             return '%s is deny; write never to it' % _SHMEM_ENABLED
-        if forced != 'force' and not _is_mounted_huge(pool_path):
+        mounted = mounts.of_device(os.stat(pool_path).st_dev)
+        if forced != 'force' and not (
+                mounted and set(_HUGE_OPTIONS) & set(mounted.options)):
             return ('the tmpfs of its pool is not mounted with %s' %
                     ' or '.join(_HUGE_OPTIONS))
     try:
@@ -121,16 +123,3 @@ def _shmem_enabled() -> str:
     except OSError:
         return 'deny'
     return text.partition('[')[2].partition(']')[0]
-
-
-def _is_mounted_huge(path: str) -> bool:
-    # Fields: docs.kernel.org/filesystems/proc.html, "3.5 mountinfo".
-    device = os.stat(path).st_dev
-    wanted = '%d:%d' % (os.major(device), os.minor(device))
-    with open(_MOUNTS, encoding='utf-8', errors='replace') as lines:
-        for line in lines:
-            mount, _separator, system = line.partition(' - ')
-            if mount.split()[2] == wanted:
-                return any(option in _HUGE_OPTIONS for option in
-                           system.split()[-1].split(','))
-    return False

@@ -22,11 +22,11 @@ import stat
 import uuid
 
 from nova_temporality.host import durable
+from nova_temporality.host import mounts
 from nova_temporality.vault import sealed
 
 # What a vault must not lie on, by statfs(2): they are gone after a reboot.
 _VOLATILE = ('tmpfs', 'ramfs', 'devtmpfs', 'hugetlbfs')
-_MOUNTS = '/proc/self/mountinfo'
 
 # As little as the manifests of a pool take.
 _SLACK = 64 << 20
@@ -153,21 +153,11 @@ def _check_file_system(path: str, pool_path: str) -> None:
         raise VaultError(
             'the vault %s is on the same file system as the pool %s, and '
             'would be gone with it: choose one on a disk' % (path, pool_path))
-    kind = _file_system(os.stat(path).st_dev)
-    if kind in _VOLATILE:
+    mounted = mounts.of_device(os.stat(path).st_dev)
+    if mounted and mounted.kind in _VOLATILE:
         raise VaultError('the vault %s is on %s, which a reboot empties: '
-                         'choose a file system on a disk' % (path, kind))
-
-
-def _file_system(device: int) -> str | None:
-    """What the file system of a device is called; None if that is unknown."""
-    wanted = '%d:%d' % (os.major(device), os.minor(device))
-    with open(_MOUNTS, encoding='utf-8', errors='replace') as mounts:
-        for line in mounts:
-            before, _, after = line.partition(' - ')
-            if before.split()[2] == wanted:
-                return after.split()[0]
-    return None
+                         'choose a file system on a disk' %
+                         (path, mounted.kind))
 
 
 def _check_room(path: str, size: int) -> None:

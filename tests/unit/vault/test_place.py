@@ -16,6 +16,7 @@ import os
 
 import pytest
 
+from nova_temporality.host import mounts
 from nova_temporality.vault import creating
 from nova_temporality.vault import place
 from nova_temporality import vpm
@@ -51,15 +52,9 @@ def test_file_system_of_the_pool(create, directories):
 
 
 def test_other_file_system_in_memory(create, vault, monkeypatch):
-    monkeypatch.setattr(place, '_file_system', lambda device: 'tmpfs')
+    monkeypatch.setattr(mounts, 'of_device',
+                        lambda device: mounts.FileSystem('tmpfs', ()))
     refused(create, 'on tmpfs, which a reboot empties', vault)
-
-
-def test_file_systems_are_known(directories):
-    volatile, disk = directories
-    assert place._file_system(os.stat(volatile).st_dev) == 'tmpfs'
-    assert place._file_system(os.stat(disk).st_dev) != 'tmpfs'
-    assert place._file_system(0xfffff) is None
 
 
 def test_pool_that_does_not_fit(create, vault):
