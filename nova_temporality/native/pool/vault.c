@@ -225,6 +225,25 @@ static int write_record(const struct vpm_pool *pool, int dir,
     return rc;
 }
 
+/* Reads a record, *what* for words.  Returns the locked directory of records, or
+ * a negative code. */
+static int open_record(const struct vpm_pool *pool, const char *what,
+                       const struct vpm_toc_body *body,
+                       struct vpm_vault_record *record,
+                       struct vpm_error *err)
+{
+    int dir = open_dir(pool, VPM_VAULT_RECORDS);
+    int rc;
+
+    if (dir < 0)
+        return cannot(pool, what, body, err);
+    rc = read_record(pool, dir, body, record, err);
+    if (rc == VPM_OK)
+        return dir;
+    close(dir);
+    return rc;
+}
+
 int vpm_vault_runs(const struct vpm_pool *pool,
                    const struct vpm_toc_body *body, uint64_t *runs,
                    struct vpm_error *err)
@@ -235,13 +254,11 @@ int vpm_vault_runs(const struct vpm_pool *pool,
     *runs = 0;
     if (!pool->file.conf.vault[0])
         return VPM_OK;
-    dir = open_dir(pool, VPM_VAULT_RECORDS);
+    dir = open_record(pool, "read the record of", body, &record, err);
     if (dir < 0)
-        return cannot(pool, "read the record of", body, err);
-    rc = read_record(pool, dir, body, &record, err);
+        return dir;
     close(dir);
-    if (rc == VPM_OK)
-        rc = check_instance(pool, body, &record, err);
+    rc = check_instance(pool, body, &record, err);
     if (rc == VPM_OK)
         *runs = record.runs;
     return rc;
@@ -252,13 +269,12 @@ int vpm_vault_claim(const struct vpm_pool *pool,
                     struct vpm_error *err)
 {
     struct vpm_vault_record record;
-    int dir = open_dir(pool, VPM_VAULT_RECORDS);
-    int rc;
+    int dir = open_record(pool, "claim the record of", body, &record, err);
+    int rc = VPM_OK;
 
     if (dir < 0)
-        return cannot(pool, "claim the record of", body, err);
-    rc = read_record(pool, dir, body, &record, err);
-    if (rc == VPM_OK && runs && *runs != record.runs)
+        return dir;
+    if (runs && *runs != record.runs)
         rc = vpm_fail(err, VPM_EUNPROVEN, "what the vault has of '%s' is "
                       "stale: its vCPUs were allowed to run %" PRIu64
                       " times since, or it was given up", body->name,
@@ -277,12 +293,10 @@ int vpm_vault_advance(const struct vpm_pool *pool,
 
     if (!pool->file.conf.vault[0])
         return VPM_OK;
-    dir = open_dir(pool, VPM_VAULT_RECORDS);
+    dir = open_record(pool, "advance the record of", body, &record, err);
     if (dir < 0)
-        return cannot(pool, "advance the record of", body, err);
-    rc = read_record(pool, dir, body, &record, err);
-    if (rc == VPM_OK)
-        rc = check_instance(pool, body, &record, err);
+        return dir;
+    rc = check_instance(pool, body, &record, err);
     if (rc == VPM_OK && write_record(pool, dir, body, record.runs + 1) < 0)
         rc = cannot(pool, "advance the record of", body, err);
     close(dir);
