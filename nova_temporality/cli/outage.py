@@ -148,6 +148,14 @@ class OutageList(lister.Lister):
             for report in found]
 
 
+def add_outage(parser: argparse.ArgumentParser) -> None:
+    """Add the argument by which an outage is chosen."""
+    parser.add_argument(
+        'outage', nargs='?', metavar='<outage>',
+        help='one that "temporality outage list" lists (default: the last '
+             'one)')
+
+
 class OutageShow(lister.Lister):
     """Show what became of servers in the last outage.
 
@@ -160,10 +168,7 @@ class OutageShow(lister.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'outage', nargs='?', metavar='<outage>',
-            help='one that "temporality outage list" lists (default: the last '
-                 'one)')
+        add_outage(parser)
         parser.add_argument(
             '--all', action='store_true',
             help='show all outages, drills and suspends that the pool '

@@ -19,6 +19,7 @@ import json
 from cliff import command
 
 from nova_temporality.cli import config
+from nova_temporality.cli import outage
 from nova_temporality.cli import output
 from nova_temporality.cli.report import build
 from nova_temporality.cli.report import html
@@ -48,10 +49,7 @@ class OutageReport(command.Command):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'outage', nargs='?', metavar='<outage>',
-            help='one that "temporality outage list" lists (default: the last '
-                 'one)')
+        outage.add_outage(parser)
         form = parser.add_mutually_exclusive_group()
         form.add_argument('--html', metavar='<file>',
                           help='write a page to this file ("-": print it)')
