@@ -16,6 +16,7 @@
 import os
 import shutil
 
+from nova_temporality.host import paths
 from tests.framework import machine
 from tests.framework import vpm_machine
 
@@ -79,6 +80,18 @@ class Host:
         self.power_cut()
         assert guest.proven()
         return guest, notifier
+
+    def fixate_and_note(self, guest):
+        """Fixate a guest; wait for the note of its disks.
+
+        :returns: the notifier
+        """
+        notifier = self.notifier()
+        notifier.protect(guest)
+        notifier.power_fails()
+        machine.wait_for(lambda: os.path.exists(
+            paths.disks_note(self.pool.path, guest.name)), 'the note')
+        return notifier
 
     def remove_notes(self):
         shutil.rmtree(os.path.join(self.run_dir, 'stopped'))

@@ -13,6 +13,7 @@
 """Engine and notifier on a host that has no pool yet."""
 
 import os
+import signal
 import socket
 import sys
 
@@ -79,4 +80,4 @@ def test_waiting_daemon_ends_when_it_is_stopped(host, start, name):
     process, systemd = start(name)
     systemd.recv(1000)
     process.terminate()
-    process.wait(machine.PATIENCE)
+    assert process.wait(machine.PATIENCE) == -signal.SIGTERM

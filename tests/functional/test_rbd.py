@@ -13,11 +13,8 @@
 
 """Disks on a real Ceph (RBD), where one is installed."""
 
-import os
-
 import pytest
 
-from nova_temporality.host import paths
 from nova_temporality.qemu import remote_disks
 from tests.framework import ceph as ceph_module
 from tests.framework import machine
@@ -44,11 +41,7 @@ def guest(host, ceph):
 
 
 def fixate(host, guest):
-    notifier = host.notifier()
-    notifier.protect(guest)
-    notifier.power_fails()
-    machine.wait_for(lambda: os.path.exists(
-        paths.disks_note(host.pool.path, guest.name)), 'the note')
+    host.fixate_and_note(guest)
     host.power_cut()
 
 

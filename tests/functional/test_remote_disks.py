@@ -82,15 +82,6 @@ def noted(host, guest):
         host.pool.verify_state(guest.region.id).epoch)
 
 
-def fixate(host, guest):
-    notifier = host.notifier()
-    notifier.protect(guest)
-    notifier.power_fails()
-    machine.wait_for(lambda: os.path.exists(
-        paths.disks_note(host.pool.path, guest.name)), 'the note')
-    return notifier
-
-
 def changed(host, guest, timeout=machine.PATIENCE):
     """What recovery finds out, before anything runs."""
     with guest.monitor() as monitor:
@@ -107,7 +98,7 @@ def come_back(guest):
 
 
 def test_nobody_wrote(host, guest):
-    fixate(host, guest)
+    host.fixate_and_note(guest)
     assert [disk.size for disk in noted(host, guest).values()] == [1 << 20]
     host.power_cut()
     come_back(guest)
@@ -117,7 +108,7 @@ def test_nobody_wrote(host, guest):
 
 
 def test_volume_that_was_reverted(host, guest, storage):
-    fixate(host, guest)
+    host.fixate_and_note(guest)
     host.power_cut()
     storage.end()
     with open(guest.image, 'r+b') as image:
@@ -130,7 +121,7 @@ def test_volume_that_was_reverted(host, guest, storage):
 
 
 def test_another_volume_that_is_smaller(host, guest, storage):
-    fixate(host, guest)
+    host.fixate_and_note(guest)
     host.power_cut()
     storage.end()
     os.truncate(guest.image, 1 << 19)
@@ -151,7 +142,7 @@ def test_suspension(host, guest):
 
 def test_called_off(host, guest):
     """What it was looked at with is gone, and it runs on."""
-    notifier = fixate(host, guest)
+    notifier = host.fixate_and_note(guest)
     notifier.call('resume')
     guest.wait_counting()
     with guest.monitor() as monitor:
@@ -159,7 +150,7 @@ def test_called_off(host, guest):
 
 
 def test_storage_that_does_not_answer(host, guest, storage):
-    fixate(host, guest)
+    host.fixate_and_note(guest)
     host.power_cut()
     come_back(guest)
     storage.process.send_signal(signal.SIGSTOP)
