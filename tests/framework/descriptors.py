@@ -10,9 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A process that has no descriptor left."""
+"""What this process has open, and a process that can open nothing."""
 
 import contextlib
+import os
 import resource
 
 
@@ -25,3 +26,21 @@ def none_left():
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def open_below(directory):
+    """Return the paths below a directory that this process has open.
+
+    All its descriptors tell nothing: the garbage of other tests is closed
+    at any time.
+    """
+    top = os.path.realpath(directory) + os.sep
+    return [path for path in map(_open_path, os.listdir('/proc/self/fd'))
+            if (path + os.sep).startswith(top)]
+
+
+def _open_path(fd):
+    try:
+        return os.readlink('/proc/self/fd/' + fd)
+    except FileNotFoundError:
+        return ''  # that of the listing

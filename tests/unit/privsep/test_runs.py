@@ -22,6 +22,7 @@ from nova_temporality.notifier import client
 from nova_temporality.privsep import runs
 from nova_temporality import vpm
 from nova_temporality.vpm import runlock
+from tests.framework import descriptors
 from tests.framework import pools
 
 pytestmark = pytest.mark.usefixtures('helper')
@@ -160,11 +161,4 @@ def test_lock_that_is_not_had_leaves_no_descriptor(pool, monkeypatch):
 
 def opened(region):
     """How many descriptors of ours are of a region's files."""
-    directory = os.path.dirname(region.ram_path)
-    count = 0
-    for fd in os.listdir('/proc/self/fd'):
-        try:
-            count += os.readlink('/proc/self/fd/' + fd).startswith(directory)
-        except FileNotFoundError:
-            pass
-    return count
+    return len(descriptors.open_below(os.path.dirname(region.ram_path)))

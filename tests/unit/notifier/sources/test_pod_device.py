@@ -13,11 +13,11 @@
 """/dev/pod, whose ioctls are a stand-in's."""
 
 import errno
-import os
 
 import pytest
 
 from nova_temporality.notifier.sources import pod_device
+from tests.framework import descriptors
 
 pytestmark = pytest.mark.native_threads
 
@@ -43,11 +43,11 @@ class TestDevice:
 
     def test_other_abi(self, driver):
         driver.info = driver.info._replace(abi=2)
-        before = os.listdir('/proc/self/fd')
+        before = descriptors.open_below(driver.path)
         with pytest.raises(pod_device.PodError) as e:
             pod_device.PodDevice(driver.path)
         assert 'ABI 2 instead of 1' in str(e.value)
-        assert os.listdir('/proc/self/fd') == before
+        assert descriptors.open_below(driver.path) == before
 
     def test_missing_rights(self, device, driver):
         driver.errors['write back'] = errno.EPERM
