@@ -27,6 +27,11 @@ depends() {
     apt-cache depends "$1" | awk '$1 == "Depends:" { print $2 }'
 }
 
+# The version of a package that would be installed.
+version() {
+    apt-cache show --no-all-versions "$1" | awk '$1 == "Version:" { print $2 }'
+}
+
 # get PACKAGE VERSION [FILES]: unpack it, or only the files that match.
 get() {
     apt-get -q -o APT::Sandbox::User=root download "$1=$2"
@@ -34,16 +39,19 @@ get() {
     rm "$1"_*.deb
 }
 
-# Image and headers have to be of one version.
+# Image and headers have to be of one version. The build tools need not: while
+# an update is being published they are newer for some hours.
 get_kernel() {
     local headers version name
     cd "$NEW"
     headers=$(depends linux-headers-amd64)
-    version=$(apt-cache show --no-all-versions "$headers" |
-        awk '$1 == "Version:" { print $2 }')
+    version=$(version "$headers")
     depends "$headers" | grep -E '^linux-(headers|kbuild)-' |
         while read -r name; do
-            get "$name" "$version"
+            case $name in
+                linux-kbuild-*) get "$name" "$(version "$name")" ;;
+                *) get "$name" "$version" ;;
+            esac
         done
     get "$headers" "$version"
     get "linux-image-${headers#linux-headers-}" "$version" './boot/vmlinuz-*'
