@@ -578,9 +578,19 @@ class TemporalityDriver(startup.Startup):
     def power_on(self, context: nova_context.RequestContext,
                  instance: objects.Instance, *args: Any,
                  **kwargs: Any) -> None:
-        """See ComputeDriver; waits for a pVM's storage without its lock."""
+        """See ComputeDriver; waits for a pVM's storage without its lock.
+
+        A pVM that had run before its start was recorded is recovered as soon
+        as that is.
+        """
         if persistence.is_pvm(instance):
-            storage.wait(self.servers.of(instance))
+            server = self.servers.of(instance)
+            if server.waits_for_state():
+                ownership.confirm_here(context, instance.uuid)
+                self.servers.add(instance.uuid)
+                self.recoveries.add(instance.uuid)
+                return
+            storage.wait(server)
         super().power_on(context, instance, *args, **kwargs)
 
     def power_off(self, instance: objects.Instance, timeout: int = 0,

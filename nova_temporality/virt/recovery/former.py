@@ -61,3 +61,9 @@ def is_being_resumed(instance: objects.Instance) -> bool:
     """Whether its tenant is resuming a server from a suspension."""
     return (instance.vm_state == vm_states.SUSPENDED and
             instance.task_state == task_states.RESUMING)
+
+
+def is_being_started(instance: objects.Instance) -> bool:
+    """Whether its start is not recorded yet: it may have run already."""
+    return (instance.vm_state == vm_states.STOPPED and
+            instance.task_state == task_states.POWERING_ON)

@@ -74,7 +74,8 @@ def is_live(instance: objects.Instance) -> bool:
     return (instance.host == CONF.host and
             instance.task_state != task_states.DELETING and
             (instance.vm_state in _LIVE_VM_STATES or
-             former.is_being_resumed(instance)))
+             former.is_being_resumed(instance) or
+             former.is_being_started(instance)))
 
 
 def look(driver: libvirt_driver.LibvirtDriver,
@@ -286,6 +287,10 @@ def _decide(recovery: base.Recovery) -> _How | None:
     except (vpm.Unproven, vpm.NotFound) as exc:
         why = refusal.unproven(recovery, exc)
         return None if why is None else _given_up(recovery, why)
+    if former.is_being_started(instance):
+        # Nova does that, also when it starts, and expects the task then.
+        raise exception.RecoveryFailed(
+            reason='Nova has not recorded its start yet')
     recovery.course.event_ns = state.meta.wall_ns
     if instance.task_state == task_states.SUSPENDING:
         # Whether the tenant or the power came first, it is suspended.

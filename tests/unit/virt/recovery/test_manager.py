@@ -307,6 +307,33 @@ class RecoveryTest(recovery_base.RecoveryTestCase):
         self.assertFalse(self.connection.createXML.called)
         self.assertTrue(self.proven())
 
+    def test_start_that_was_not_recorded(self):
+        """Nova starts it again; it runs on as soon as Nova is done."""
+        self.fixate()
+        self.server.vm_state = vm_states.STOPPED
+        self.server.task_state = task_states.POWERING_ON
+        self.server.power_state = power_state.SHUTDOWN
+        self.assertIn('has not recorded its start', self.recover())
+        self.added.reset_mock()
+        self.driver.power_on(self.context, self.server, [])
+        self.added.assert_called_once_with(self.server.uuid)
+        self.assertFalse(self.reboot.called)
+        self.assertTrue(self.proven())
+        # What Nova does then.
+        self.server.vm_state = vm_states.ACTIVE
+        self.server.task_state = None
+        self.assertIsNone(self.recover())
+        self.assertTrue(self.domain.resume.called)
+        self.assertEqual(power_state.RUNNING, self.server.power_state)
+
+    def test_start_that_was_cut_off_before_it_ran(self):
+        self.server.vm_state = vm_states.STOPPED
+        self.server.task_state = task_states.POWERING_ON
+        self.assertIsNone(self.recover())
+        self.driver.power_on(self.context, self.server, [])
+        self.assertTrue(self.reboot.called)
+        self.assertEqual([], self.faults)
+
     def test_server_that_shut_itself_down(self):
         self.server.power_state = power_state.SHUTDOWN
         self.recover()
