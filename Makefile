@@ -10,9 +10,9 @@ CLOUD = $(TOOLS) -m pocketcloud
 LAB = $(TOOLS) -m lab
 
 .PHONY: help demo demo-vpm install guest kernel native packages test lint \
-	crash-explore fuzz soak-vpm bare-root tempest lab-up lab-shell lab-drills \
-	lab-reboot lab-down cloud-up cloud-status cloud-down bench-fixation \
-	bench-engine bench-vpm bench-disks clean
+	crash-explore drills fuzz soak-vpm bare-root tempest lab-up lab-shell \
+	lab-drills lab-reboot lab-down cloud-up cloud-status cloud-down \
+	bench-fixation bench-engine bench-vpm bench-disks clean
 
 help: ## say what can be made (mostly as root, on Debian 12 or 13)
 	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
@@ -51,6 +51,11 @@ lint: install ## the linters alone
 
 crash-explore: install ## cut the power at every store to NVRAM, in a model
 	@$(PYTHON) -m tests.native.explorer
+
+# DRILLS may have --seed, and --first for the number of the first round.
+drills: export N ?= 20
+drills: native ## N (20) random power cuts, without a cloud
+	@$(PYTHON) -m tests.drills --rounds $(N) $(DRILLS)
 
 fuzz: install ## fuzz libvpm and the engine, FUZZ_SECONDS (60) for each
 	@$(PYTHON) -m tests.fuzz

@@ -56,6 +56,10 @@ class Host:
         self._made.append(guest)
         return guest
 
+    def add(self, *guests):
+        """Clean up after guests that were made otherwise."""
+        self._made += guests
+
     def booted(self, accel='tcg', number=None, **kwargs):
         """Make a guest that counts."""
         guest = self.guest(accel, number=number)
