@@ -70,12 +70,14 @@ def seed(*whose: object) -> int:
         json.dumps(whose).encode(), digest_size=8).digest(), 'little')
 
 
-def write(path: str, directory: str, part: Part, number: int) -> bytes:
+def write(path: str, directory: str, part: Part, number: int,
+          check: abc.Callable[[], object] = lambda: None) -> bytes:
     """Write one of a region's files to the vault; durable on return.
 
     :param path: of the data file
     :param directory: of the region
     :param number: what seed() made
+    :param check: called now and then by any thread; raises what ends it
     :returns: checksums of its chunks
     """
     made = bytearray(_count(part) * sums.SIZE)
@@ -87,6 +89,7 @@ def write(path: str, directory: str, part: Part, number: int) -> bytes:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), part.name)
 
         def copy(offset: int, buffer: memoryview) -> None:
+            check()
             length = _fill(source, offset, buffer)
             some = sums.of(number, part.at + offset, buffer[:length])
             first = offset // sums.CHUNK * sums.SIZE

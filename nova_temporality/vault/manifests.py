@@ -18,7 +18,6 @@ are stale.
 
 import dataclasses
 import os
-from typing import Any
 
 from nova_temporality.vault import data
 from nova_temporality.vault import sealed
@@ -66,6 +65,21 @@ class Server:
         """Whether this is the same state of the same memory."""
         return (self.region, self.epoch, self.persisted_ns) == (
             region, state.epoch, state.persisted_ns)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """What is not of one server alone.
+
+    :ivar regions: all that there are, with a proven state or not
+    :ivar notes: contents of small files, in base64, by their names
+    :ivar unwritten: why servers with a proven state are not in the vault, by
+                     name; one whose manifest proves otherwise is
+    """
+
+    regions: list[Region] = dataclasses.field(default_factory=list)
+    notes: dict[str, str] = dataclasses.field(default_factory=dict)
+    unwritten: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def describe(pool: vpm.Pool, region: vpm.RegionInfo) -> Region:
@@ -138,20 +152,13 @@ def read(path: str, pool_uuid: str) -> Server:
                   fields['persisted_ns'], parts, checksums)
 
 
-def write_pool(vault: str, pool_uuid: str, regions: list[Region],
-               notes: dict[str, str]) -> None:
-    """Write, last of all, what is not of one server alone.
-
-    :param regions: all that there are, with a proven state or not
-    :param notes: contents of small files, in base64, by their names
-    """
-    sealed.write(os.path.join(vault, 'manifest'), 'pool', {
-        'pool': pool_uuid, 'notes': notes,
-        'regions': [dataclasses.asdict(region) for region in regions]})
+def write_pool(vault: str, pool_uuid: str, pool: Pool) -> None:
+    """Write what is not of one server alone."""
+    sealed.write(os.path.join(vault, 'manifest'), 'pool',
+                 {'pool': pool_uuid, **dataclasses.asdict(pool)})
 
 
-def read_pool(vault: str, pool_uuid: str
-              ) -> tuple[list[Region], dict[str, Any]]:
+def read_pool(vault: str, pool_uuid: str) -> Pool:
     """Read what write_pool() wrote; nothing if it never did.
 
     :raises sealed.Damaged: it is damaged, or of another pool
@@ -159,8 +166,10 @@ def read_pool(vault: str, pool_uuid: str
     try:
         fields, _extra = sealed.read(os.path.join(vault, 'manifest'), 'pool')
     except FileNotFoundError:
-        return [], {}
+        return Pool()
     if fields['pool'] != pool_uuid:
         raise sealed.Damaged('the manifest of %s belongs to pool %s' %
                              (vault, fields['pool']))
-    return [Region(**region) for region in fields['regions']], fields['notes']
+    # An earlier release wrote down no failures.
+    return Pool([Region(**region) for region in fields['regions']],
+                fields['notes'], fields.get('unwritten', {}))

@@ -111,13 +111,13 @@ class _Restoration:
     def run(self) -> list[Outcome]:
         """Make all regions; say what became of them."""
         try:
-            known, notes = manifests.read_pool(self._vault, self._uuid)
+            known = manifests.read_pool(self._vault, self._uuid)
         except sealed.Damaged as e:
             LOG.error('Regions of servers without a proven state, and notes, '
                       'are lost: %s', e)
-            known, notes = [], {}
-        self._put_notes(notes)
-        regions = {region.name: region for region in known}
+            known = manifests.Pool()
+        self._put_notes(known.notes)
+        regions = {region.name: region for region in known.regions}
         names = {vpm.region_id(name): name for name in regions}
         for path in manifests.all_paths(self._vault):
             try:
@@ -128,9 +128,14 @@ class _Restoration:
             else:
                 regions[server.region.name] = server.region
                 self._restore(server)
+        with_manifest = set(self._allocated)
         for region in regions.values():
             if region.name not in self._allocated:
                 self._allocate_empty(region)
+        # What is there of them, if anything is, is of an earlier state.
+        self._lost.update((name, known.unwritten[name])
+                          for name in known.unwritten.keys() &
+                          self._allocated.keys() - with_manifest)
         self._note_losses()
         return self._outcomes()
 

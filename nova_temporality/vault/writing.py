@@ -10,24 +10,33 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Writing a pool to its vault, before a planned reboot.
+"""Writing a pool to its vault: before a planned reboot, or as power fails.
 
 Nobody runs then: all QEMUs have ended, or stand still. If one is let run in
 the midst, its record is advanced, and what was written of it is stale.
+
+Energy may end at any time. So the servers come one after the other, each
+proven by itself, and what belongs to the pool is written before them, too.
 """
 
 import base64
+from collections import abc
+import dataclasses
 import os
+import types
 
 from oslo_log import log as logging
 
 from nova_temporality.host import durable
 from nova_temporality.host import nvdimm_notes
+from nova_temporality.spec import priority
 from nova_temporality.vault import data
 from nova_temporality.vault import manifests
 from nova_temporality.vault import place
 from nova_temporality.vault import sealed
+from nova_temporality.vault import tables
 from nova_temporality import vpm
+from nova_temporality.vpm import sums
 
 LOG = logging.getLogger(__name__)
 
@@ -35,26 +44,63 @@ LOG = logging.getLogger(__name__)
 _OWN = {'pool', 'pool.new', 'conf', 'conf.new', 'lock', 'pause', 'regions'}
 # A file that is larger is no note.
 _NOTE_MOST = 1 << 20
+# How often a paged server is written whose pager goes on meanwhile.
+_TRIES = 3
 
-_NOT_KEPT = 'it would not survive the reboot: it could not be written to the '\
-    'vault: %s'
+_NOT_KEPT = 'it would not survive: it could not be written to the vault: %s'
+_NOT_YET = 'it was not in the vault yet when the DRAM was lost'
 
 
 class Changed(Exception):
     """A server was let run while it was written."""
 
 
-def write(pool: vpm.Pool) -> dict[str, str]:
+class Stopped(Exception):
+    """The writing was to end; what is in the vault is sound or stale."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What became of one server.
+
+    :ivar size: bytes that were written; 0 if the vault had it already
+    :ivar failure: why it is not in the vault; '' if it is, durably
+    """
+
+    name: str
+    size: int
+    failure: str = ''
+
+
+# Told of each server, as soon as that is known.
+Tell = abc.Callable[[Written], object]
+# Called now and then, by any thread; raises Stopped to end the writing.
+Check = abc.Callable[[], object]
+
+
+def write(pool: vpm.Pool,
+          priorities: abc.Mapping[str, int] = types.MappingProxyType({}),
+          tell: Tell = lambda written: None,
+          check: Check = lambda: None) -> dict[str, str]:
     """Write all servers with a proven state, and what belongs to the pool.
 
     Those of suspended servers among them. One that fails keeps no other one
     from being written.
 
+    :param priorities: by name; the highest comes first
     :returns: why it could not be done, by names of pVMs
+    :raises Stopped: check() did
     """
     info = pool.info()
-    regions = pool.regions()
+    regions = sorted(pool.regions(), key=lambda region: (
+        -priorities.get(region.name, priority.DEFAULT), region.name))
     failures: dict[str, str] = {}
+
+    def fail(name: str, why: object) -> None:
+        failures[name] = _NOT_KEPT % why
+        LOG.error('%s: %s', name, failures[name])
+        tell(Written(name, 0, failures[name]))
+
     proven: dict[str, vpm.StateInfo] = {}
     for region in regions:
         try:
@@ -62,45 +108,74 @@ def write(pool: vpm.Pool) -> dict[str, str]:
         except (vpm.Unproven, vpm.NotFound):
             continue
         except vpm.VpmError as e:
-            failures[region.name] = _NOT_KEPT % e
+            fail(region.name, e)
     try:
         place.check_pool(info.vault, info.uuid)
         with place.locked(info.vault):
+            _write_pool(pool, info, regions,
+                        failures | dict.fromkeys(proven, _NOT_YET))
             for region in regions:
                 if region.name not in proven:
                     continue
+                check()
                 try:
-                    _write_server(pool, info, region, proven[region.name])
-                except (OSError, vpm.VpmError, Changed) as e:
-                    failures[region.name] = _NOT_KEPT % e
-            _write_pool(pool, info, regions)
+                    size = _write_server(pool, info, region,
+                                         proven[region.name], check)
+                except (OSError, vpm.VpmError, Changed, tables.Busy) as e:
+                    fail(region.name, e)
+                else:
+                    tell(Written(region.name, size))
+            _write_pool(pool, info, regions, failures)
     except (OSError, place.VaultError) as e:
-        failures = {name: failures.get(name, _NOT_KEPT % e)
-                    for name in proven}
         LOG.error('The vault %s: %s', info.vault, e)
-    for name, why in failures.items():
-        LOG.error('%s: %s', name, why)
+        for name in proven.keys() - failures.keys():
+            fail(name, e)
     return failures
 
 
 def _write_server(pool: vpm.Pool, info: vpm.PoolInfo, region: vpm.RegionInfo,
-                  state: vpm.StateInfo) -> None:
+                  state: vpm.StateInfo, check: Check) -> int:
+    """Write a server; return how many bytes that were."""
     described = manifests.describe(pool, region)
     path = manifests.path(info.vault, region.id)
     if _is_there(path, str(info.uuid), described, state):
-        return
+        return 0
     # Its data is overwritten in place, as room for a second one is not there.
     durable.remove(path)
     number = manifests.seed(str(info.uuid), described)
     parts = data.parts(region)
-    checksums = {part.name: data.write(
-        manifests.data_path(info.vault, region.id), region.directory, part,
-        number) for part in parts}
+    checksums = _write_parts(manifests.data_path(info.vault, region.id),
+                             region, parts, number, check)
     if manifests.describe(pool, region) != described or (
             pool.verify_state(region.id).persisted_ns != state.persisted_ns):
         raise Changed('it was let run, or was fixated again, meanwhile')
     manifests.write(path, str(info.uuid), manifests.Server(
         described, state.epoch, state.persisted_ns, parts, checksums))
+    return sum(_size(made) for made in checksums.values())
+
+
+def _write_parts(path: str, region: vpm.RegionInfo, parts: list[data.Part],
+                 number: int, check: Check) -> dict[str, bytes]:
+    """Write the files of one instant; return their checksums."""
+    def write_all() -> dict[str, bytes]:
+        return {part.name: data.write(path, region.directory, part, number,
+                                      check) for part in parts}
+
+    if not region.is_vpm:
+        return write_all()
+    table = next(part for part in parts if part.name == 'ppt')
+    for _try in range(_TRIES):
+        before = tables.sums_when_quiet(region.directory, table, check)
+        checksums = write_all()
+        if tables.sums_now(region.directory, table) == before:
+            return checksums
+    raise tables.Busy('its pager moved pages while they were written')
+
+
+def _size(checksums: bytes) -> int:
+    """Bytes of the chunks that are not all zero."""
+    made = memoryview(checksums).cast('Q').tolist()
+    return (len(made) - made.count(0)) * sums.CHUNK
 
 
 def _is_there(path: str, pool_uuid: str, region: manifests.Region,
@@ -116,7 +191,8 @@ def _is_there(path: str, pool_uuid: str, region: manifests.Region,
 
 
 def _write_pool(pool: vpm.Pool, info: vpm.PoolInfo,
-                regions: list[vpm.RegionInfo]) -> None:
+                regions: list[vpm.RegionInfo],
+                unwritten: dict[str, str]) -> None:
     described = []
     for region in regions:
         try:
@@ -124,8 +200,8 @@ def _write_pool(pool: vpm.Pool, info: vpm.PoolInfo,
         except vpm.VpmError as e:
             LOG.error('%s: the vault will not have its region: %s',
                       region.name, e)
-    manifests.write_pool(info.vault, str(info.uuid), described,
-                         _notes(pool.path))
+    manifests.write_pool(info.vault, str(info.uuid), manifests.Pool(
+        described, _notes(pool.path), unwritten))
 
 
 def _notes(pool_path: str) -> dict[str, str]:

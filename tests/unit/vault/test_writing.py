@@ -59,11 +59,12 @@ def test_server_that_fails_keeps_no_other_from_being_written(host):
     os.mkdir(host.file('data', bad))
     failures = host.write()
     assert list(failures) == ['bad']
-    assert 'would not survive the reboot' in failures['bad']
+    assert 'it would not survive' in failures['bad']
     host.lose_dram()
     outcomes = host.restore()
     assert outcomes['good'].result == 'restored'
-    assert outcomes['bad'].result == 'empty'
+    assert outcomes['bad'].result == 'unproven'
+    assert outcomes['bad'].reason == failures['bad']
     assert host.memory(host.pool.lookup('good'))[100000:100004] == b'good'
     assert good.id == host.pool.lookup('good').id
 
