@@ -200,6 +200,20 @@ not fit, nova-compute refuses it, and reports no more NVRAM to Placement.
 Common server power supplies last for 10 to 20 ms at full load. Set the same
 value for nova-compute and for the notifier.
 """),
+    cfg.IntOpt(
+        'vault_hold_up',
+        default=0,
+        min=0,
+        help="""
+How long this host's power supply lasts for writing the servers to the vault
+when power fails, in seconds. For a pool with a vault.
+
+With the default, 0, it does not last for that, and servers survive planned
+reboots only. With more, they are written to the vault at a power failure, too,
+those of the highest priority first. ``temporality vault measure`` measures how
+fast the vault's disk is. A new server that could not be written in this time
+is refused. Set the same value for nova-compute and for the notifier.
+"""),
 ]
 
 _REQUEST_OPTS = [

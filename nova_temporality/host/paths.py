@@ -130,6 +130,11 @@ def nvdimms_note(pool_path: str, name: str) -> str:
     return os.path.join(pool_path, 'nvdimms', name)
 
 
+def vault_bandwidth(vault: str) -> str:
+    """What was measured of a vault's disk, in JSON, in the vault."""
+    return os.path.join(vault, 'bandwidth')
+
+
 def vault_loss(pool_path: str, name: str) -> str:
     """Note of why a pVM was not restored from the vault, in JSON."""
     return os.path.join(pool_path, 'vault-losses', name)

@@ -135,6 +135,18 @@ def locked(path: str) -> abc.Iterator[None]:
         os.close(fd)
 
 
+def is_locked(path: str) -> bool:
+    """Whether somebody writes or restores a vault just now."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def _check_directory(path: str) -> None:
     found = os.lstat(path)
     if not stat.S_ISDIR(found.st_mode):

@@ -19,6 +19,8 @@ import shutil
 import pytest
 
 from nova_temporality.cmd import admin
+from nova_temporality.host import vault_bandwidth
+from nova_temporality.vault import measuring
 from nova_temporality.vault import writing
 from nova_temporality import vpm
 from tests.framework import pools
@@ -136,3 +138,29 @@ def test_restore_from_what_is_no_vault(run, directories, capsys, pool_path):
     assert run('vault', 'restore', '--vault', directories[1]) == 1
     assert 'is no vault' in capsys.readouterr().err
     assert not os.path.exists(pool_path)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(measuring, '_MEMORY', 1 << 20)
+    monkeypatch.setattr(measuring, '_MOST', 1)
+
+
+def test_measure(quick, create, run_json, vault):
+    create()
+    shown = run_json('vault', 'measure')
+    assert shown['path'] == vault
+    assert shown['mib_per_s'] == vault_bandwidth.read(vault).mib_per_s
+
+
+def test_measure_what_is_no_vault(run, directories, capsys):
+    assert run('vault', 'measure', '--vault', directories[1]) == 1
+    assert 'is no vault' in capsys.readouterr().err
+
+
+def test_measure_nothing(config, capsys):
+    with open(config, 'w') as file:
+        file.write('[temporality]\n')
+    assert admin.AdminApp().run(
+        ['--config-file', config, 'vault', 'measure']) == 1
+    assert 'names no vault' in capsys.readouterr().err

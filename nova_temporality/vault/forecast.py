@@ -1,0 +1,111 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Would the energy last for writing all servers to the vault?"""
+
+import contextlib
+import dataclasses
+import os
+
+from nova_temporality.host import vault_bandwidth
+from nova_temporality.vault import data
+from nova_temporality.vault import place
+from nova_temporality import vpm
+
+# Of st_blocks, by stat(2).
+_STAT_BLOCK = 512
+
+_NOT_MEASURED = ('nobody has measured how fast its disk is: run "temporality '
+                 'vault measure"')
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What a power failure would write, and what that would take.
+
+    :ivar path: of the vault
+    :ivar hold_up: [temporality] vault_hold_up, seconds
+    :ivar bytes: that would be written
+    :ivar mib_per_s: bandwidth of its disk; None if it was not measured
+    :ivar measured_at: when that was measured, ISO 8601
+    :ivar predicted: seconds for them; None if nobody can tell
+    :ivar problem: why nobody can tell, in words; None if that does not matter
+    :ivar fits: whether the energy lasts; also if nobody relies on it
+    """
+
+    path: str
+    hold_up: int
+    bytes: int
+    mib_per_s: float | None
+    measured_at: str | None
+    predicted: float | None
+    problem: str | None
+    fits: bool
+
+
+def bytes_to_write(pool: vpm.Pool) -> int:
+    """Bytes that a power failure would write to the vault now.
+
+    What is allocated counts, in sparse files too; what of that is all zero is
+    not known before it is read.
+    """
+    return sum(_allocated(region) for region in pool.regions())
+
+
+def _allocated(region: vpm.RegionInfo) -> int:
+    found = 0
+    # It may be freed at any moment.
+    with contextlib.suppress(FileNotFoundError):
+        for part in data.parts(region):
+            status = os.lstat(os.path.join(region.directory, part.name))
+            found += min(part.size, status.st_blocks * _STAT_BLOCK)
+    return found
+
+
+def make(pool: vpm.Pool, hold_up: int, more: int = 0) -> Forecast:
+    """Make the forecast of a pool that has a vault; reads the vault's disk.
+
+    :param hold_up: [temporality] vault_hold_up, seconds
+    :param more: bytes that are to come
+    """
+    info = pool.info()
+    measured = problem = None
+    try:
+        place.check_pool(info.vault, info.uuid)
+        measured = vault_bandwidth.read(info.vault)
+    except (OSError, place.VaultError) as e:
+        problem = str(e)
+    else:
+        if measured is None:
+            problem = _NOT_MEASURED
+    return of(info.vault, hold_up, bytes_to_write(pool) + more, measured,
+              problem)
+
+
+def of(path: str, hold_up: int, size: int,
+       measured: vault_bandwidth.Bandwidth | None,
+       problem: str | None) -> Forecast:
+    """Make a forecast of what is known.
+
+    :param size: bytes that would be written
+    :param problem: of the vault
+    """
+    predicted = None
+    if measured:
+        predicted = round(size / (measured.mib_per_s * (1 << 20)), 3)
+    if not hold_up:
+        problem = None
+    return Forecast(
+        path, hold_up, size, measured.mib_per_s if measured else None,
+        measured.measured_at if measured else None, predicted, problem,
+        not hold_up or (predicted is not None and problem is None and
+                        predicted <= hold_up))
