@@ -162,8 +162,9 @@ class OutageShow(lister.Lister):
     The pool keeps the record, so it survives the outage as the servers'
     states do. Times are milliseconds since the event until the first command
     to QEMU, until vCPUs stood still and disks were drained, until the first
-    bytes of the state came, until all of it came, and until the state was
-    marked valid.
+    bytes of the state came, until all of it came, until the state was marked
+    valid, and until the server was durable in the vault, if it was written to
+    one.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -178,12 +179,20 @@ class OutageShow(lister.Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
         with vpm.Pool(config.options(self).pool_path) as pool:
             found = outcomes.read(pool)
-        rows = [_row(outcome) for outcome in found]
-        if not parsed_args.all:
-            rows = self._rows_of(parsed_args.outage, found)
+        rows = (self._all_rows(found) if parsed_args.all else
+                self._rows_of(parsed_args.outage, found))
         return ('Time', 'Raised By', 'Server', 'Result', 'Run State',
                 'Command ms', 'Stopped ms', 'Stream ms', 'Saved ms',
-                'Fixated ms', 'State Size', 'Route', 'Reason', 'Outage'), rows
+                'Fixated ms', 'Vault ms', 'State Size', 'Route', 'Reason',
+                'Outage'), rows
+
+    def _all_rows(self, found: abc.Iterable[outcomes.Outcome]) -> list[_Row]:
+        reports = _archive(self)
+        of_event = {event: report
+                    for report in map(reports.load, reports.ids()) if report
+                    for event in report['events']}
+        return [_row(outcome, of_event.get(outage.id_of(outcome.wall_ns)))
+                for outcome in found]
 
     def _rows_of(self, wanted: str | None,
                  found: abc.Iterable[outcomes.Outcome]) -> list[_Row]:
@@ -203,7 +212,7 @@ class OutageShow(lister.Lister):
             wanted = ids[-1]
         report = reports.load(wanted)
         events = report['events'] if report else [wanted]
-        rows = {outcome.name: _row(outcome) for outcome in outages
+        rows = {outcome.name: _row(outcome, report) for outcome in outages
                 if outage.id_of(outcome.wall_ns) in events}
         if report is None and not rows:
             raise UnknownOutage('no outage %s is known; "temporality outage '
@@ -222,7 +231,8 @@ def _archive(command: lister.Lister) -> archive.Archive:
     return archive.Archive(paths.outages(config.options(command).pool_path))
 
 
-def _row(outcome: outcomes.Outcome) -> _Row:
+def _row(outcome: outcomes.Outcome,
+         report: outage.OutageReport | None) -> _Row:
     return (_time(outcome), ', '.join(outcome.raised_by), outcome.name,
             outcome.result, outcome.runstate,
             _since_event_ms(outcome, outcome.command_ns),
@@ -230,7 +240,9 @@ def _row(outcome: outcomes.Outcome) -> _Row:
             _since_event_ms(outcome, outcome.stream_ns),
             _since_event_ms(outcome, outcome.saved_ns),
             _since_event_ms(outcome, outcome.fixated_ns),
-            outcome.length, outcome.route, words.printable(outcome.reason),
+            report and outage.vaulted_ms(report, outcome.name),
+            outcome.length, outcome.route,
+            words.printable(_reason(outcome.name, outcome.reason, report)),
             outage.id_of(outcome.wall_ns))
 
 
@@ -238,7 +250,15 @@ def _row_of_report(report: outage.OutageReport, pvm: dict[str, Any]) -> _Row:
     return (report['event']['time'], ', '.join(report['event']['raised_by']),
             pvm['name'], pvm['result'], pvm['runstate'], None,
             pvm['stopped_ms'], None, pvm['saved_ms'], pvm['fixated_ms'],
-            pvm['state_size'], None, pvm['reason'], report['id'])
+            outage.vaulted_ms(report, pvm['name']), pvm['state_size'], None,
+            _reason(pvm['name'], pvm['reason'], report), report['id'])
+
+
+def _reason(name: str, reason: str | None,
+            report: outage.OutageReport | None) -> str:
+    """Why it is not fixated, or not in the vault."""
+    return reason or (outage.not_vaulted(report, name) if report else None
+                      ) or ''
 
 
 def _time(outcome: outcomes.Outcome) -> str:

@@ -211,7 +211,7 @@ def _path(command: command.Command,
 
 def _describe(command: command.Command, pool: vpm.Pool) -> columns.Table:
     info = pool.info()
-    remark = info.remark(pool.path)
+    remark = info.remark(pool.path, config.options(command).vault_hold_up)
     if info.medium_problem:
         command.app.LOG.error('%s', info.medium_problem)
     elif remark:

@@ -123,6 +123,28 @@ class _Budget(
         return text
 
 
+class _Vault(columns.Formattable[dict[str, Any] | None]):
+    """Whether power lasts for writing all to the vault; a line for people."""
+
+    def human_readable(self) -> str:
+        vault = self._value
+        if not vault:
+            return 'none'
+        if not vault['hold_up']:
+            return ('%(path)s: for planned reboots only; the supply does not '
+                    'last for it (vault_hold_up is 0)' % vault)
+        if vault['problem']:
+            return '%(path)s: PROBLEM: %(problem)s' % vault
+        text = ('%s: %s in %.1f of %d s predicted; its disk takes %.1f MiB/s, '
+                'measured %s' % (
+                    vault['path'], sizes.show(vault['bytes']),
+                    vault['predicted'], vault['hold_up'], vault['mib_per_s'],
+                    vault['measured_at']))
+        return text if vault['fits'] else (
+            text + '; DOES NOT FIT: servers of the lowest priority would be '
+            'lost')
+
+
 class _Paused(columns.Formattable[str | None]):
     """Why background work waits, if it does."""
 
@@ -136,7 +158,8 @@ class Status(show.ShowOne):
     Exits with 1 if the notifier or the engine is down, if the notifier does
     not hear a source that tells of power, if it cannot read the pool, if that
     is not on the medium that it was made on, if a running server is not armed,
-    or if the hold-up time is too short to fixate all of them.
+    or if the hold-up time is too short to fixate all of them, or to write all
+    of them to the vault (vault_hold_up).
     """
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -152,26 +175,28 @@ class Status(show.ShowOne):
         except client.NotifierDown as e:
             status = {'engine': 'down', 'pvms': [], 'pool_error': None,
                       'platform': None, 'budget': None,
-                      'background_paused': None,
+                      'background_paused': None, 'vault': None,
                       'last_outage': None, 'last_drill': None}
             notifier = 'down: %s' % e
         pool, pool_sound = self._pool(opts.pool_path)
         pool = status['pool_error'] or pool
         # A notifier of an earlier version tells neither of them.
         sources = status.get('sources', [])
+        vault = status.get('vault')
         self.sound = notifier == 'up' and pool_sound and not (
             status['pool_error'] or status.get('engine_problem')) and all(
             pvm['state'] not in ('not armed', 'stopped')
             for pvm in status['pvms']) and all(
             source['is_sound'] for source in sources) and (
-                status['budget']['fits'])
+                status['budget']['fits']) and (
+                    vault is None or vault['fits'])
         return (('notifier', 'engine', 'sources', 'pool', 'nvdimms',
-                 'platform', 'pvms', 'budget', 'background_paused',
+                 'platform', 'pvms', 'budget', 'vault', 'background_paused',
                  'last_outage', 'last_drill'),
                 (notifier, status['engine'], _Sources(sources), pool,
                  _Nvdimms(status.get('nvdimms', [])),
                  _Platform(status['platform']), _Pvms(status['pvms']),
-                 _Budget(status['budget']),
+                 _Budget(status['budget']), _Vault(vault),
                  _Paused(status['background_paused']),
                  _LastOutage(status['last_outage']),
                  _LastDrill(status['last_drill'])))

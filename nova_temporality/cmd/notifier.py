@@ -83,7 +83,7 @@ def _run(conf: cfg.ConfigOpts) -> None:
     with (_only_one(conf.temporality.run_dir),
           vpm.Pool(conf.temporality.pool_path) as pool):
         info = pool.info()
-        remark = info.remark(pool.path)
+        remark = info.remark(pool.path, conf.temporality.vault_hold_up)
         if info.medium_problem:
             LOG.error('No server is armed: %s', info.medium_problem)
         elif remark:

@@ -22,6 +22,7 @@ from nova_temporality.notifier import power
 from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier.reports import systemd
+from nova_temporality.vault import writing
 
 LOG = logging.getLogger(__name__)
 
@@ -84,6 +85,11 @@ class CurrentOutage:
             return None
         self.store(outage.call_off(self.report, time.time_ns()))
         return self.report
+
+    def vaulted(self, written: writing.Written) -> None:
+        """Note what became of a server in the vault, if it still matters."""
+        if self.raised_by and self.report and self._is_reported():
+            self.store(outage.vaulted(self.report, written, time.time_ns()))
 
     def store(self, report: outage.OutageReport) -> None:
         """Make a report that of the last outage."""

@@ -48,6 +48,8 @@ from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier.sources import device
 from nova_temporality.notifier.sources import state
+from nova_temporality.notifier import vault_watch
+from nova_temporality.notifier import vault_writer
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import saving
 from nova_temporality.vault import writing
@@ -115,7 +117,8 @@ class Notifier:
         self._hold_up_ms = opts.hold_up_ms
         self._info = info = pool.info()
         self._platform = persistence_domain.Platform(
-            pool.path, info, engine.write_back_by)
+            pool.path, info, engine.write_back_by,
+            vault_hold_up=opts.vault_hold_up)
         self._fleet = fleet.Fleet(
             pool, engine, opts.run_dir, opts.scan_interval_ms / 1000,
             self._platform, publish)
@@ -123,6 +126,11 @@ class Notifier:
         self._outage = current_outage.CurrentOutage(
             paths.last_outage(opts.run_dir), self._archive)
         self._budget = budget.HostBudget(pool.path, opts.hold_up_ms)
+        self._vault = vault_watch.VaultWatch(pool, opts.vault_hold_up)
+        self._vault_writer = vault_writer.VaultWriter(
+            pool, self._fleet.priorities, self._on_vaulted,
+            self._on_all_vaulted)
+        self._to_vault = bool(info.vault and opts.vault_hold_up)
         # No snapshot is made during a drill, which measures times.
         self._exclusive = threading.Lock()
         self._ending = threading.Event()
@@ -149,6 +157,8 @@ class Notifier:
         with self._outage.lock, self._fleet.locked() as pvms:
             self._outage.restore({name for pvm in pvms.values()
                                   for name in pvm.raised_by})
+        if self._to_vault and self.outage_raised_by():
+            self._vault_writer.begin()
 
     def outage_raised_by(self) -> tuple[str, ...]:
         """Return who raised the outage that is on, empty when none is."""
@@ -163,15 +173,17 @@ class Notifier:
             self._fleet.look()
 
     def fixate(self, event: power.PowerEvent,
-               settled: abc.Callable[[], object] = lambda: None
-               ) -> outage.OutageReport:
+               settled: abc.Callable[[], object] = lambda: None,
+               is_planned: bool = False) -> outage.OutageReport:
         """Fixate all pVMs; return the report of the outage.
 
         Returns when each is fixated or given up, [temporality]
         fixation_timeout_ms after the event at the latest. Until then nothing
-        is logged and nobody outside is waited for.
+        is logged and nobody outside is waited for. If power lasts for that,
+        they are then written to the vault, which is not waited for.
 
         :param settled: called as soon as each is fixated or given up
+        :param is_planned: whether the caller writes them to the vault
         """
         deadline_ns = event.monotonic_ns + self._timeout_ns
         # First of all; what is fired already is not fired again.
@@ -194,6 +206,9 @@ class Notifier:
             self._publish(events.OUTAGE_FIXATED, report)
             report = self._outage.extend(event, report)
             self.background.look()
+            if self._to_vault and not is_planned:
+                report = outage.vault_began(report, time.time_ns())
+                self._vault_writer.begin()
             self._outage.store(report)
         LOG.warning('%s', outage.summary(report))
         for failure in outage.failures(report):
@@ -210,7 +225,7 @@ class Notifier:
         :returns: the report; its pVMs have the key "ended" too
         """
         report = self.fixate(power.PowerEvent.now(
-            'temporality fixate --for-reboot'))
+            'temporality fixate --for-reboot'), is_planned=True)
         with self._fleet.locked() as pvms:
             futures = {name: pvm.end() for name, pvm in pvms.items()}
         concurrent.futures.wait(futures.values(), _RESUME_PATIENCE)
@@ -219,7 +234,7 @@ class Notifier:
                  future.result()}
         failures = {}
         if self._info.vault:
-            failures = writing.write(self._pool)
+            failures = writing.write(self._pool, self._fleet.priorities())
         elif self._platform.is_dram:
             failures = reboot.make_ready(self._pool)
         entries = [dict(entry, ended=entry['name'] in ended)
@@ -381,6 +396,7 @@ class Notifier:
             'unwatched': self._fleet.unwatched(),
             'background_paused': self.background.paused,
             'budget': self._budget.status(self._fleet.priorities()),
+            'vault': self._vault.status(),
             'pending': self._read_pending(),
             'clock': {'is_synchronised': clock.is_synchronised(),
                       'needed_for': self._clock_needed_for},
@@ -441,6 +457,8 @@ class Notifier:
         :returns: names of pVMs that stand still for such a thing
         """
         self._ending.set()
+        # The next notifier goes on with it.
+        self._vault_writer.stop()
         # It is kept: nothing is begun any more.
         if not self._exclusive.acquire(timeout=_END_PATIENCE):
             LOG.error('A drill or a snapshot does not end')
@@ -492,12 +510,29 @@ class Notifier:
 
     def _call_off(self
                   ) -> dict[str, concurrent.futures.Future[str | None]]:
+        # Before any of them runs, and without waiting for the disk.
+        self._vault_writer.stop()
         with self._fleet.locked() as pvms:
             futures = {name: pvm.resume() for name, pvm in pvms.items()}
         report = self._outage.call_off()
         if report:
             self._publish(events.OUTAGE_CALLED_OFF, report)
         return futures
+
+    def _on_vaulted(self, written: writing.Written) -> None:
+        """A server is durable in the vault, or is not going to be."""
+        if not written.failure:
+            LOG.warning('%s is durable in the vault: %.1f MiB were written',
+                        written.name, written.size / (1 << 20))
+        with self._outage.lock:
+            self._outage.vaulted(written)
+
+    def _on_all_vaulted(self) -> None:
+        with self._outage.lock:
+            report = self._outage.report
+        if report and 'vault' in report and not report['called_off']:
+            self._publish(events.OUTAGE_VAULTED, report)
+            LOG.warning('%s', outage.vault_summary(report))
 
     def _verified(self, region: vpm.RegionInfo,
                   report: attempts.PvmReport) -> attempts.PvmReport:

@@ -179,7 +179,11 @@ def _pool_not_dax(status: Status, _now: datetime.datetime) -> list[Concern]:
     if status['medium_problem']:
         return []
     if status['platform']['caches'] == persistence_domain.VAULT:
-        return [Concern(status['pool'], 'lies in DRAM, with a vault')]
+        if status['vault'] and status['vault']['hold_up']:
+            return []
+        return [Concern(status['pool'], 'lies in DRAM, with a vault, and the '
+                        'supply does not last for that (vault_hold_up is 0): '
+                        'planned reboots only')]
     if status['platform']['caches'] == persistence_domain.DRAM:
         return [Concern(status['pool'], 'lies in ordinary DRAM')]
     if status['medium'] == 'dax':
@@ -251,6 +255,22 @@ def _budget_exceeded(status: Status, _now: datetime.datetime) -> list[Concern]:
         return []
     return [Concern('hold_up_ms', '%(predicted_ms).1f ms are predicted, '
                     'power lasts for %(hold_up_ms)d ms' % budget)]
+
+
+def _vault_unready(status: Status, _now: datetime.datetime) -> list[Concern]:
+    vault = status['vault']
+    return _if_any(vault['path'], vault['problem']) if vault else []
+
+
+def _vault_too_slow(status: Status,
+                    _now: datetime.datetime) -> list[Concern]:
+    vault = status['vault']
+    if not vault or vault['fits'] or vault['problem']:
+        return []
+    return [Concern('vault_hold_up', '%.1f s are predicted for %.1f MiB at '
+                    '%.1f MiB/s, power lasts for %d s' % (
+                        vault['predicted'], vault['bytes'] / (1 << 20),
+                        vault['mib_per_s'], vault['hold_up']))]
 
 
 def _drill_stale(status: Status, now: datetime.datetime) -> list[Concern]:
@@ -342,6 +362,16 @@ RULES = (
          'Power would be gone before all servers are fixated. Those of the '
          'lowest priority come last.', 'See "Too many for the hold-up time" '
          "in the operator's manual."),
+    Rule('VAULT_UNREADY', CRITICAL, _vault_unready,
+         'Servers are to be written to the vault when power fails '
+         '(vault_hold_up), and nobody can tell whether power lasts for that.',
+         'Mount the disk of the vault, or run "temporality vault measure".',
+         refuses=True),
+    Rule('VAULT_TOO_SLOW', CRITICAL, _vault_too_slow,
+         'Power would be gone before all servers are written to the vault. '
+         'Those of the lowest priority come last.',
+         'Move servers to other hosts, or give the vault a faster disk and '
+         'measure that.'),
     Rule('POWER_SOURCE_LOST', WARN, _power_source_lost,
          'A source is not heard, or has a problem.',
          'See "temporality status" for when it was heard last. Mend its '

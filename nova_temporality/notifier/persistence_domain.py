@@ -45,13 +45,18 @@ _WORDS = {
           'state is marked, however long that takes',
     DRAM: 'ordinary DRAM: servers survive a planned reboot or kexec, but no '
           'power cut',
-    VAULT: 'DRAM with a vault: servers survive a planned reboot or kexec, but '
-           'no power cut',
+    VAULT: 'DRAM with a vault: ',
     HARDWARE: 'eADR/GPF: caches are saved by hardware',
     DRIVER: 'ADR + /dev/pod: caches are written back by the kernel driver',
     NOBODY: 'not protected: ',
 }
 _KEEPERS = {'tmpfs': EMULATED, 'file': DISK}
+_PLANNED_ONLY = ('the supply does not last for writing it (vault_hold_up is '
+                 '0), so servers survive a planned reboot or kexec, but no '
+                 'power cut')
+_AT_FAILURES = ('servers survive a planned reboot, and a power cut if the '
+                'supply lasts until they are written to it (vault_hold_up is '
+                '%d s)')
 _REMEDY = ('load the POD driver (modprobe pod), or use a platform with eADR '
            'or CXL GPF')
 _MOUNT = ('mount the file system of the pool as it was when the pool was made '
@@ -70,6 +75,7 @@ class Platform:
     :param sysfs: where sysfs is mounted
     :param pod_path: the POD driver's device
     :param command_line: file with that of the kernel
+    :param vault_hold_up: [temporality] vault_hold_up, seconds
     :ivar is_dram: whether the pool lies in DRAM, see dram.holds()
     :ivar nvdimms: those below the pool, as they were at the latest look()
     :ivar remedy: what an operator can do when nobody saves them
@@ -79,13 +85,15 @@ class Platform:
                  use_driver: abc.Callable[[int], object],
                  sysfs: str = nvdimms.SYSFS,
                  pod_path: str = pod_device.PATH,
-                 command_line: str = dram.COMMAND_LINE) -> None:
+                 command_line: str = dram.COMMAND_LINE,
+                 vault_hold_up: int = 0) -> None:
         self.remedy = _MOUNT if info.medium_problem else _REMEDY
         self._domain = (None if info.medium != 'dax' else
                         _persistence_domain(pool_path, sysfs))
         self.is_dram = info.medium == 'dax' and dram.holds(
             pool_path, sysfs, command_line)
         self._info = info
+        self._vault_hold_up = vault_hold_up
         self._use_driver = use_driver
         self._pod_path = pod_path
         self._pod: pod_device.PodDevice | None = None
@@ -144,6 +152,9 @@ class Platform:
     def describe(self) -> dict[str, str]:
         """Return what saves the caches, also in words, as plain data."""
         keeper, problem = self.protection()
+        if keeper == VAULT:
+            problem = (_AT_FAILURES % self._vault_hold_up
+                       if self._vault_hold_up else _PLANNED_ONLY)
         return {'caches': keeper, 'detail': _WORDS[keeper] + (problem or '')}
 
     def _find_driver(self) -> None:

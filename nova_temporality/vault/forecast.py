@@ -15,6 +15,7 @@
 import contextlib
 import dataclasses
 import os
+from typing import NamedTuple
 
 from nova_temporality.host import vault_bandwidth
 from nova_temporality.vault import data
@@ -26,6 +27,17 @@ _STAT_BLOCK = 512
 
 _NOT_MEASURED = ('nobody has measured how fast its disk is: run "temporality '
                  'vault measure"')
+
+
+class Look(NamedTuple):
+    """What a look at the vault's disk has found.
+
+    :ivar measured: its bandwidth, if that is known
+    :ivar problem: why nobody can rely on it, in words, or None
+    """
+
+    measured: vault_bandwidth.Bandwidth | None
+    problem: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,27 +90,25 @@ def make(pool: vpm.Pool, hold_up: int, more: int = 0) -> Forecast:
     :param more: bytes that are to come
     """
     info = pool.info()
-    measured = problem = None
+    return of(info.vault, hold_up, bytes_to_write(pool) + more, look(info))
+
+
+def look(info: vpm.PoolInfo) -> Look:
+    """Look at the vault's disk, which may not answer."""
     try:
         place.check_pool(info.vault, info.uuid)
-        measured = vault_bandwidth.read(info.vault)
     except (OSError, place.VaultError) as e:
-        problem = str(e)
-    else:
-        if measured is None:
-            problem = _NOT_MEASURED
-    return of(info.vault, hold_up, bytes_to_write(pool) + more, measured,
-              problem)
+        return Look(None, str(e))
+    measured = vault_bandwidth.read(info.vault)
+    return Look(measured, None if measured else _NOT_MEASURED)
 
 
-def of(path: str, hold_up: int, size: int,
-       measured: vault_bandwidth.Bandwidth | None,
-       problem: str | None) -> Forecast:
+def of(path: str, hold_up: int, size: int, found: Look) -> Forecast:
     """Make a forecast of what is known.
 
     :param size: bytes that would be written
-    :param problem: of the vault
     """
+    measured, problem = found
     predicted = None
     if measured:
         predicted = round(size / (measured.mib_per_s * (1 << 20)), 3)

@@ -65,7 +65,7 @@ class Checks(upgradecheck.UpgradeCommands):
             return _failure('%s; see "temporality pool check"' % exc)
         if info.medium_problem:
             return _failure(info.medium_problem)
-        remark = info.remark(path)
+        remark = info.remark(path, PCONF.temporality.vault_hold_up)
         if remark:
             return _warning(remark)
         return _success('%s, version %d' % (path, info.version))

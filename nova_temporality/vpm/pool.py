@@ -61,7 +61,12 @@ _REMARKS = {
 
 _VAULTED = ('%s lies in DRAM and is written to the vault %s before a planned '
             'reboot ("temporality fixate --for-reboot"): its contents survive '
-            'that, but no power cut')
+            'that, but no power cut, as the supply does not last for writing '
+            'it (vault_hold_up is 0)')
+_VAULTED_AT_FAILURES = (
+    '%s lies in DRAM and is written to the vault %s before a planned reboot '
+    '("temporality fixate --for-reboot"), and when power fails: its contents '
+    'survive if the supply lasts for that (vault_hold_up)')
 
 # What a VPM region's pager had trouble with (see vpm_region_error).
 _REGION_ERRORS = {
@@ -110,13 +115,15 @@ class PoolInfo:
     flush: str
     vault: str
 
-    def remark(self, path: str) -> str | None:
+    def remark(self, path: str, vault_hold_up: int = 0) -> str | None:
         """Say what to know about the medium, None if that is DAX.
 
         :param path: of the pool
+        :param vault_hold_up: [temporality] vault_hold_up, seconds
         """
         if self.vault:
-            return _VAULTED % (path, self.vault)
+            return (_VAULTED_AT_FAILURES if vault_hold_up else _VAULTED) % (
+                path, self.vault)
         remark = _REMARKS.get(self.medium)
         return remark and remark % path
 

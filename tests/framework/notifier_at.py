@@ -28,6 +28,8 @@ from nova_temporality.cmd import notifier
 from nova_temporality.qemu import qmp
 from nova_temporality.qemu import route
 from nova_temporality.snapshot import saving
+from nova_temporality.vault import data
+from nova_temporality.vault import writing
 from nova_temporality import vpm
 from nova_temporality.vpm import link
 from tests.framework import engine_at
@@ -122,6 +124,29 @@ def die_with_engine():
     before(link.Link, '_lose', lambda self: die())
 
 
+def after_vaulting(action):
+    """Do something when a server is durable in the vault."""
+    write = writing._write_server
+
+    def wrapper(*args):
+        size = write(*args)
+        action()
+        return size
+    writing._write_server = wrapper
+
+
+def vault_for_ever():
+    """Write a part of a server to the vault, and do not get on."""
+    write = data.write
+
+    def wrapper(path, directory, part, number, check):
+        write(path, directory, part, number, check)
+        while True:
+            check()
+            time.sleep(0.01)
+    data.write = wrapper
+
+
 POINTS = {
     **{point: die_with_engine for point in engine_at.STEPS},
     engine_at.HANG: lambda: None,
@@ -149,6 +174,8 @@ POINTS = {
     'hang-at-copy': lambda: setattr(saving, 'save', hang_at_copy),
     'at-copy': lambda: setattr(saving, 'save', lambda *args: die()),
     'qemu-ends-late': end_late,
+    'after-vaulting': lambda: after_vaulting(die),
+    'vault-for-ever': vault_for_ever,
 }
 
 

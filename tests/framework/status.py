@@ -35,7 +35,7 @@ def sound(**changes):
         'budget': {'hold_up_ms': 10, 'predicted_ms': 1.0, 'fits': True,
                    'not_drilled': 0, 'assumed_ms': 1.0, 'drilled_ms': 1.0,
                    'drilled_at': DRILLED_AT},
-        'pending': {},
+        'vault': None, 'pending': {},
         'clock': {'is_synchronised': True, 'needed_for': ['max_outage']},
         'outage_raised_by': (), 'last_outage': None,
         'last_drill': None} | changes

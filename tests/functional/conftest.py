@@ -20,9 +20,11 @@ import tempfile
 
 import pytest
 
+from nova_temporality.vault import creating
 from nova_temporality import vpm
 from tests.framework import hosts
 from tests.framework import machine
+from tests.framework import vault_machine
 
 
 @pytest.fixture(params=['tcg', 'kvm'])
@@ -69,6 +71,25 @@ def make_host(nvram):
 @pytest.fixture
 def host(pool, make_host):
     return make_host(pool)
+
+
+@pytest.fixture
+def disk():
+    """A directory that a boot leaves as it is."""
+    with tempfile.TemporaryDirectory(prefix='temporality-test-',
+                                     dir='/var/tmp') as path:
+        yield path
+
+
+@pytest.fixture
+def vaulted(nvram, disk, make_host):
+    """A host whose pool has a vault."""
+    vault = os.path.join(disk, 'vault')
+    with creating.create(
+            os.path.join(nvram, 'pool'), vault, total_size=256 << 20,
+            state_size=4 << 20, page_size=4096, descriptors=4,
+            uid_base=0) as pool:
+        yield vault_machine.Vaulted(make_host(pool), vault)
 
 
 @pytest.fixture

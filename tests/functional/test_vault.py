@@ -12,87 +12,14 @@
 
 """A host without NVRAM is rebooted as planned: its tmpfs is gone."""
 
-import json
 import os
 import pathlib
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 
-import pytest
-
-from nova_temporality.vault import creating
 from nova_temporality import vpm
 from tests.framework import machine
-
-
-@pytest.fixture
-def disk():
-    with tempfile.TemporaryDirectory(prefix='temporality-test-',
-                                     dir='/var/tmp') as path:
-        yield path
-
-
-@pytest.fixture
-def pool(nvram, disk):
-    with creating.create(
-            os.path.join(nvram, 'pool'), os.path.join(disk, 'vault'),
-            total_size=256 << 20, state_size=4 << 20, page_size=4096,
-            descriptors=4, uid_base=0) as pool:
-        yield pool
-
-
-@pytest.fixture
-def vaulted(host, disk):
-    return Vaulted(host, os.path.join(disk, 'vault'))
-
-
-class Vaulted:
-    """A Host that is rebooted."""
-
-    def __init__(self, host, vault):
-        self.host = host
-        self.vault = vault
-        host.configure(vault_path=vault)
-
-    def launch(self, *args):
-        return subprocess.Popen(
-            [sys.executable, '-m', 'nova_temporality.cmd.admin',
-             '--config-file', str(self.host.config_file), *args,
-             '-f', 'json'],
-            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
-            stdout=subprocess.PIPE, text=True)
-
-    def run(self, *args):
-        process = self.launch(*args)
-        output, _ = process.communicate(timeout=machine.PATIENCE)
-        rows = json.loads(output) if output else []
-        return process.returncode, {row['Server']: row for row in rows}
-
-    def reboot(self):
-        """All processes end, and DRAM is empty."""
-        self.host.power_cut()
-        shutil.rmtree(self.host.pool.path)
-        shutil.rmtree(self.host.run_dir)
-
-    def restore(self, *guests):
-        result = self.run('vault', 'restore')
-        # Each is as it was: what the tests have open is the former pool.
-        self.host.pool = vpm.Pool(self.host.pool.path)
-        for guest in guests:
-            guest.pool = self.host.pool
-            guest.region = guest.pool.lookup(guest.name)
-        return result
-
-
-def runs_on(guest):
-    before = guest.counter()
-    guest.recover()
-    guest.wait_counting()
-    assert guest.counter() > before
-    assert guest.boots() == 1
+from tests.framework import vault_machine
 
 
 def test_planned_reboot(vaulted, accel):
@@ -110,8 +37,8 @@ def test_planned_reboot(vaulted, accel):
     code, rows = vaulted.restore(guest, suspended)
     assert code == 0
     assert {row['Result'] for row in rows.values()} == {'restored'}
-    runs_on(guest)
-    runs_on(suspended)
+    vault_machine.runs_on(guest)
+    vault_machine.runs_on(suspended)
     # It is armed again.
     host.notifier().protect(guest)
 
@@ -160,7 +87,7 @@ def test_power_cut_after_the_reboot(vaulted):
     assert vaulted.run('fixate', '--for-reboot')[0] == 0
     vaulted.reboot()
     vaulted.restore(guest)
-    runs_on(guest)
+    vault_machine.runs_on(guest)
     vaulted.reboot()
     code, rows = vaulted.restore(guest)
     assert (code, rows[guest.name]['Result']) == (1, 'unproven')
@@ -197,7 +124,7 @@ def test_killed_in_the_midst_of_restoring(vaulted):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert vaulted.restore(guest)[0] == 0
-    runs_on(guest)
+    vault_machine.runs_on(guest)
 
 
 def test_killed_in_the_midst_of_writing(vaulted):
@@ -215,4 +142,4 @@ def test_killed_in_the_midst_of_writing(vaulted):
     assert vaulted.run('fixate', '--for-reboot')[0] == 0
     vaulted.reboot()
     assert vaulted.restore(guest)[0] == 0
-    runs_on(guest)
+    vault_machine.runs_on(guest)

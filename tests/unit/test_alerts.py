@@ -43,6 +43,7 @@ CODES = {
     'PowerUnheard': ['POWER_UNHEARD'],
     'PowerSourceLost': ['POWER_SOURCE_LOST'],
     'BudgetExceeded': ['BUDGET_EXCEEDED'],
+    'VaultTooSlow': ['VAULT_TOO_SLOW', 'VAULT_UNREADY'],
     'StorageUnsafe': ['POOL_UNREADABLE', 'POOL_MEDIUM', 'CACHES_LOST',
                       'NVDIMM_NOT_ARMED'],
     'DrillFailed': ['DRILL_FAILED'],

@@ -28,6 +28,8 @@ PVM_UNARMED = 'pvm.unarmed'
 OUTAGE_FIXATED = 'outage.fixated'
 # An outage was called off: the report.
 OUTAGE_CALLED_OFF = 'outage.called_off'
+# All servers were written to the vault, or have failed: the report.
+OUTAGE_VAULTED = 'outage.vaulted'
 # A drill has ended: its report, see drill.Drills.run().
 DRILL_ENDED = 'drill.ended'
 

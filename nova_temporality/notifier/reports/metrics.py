@@ -76,6 +76,7 @@ class _Present(registry.Collector):
             bool(status['engine_lost']))
         yield from _sources(status['sources'])
         yield from _budget(status['budget'])
+        yield from _vault(status['vault'])
         yield host_metrics.build()
         yield from host_metrics.drill(status)
         yield from host_metrics.pod_driver()
@@ -173,6 +174,26 @@ def _budget(budget: host_budget.BudgetStatus
             'took in the last drill', budget['drilled_ms'] / 1000)
 
 
+def _vault(vault: abc.Mapping[str, Any] | None) -> abc.Iterator[core.Metric]:
+    if vault is None:
+        return
+    yield core.GaugeMetricFamily(
+        'temporality_vault_hold_up_seconds', 'Time that power lasts for '
+        'writing servers to the vault, as configured', vault['hold_up'])
+    yield core.GaugeMetricFamily(
+        'temporality_vault_unwritten_bytes', 'Bytes that would be written to '
+        'the vault if power failed now', vault['bytes'])
+    if vault['mib_per_s'] is not None:
+        yield core.GaugeMetricFamily(
+            'temporality_vault_bandwidth_bytes', 'Bytes that the disk of the '
+            'vault takes in a second, as measured',
+            vault['mib_per_s'] * (1 << 20))
+    if vault['predicted'] is not None:
+        yield core.GaugeMetricFamily(
+            'temporality_predicted_vault_seconds', 'Time that writing these '
+            'bytes would take', vault['predicted'])
+
+
 class Metrics:
     """Counts events, and serves the counters.
 
@@ -194,6 +215,10 @@ class Metrics:
         self._drills = prometheus_client.Counter(
             'temporality_drilled', 'pVMs by result, in all drills',
             ['result'], registry=self.registry)
+        self._vaulted = prometheus_client.Counter(
+            'temporality_vaulted', 'pVMs by result, in all outages that were '
+            'written to the vault to the end', ['result'],
+            registry=self.registry)
 
     def on_event(self, kind: str, data: abc.Mapping[str, Any]) -> None:
         """Count an event; to be subscribed to events.Publisher."""
@@ -203,6 +228,10 @@ class Metrics:
                 self._fixations.labels(pvm['result']).inc()
         elif kind == events.OUTAGE_CALLED_OFF:
             self._call_offs.inc()
+        elif kind == events.OUTAGE_VAULTED:
+            for server in data['vault']['servers']:
+                self._vaulted.labels(
+                    'durable' if server['durable'] else 'failed').inc()
         elif kind == events.DRILL_ENDED:
             for pvm in data['pvms']:
                 self._drills.labels(pvm['result']).inc()

@@ -29,6 +29,7 @@ _PAYLOADS = {
     events.PVM_UNARMED: 'PvmConditionPayload',
     events.OUTAGE_FIXATED: 'OutagePayload',
     events.OUTAGE_CALLED_OFF: 'OutagePayload',
+    events.OUTAGE_VAULTED: 'OutagePayload',
     events.DRILL_ENDED: 'DrillPayload',
 }
 _VERSION = '1.0'

@@ -23,6 +23,11 @@ It informs people; what may be resumed is proven by the pool alone.
                                    pool's ring, and older ones, have none
      "acknowledged_ms": 7.9,       since the event
      "called_off": <ISO 8601>,     null while nobody did
+     "vault": {                    if servers were written to a vault
+         "began": <ISO 8601>, "seconds": 3.2, until the latest of
+         "servers": [{"name": ..., "bytes": 34603008,
+                      "durable": <ISO 8601>,   null if it is not there
+                      "reason": "..."}, ...]}, why it is not, else null
      "pvms": [attempts.PvmReport as a dict, ...]}
 """
 
@@ -38,6 +43,7 @@ from typing import TypedDict
 
 from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
+from nova_temporality.vault import writing
 
 
 class EventReport(TypedDict):
@@ -49,6 +55,23 @@ class EventReport(TypedDict):
     warned: NotRequired[str]
 
 
+class VaultedServer(TypedDict):
+    """What became of a server in the vault; bytes: that were written."""
+
+    name: str
+    bytes: int
+    durable: str | None
+    reason: str | None
+
+
+class VaultReport(TypedDict):
+    """What was written to the vault, in the order in which it was."""
+
+    began: str
+    seconds: float
+    servers: list[VaultedServer]
+
+
 class OutageReport(TypedDict):
     """An outage; the items of pvms are instances of PvmReport as dicts."""
 
@@ -58,6 +81,7 @@ class OutageReport(TypedDict):
     hold_up_ms: NotRequired[int]
     acknowledged_ms: float
     called_off: str | None
+    vault: NotRequired[VaultReport]
     pvms: list[dict[str, Any]]
 
 
@@ -122,6 +146,70 @@ def call_off(outage: OutageReport, wall_ns: int) -> OutageReport:
     if outage['called_off']:
         return outage
     return {**outage, 'called_off': _iso(wall_ns)}
+
+
+def vault_began(outage: OutageReport, wall_ns: int) -> OutageReport:
+    """Note in a report that servers are written to the vault."""
+    if 'vault' in outage:
+        return outage
+    return {**outage, 'vault': {'began': _iso(wall_ns), 'seconds': 0.0,
+                                'servers': []}}
+
+
+def vaulted(outage: OutageReport, written: writing.Written,
+            wall_ns: int) -> OutageReport:
+    """Note in a report what became of one server in the vault.
+
+    :param wall_ns: CLOCK_REALTIME when that was known
+    """
+    outage = vault_began(outage, wall_ns)
+    vault = outage['vault']
+    known = _in_vault(outage)
+    before = known.pop(written.name, None)
+    if not (before and before['durable'] and not written.failure and
+            not written.size):
+        # It was not there already.
+        before = {'name': written.name, 'bytes': written.size,
+                  'durable': None if written.failure else _iso(wall_ns),
+                  'reason': written.failure or None}
+    seconds = wall_ns / 1e9 - datetime.datetime.fromisoformat(
+        vault['began']).timestamp()
+    return {**outage, 'vault': {
+        'began': vault['began'], 'seconds': round(max(seconds, 0), 3),
+        'servers': [*known.values(), before]}}
+
+
+def vault_summary(outage: OutageReport) -> str:
+    """Say in a line what is in the vault."""
+    servers = _in_vault(outage).values()
+    durable = [one for one in servers if one['durable']]
+    return 'outage %s: %d servers are durable in the vault, %d are not: ' \
+        '%.1f MiB in %.1f s' % (
+            outage['id'], len(durable), len(servers) - len(durable),
+            sum(one['bytes'] for one in servers) / (1 << 20),
+            outage['vault']['seconds'] if 'vault' in outage else 0)
+
+
+def vaulted_ms(outage: OutageReport, name: str) -> float | None:
+    """Milliseconds from the event until a server was durable in the vault."""
+    found = _in_vault(outage).get(name)
+    if not found or not found['durable']:
+        return None
+    since = (datetime.datetime.fromisoformat(found['durable']) -
+             datetime.datetime.fromisoformat(outage['event']['time']))
+    return round(since.total_seconds() * 1000, 3)
+
+
+def not_vaulted(outage: OutageReport, name: str) -> str | None:
+    """Why a server is not in the vault, as far as that is known."""
+    found = _in_vault(outage).get(name)
+    return found['reason'] if found else None
+
+
+def _in_vault(outage: OutageReport) -> dict[str, VaultedServer]:
+    if 'vault' not in outage:
+        return {}
+    return {one['name']: one for one in outage['vault']['servers']}
 
 
 def failures(outage: OutageReport) -> list[dict[str, Any]]:

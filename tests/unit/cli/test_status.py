@@ -85,3 +85,29 @@ def test_earlier_notifier(run, answer):
 
 def test_json(run_json, answer):
     assert run_json('status')['sources'] == [SOURCE]
+
+
+VAULT = {'path': '/vault', 'hold_up': 60, 'bytes': 30 << 30,
+         'mib_per_s': 1024.0, 'measured_at': '2026', 'predicted': 30.0,
+         'problem': None, 'fits': True}
+
+
+@pytest.mark.parametrize('changes, code, words', [
+    ({}, 0, 'in 30.0 of 60 s predicted'),
+    ({'hold_up': 0}, 0, 'for planned reboots only'),
+    ({'predicted': 61.0, 'fits': False}, 1, 'DOES NOT FIT'),
+    ({'problem': 'never measured', 'predicted': None, 'fits': False}, 1,
+     'PROBLEM: never measured')])
+def test_vault(run, answer, capsys, changes, code, words):
+    answer['vault'] = VAULT | changes
+    assert run('status') == code
+    assert words in ' '.join(capsys.readouterr().out.split())
+
+
+def test_vault_in_json(run_json, answer):
+    answer['vault'] = VAULT
+    assert run_json('status')['vault'] == VAULT
+
+
+def test_no_vault(run_json, answer):
+    assert run_json('status')['vault'] is None

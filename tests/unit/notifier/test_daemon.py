@@ -17,7 +17,11 @@ import pytest
 from nova_temporality import conf
 from nova_temporality.notifier import daemon
 from nova_temporality.notifier import power
+from nova_temporality.notifier.reports import events
+from nova_temporality.notifier import vault_writer
+from nova_temporality.vault import writing
 from tests.framework import pools
+from tests.framework import vaults
 
 pytestmark = pytest.mark.native_threads
 
@@ -56,3 +60,66 @@ def test_report_tells_the_hold_up_time_of_then(tmp_path, options):
         notifier = daemon.Notifier(pool, mock.Mock(), options, mock.Mock())
         report = notifier.fixate(power.PowerEvent.now('test'))
     assert report['hold_up_ms'] == options.temporality.hold_up_ms
+
+
+class TestVault:
+    """A pool that has a vault."""
+
+    @pytest.fixture
+    def host(self):
+        with vaults.directories() as directories:
+            made = vaults.VaultedHost(*directories)
+            yield made
+            made.pool.close()
+
+    @pytest.fixture
+    def make(self, host, options, monkeypatch):
+        begun = []
+        monkeypatch.setattr(vault_writer.VaultWriter, 'begin',
+                            lambda self: begun.append(1))
+
+        def make(hold_up):
+            conf.CONF.set_override('vault_hold_up', hold_up,
+                                   group='temporality')
+            return daemon.Notifier(host.pool, mock.Mock(), options,
+                                   mock.Mock()), begun
+        yield make
+        conf.CONF.clear_override('vault_hold_up', group='temporality')
+
+    def test_supply_that_lasts(self, make):
+        notifier, begun = make(60)
+        report = notifier.fixate(power.PowerEvent.now('test'))
+        assert report['vault']['servers'] == []
+        assert begun
+
+    def test_supply_that_does_not_last(self, make):
+        notifier, begun = make(0)
+        assert 'vault' not in notifier.fixate(power.PowerEvent.now('test'))
+        assert not begun
+        assert 'vault_hold_up is 0' in notifier.status()['platform']['detail']
+
+    def test_planned_reboot_writes_it_alone(self, make):
+        notifier, begun = make(60)
+        notifier.fixate_for_reboot()
+        assert not begun
+
+    def test_told_after_the_call_off(self, make):
+        """It was under way, and is of no use any more."""
+        notifier, _begun = make(60)
+        notifier.fixate(power.PowerEvent.now('test'))
+        notifier.resume()
+        notifier._on_vaulted(writing.Written('pvm', 1))
+        notifier._on_all_vaulted()
+        assert notifier.status()['last_outage']['vault']['servers'] == []
+        kinds = [call.args[0] for call in
+                 notifier._publish.call_args_list]
+        assert events.OUTAGE_VAULTED not in kinds
+
+    def test_published_when_all_are_there(self, make):
+        notifier, _begun = make(60)
+        notifier.fixate(power.PowerEvent.now('test'))
+        notifier._on_vaulted(writing.Written('pvm', 1))
+        notifier._on_all_vaulted()
+        kind, report = notifier._publish.call_args.args
+        assert kind == events.OUTAGE_VAULTED
+        assert report['vault']['servers'][0]['name'] == 'pvm'

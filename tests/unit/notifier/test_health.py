@@ -91,6 +91,35 @@ def test_codes(changes, word, expected):
     assert report['health'] == word
 
 
+class TestVault:
+    """Of a pool whose servers are written to it when power fails."""
+
+    PLATFORM = {'caches': 'vault', 'detail': 'with a vault'}
+    SOUND = {'path': '/vault', 'hold_up': 60, 'bytes': 30 << 30,
+             'mib_per_s': 1024.0, 'measured_at': '2026', 'predicted': 30.0,
+             'problem': None, 'fits': True}
+
+    def raised(self, **changes):
+        report = look(medium='tmpfs', platform=self.PLATFORM,
+                      vault=self.SOUND | changes)
+        return report['health'], raised(report)
+
+    def test_power_lasts(self):
+        assert self.raised() == ('OK', {})
+
+    def test_planned_reboots_only(self):
+        assert self.raised(hold_up=0) == ('WARN', {'POOL_NOT_DAX': ['/pool']})
+
+    def test_power_does_not_last(self):
+        assert self.raised(predicted=61.0, fits=False) == (
+            'CRITICAL', {'VAULT_TOO_SLOW': ['vault_hold_up']})
+
+    def test_nobody_can_tell(self):
+        assert self.raised(problem='never measured', predicted=None,
+                           fits=False) == (
+            'CRITICAL', {'VAULT_UNREADY': ['/vault']})
+
+
 class TestNvdimms:
 
     @pytest.mark.parametrize('changes, word, code', [
@@ -239,7 +268,7 @@ def test_away():
 def test_hosts_that_take_no_new_servers():
     assert {rule.code for rule in health.RULES if rule.refuses} == {
         'POOL_UNREADABLE', 'POOL_MEDIUM', 'CACHES_LOST', 'NVDIMM_NOT_ARMED',
-        'POWER_UNHEARD', 'ENGINE_AWAY'}
+           'POWER_UNHEARD', 'ENGINE_AWAY', 'VAULT_UNREADY'}
 
 
 def test_each_code_is_documented_once():

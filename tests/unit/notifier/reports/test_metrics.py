@@ -20,6 +20,7 @@ import pytest
 
 from nova_temporality.notifier import health
 from nova_temporality.notifier import mutes
+from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import metrics
 from tests.framework import status
 
@@ -30,13 +31,14 @@ class Notifier:
     """Stands for daemon.Notifier."""
 
     sources = status.sound()['sources']
+    vault = None
     engine_problem = None
 
     def __init__(self, path='/nonexistent'):
         self.mutes = mutes.Mutes(str(path))
 
     def status(self):
-        return status.sound(sources=self.sources, pvms=[],
+        return status.sound(sources=self.sources, pvms=[], vault=self.vault,
                             engine_problem=self.engine_problem)
 
     def outage_raised_by(self):
@@ -115,3 +117,39 @@ def test_busy_port_is_tried_again(monkeypatch, caplog):
     with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % port,
                                 timeout=60) as reply:
         assert b'temporality_outage' in reply.read()
+
+
+class TestVault:
+
+    @staticmethod
+    def values(vault):
+        notifier = Notifier()
+        notifier.vault = vault
+        registry = metrics.Metrics(notifier).registry
+        return [registry.get_sample_value('temporality_' + name) for name in (
+            'vault_hold_up_seconds', 'vault_unwritten_bytes',
+            'vault_bandwidth_bytes', 'predicted_vault_seconds')]
+
+    def test_measured(self):
+        assert self.values({
+            'path': '/vault', 'hold_up': 60, 'bytes': 4 << 20,
+            'mib_per_s': 2.0, 'measured_at': '2026', 'predicted': 2.0,
+            'problem': None, 'fits': True}) == [60, 4 << 20, 2 << 20, 2.0]
+
+    def test_never_measured(self):
+        assert self.values({
+            'path': '/vault', 'hold_up': 60, 'bytes': 0, 'mib_per_s': None,
+            'measured_at': None, 'predicted': None, 'problem': 'why',
+            'fits': False}) == [60, 0, None, None]
+
+    def test_none(self):
+        assert self.values(None) == [None] * 4
+
+    def test_servers(self):
+        counters = metrics.Metrics(Notifier())
+        counters.on_event(events.OUTAGE_VAULTED, {'vault': {'servers': [
+            {'name': 'a', 'durable': '2026'}, {'name': 'b', 'durable': '2026'},
+            {'name': 'c', 'durable': None}]}})
+        assert [counters.registry.get_sample_value(
+            'temporality_vaulted_total', {'result': result})
+            for result in ('durable', 'failed')] == [2, 1]

@@ -21,6 +21,7 @@ import pytest
 from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.reports import outage
+from nova_temporality.vault import writing
 
 EVENT = power.PowerEvent('test', 10**18, 5 * 10**9)
 
@@ -115,3 +116,66 @@ class TestOutage:
         path = tmp_path / 'last'
         path.write_text(content)
         assert outage.load(str(path)) is None
+
+
+class TestVault:
+    """What is said of the vault."""
+
+    S = 10**9
+
+    @pytest.fixture
+    def report(self):
+        made = outage.report(EVENT, [], EVENT.monotonic_ns)
+        return outage.vault_began(made, EVENT.wall_ns + self.S)
+
+    def test_durable(self, report):
+        after = outage.vaulted(report, writing.Written('a', 3 << 20),
+                               EVENT.wall_ns + 4 * self.S)
+        assert after['vault']['servers'] == [{
+            'name': 'a', 'bytes': 3 << 20, 'reason': None,
+            'durable': '2001-09-09T01:46:44.000+00:00'}]
+        assert after['vault']['seconds'] == 3.0
+        assert outage.vaulted_ms(after, 'a') == 4000.0
+        assert outage.not_vaulted(after, 'a') is None
+        assert '1 servers are durable in the vault, 0 are not: 3.0 MiB in ' \
+            '3.0 s' in outage.vault_summary(after)
+        assert json.loads(json.dumps(after)) == after
+
+    def test_failed(self, report):
+        after = outage.vaulted(report, writing.Written('a', 0, 'no room'),
+                               EVENT.wall_ns)
+        assert outage.vaulted_ms(after, 'a') is None
+        assert outage.not_vaulted(after, 'a') == 'no room'
+        assert '0 servers are durable in the vault, 1 are not' in (
+            outage.vault_summary(after))
+
+    def test_order_is_that_of_writing(self, report):
+        for name in 'bac':
+            report = outage.vaulted(report, writing.Written(name, 1),
+                                    EVENT.wall_ns)
+        assert [one['name'] for one in report['vault']['servers']] == [
+            'b', 'a', 'c']
+
+    def test_found_there_by_a_second_event(self, report):
+        first = outage.vaulted(report, writing.Written('a', 5),
+                               EVENT.wall_ns + 2 * self.S)
+        again = outage.vaulted(first, writing.Written('a', 0),
+                               EVENT.wall_ns + 9 * self.S)
+        assert again['vault']['servers'] == first['vault']['servers']
+
+    def test_began_once(self, report):
+        assert outage.vault_began(report, 0) == report
+
+    def test_survives_a_merge(self, report):
+        later = outage.report(EVENT, [], EVENT.monotonic_ns)
+        assert outage.merge(report, later)['vault'] == report['vault']
+
+    def test_stored(self, report, tmp_path):
+        report = outage.vaulted(report, writing.Written('a', 5), 10**18)
+        outage.store(report, str(tmp_path / 'report'))
+        assert outage.load(str(tmp_path / 'report')) == report
+
+    def test_without_one(self):
+        report = outage.report(EVENT, [], EVENT.monotonic_ns)
+        assert outage.vaulted_ms(report, 'a') is None
+        assert outage.not_vaulted(report, 'a') is None
