@@ -38,6 +38,7 @@ from nova_temporality.privsep import looking
 from nova_temporality.privsep import plain
 from nova_temporality.privsep import runs
 from nova_temporality.snapshot import loading
+from nova_temporality.vault import forecast
 from nova_temporality import vpm
 from nova_temporality.vpm import lease
 
@@ -311,6 +312,32 @@ def lost_memory(pool_path: str, name: str) -> str | None:
         except vpm.NotFound:
             return None
     return stats.error if stats.fatal else None
+
+
+def forecast_vault(pool_path: str, hold_up: int, name: str,
+                   coming: abc.Mapping[str, int]) -> forecast.Forecast | None:
+    """Tell what writing this host's pVMs, and others, to the vault would take.
+
+    :param hold_up: [temporality] vault_hold_up, seconds
+    :param name: of one of the others, for whom this is asked
+    :param coming: bytes of NVRAM of the others, by name
+    :returns: None if it has a region already, or there is no vault
+    """
+    fields = _forecast_vault(pool_path, hold_up, name, dict(coming))
+    return forecast.Forecast(**fields) if fields else None
+
+
+@privsep.entrypoint
+def _forecast_vault(pool_path: str, hold_up: int, name: str,
+                    coming: dict[str, int]) -> dict[str, Any] | None:
+    with vpm.Pool(pool_path) as pool:
+        info = pool.info()
+        there = {region.name for region in pool.regions()}
+        if name in there or not info.vault:
+            return None
+        more = sum(size + info.state_size for one, size in coming.items()
+                   if one not in there)
+        return dataclasses.asdict(forecast.make(pool, hold_up, more))
 
 
 def predict(pool_path: str, run_dir: str, name: str, number: int,

@@ -67,8 +67,8 @@ class Forecast:
 def bytes_to_write(pool: vpm.Pool) -> int:
     """Bytes that a power failure would write to the vault now.
 
-    What is allocated counts, in sparse files too; what of that is all zero is
-    not known before it is read.
+    What is allocated counts, whatever of that is all zero now: servers may
+    fill it at any time.
     """
     return sum(_allocated(region) for region in pool.regions())
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from nova import exception as nova_exception
 from nova import objects
+from oslo_utils import units
 
 from nova_temporality import conf
 from nova_temporality import exception
@@ -52,8 +53,8 @@ class Admission:
         # Of two that are admitted at a time, the second counts the first. To
         # allocate a large region takes long, so nobody waits for that.
         self._lock = threading.Lock()
-        # Priorities of servers that are being given a region, by UUID.
-        self._coming: dict[str, int] = {}
+        # What servers are that are being given a region, by UUID.
+        self._coming: dict[str, server_spec.ServerSpec] = {}
 
     # -- what is decided for a server -----------------------------------------
 
@@ -139,6 +140,7 @@ class Admission:
         """
         self._check_ready(instance.uuid)
         self._check_budget(instance, spec)
+        self._check_vault(instance, spec)
 
     def _check_ready(self, uuid: str) -> None:
         try:
@@ -167,6 +169,24 @@ class Admission:
             'run "temporality drill" there, or delete servers' %
             dict(dataclasses.asdict(prediction), hold_up=options.hold_up_ms))
 
+    def _check_vault(self, instance: objects.Instance,
+                     spec: server_spec.ServerSpec) -> None:
+        options = PCONF.temporality
+        if not options.vault_hold_up:
+            return
+        coming = self._coming.copy() | {instance.uuid: spec}
+        found = regions.forecast_vault(
+            options.pool_path, options.vault_hold_up, instance.uuid,
+            {uuid: its.nvram_mb * units.Mi for uuid, its in coming.items()})
+        # If nobody can tell how long that takes, then health says so.
+        if found is None or found.predicted is None or found.fits:
+            return
+        raise nova_exception.ComputeResourcesUnavailable(
+            reason='Writing all persistent servers, %d MiB, to the vault when '
+            'power fails would take %.1f s, but vault_hold_up is %d. Use '
+            'another host, or delete servers' % (
+                found.bytes >> 20, found.predicted, found.hold_up))
+
     def has_room(self) -> bool:
         """Whether one more pVM, of default priority, fits into the budget."""
         options = PCONF.temporality
@@ -177,7 +197,8 @@ class Admission:
 
     def _others(self, uuid: str) -> dict[str, int]:
         """Priorities of all but one server that are given regions just now."""
-        return {other: number for other, number in self._coming.copy().items()
+        return {other: spec.priority
+                for other, spec in self._coming.copy().items()
                 if other != uuid}
 
     def admit(self, server: pvm_server.PersistentServer,
@@ -195,7 +216,8 @@ class Admission:
         with self._lock:
             if not room_is_reserved:
                 self._check_budget(server.instance, server.spec)
-            self._coming[server.uuid] = server.spec.priority
+                self._check_vault(server.instance, server.spec)
+            self._coming[server.uuid] = server.spec
         try:
             return server.ensure_region()
         except (vpm.PoolFull, regions.NoLargePages) as exc:
