@@ -123,6 +123,7 @@ def write(pool: vpm.Pool,
                                          proven[region.name], check)
                 except (OSError, vpm.VpmError, Changed, tables.Busy) as e:
                     fail(region.name, e)
+                    _forget_deleted(pool, info, region)
                 else:
                     tell(Written(region.name, size))
             _write_pool(pool, info, regions, failures)
@@ -170,6 +171,17 @@ def _write_parts(path: str, region: vpm.RegionInfo, parts: list[data.Part],
         if tables.sums_now(region.directory, table) == before:
             return checksums
     raise tables.Busy('its pager moved pages while they were written')
+
+
+def _forget_deleted(pool: vpm.Pool, info: vpm.PoolInfo,
+                    region: vpm.RegionInfo) -> None:
+    """Keep nothing of a server that was deleted while it was written."""
+    try:
+        manifests.describe(pool, region)
+    except vpm.NotFound:
+        durable.remove(manifests.data_path(info.vault, region.id))
+    except vpm.VpmError as e:
+        LOG.error('%s: %s', region.name, e)
 
 
 def _size(checksums: bytes) -> int:

@@ -24,7 +24,9 @@ It informs people; what may be resumed is proven by the pool alone.
      "acknowledged_ms": 7.9,       since the event
      "called_off": <ISO 8601>,     null while nobody did
      "vault": {                    if servers were written to a vault
-         "began": <ISO 8601>, "seconds": 3.2, until the latest of
+         "began": <ISO 8601>,
+         "bytes": 34603008,        that were written, of all servers
+         "seconds": 3.2,           from the beginning to the latest server
          "servers": [{"name": ..., "bytes": 34603008,
                       "durable": <ISO 8601>,   null if it is not there
                       "reason": "..."}, ...]}, why it is not, else null
@@ -68,6 +70,7 @@ class VaultReport(TypedDict):
     """What was written to the vault, in the order in which it was."""
 
     began: str
+    bytes: int
     seconds: float
     servers: list[VaultedServer]
 
@@ -152,8 +155,8 @@ def vault_began(outage: OutageReport, wall_ns: int) -> OutageReport:
     """Note in a report that servers are written to the vault."""
     if 'vault' in outage:
         return outage
-    return {**outage, 'vault': {'began': _iso(wall_ns), 'seconds': 0.0,
-                                'servers': []}}
+    return {**outage, 'vault': {'began': _iso(wall_ns), 'bytes': 0,
+                                'seconds': 0.0, 'servers': []}}
 
 
 def vaulted(outage: OutageReport, written: writing.Written,
@@ -174,20 +177,21 @@ def vaulted(outage: OutageReport, written: writing.Written,
                   'reason': written.failure or None}
     seconds = wall_ns / 1e9 - datetime.datetime.fromisoformat(
         vault['began']).timestamp()
+    servers = [*known.values(), before]
     return {**outage, 'vault': {
-        'began': vault['began'], 'seconds': round(max(seconds, 0), 3),
-        'servers': [*known.values(), before]}}
+        'began': vault['began'],
+        'bytes': sum(one['bytes'] for one in servers),
+        'seconds': round(max(seconds, 0), 3), 'servers': servers}}
 
 
 def vault_summary(outage: OutageReport) -> str:
-    """Say in a line what is in the vault."""
-    servers = _in_vault(outage).values()
-    durable = [one for one in servers if one['durable']]
+    """Say in a line what is in the vault; for a report that has one."""
+    vault = outage['vault']
+    durable = sum(one['durable'] is not None for one in vault['servers'])
     return 'outage %s: %d servers are durable in the vault, %d are not: ' \
         '%.1f MiB in %.1f s' % (
-            outage['id'], len(durable), len(servers) - len(durable),
-            sum(one['bytes'] for one in servers) / (1 << 20),
-            outage['vault']['seconds'] if 'vault' in outage else 0)
+            outage['id'], durable, len(vault['servers']) - durable,
+            vault['bytes'] / (1 << 20), vault['seconds'])
 
 
 def vaulted_ms(outage: OutageReport, name: str) -> float | None:

@@ -16,6 +16,7 @@ import os
 
 import pytest
 
+from nova_temporality.vault import data
 from nova_temporality.vault import writing
 from tests.framework import pools
 
@@ -131,3 +132,26 @@ def test_server_that_was_deleted_since(host, servers):
     host.pool.free('last')
     host.lose_dram()
     assert set(host.restore()) == {'first', 'middle'}
+
+
+def test_server_that_is_deleted_meanwhile(host, servers, monkeypatch):
+    write = data.write
+
+    def write_and_delete(path, directory, part, *args):
+        checksums = write(path, directory, part, *args)
+        if part.name == 'state' and servers[0].directory == directory:
+            host.pool.free('first')
+            # As if the state were written when the vault's files had gone,
+            # and the pool's had not.
+            with open(path, 'wb') as left:
+                left.write(b'memory')
+        return checksums
+
+    monkeypatch.setattr(data, 'write', write_and_delete)
+    assert set(host.write()) == {'first'}
+    assert not os.path.exists(host.file('data', servers[0]))
+    assert not os.path.exists(host.file('manifest', servers[0]))
+    host.lose_dram()
+    assert {name: outcome.result for name, outcome in
+            host.restore().items()} == {'middle': 'restored',
+                                        'last': 'restored'}

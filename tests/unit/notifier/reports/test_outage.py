@@ -134,7 +134,8 @@ class TestVault:
         assert after['vault']['servers'] == [{
             'name': 'a', 'bytes': 3 << 20, 'reason': None,
             'durable': '2001-09-09T01:46:44.000+00:00'}]
-        assert after['vault']['seconds'] == 3.0
+        assert (after['vault']['bytes'], after['vault']['seconds']) == (
+            3 << 20, 3.0)
         assert outage.vaulted_ms(after, 'a') == 4000.0
         assert outage.not_vaulted(after, 'a') is None
         assert '1 servers are durable in the vault, 0 are not: 3.0 MiB in ' \
