@@ -242,7 +242,8 @@ def _row(outcome: outcomes.Outcome,
             _since_event_ms(outcome, outcome.fixated_ns),
             report and outage.vaulted_ms(report, outcome.name),
             outcome.length, outcome.route,
-            words.printable(_reason(outcome.name, outcome.reason, report)),
+            words.printable(
+                _reason(outcome.name, outcome.reason, report) or ''),
             outage.id_of(outcome.wall_ns))
 
 
@@ -255,10 +256,11 @@ def _row_of_report(report: outage.OutageReport, pvm: dict[str, Any]) -> _Row:
 
 
 def _reason(name: str, reason: str | None,
-            report: outage.OutageReport | None) -> str:
+            report: outage.OutageReport | None) -> str | None:
     """Why it is not fixated, or not in the vault."""
-    return reason or (outage.not_vaulted(report, name) if report else None
-                      ) or ''
+    if reason or report is None:
+        return reason
+    return outage.not_vaulted(report, name)
 
 
 def _time(outcome: outcomes.Outcome) -> str:

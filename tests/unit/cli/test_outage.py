@@ -18,6 +18,7 @@ from nova_temporality.notifier import power
 from nova_temporality.notifier.pvm import attempts
 from nova_temporality.notifier.reports import archive
 from nova_temporality.notifier.reports import outage
+from nova_temporality.vault import writing
 from nova_temporality import vpm
 from nova_temporality.vpm import outcomes
 from tests.framework import pools
@@ -96,3 +97,20 @@ def test_words_of_qemu_are_printable(run, record, capsys):
     record('a', FIRST, 'nut', reason='gone\x1b[2J')
     run('outage', 'show', '--all')
     assert '\x1b' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('args', [(), ('--all',)])
+def test_vault(run_json, record, tmp_path, args):
+    for name in ('a', 'b'):
+        record(name, FIRST, 'nut')
+    report = outage.report(power.PowerEvent('nut', FIRST, S, ('nut',)), [
+        attempts.PvmReport(name, attempts.FIXATED) for name in 'abc'], 2 * S)
+    for written in (writing.Written('a', 1), writing.Written('b', 0, 'torn'),
+                    writing.Written('c', 0, 'full')):
+        report = outage.vaulted(report, written, FIRST + 2 * S)
+    archive.Archive(str(tmp_path / 'pool' / 'outages')).store(report)
+    rows = {row['Server']: (row['Vault ms'], row['Reason'])
+            for row in run_json('outage', 'show', *args)}
+    # What the ring does not have is in the report alone.
+    assert rows.pop('c', None) == (None if args else (None, 'full'))
+    assert rows == {'a': (2000.0, ''), 'b': (None, 'torn')}
