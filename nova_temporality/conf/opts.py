@@ -35,7 +35,8 @@ pool once, with ``temporality pool create``.
 Directory of the pool's vault, on a disk; empty if it has none.
 
 A pool on tmpfs that was made with ``temporality pool create --vault`` is
-written to it by ``temporality fixate --for-reboot``, and made again from it by
+written to it by ``temporality fixate --for-reboot``, and when power fails if
+it lasts for that (``vault_hold_up``). It is made again from it by
 ``temporality vault restore`` (``temporality-vault.service``) when the host
 boots.
 """),
