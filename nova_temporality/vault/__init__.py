@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The vault: a pool in DRAM is kept on a disk over planned reboots.
+"""The vault: a pool in DRAM is kept on a disk while the host is down.
 
 The directory of a vault holds:
 
@@ -18,7 +18,9 @@ The directory of a vault holds:
 * ``records/``: libvpm's; what was written of a server counts for one record
 * ``servers/ID.data``: memory, page table and state, each at its own place
 * ``servers/ID.manifest``: written when that is durable; proves it
-* ``manifest``: written last; the pool's notes, and which regions there were
+* ``manifest``: written first and last; the pool's notes, which regions there
+  were, and which servers are not in the vault
+* ``bandwidth``: what was measured of its disk
 
 What is damaged, torn, foreign or stale makes that server unproven, and no
 other.
