@@ -20,6 +20,16 @@
 
 /* Until a device that is missing is looked for again. */
 #define AGAIN_NS (5 * SECOND_NS)
+/* Until one that is there is looked at again. */
+#define LOOK_NS SECOND_NS
+
+static const struct vpm_device_methods *const methods[VPM_DEVICES] = {
+    [VPM_DEVICE_POD] = &vpm_pod_device};
+
+static struct vpm_device_memory *memory_of(const struct vpm_watched *watched)
+{
+    return &watched->devices->memory.devices[watched->number];
+}
 
 /* -- what a device says; all of it with the lock held --------------------- */
 
@@ -59,12 +69,12 @@ static void remember(struct vpm_devices *devices, const struct vpm_word *word)
     eventfd_write(devices->told_fd, 1);
 }
 
-static void take(struct vpm_devices *devices, uint32_t number,
-                 struct vpm_word *word)
+static void take(const struct vpm_watched *watched, struct vpm_word *word)
 {
-    struct vpm_device_memory *known = &devices->memory.devices[number];
+    struct vpm_devices *devices = watched->devices;
+    struct vpm_device_memory *known = memory_of(watched);
 
-    word->device = number;
+    word->device = watched->number;
     if (word->level == VPM_LEVEL_COMMIT)
         known->committed = word->sequence;
     if (!word->momentary)
@@ -84,75 +94,139 @@ static void take(struct vpm_devices *devices, uint32_t number,
     remember(devices, word);
 }
 
-/* It is told once, and not with each attempt. */
-static void lose(struct vpm_devices *devices, uint32_t number,
-                 const struct vpm_error *err)
+static void set_fd(struct vpm_watched *watched, int fd)
 {
-    struct vpm_device_memory *known = &devices->memory.devices[number];
+    if (watched->fd >= 0)
+        close(watched->fd);
+    watched->fd = fd;
+    watched->turn++;
+    watched->again_ns = 0;
+}
+
+/* It is told once, and not with each attempt. */
+static void lose(struct vpm_watched *watched, const struct vpm_error *err)
+{
+    struct vpm_device_memory *known = memory_of(watched);
     struct vpm_word word = {
         .wall_ns = vpm_now_ns(CLOCK_REALTIME),
         .monotonic_ns = vpm_now_ns(CLOCK_MONOTONIC), .level = VPM_LEVEL_LOST};
 
-    if (devices->fds[number] >= 0)
-        close(devices->fds[number]);
-    devices->fds[number] = -1;
-    devices->again_ns[number] = word.monotonic_ns + AGAIN_NS;
+    set_fd(watched, -1);
+    watched->again_ns = word.monotonic_ns + AGAIN_NS;
     /* Another driver would not know of it. */
     known->committed = known->settle_ns = 0;
     snprintf(word.detail, sizeof(word.detail), "%.*s", VPM_DETAIL_MAX,
              err->message);
     if (known->condition.level != VPM_LEVEL_LOST ||
         strcmp(known->condition.detail, word.detail) != 0)
-        take(devices, number, &word);
+        take(watched, &word);
 }
 
-static void open_device(struct vpm_devices *devices, uint32_t number)
+/* Of a device that is looked at only changes count. */
+static void hear(const struct vpm_watched *watched, struct vpm_word *word)
 {
-    struct vpm_device_memory *known = &devices->memory.devices[number];
-    struct vpm_error err;
-    int fd = vpm_pod_open(&known->watch, &err);
+    struct vpm_device_memory *known = memory_of(watched);
 
-    if (fd < 0) {
-        lose(devices, number, &err);
-        return;
-    }
-    devices->fds[number] = fd;
-    known->heard_ns = vpm_now_ns(CLOCK_REALTIME);
+    if (word->level != VPM_LEVEL_LOST)
+        known->heard_ns = vpm_now_ns(CLOCK_REALTIME);
+    if (!methods[watched->number]->look || !known->condition.detail[0] ||
+        known->condition.level != word->level)
+        take(watched, word);
 }
 
-static void read_device(struct vpm_devices *devices, uint32_t number)
+/* Whether there was anything. */
+static bool read_device(struct vpm_watched *watched)
 {
-    struct vpm_device_memory *known = &devices->memory.devices[number];
     struct vpm_word words[VPM_WORDS_MAX];
     struct vpm_error err;
     uint32_t count = 0;
-    int rc = vpm_pod_read(devices->fds[number], words, VPM_WORDS_MAX, &count,
-                          &err);
+    int rc = methods[watched->number]->read(
+        watched->fd, &memory_of(watched)->watch, words, &count, &err);
 
-    for (uint32_t i = 0; i < count; i++) {
-        if (words[i].level != VPM_LEVEL_LOST)
-            known->heard_ns = vpm_now_ns(CLOCK_REALTIME);
-        take(devices, number, &words[i]);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        hear(watched, &words[i]);
     if (rc < 0)
-        lose(devices, number, &err);
+        lose(watched, &err);
+    return count || rc < 0;
 }
 
-static void see_to(struct vpm_devices *devices, uint32_t number)
+/* -- what may wait; without the lock -------------------------------------- */
+
+/* Whether what was begun then is still of use. */
+static bool is_still(const struct vpm_watched *watched, uint64_t turn)
 {
-    struct vpm_device_memory *known = &devices->memory.devices[number];
-
-    if (!known->watch.path[0])
-        return;
-    if (devices->fds[number] < 0 &&
-        vpm_now_ns(CLOCK_MONOTONIC) >= devices->again_ns[number])
-        open_device(devices, number);
-    if (devices->fds[number] >= 0)
-        read_device(devices, number);
-    fire_due(devices, known);
+    return !watched->devices->holds && watched->turn == turn;
 }
 
-/* -- the thread ----------------------------------------------------------- */
+static void open_device(struct vpm_watched *watched)
+{
+    const struct vpm_watch watch = memory_of(watched)->watch;
+    uint64_t turn = watched->turn;
+    struct vpm_error err;
+    int fd;
+
+    pthread_mutex_unlock(&watched->devices->lock);
+    fd = methods[watched->number]->open(&watch, &err);
+    pthread_mutex_lock(&watched->devices->lock);
+    if (!is_still(watched, turn)) {
+        if (fd >= 0)
+            close(fd);
+    } else if (fd < 0) {
+        lose(watched, &err);
+    } else {
+        set_fd(watched, fd);
+        memory_of(watched)->heard_ns = vpm_now_ns(CLOCK_REALTIME);
+    }
+}
+
+/* By a descriptor that nobody closes meanwhile.  What the device says by itself
+ * is not older than what was seen, and has its own instant. */
+static void look_at(struct vpm_watched *watched)
+{
+    const struct vpm_watch watch = memory_of(watched)->watch;
+    uint64_t turn = watched->turn;
+    int fd = fcntl(watched->fd, F_DUPFD_CLOEXEC, 0);
+    struct vpm_error err;
+    struct vpm_word word;
+    int rc;
+
+    watched->again_ns = vpm_now_ns(CLOCK_MONOTONIC) + LOOK_NS;
+    if (fd < 0)
+        return;
+    pthread_mutex_unlock(&watched->devices->lock);
+    rc = methods[watched->number]->look(fd, &watch, &word, &err);
+    close(fd);
+    pthread_mutex_lock(&watched->devices->lock);
+    if (!is_still(watched, turn))
+        return;
+    if (rc < 0)
+        lose(watched, &err);
+    else if (!read_device(watched))
+        hear(watched, &word);
+}
+
+/* -- the threads ---------------------------------------------------------- */
+
+static bool is_due(const struct vpm_watched *watched)
+{
+    return vpm_now_ns(CLOCK_MONOTONIC) >= watched->again_ns;
+}
+
+/* What may wait comes last: all may be held afterwards. */
+static void see_to(struct vpm_watched *watched)
+{
+    bool looks = methods[watched->number]->look;
+
+    if (!memory_of(watched)->watch.path[0])
+        return;
+    if (watched->fd >= 0)
+        read_device(watched);
+    fire_due(watched->devices, memory_of(watched));
+    if (watched->fd < 0 && is_due(watched))
+        open_device(watched);
+    if (watched->fd >= 0 && looks && is_due(watched))
+        look_at(watched);
+}
 
 static void wait_at_most(uint64_t *wait_ns, uint64_t until_ns)
 {
@@ -164,20 +238,18 @@ static void wait_at_most(uint64_t *wait_ns, uint64_t until_ns)
 }
 
 /* Returns how long there is nothing to do, unless a descriptor is ready. */
-static uint64_t prepare(struct vpm_devices *devices, struct pollfd *fds)
+static uint64_t prepare(struct vpm_watched *watched, struct pollfd *ready)
 {
+    struct vpm_devices *devices = watched->devices;
+    const struct vpm_device_memory *known = memory_of(watched);
     uint64_t wait_ns = SECOND_NS;
 
     pthread_mutex_lock(&devices->lock);
-    for (uint32_t i = 0; i < VPM_DEVICES; i++) {
-        const struct vpm_device_memory *known = &devices->memory.devices[i];
-        int fd = devices->holds ? -1 : devices->fds[i];
-
-        fds[i] = (struct pollfd){.fd = fd, .events = POLLIN};
-        if (devices->holds || !known->watch.path[0])
-            continue;
-        if (fd < 0)
-            wait_at_most(&wait_ns, devices->again_ns[i]);
+    *ready = (struct pollfd){.fd = devices->holds ? -1 : watched->fd,
+                             .events = POLLIN};
+    if (!devices->holds && known->watch.path[0]) {
+        if (watched->fd < 0 || methods[watched->number]->look)
+            wait_at_most(&wait_ns, watched->again_ns);
         if (known->due_ns)
             wait_at_most(&wait_ns, known->due_ns);
     }
@@ -187,25 +259,24 @@ static uint64_t prepare(struct vpm_devices *devices, struct pollfd *fds)
 
 static void *work(void *opaque)
 {
-    struct vpm_devices *devices = opaque;
-    struct pollfd fds[VPM_DEVICES + 1];
+    struct vpm_watched *watched = opaque;
+    struct vpm_devices *devices = watched->devices;
+    struct pollfd fds[2] = {[1] = {.fd = watched->wake_fd, .events = POLLIN}};
     eventfd_t ignored;
 
-    fds[VPM_DEVICES] = (struct pollfd){.fd = devices->wake_fd,
-                                       .events = POLLIN};
     for (;;) {
-        uint64_t wait_ns = prepare(devices, fds);
+        uint64_t wait_ns = prepare(watched, &fds[0]);
         const struct timespec wait = {
             .tv_sec = (time_t)(wait_ns / SECOND_NS),
             .tv_nsec = (long)(wait_ns % SECOND_NS)};
 
-        ppoll(fds, VPM_DEVICES + 1, &wait, NULL);
-        eventfd_read(devices->wake_fd, &ignored);
+        ppoll(fds, 2, &wait, NULL);
+        eventfd_read(watched->wake_fd, &ignored);
         pthread_mutex_lock(&devices->lock);
-        for (uint32_t i = 0; i < VPM_DEVICES && !devices->holds; i++)
-            see_to(devices, i);
+        if (!devices->holds)
+            see_to(watched);
         pthread_mutex_unlock(&devices->lock);
-        __atomic_add_fetch(&devices->beats, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&watched->beats, 1, __ATOMIC_RELAXED);
     }
     return NULL;
 }
@@ -218,65 +289,73 @@ int vpm_devices_init(struct vpm_devices *devices, struct vpm_engine *engine,
     memset(devices, 0, sizeof(*devices));
     devices->engine = engine;
     devices->told_fd = told_fd;
-    devices->beats_seen = UINT64_MAX;
-    for (int i = 0; i < VPM_DEVICES; i++)
-        devices->fds[i] = -1;
     pthread_mutexattr_init(&mutex);
     pthread_mutexattr_setprotocol(&mutex, PTHREAD_PRIO_INHERIT);
     pthread_mutex_init(&devices->lock, &mutex);
     pthread_mutexattr_destroy(&mutex);
-    devices->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (devices->wake_fd < 0)
-        return vpm_fail_errno(err, "cannot prepare for devices");
+    for (uint32_t i = 0; i < VPM_DEVICES; i++) {
+        devices->watched[i] = (struct vpm_watched){
+            .devices = devices, .number = i, .fd = -1,
+            .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+            .beats_seen = UINT64_MAX};
+        if (devices->watched[i].wake_fd < 0)
+            return vpm_fail_errno(err, "cannot prepare for devices");
+    }
     return VPM_OK;
 }
 
 int vpm_devices_start(struct vpm_devices *devices, uint32_t priority,
                       struct vpm_error *err)
 {
-    pthread_t thread;
+    for (int i = 0; i < VPM_DEVICES; i++) {
+        pthread_t thread;
 
-    errno = pthread_create(&thread, NULL, work, devices);
-    if (errno)
-        return vpm_fail_errno(err, "cannot start the thread that watches "
-                              "devices");
-    /* A failure was told by vpm_engine_open, as that of its threads. */
-    vpm_realtime_set_priority(thread, priority);
+        errno = pthread_create(&thread, NULL, work, &devices->watched[i]);
+        if (errno)
+            return vpm_fail_errno(err, "cannot start a thread that watches a "
+                                  "device");
+        /* A failure was told by vpm_engine_open, as that of its threads. */
+        vpm_realtime_set_priority(thread, priority);
+    }
     return VPM_OK;
 }
 
 bool vpm_devices_work(struct vpm_devices *devices)
 {
-    uint64_t beats = __atomic_load_n(&devices->beats, __ATOMIC_RELAXED);
-    bool works = beats != devices->beats_seen;
+    bool work = true;
 
-    devices->beats_seen = beats;
-    return works;
+    for (int i = 0; i < VPM_DEVICES; i++) {
+        struct vpm_watched *watched = &devices->watched[i];
+        uint64_t beats = __atomic_load_n(&watched->beats, __ATOMIC_RELAXED);
+
+        work &= beats != watched->beats_seen;
+        watched->beats_seen = beats;
+    }
+    return work;
 }
 
 /* -- for the main thread -------------------------------------------------- */
 
 static bool is_same(const struct vpm_watch *one, const struct vpm_watch *other)
 {
-    return one->signal == other->signal && strcmp(one->path, other->path) == 0;
+    return one->signal == other->signal &&
+           strcmp(one->path, other->path) == 0;
 }
 
 void vpm_devices_watch(struct vpm_devices *devices, uint32_t number,
                        const struct vpm_watch *watch)
 {
-    struct vpm_device_memory *known = &devices->memory.devices[number];
+    struct vpm_watched *watched = &devices->watched[number];
+    struct vpm_device_memory *known = memory_of(watched);
 
     pthread_mutex_lock(&devices->lock);
     if (!is_same(&known->watch, watch)) {
-        if (devices->fds[number] >= 0)
-            close(devices->fds[number]);
-        devices->fds[number] = -1;
-        devices->again_ns[number] = 0;
+        set_fd(watched, -1);
         memset(known, 0, sizeof(*known));
     }
     known->watch = *watch;
     pthread_mutex_unlock(&devices->lock);
-    eventfd_write(devices->wake_fd, 1);
+    eventfd_write(watched->wake_fd, 1);
 }
 
 uint64_t vpm_devices_heard_ns(struct vpm_devices *devices, uint32_t number)
@@ -310,8 +389,8 @@ int vpm_devices_acknowledge(struct vpm_devices *devices, struct vpm_error *err)
     pthread_mutex_lock(&devices->lock);
     sequence = known->committed;
     known->settle_ns = 0;
-    fd = sequence ? fcntl(devices->fds[VPM_DEVICE_POD], F_DUPFD_CLOEXEC, 0) :
-        -1;
+    fd = sequence ? fcntl(devices->watched[VPM_DEVICE_POD].fd,
+                          F_DUPFD_CLOEXEC, 0) : -1;
     pthread_mutex_unlock(&devices->lock);
     if (!sequence)
         return VPM_OK;
@@ -371,25 +450,28 @@ void vpm_devices_release(struct vpm_devices *devices)
     pthread_mutex_lock(&devices->lock);
     devices->holds = false;
     pthread_mutex_unlock(&devices->lock);
-    eventfd_write(devices->wake_fd, 1);
+    for (int i = 0; i < VPM_DEVICES; i++)
+        eventfd_write(devices->watched[i].wake_fd, 1);
 }
 
-/* Signals of the driver go to this process then.  With the lock held. */
-static void become_notifier(struct vpm_devices *devices)
+/* With the lock held. */
+static void adopt(struct vpm_devices *devices)
 {
-    const struct vpm_watch *watch =
-        &devices->memory.devices[VPM_DEVICE_POD].watch;
-    int fd = devices->fds[VPM_DEVICE_POD];
-    struct vpm_error err;
+    for (int i = 0; i < VPM_DEVICES; i++) {
+        struct vpm_watched *watched = &devices->watched[i];
+        const struct vpm_watch *watch = &memory_of(watched)->watch;
+        struct vpm_error err;
 
-    if (fd >= 0 && vpm_pod_register(fd, watch, &err) < 0)
-        lose(devices, VPM_DEVICE_POD, &err);
+        if (watched->fd >= 0 && methods[i]->adopt &&
+            methods[i]->adopt(watched->fd, watch, &err) < 0)
+            lose(watched, &err);
+    }
 }
 
 void vpm_devices_regain(struct vpm_devices *devices)
 {
     pthread_mutex_lock(&devices->lock);
-    become_notifier(devices);
+    adopt(devices);
     pthread_mutex_unlock(&devices->lock);
     vpm_devices_release(devices);
 }
@@ -400,7 +482,8 @@ void vpm_devices_import(struct vpm_devices *devices,
 {
     pthread_mutex_lock(&devices->lock);
     devices->memory = *memory;
-    memcpy(devices->fds, fds, sizeof(devices->fds));
-    become_notifier(devices);
+    for (int i = 0; i < VPM_DEVICES; i++)
+        set_fd(&devices->watched[i], fds[i]);
+    adopt(devices);
     pthread_mutex_unlock(&devices->lock);
 }

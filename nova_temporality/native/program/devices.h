@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* devices.h -- watches the devices that say how power is
  *
- * A thread of its own reads them, at the engine's priority.  When one says that
- * power fails, it fires as it was told to, whether there is a client or not.
+ * Each has a thread of its own, at the engine's priority: one that is slow to
+ * answer holds no other up.  When a device says that power fails, its thread
+ * fires as it was told to, whether there is a client or not.
  * What clients decide (of several sources, of power that is back) is theirs:
  * they are told everything, and the latest words are remembered for them. */
 #ifndef VPM_DEVICES_H
@@ -10,7 +11,7 @@
 
 #include <pthread.h>
 
-#include "protocol.h"
+#include "device_methods.h"
 
 /* What one process knows of a device, and the next one has to know. */
 struct vpm_device_memory {
@@ -32,23 +33,34 @@ struct vpm_devices_memory {
                                  * thread's */
 };
 
+struct vpm_devices;
+
+/* A device, as this process has it. */
+struct vpm_watched {
+    struct vpm_devices *devices;
+    uint32_t number;
+    int wake_fd;                /* eventfd(2), for the thread */
+    int fd;                     /* -1: not open */
+    uint64_t turn;              /* another one whenever *fd* is another one */
+    uint64_t again_ns;          /* when it is looked at again; not open: when
+                                 * that is tried again */
+    uint64_t beats;             /* how often the thread has worked; atomic */
+    uint64_t beats_seen;
+};
+
 struct vpm_devices {
     struct vpm_engine *engine;
     int told_fd;                /* eventfd(2), written to at each word */
-    int wake_fd;                /* the same, for the thread */
     pthread_mutex_t lock;       /* of all that follows; it inherits priority */
     struct vpm_devices_memory memory;
-    int fds[VPM_DEVICES];       /* -1: not open */
-    uint64_t again_ns[VPM_DEVICES];  /* when that is tried again */
+    struct vpm_watched watched[VPM_DEVICES];
     bool holds;                 /* nothing is read and nothing is fired */
-    uint64_t beats;             /* how often the thread has worked; atomic */
-    uint64_t beats_seen;
 };
 
 int vpm_devices_init(struct vpm_devices *devices, struct vpm_engine *engine,
                      int told_fd, struct vpm_error *err);
 
-/* Starts the thread, which ends with the process. */
+/* Starts the threads, which end with the process. */
 int vpm_devices_start(struct vpm_devices *devices, uint32_t priority,
                       struct vpm_error *err);
 
@@ -76,8 +88,8 @@ void vpm_devices_release(struct vpm_devices *devices);
 /* Releases what the other process may have taken over before it failed. */
 void vpm_devices_regain(struct vpm_devices *devices);
 
-/* Takes over what another process knew; before the thread is started.  *fds*
- * are those of devices, or -1. */
+/* Takes over what another process knew; before the threads are started.
+ * *fds* are those of devices, or -1. */
 void vpm_devices_import(struct vpm_devices *devices,
                         const struct vpm_devices_memory *memory,
                         const int *fds);
@@ -92,8 +104,8 @@ uint64_t vpm_devices_next(struct vpm_devices *devices, uint64_t seen,
 bool vpm_devices_condition(struct vpm_devices *devices, uint32_t number,
                            uint64_t seen, struct vpm_word *found);
 
-/* Whether the thread has worked since the last call, which must be some
- * seconds ago: it works every second. */
+/* Whether all threads have worked since the last call, which must be some
+ * seconds ago: they work every second. */
 bool vpm_devices_work(struct vpm_devices *devices);
 
 #endif

@@ -135,9 +135,9 @@ static bool give_rest(struct vpm_process *process,
     if (rest.has_pod)
         add(&fds, process->service.pod_fd);
     for (int i = 0; i < VPM_DEVICES; i++) {
-        rest.has_device[i] = devices->fds[i] >= 0;
+        rest.has_device[i] = devices->watched[i].fd >= 0;
         if (rest.has_device[i])
-            add(&fds, devices->fds[i]);
+            add(&fds, devices->watched[i].fd);
     }
     for (int i = 0; i < CLIENTS_MAX; i++) {
         const struct vpm_client *client = &process->clients[i];

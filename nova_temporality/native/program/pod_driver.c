@@ -32,8 +32,8 @@ static int check(int fd, struct vpm_error *err)
     return VPM_OK;
 }
 
-int vpm_pod_register(int fd, const struct vpm_watch *watch,
-                     struct vpm_error *err)
+static int become_notifier(int fd, const struct vpm_watch *watch,
+                           struct vpm_error *err)
 {
     const struct pod_registration registration = {
         .abi = POD_ABI, .signal = watch->signal};
@@ -46,14 +46,14 @@ int vpm_pod_register(int fd, const struct vpm_watch *watch,
     return vpm_fail_errno(err, "the POD driver cannot register the engine");
 }
 
-int vpm_pod_open(const struct vpm_watch *watch, struct vpm_error *err)
+static int open_driver(const struct vpm_watch *watch, struct vpm_error *err)
 {
     int fd = open(watch->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
     if (fd < 0)
         return vpm_fail_errno(err, "the POD driver cannot be opened; load it "
                               "(\"modprobe pod\"): %s", watch->path);
-    if (check(fd, err) == VPM_OK && vpm_pod_register(fd, watch, err) == VPM_OK)
+    if (check(fd, err) == VPM_OK && become_notifier(fd, watch, err) == VPM_OK)
         return fd;
     close(fd);
     return err->code;
@@ -99,15 +99,14 @@ static struct vpm_word to_word(const struct pod_event *event)
     return word;
 }
 
-int vpm_pod_read(int fd, struct vpm_word *words, uint32_t most,
-                 uint32_t *count, struct vpm_error *err)
+static int read_events(int fd, const struct vpm_watch *watch,
+                       struct vpm_word *words, uint32_t *count,
+                       struct vpm_error *err)
 {
     struct pod_event events[VPM_WORDS_MAX];
-    size_t wanted = sizeof(events[0]) *
-        (most < VPM_WORDS_MAX ? most : VPM_WORDS_MAX);
-    ssize_t got = read(fd, events, wanted);
+    ssize_t got = read(fd, events, sizeof(events));
 
-    *count = 0;
+    (void)watch;
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return VPM_OK;
     if (got < 0)
@@ -131,3 +130,6 @@ int vpm_pod_acknowledge(int fd, uint64_t sequence, struct vpm_error *err)
     return vpm_fail_errno(err, "the POD driver cannot take the "
                           "acknowledgement");
 }
+
+const struct vpm_device_methods vpm_pod_device = {
+    .open = open_driver, .adopt = become_notifier, .read = read_events};

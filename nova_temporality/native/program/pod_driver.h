@@ -5,21 +5,10 @@
 #ifndef VPM_POD_DRIVER_H
 #define VPM_POD_DRIVER_H
 
-#include "protocol.h"
+#include "device_methods.h"
 
-/* Opens the driver's device and becomes its notifier.  Returns the descriptor,
- * which does not block, or a negative code. */
-int vpm_pod_open(const struct vpm_watch *watch, struct vpm_error *err);
-
-/* Becomes the notifier with a descriptor that another process has opened. */
-int vpm_pod_register(int fd, const struct vpm_watch *watch,
-                     struct vpm_error *err);
-
-/* Reads what the driver says, *most* words at most.  Returns how many, 0 when
- * there is nothing; a negative code when it is not to be used any more: what
- * it said before that, *count* words, counts. */
-int vpm_pod_read(int fd, struct vpm_word *words, uint32_t most,
-                 uint32_t *count, struct vpm_error *err);
+/* Who opens it becomes its notifier. */
+extern const struct vpm_device_methods vpm_pod_device;
 
 /* Tells the driver that all is saved; twice is no error. */
 int vpm_pod_acknowledge(int fd, uint64_t sequence, struct vpm_error *err);
