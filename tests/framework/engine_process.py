@@ -78,6 +78,8 @@ class Client:
         self.socket.settimeout(machine.PATIENCE)
         self.socket.connect(path)
         self._last_id = 0
+        # The member of a struct does not keep it.
+        self._received = []
         self.news = []
 
     def __enter__(self):
@@ -106,6 +108,7 @@ class Client:
         said = ffi.new('struct vpm_answer *')
         assert len(data) == ffi.sizeof('struct vpm_answer')
         ffi.buffer(said)[:] = data
+        self._received.append(said)
         self.fds = list(fds)
         return said
 
