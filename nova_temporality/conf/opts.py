@@ -516,6 +516,7 @@ Device of the GPIO chip, like ``/dev/gpiochip0``. For the source ``gpio``.
     cfg.IntOpt(
         'gpio_line',
         min=0,
+        max=2**32 - 1,
         help="""
 Offset of the line on the GPIO chip. The line is active while power is good.
 For the source ``gpio``.
@@ -525,6 +526,16 @@ For the source ``gpio``.
         default=False,
         help="""
 Whether the line is active when it is low. For the source ``gpio``.
+"""),
+    cfg.IntOpt(
+        'gpio_debounce_us',
+        default=0,
+        min=0,
+        max=10**6,
+        help="""
+How long a level of the line must last before the kernel tells it, in
+microseconds; for contacts that bounce. Fixating servers begins later by this
+time, beside ``pod_debounce_ms``. For the source ``gpio``.
 """),
 ]
 

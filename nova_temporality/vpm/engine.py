@@ -56,6 +56,7 @@ SIGNALS = (POD_SIGNAL, signal.SIGPWR)
 
 # Devices that the engine watches.
 POD_DEVICE: int = _lib.VPM_DEVICE_POD
+GPIO_DEVICE: int = _lib.VPM_DEVICE_GPIO
 DEVICES = tuple(range(_lib.VPM_DEVICES))
 DEVICE_PATH_MAX: int = _lib.VPM_DEVICE_PATH_MAX
 
@@ -92,11 +93,18 @@ class Watched:
     :ivar number: one of DEVICES
     :ivar path: of the device; empty: it is not watched
     :ivar signal: that the POD driver sends, too; 0: none
+    :ivar gpio_line: offset of a line on the GPIO chip
+    :ivar gpio_active_low: whether it is active when it is low
+    :ivar gpio_debounce_us: how long a level must last before the kernel tells
+                            it
     """
 
     number: int
     path: str
     signal: int = 0
+    gpio_line: int = 0
+    gpio_active_low: bool = False
+    gpio_debounce_us: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -323,6 +331,9 @@ class Engine:
         self._watched[device.number] = request = link.Request(
             _lib.VPM_REQUEST_WATCH, (), {'number': device.number, 'watch': {
                 'path': os.fsencode(device.path), 'signal': device.signal,
+                'gpio_line': device.gpio_line,
+                'gpio_active_low': device.gpio_active_low,
+                'gpio_debounce_us': device.gpio_debounce_us,
                 'raised_by': outcomes.join(
                     [rule.raised_by] if rule.raised_by else []),
                 'debounce_ns': rule.debounce_ns,

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* device_stand_in.c -- answers ioctl(2) in place of the POD driver
+/* device_stand_in.c -- answers ioctl(2) in place of devices' drivers
  *
  * It is preloaded into the engine.  DEVICE_STAND_IN is the directory of
- * pod_stand_in.py, which makes the devices that are read. */
+ * pod_stand_in.py or gpio_stand_in.py, which make the devices that are read. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/gpio.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -81,6 +83,95 @@ static int pod(unsigned long request, void *argument)
     }
 }
 
+/* gpio_stand_in.py finds there what was asked for. */
+static void keep(const struct gpio_v2_line_request *request)
+{
+    int fd = open_file("gpio.request", O_WRONLY | O_CREAT);
+
+    if (fd < 0 || write(fd, request, sizeof(*request)) < 0)
+        abort();
+    close(fd);
+}
+
+/* An edge that comes while the line is read. */
+static void tell_edge(void)
+{
+    struct gpio_v2_line_event event;
+    int fd;
+
+    if (read_file("gpio.edge", &event, sizeof(event)) != sizeof(event))
+        return;
+    fd = open_file("gpio.edge", O_WRONLY | O_TRUNC);
+    close(fd);
+    fd = open_file("gpio.edges", O_WRONLY);
+    if (fd < 0 || write(fd, &event, sizeof(event)) < 0)
+        abort();
+    close(fd);
+}
+
+/* Whether the line is high; -1 with errno when the chip is gone. */
+static int is_high(void)
+{
+    int lock = open_file("gpio.lock", O_RDONLY | O_CREAT);
+    char level;
+    int got;
+
+    if (lock < 0 || flock(lock, LOCK_SH) < 0)
+        abort();
+    got = read_file("gpio.level", &level, 1);
+    tell_edge();
+    close(lock);
+    errno = ENODEV;
+    return got == 1 ? level == '1' : -1;
+}
+
+/* A bus that hangs, until the file is gone. */
+static void wait_for_bus(void)
+{
+    int fd;
+
+    while ((fd = open_file("gpio.bus", O_WRONLY | O_APPEND)) >= 0) {
+        if (write(fd, "waits\n", 6) < 0)
+            abort();
+        close(fd);
+        usleep(10000);
+    }
+}
+
+/* A line belongs to one, until all have closed it. */
+static int get_line(struct gpio_v2_line_request *line)
+{
+    if (line->offsets[0] > 7) {
+        errno = EINVAL;
+        return -1;
+    }
+    line->fd = open_file("gpio.edges", O_RDONLY | O_NONBLOCK);
+    if (line->fd < 0)
+        return -1;
+    if (flock(line->fd, LOCK_EX | LOCK_NB) < 0) {
+        close(line->fd);
+        errno = EBUSY;
+        return -1;
+    }
+    keep(line);
+    return 0;
+}
+
+static int gpio(unsigned long request, void *argument)
+{
+    struct gpio_v2_line_request kept;
+    struct gpio_v2_line_values *values = argument;
+    int high;
+
+    wait_for_bus();
+    if (request == GPIO_V2_GET_LINE_IOCTL)
+        return get_line(argument);
+    read_file("gpio.request", &kept, sizeof(kept));
+    high = is_high();
+    values->bits = high == !(kept.config.flags & GPIO_V2_LINE_FLAG_ACTIVE_LOW);
+    return high < 0 ? -1 : 0;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
     va_list arguments;
@@ -91,5 +182,7 @@ int ioctl(int fd, unsigned long request, ...)
     va_end(arguments);
     if (_IOC_TYPE(request) == _IOC_TYPE(POD_INFO))
         return pod(request, argument);
+    if (_IOC_TYPE(request) == _IOC_TYPE(GPIO_V2_GET_LINE_IOCTL))
+        return gpio(request, argument);
     return (int)syscall(SYS_ioctl, fd, request, argument);
 }

@@ -144,7 +144,7 @@ try_modules() {
     local name
     cd /usr/lib/python3/dist-packages
     find nova_temporality/{cli,host,notifier,qemu,snapshot,vpm} \
-        -name '[a-z]*.py' ! -name gpio.py | while read -r name; do
+        -name '[a-z]*.py' | while read -r name; do
         name=${name%.py}
         echo "import ${name//\//.}"
     done | python3

@@ -19,7 +19,7 @@
 
 /* Changes with every change of this file, of what it uses of vpm.h, and of
  * program/handover.h and engine/giving.h. */
-#define VPM_PROTOCOL_VERSION 3
+#define VPM_PROTOCOL_VERSION 4
 
 #define VPM_SOCKET_NAME "engine.sock"
 
@@ -30,7 +30,9 @@
 /* Devices that the engine watches, how many words of theirs it remembers, and
  * bytes of their paths and of what they say. */
 #define VPM_DEVICE_POD 0          /* /dev/pod, see pod/pod.h */
-#define VPM_DEVICES 1
+#define VPM_DEVICE_GPIO 1         /* a line of a GPIO chip, which is active
+                                   * while power is good */
+#define VPM_DEVICES 2
 #define VPM_WORDS_MAX 16
 #define VPM_DEVICE_PATH_MAX 255
 #define VPM_DETAIL_MAX 255
@@ -114,7 +116,10 @@ struct vpm_watch {
     uint64_t timeout_ns;      /* after which units that are not fixated are
                                * given up */
     uint32_t signal;          /* that the POD driver sends, too; 0: none */
-    uint32_t unused;
+    uint32_t gpio_line;       /* its offset on the chip */
+    uint32_t gpio_active_low;   /* whether it is active when it is low */
+    uint32_t gpio_debounce_us;  /* how long a level must last before the kernel
+                                 * tells it */
     char raised_by[VPM_RAISED_BY_MAX + 1];  /* empty: nothing is fired */
     char path[VPM_DEVICE_PATH_MAX + 1];
 };

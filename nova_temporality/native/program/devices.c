@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "gpio_line.h"
 #include "pod_driver.h"
 #include "realtime.h"
 
@@ -24,7 +25,7 @@
 #define LOOK_NS SECOND_NS
 
 static const struct vpm_device_methods *const methods[VPM_DEVICES] = {
-    [VPM_DEVICE_POD] = &vpm_pod_device};
+    [VPM_DEVICE_POD] = &vpm_pod_device, [VPM_DEVICE_GPIO] = &vpm_gpio_device};
 
 static struct vpm_device_memory *memory_of(const struct vpm_watched *watched)
 {
@@ -339,6 +340,9 @@ bool vpm_devices_work(struct vpm_devices *devices)
 static bool is_same(const struct vpm_watch *one, const struct vpm_watch *other)
 {
     return one->signal == other->signal &&
+           one->gpio_line == other->gpio_line &&
+           one->gpio_active_low == other->gpio_active_low &&
+           one->gpio_debounce_us == other->gpio_debounce_us &&
            strcmp(one->path, other->path) == 0;
 }
 

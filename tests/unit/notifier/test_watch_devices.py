@@ -18,9 +18,13 @@ from nova_temporality.notifier import background
 from nova_temporality.notifier import daemon
 from nova_temporality.notifier import pulse
 from nova_temporality.notifier import sources
+from nova_temporality.notifier.sources import device
 from nova_temporality.notifier import watch
 from nova_temporality.vpm import engine
 from tests.framework import pod_sources
+
+NO_POD = (engine.Watched(engine.POD_DEVICE, ''), engine.Rule())
+NO_GPIO = (engine.Watched(engine.GPIO_DEVICE, ''), engine.Rule())
 
 pytestmark = pytest.mark.native_threads
 
@@ -57,8 +61,9 @@ def watched(**values):
     notifier = Notifier()
     loaded = sources.load(conf)
     watch.Watch(loaded, notifier, conf, pulse.Pulse())
-    if 'pod' in loaded:
-        assert loaded['pod'].engine is notifier._engine
+    for source in loaded.values():
+        if isinstance(source, device.DeviceSource):
+            assert source.engine is notifier._engine
     return notifier._engine.watched
 
 
@@ -67,9 +72,20 @@ def test_fires_if_it_is_sufficient_alone(confidence, raised_by):
     devices = watched(pod_sources=['pod', 'sigpwr'],
                       pod_confidence={'pod': confidence})
     assert devices == [(engine.Watched(engine.POD_DEVICE, '/dev/pod'),
-                        engine.Rule(raised_by, 3000000, 9))]
+                        engine.Rule(raised_by, 3000000, 9)), NO_GPIO]
+
+
+def test_each_by_its_own_rule():
+    devices = watched(
+        pod_sources=['pod', 'gpio'], pod_confidence={'pod': 60},
+        gpio_chip='/dev/gpiochip7', gpio_line=3, gpio_active_low=True)
+    assert devices == [
+        (engine.Watched(engine.POD_DEVICE, '/dev/pod'),
+         engine.Rule(None, 3000000, 9)),
+        (engine.Watched(engine.GPIO_DEVICE, '/dev/gpiochip7', gpio_line=3,
+                        gpio_active_low=True),
+         engine.Rule('gpio', 3000000, 9))]
 
 
 def test_not_watched_if_it_is_no_source():
-    assert watched(pod_sources=[]) == [
-        (engine.Watched(engine.POD_DEVICE, ''), engine.Rule())]
+    assert watched(pod_sources=[]) == [NO_POD, NO_GPIO]

@@ -46,13 +46,13 @@ class TestLoad:
         assert 'gpio, messaging, nut, pod, signal, sigpwr' in str(e.value)
 
     def test_module_is_missing(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, 'gpiod', None)
+        monkeypatch.setitem(sys.modules, 'oslo_messaging', None)
         monkeypatch.delitem(
-            sys.modules, 'nova_temporality.notifier.sources.gpio',
+            sys.modules, 'nova_temporality.notifier.sources.messaging',
             raising=False)
         with pytest.raises(sources.SourceError) as e:
-            sources.load(pod_sources.make_conf(pod_sources=['gpio']))
-        assert 'gpiod' in str(e.value)
+            sources.load(pod_sources.make_conf(pod_sources=['messaging']))
+        assert 'oslo_messaging' in str(e.value)
 
     def test_confidence_of_others(self):
         with pytest.raises(sources.SourceError) as e:
@@ -75,6 +75,7 @@ class TestLoad:
         ('messaging', {'messaging_url': 'fake:/'}, 'messaging_site'),
         ('messaging', {'messaging_site': 'a'}, 'messaging_url'),
         ('gpio', {'gpio_line': 1}, 'gpio_chip'),
+        ('gpio', {'gpio_chip': '/' * 256, 'gpio_line': 1}, '255 bytes'),
         ('gpio', {'gpio_chip': '/dev/gpiochip0'}, 'gpio_line')])
     def test_bad_options(self, name, values, words):
         with pytest.raises(sources.SourceError) as e:
