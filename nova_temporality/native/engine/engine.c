@@ -121,10 +121,8 @@ bool vpm_engine_works(struct vpm_engine *engine)
 
     for (uint32_t i = 0; i < engine->params.threads; i++) {
         struct vpm_worker *worker = &engine->workers[i];
-        uint64_t beats = __atomic_load_n(&worker->beats, __ATOMIC_RELAXED);
 
-        all &= beats != worker->beats_seen;
-        worker->beats_seen = beats;
+        all &= vpm_pulse_works(&worker->pulse);
         vpm_worker_wake(worker);
     }
     return all;

@@ -24,6 +24,16 @@ int vpm_realtime_set_priority(pthread_t thread, uint32_t priority)
                                  &param);
 }
 
+void vpm_realtime_init_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attr;
+
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
+    pthread_mutex_init(lock, &attr);
+    pthread_mutexattr_destroy(&attr);
+}
+
 int vpm_realtime_set_cpus(pthread_t thread, const uint32_t *cpus,
                           uint32_t count)
 {

@@ -17,6 +17,9 @@ int vpm_realtime_lock_memory(void);
  * errno. */
 int vpm_realtime_set_priority(pthread_t thread, uint32_t priority);
 
+/* Who waits for the lock lends its priority to who has it. */
+void vpm_realtime_init_lock(pthread_mutex_t *lock);
+
 /* Binds a thread to CPUs.  0, or an errno. */
 int vpm_realtime_set_cpus(pthread_t thread, const uint32_t *cpus,
                           uint32_t count);

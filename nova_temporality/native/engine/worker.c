@@ -16,6 +16,7 @@
 #include "error.h"
 #include "fixation.h"
 #include "pod.h"
+#include "realtime.h"
 
 #define EVENTS_MAX 64
 /* Epoll's data: the eventfd; or a unit's serial number and slot, and which of
@@ -325,7 +326,7 @@ static void *work(void *opaque)
         step_all(worker);
         commit_saved(worker);
         finish(worker);
-        __atomic_add_fetch(&worker->beats, 1, __ATOMIC_RELAXED);
+        vpm_pulse_beat(&worker->pulse);
     }
     return NULL;
 }
@@ -334,15 +335,11 @@ static void *work(void *opaque)
 
 void vpm_worker_init(struct vpm_worker *worker)
 {
-    pthread_mutexattr_t mutex;
     pthread_condattr_t cond;
 
     worker->epoll_fd = worker->wake_fd = -1;
-    worker->beats_seen = UINT64_MAX;
-    pthread_mutexattr_init(&mutex);
-    pthread_mutexattr_setprotocol(&mutex, PTHREAD_PRIO_INHERIT);
-    pthread_mutex_init(&worker->lock, &mutex);
-    pthread_mutexattr_destroy(&mutex);
+    vpm_pulse_init(&worker->pulse);
+    vpm_realtime_init_lock(&worker->lock);
     pthread_condattr_init(&cond);
     pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
     pthread_cond_init(&worker->settled, &cond);

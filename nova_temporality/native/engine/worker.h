@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include "pulse.h"
 #include "unit.h"
 #include "waves.h"
 
@@ -22,8 +23,7 @@ struct vpm_worker {
     uint32_t count;             /* of them */
     pthread_t thread;
     bool started;
-    uint64_t beats;             /* how often it has worked; atomic */
-    uint64_t beats_seen;        /* by vpm_engine_works: UINT64_MAX at first */
+    struct vpm_pulse pulse;
     int epoll_fd;
     int wake_fd;
 

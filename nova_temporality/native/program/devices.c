@@ -277,7 +277,7 @@ static void *work(void *opaque)
         if (!devices->holds)
             see_to(watched);
         pthread_mutex_unlock(&devices->lock);
-        __atomic_add_fetch(&watched->beats, 1, __ATOMIC_RELAXED);
+        vpm_pulse_beat(&watched->pulse);
     }
     return NULL;
 }
@@ -285,20 +285,15 @@ static void *work(void *opaque)
 int vpm_devices_init(struct vpm_devices *devices, struct vpm_engine *engine,
                      int told_fd, struct vpm_error *err)
 {
-    pthread_mutexattr_t mutex;
-
     memset(devices, 0, sizeof(*devices));
     devices->engine = engine;
     devices->told_fd = told_fd;
-    pthread_mutexattr_init(&mutex);
-    pthread_mutexattr_setprotocol(&mutex, PTHREAD_PRIO_INHERIT);
-    pthread_mutex_init(&devices->lock, &mutex);
-    pthread_mutexattr_destroy(&mutex);
+    vpm_realtime_init_lock(&devices->lock);
     for (uint32_t i = 0; i < VPM_DEVICES; i++) {
         devices->watched[i] = (struct vpm_watched){
             .devices = devices, .number = i, .fd = -1,
-            .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-            .beats_seen = UINT64_MAX};
+            .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+        vpm_pulse_init(&devices->watched[i].pulse);
         if (devices->watched[i].wake_fd < 0)
             return vpm_fail_errno(err, "cannot prepare for devices");
     }
@@ -325,13 +320,8 @@ bool vpm_devices_work(struct vpm_devices *devices)
 {
     bool work = true;
 
-    for (int i = 0; i < VPM_DEVICES; i++) {
-        struct vpm_watched *watched = &devices->watched[i];
-        uint64_t beats = __atomic_load_n(&watched->beats, __ATOMIC_RELAXED);
-
-        work &= beats != watched->beats_seen;
-        watched->beats_seen = beats;
-    }
+    for (int i = 0; i < VPM_DEVICES; i++)
+        work &= vpm_pulse_works(&devices->watched[i].pulse);
     return work;
 }
 

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "device_methods.h"
+#include "pulse.h"
 
 /* What one process knows of a device, and the next one has to know. */
 struct vpm_device_memory {
@@ -44,8 +45,7 @@ struct vpm_watched {
     uint64_t turn;              /* another one whenever *fd* is another one */
     uint64_t again_ns;          /* when it is looked at again; not open: when
                                  * that is tried again */
-    uint64_t beats;             /* how often the thread has worked; atomic */
-    uint64_t beats_seen;
+    struct vpm_pulse pulse;     /* of the thread */
 };
 
 struct vpm_devices {

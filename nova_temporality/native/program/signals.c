@@ -180,11 +180,7 @@ uint64_t vpm_signals_next(struct vpm_signals *signals, uint64_t seen,
 
 bool vpm_signals_work(struct vpm_signals *signals)
 {
-    uint64_t beats = __atomic_load_n(&signals->beats, __ATOMIC_RELAXED);
-    bool works = beats != signals->beats_seen;
-
-    signals->beats_seen = beats;
-    return works;
+    return vpm_pulse_works(&signals->pulse);
 }
 
 static void *work(void *opaque)
@@ -202,7 +198,7 @@ static void *work(void *opaque)
 
         if (number > 0)
             vpm_signals_came(signals, &came);
-        __atomic_add_fetch(&signals->beats, 1, __ATOMIC_RELAXED);
+        vpm_pulse_beat(&signals->pulse);
     }
     return NULL;
 }
@@ -210,17 +206,12 @@ static void *work(void *opaque)
 void vpm_signals_init(struct vpm_signals *signals, struct vpm_engine *engine,
                       int told_fd)
 {
-    pthread_mutexattr_t mutex;
-
     memset(signals, 0, sizeof(*signals));
     signals->engine = engine;
     signals->told_fd = told_fd;
     signals->forward_fd = -1;
-    signals->beats_seen = UINT64_MAX;
-    pthread_mutexattr_init(&mutex);
-    pthread_mutexattr_setprotocol(&mutex, PTHREAD_PRIO_INHERIT);
-    pthread_mutex_init(&signals->lock, &mutex);
-    pthread_mutexattr_destroy(&mutex);
+    vpm_pulse_init(&signals->pulse);
+    vpm_realtime_init_lock(&signals->lock);
 }
 
 int vpm_signals_start(struct vpm_signals *signals, uint32_t priority,

@@ -10,6 +10,7 @@
 #include <signal.h>
 
 #include "protocol.h"
+#include "pulse.h"
 
 #define SIGNAL_KINDS 2
 
@@ -36,8 +37,7 @@ struct vpm_signals {
     bool holds;              /* nothing is done at signals */
     uint64_t done;           /* how many had been done when that began */
     int forward_fd;          /* whom they are passed on to; or -1 */
-    uint64_t beats;          /* how often the thread has worked; atomic */
-    uint64_t beats_seen;
+    struct vpm_pulse pulse;  /* of the thread */
 };
 
 /* To be called first of all: until then the signals end the process. */
