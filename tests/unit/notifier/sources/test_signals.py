@@ -12,6 +12,7 @@
 
 """Signals are reported, and passed on to the engine."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -48,52 +49,55 @@ def test_number():
     assert engine.POD_SIGNAL == signal.SIGRTMIN + 10
 
 
-def test_signals_in_a_row_are_passed_on_as_one():
-    """However long the engine takes for each, none is left for later."""
-    code = (
-        'import os, signal, threading\n'
-        'from nova_temporality.notifier.sources import signals\n'
-        'class Engine:\n'
-        '    def forward_signal(self, number, pid):\n'
-        '        print(int(number), flush=True)\n'
-        'signals.block()\n'
-        'for number in [44] * 50 + [signal.SIGPWR] + [44] * 50:\n'
-        '    os.kill(os.getpid(), number)\n'
-        'signals.forward_to(Engine())\n'
-        'threading.Event().wait()\n')
+@contextlib.contextmanager
+def child(*before):
+    """Run a process that prints what it passes on to the engine.
+
+    :param before: lines of code: what it does before signals are passed on
+    """
+    code = '\n'.join([
+        'import os, signal, threading',
+        'from nova_temporality.notifier.sources import signals',
+        'class Engine:',
+        '    def forward_signal(self, number, pid):',
+        '        print(int(number), pid, flush=True)',
+        'signals.block()',
+        'print("ready", flush=True)', *before,
+        'signals.forward_to(Engine())',
+        'threading.Event().wait()'])
     process = subprocess.Popen(
         [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True,
         env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
     with process:
-        seen = {process.stdout.readline(), process.stdout.readline()}
-        assert seen == {'44\n', '%d\n' % signal.SIGPWR}
-        process.send_signal(44)
-        assert process.stdout.readline() == '44\n'
-        process.send_signal(signal.SIGPWR)
+        try:
+            assert process.stdout.readline() == 'ready\n'
+            yield process
+        finally:
+            process.kill()
+
+
+def passed_on(process, sender):
+    """Return the number of the next signal that the child passes on."""
+    number, pid = process.stdout.readline().split()
+    assert int(pid) == sender
+    return int(number)
+
+
+def test_signals_in_a_row_are_passed_on_as_one():
+    """However long the engine takes for each, none is left for later."""
+    with child('for number in [44] * 50 + [signal.SIGPWR] + [44] * 50:',
+               '    os.kill(os.getpid(), number)') as process:
+        assert {passed_on(process, process.pid) for _ in range(2)} == {
+            44, signal.SIGPWR}
         # None of the earlier ones was left.
-        assert process.stdout.readline() == '%d\n' % signal.SIGPWR
-        process.kill()
+        for number in 44, signal.SIGPWR:
+            process.send_signal(number)
+            assert passed_on(process, os.getpid()) == number
 
 
 @pytest.mark.parametrize('number', engine.SIGNALS)
 def test_signal_to_the_notifier_is_passed_on(number):
-    code = (
-        'import threading\n'
-        'from nova_temporality.notifier.sources import signals\n'
-        'class Engine:\n'
-        '    def forward_signal(self, number, pid):\n'
-        '        print(int(number), pid, flush=True)\n'
-        'signals.block()\n'
-        'signals.forward_to(Engine())\n'
-        'print("ready", flush=True)\n'
-        'threading.Event().wait()\n')
-    process = subprocess.Popen(
-        [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True,
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
-    with process:
-        assert process.stdout.readline() == 'ready\n'
+    with child() as process:
         for _ in range(3):
             process.send_signal(number)
-            assert process.stdout.readline() == '%d %d\n' % (number,
-                                                             os.getpid())
-        process.kill()
+            assert passed_on(process, os.getpid()) == number
