@@ -23,6 +23,8 @@
 #define AGAIN_NS (5 * SECOND_NS)
 /* Until one that is there is looked at again. */
 #define LOOK_NS SECOND_NS
+/* Until one that does not answer is lost. */
+#define SILENT_NS (2 * SECOND_NS)
 
 static const struct vpm_device_methods *const methods[VPM_DEVICES] = {
     [VPM_DEVICE_POD] = &vpm_pod_device, [VPM_DEVICE_GPIO] = &vpm_gpio_device};
@@ -153,23 +155,35 @@ static bool read_device(struct vpm_watched *watched)
 
 /* -- what may wait; without the lock -------------------------------------- */
 
-/* Whether what was begun then is still of use. */
-static bool is_still(const struct vpm_watched *watched, uint64_t turn)
+/* Returns which turn it is. */
+static uint64_t begin_to_wait(struct vpm_watched *watched)
 {
+    uint64_t turn = watched->turn;
+
+    watched->waits_ns = vpm_now_ns(CLOCK_MONOTONIC);
+    pthread_mutex_unlock(&watched->devices->lock);
+    return turn;
+}
+
+/* Whether what was begun then is still of use. */
+static bool end_to_wait(struct vpm_watched *watched, uint64_t turn)
+{
+    pthread_mutex_lock(&watched->devices->lock);
+    watched->waits_ns = 0;
+    /* It was lost, and answers again. */
+    if (watched->turn != turn)
+        watched->again_ns = 0;
     return !watched->devices->holds && watched->turn == turn;
 }
 
 static void open_device(struct vpm_watched *watched)
 {
     const struct vpm_watch watch = memory_of(watched)->watch;
-    uint64_t turn = watched->turn;
+    uint64_t turn = begin_to_wait(watched);
     struct vpm_error err;
-    int fd;
+    int fd = methods[watched->number]->open(&watch, &err);
 
-    pthread_mutex_unlock(&watched->devices->lock);
-    fd = methods[watched->number]->open(&watch, &err);
-    pthread_mutex_lock(&watched->devices->lock);
-    if (!is_still(watched, turn)) {
+    if (!end_to_wait(watched, turn)) {
         if (fd >= 0)
             close(fd);
     } else if (fd < 0) {
@@ -185,20 +199,19 @@ static void open_device(struct vpm_watched *watched)
 static void look_at(struct vpm_watched *watched)
 {
     const struct vpm_watch watch = memory_of(watched)->watch;
-    uint64_t turn = watched->turn;
     int fd = fcntl(watched->fd, F_DUPFD_CLOEXEC, 0);
     struct vpm_error err;
     struct vpm_word word;
+    uint64_t turn;
     int rc;
 
     watched->again_ns = vpm_now_ns(CLOCK_MONOTONIC) + LOOK_NS;
     if (fd < 0)
         return;
-    pthread_mutex_unlock(&watched->devices->lock);
+    turn = begin_to_wait(watched);
     rc = methods[watched->number]->look(fd, &watch, &word, &err);
     close(fd);
-    pthread_mutex_lock(&watched->devices->lock);
-    if (!is_still(watched, turn))
+    if (!end_to_wait(watched, turn))
         return;
     if (rc < 0)
         lose(watched, &err);
@@ -320,8 +333,11 @@ bool vpm_devices_work(struct vpm_devices *devices)
 {
     bool work = true;
 
+    pthread_mutex_lock(&devices->lock);
     for (int i = 0; i < VPM_DEVICES; i++)
-        work &= vpm_pulse_works(&devices->watched[i].pulse);
+        work &= vpm_pulse_works(&devices->watched[i].pulse) ||
+            devices->watched[i].waits_ns;
+    pthread_mutex_unlock(&devices->lock);
     return work;
 }
 
@@ -352,11 +368,25 @@ void vpm_devices_watch(struct vpm_devices *devices, uint32_t number,
     eventfd_write(watched->wake_fd, 1);
 }
 
+/* With the lock held. */
+static void lose_if_silent(struct vpm_watched *watched)
+{
+    struct vpm_error err;
+
+    if (!watched->waits_ns ||
+        vpm_now_ns(CLOCK_MONOTONIC) - watched->waits_ns < SILENT_NS)
+        return;
+    vpm_fail(&err, VPM_ETIMEDOUT, "%s does not answer",
+             memory_of(watched)->watch.path);
+    lose(watched, &err);
+}
+
 uint64_t vpm_devices_heard_ns(struct vpm_devices *devices, uint32_t number)
 {
     uint64_t heard_ns;
 
     pthread_mutex_lock(&devices->lock);
+    lose_if_silent(&devices->watched[number]);
     heard_ns = devices->memory.devices[number].heard_ns;
     pthread_mutex_unlock(&devices->lock);
     return heard_ns;

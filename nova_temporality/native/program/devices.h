@@ -45,6 +45,8 @@ struct vpm_watched {
     uint64_t turn;              /* another one whenever *fd* is another one */
     uint64_t again_ns;          /* when it is looked at again; not open: when
                                  * that is tried again */
+    uint64_t waits_ns;          /* since when the thread waits for the device;
+                                 * or 0 */
     struct vpm_pulse pulse;     /* of the thread */
 };
 
@@ -69,7 +71,8 @@ int vpm_devices_start(struct vpm_devices *devices, uint32_t priority,
 void vpm_devices_watch(struct vpm_devices *devices, uint32_t number,
                        const struct vpm_watch *watch);
 
-/* When the device was heard last (CLOCK_REALTIME), or 0. */
+/* When the device was heard last (CLOCK_REALTIME), or 0.  One that does not
+ * answer is lost, when somebody asks for this. */
 uint64_t vpm_devices_heard_ns(struct vpm_devices *devices, uint32_t number);
 
 /* Until when a fixation that a device began has to be acknowledged to the
@@ -105,7 +108,8 @@ bool vpm_devices_condition(struct vpm_devices *devices, uint32_t number,
                            uint64_t seen, struct vpm_word *found);
 
 /* Whether all threads have worked since the last call, which must be some
- * seconds ago: they work every second. */
+ * seconds ago: they work every second.  One that waits for its device does
+ * not count. */
 bool vpm_devices_work(struct vpm_devices *devices);
 
 #endif

@@ -15,7 +15,9 @@
 Chips, QEMUs and clients are played; nobody listens unless a test says so.
 """
 
+import os
 import signal
+import socket
 import time
 
 import pytest
@@ -174,7 +176,8 @@ def test_edge_amid_a_look(chip, client):
         lib.VPM_LEVEL_COMMIT, failed_ns)
 
 
-def test_slow_chip_holds_nobody_up(chip, tmp_path, client, armed):
+def test_chip_that_hangs_holds_nobody_up(chip, tmp_path, client, armed):
+    """Its source is lost meanwhile, and back when it answers again."""
     listen(client, chip)
     chip.hang()
     driver = pod_stand_in.StandIn(tmp_path)
@@ -183,12 +186,34 @@ def test_slow_chip_holds_nobody_up(chip, tmp_path, client, armed):
         'timeout_ns': 60 * SECOND})
     driver.tell(pod_stand_in.COMMIT)
     assert engine_process.take(client, armed).raised_by == ('pod',)
-    driver.close()
+    assert client.wait_news(lib.VPM_NEWS_WORD).word.device == (
+        lib.VPM_DEVICE_POD)
+
+    # Who asks when it was heard learns that.
+    machine.wait_for(lambda: heard_ns(client) and lib.VPM_NEWS_WORD in [
+        said.kind for said in client.news], 'told')
+    level, detail = word(client)
+    assert level == lib.VPM_LEVEL_LOST
+    assert chip.path + ' does not answer' in detail
     chip.go_on()
-    chip.drive(False)
-    while client.wait_news(lib.VPM_NEWS_WORD).word.device != (
-            lib.VPM_DEVICE_GPIO):
-        pass
+    assert word(client)[0] == lib.VPM_LEVEL_GOOD
+    driver.close()
+
+
+def test_chip_that_hangs_is_no_engine_that_hangs(chip, process, tmp_path):
+    """It would be replaced, and have no server armed for a moment."""
+    path = str(tmp_path / 'systemd')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.settimeout(machine.PATIENCE)
+        systemd.bind(path)
+        process.start(env=dict(os.environ, WATCHDOG_USEC='100000',
+                               NOTIFY_SOCKET=path))
+        with process.connect() as client:
+            listen(client, chip)
+        chip.hang()
+        # The threads are looked at every three seconds.
+        for _ in range(200):
+            systemd.recv(100)
 
 
 def test_same_level_again_is_no_news(chip, client, armed):
@@ -229,18 +254,13 @@ def test_garbage(chip, client, armed, garbage, words):
 
 
 def test_chip_that_vanishes(chip, client, armed):
-    """That is no failure of power. Then it is asked for anew."""
+    """That is no failure of power."""
     listen(client, chip)
     chip.unplug()
     level, detail = word(client)
     assert level == lib.VPM_LEVEL_LOST
     assert '0 bytes' in detail
     assert is_idle(client, armed)
-    chip.plug()
-    assert word(client)[0] == lib.VPM_LEVEL_GOOD
-    chip.drive(False)
-    assert word(client)[0] == lib.VPM_LEVEL_COMMIT
-    assert engine_process.take(client, armed).result == outcomes.FIXATED
 
 
 def test_chip_that_vanishes_silently(chip, client, armed):
