@@ -41,8 +41,16 @@ def priority_note(run_dir: str, name: str) -> str:
 
 
 def qmp_dir(run_dir: str, name: str) -> str:
-    """Directory of a pVM's QMP sockets, owned by the pVM's user id."""
+    """Directory of a pVM's QMP sockets, owned by the pVM's user id.
+
+    What else its QEMU is given when it starts is there, too.
+    """
     return os.path.join(run_dir, 'qmp', name)
+
+
+def cells_table(run_dir: str, name: str) -> str:
+    """The table of a pVM's NUMA cells, which its QEMU gives to its guest."""
+    return os.path.join(qmp_dir(run_dir, name), 'cells')
 
 
 def fixate_socket(run_dir: str, name: str) -> str:

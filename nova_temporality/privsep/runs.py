@@ -83,11 +83,12 @@ class Suspension:
 
 @privsep.entrypoint
 def prepare_boot(pool_path: str, run_dir: str, name: str, gid: int,
-                 number: int) -> None:
+                 number: int, cells: bytes | None = None) -> None:
     """Make a region ready for a cold boot: no memory, no state, no socket.
 
     :param gid: group id that QEMU runs under
     :param number: the pVM's priority
+    :param cells: table of its NUMA cells, if it has several
     """
     _refuse_if_loading(pool_path, name)
     with vpm.Pool(pool_path) as pool:
@@ -99,33 +100,41 @@ def prepare_boot(pool_path: str, run_dir: str, name: str, gid: int,
     notes.set_pending(run_dir, name, None)
     notes.forget_accepted_disks(run_dir, name)
     end_move(run_dir, name)
-    _make_qmp_dir(run_dir, region, gid)
+    _make_qmp_dir(run_dir, region, gid, cells)
     notes.write_priority(run_dir, name, number)
 
 
 @privsep.entrypoint
 def prepare_recovery(pool_path: str, run_dir: str, name: str, gid: int,
-                     number: int) -> None:
+                     number: int, cells: bytes | None = None) -> None:
     """Make a region ready for a QEMU that will load its state.
 
     :param gid: group id that QEMU runs under
     :param number: the pVM's priority
+    :param cells: table of its NUMA cells, if it has several
     """
     _refuse_if_loading(pool_path, name)
     with vpm.Pool(pool_path) as pool:
         region = pool.lookup(name)
     lease.refuse_if_in_use(region)
-    _make_qmp_dir(run_dir, region, gid)
+    _make_qmp_dir(run_dir, region, gid, cells)
     notes.write_priority(run_dir, name, number)
     end_move(run_dir, name)
     notes.set_recovering(run_dir, name, True)
 
 
-def _make_qmp_dir(run_dir: str, region: vpm.RegionInfo, gid: int) -> None:
+def _make_qmp_dir(run_dir: str, region: vpm.RegionInfo, gid: int,
+                  cells: bytes | None) -> None:
     path = paths.qmp_dir(run_dir, region.name)
     os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
     shutil.rmtree(path, ignore_errors=True)
     os.mkdir(path, 0o700)
+    if cells is not None:
+        table = paths.cells_table(run_dir, region.name)
+        with open(table, 'wb') as stream:
+            stream.write(cells)
+        # QEMU only reads it, whoever it runs as.
+        os.chmod(table, 0o444)
     if region.uid:
         os.chown(path, region.uid, gid)
 

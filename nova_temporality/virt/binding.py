@@ -48,6 +48,11 @@ class Binding:
     name: str
 
     @property
+    def cells_table(self) -> str:
+        """Path of the table of its NUMA cells, if it has several."""
+        return paths.cells_table(self.run_dir, self.name)
+
+    @property
     def fixate_socket(self) -> str:
         """Path of the monitor socket for the event."""
         return paths.fixate_socket(self.run_dir, self.name)

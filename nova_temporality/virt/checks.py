@@ -23,10 +23,14 @@ from typing import Any
 
 import nova.conf
 from nova import objects
+from nova.objects import fields
 from nova.virt import hardware
 from nova.virt.libvirt import config as vconfig
+from nova.virt.libvirt import utils as libvirt_utils
+from oslo_utils import units
 
 from nova_temporality import exception
+from nova_temporality.qemu import srat
 from nova_temporality.virt import disks
 from nova_temporality.virt import page_sizes
 
@@ -87,15 +91,30 @@ def check_request(instance: objects.Instance, flavor: objects.Flavor,
                 'false on this host')
     topology = hardware.numa_get_constraints(flavor, image_meta)
     if topology is not None and len(topology.cells) > 1:
-        _refuse('%d NUMA cells' % len(topology.cells),
-                'use a flavor and image that ask for one at most '
-                '(hw:numa_nodes=1)')
+        _check_cells(topology, flavor, image_meta)
     page_sizes.check(flavor, topology)
     _check_cpu_flags()
     if instance.pci_requests and instance.pci_requests.requests:
         _refuse('PCI devices', 'use a flavor and ports without them')
     for vif in network_info or []:
         check_port(vif)
+
+
+def _check_cells(topology: objects.InstanceNUMATopology,
+                 flavor: objects.Flavor,
+                 image_meta: objects.ImageMeta) -> None:
+    """Refuse several NUMA cells of which no guest can be told."""
+    cells = '%d NUMA cells' % len(topology.cells)
+    one = 'a flavor and image that ask for one at most (hw:numa_nodes=1)'
+    arch = (image_meta.properties.get('hw_emulation_architecture') or
+            libvirt_utils.get_arch(image_meta))
+    if arch not in (fields.Architecture.X86_64, fields.Architecture.I686):
+        _refuse('%s of a server of architecture %s' % (cells, arch),
+                'use ' + one)
+    if flavor.memory_mb * units.Mi > srat.LARGEST_MEMORY:
+        _refuse('%s with %d MiB of memory' % (cells, flavor.memory_mb),
+                'use at most %d MiB, or %s' % (
+                    srat.LARGEST_MEMORY // units.Mi, one))
 
 
 def _check_cpu_flags() -> None:
@@ -124,17 +143,18 @@ def check_port(vif: Any) -> None:
 
 
 def check_guest(guest: vconfig.LibvirtConfigGuest,
-                is_paged: bool = False) -> None:
+                is_paged: bool = False, cells: int = 1) -> None:
     """Refuse a guest configuration that could corrupt or lose data.
 
     :param is_paged: whether it has less NVRAM than memory
+    :param cells: how many NUMA cells its flavor and image ask for
     :raises NotPossible: naming the value and the remedy
     """
     if guest.membacking is not None:
         _refuse('a memory backing of its own',
                 'use a flavor, image and host that ask for none')
     if guest.cpu is not None:
-        _check_cpu(guest.cpu)
+        _check_cpu(guest.cpu, cells)
     if guest.max_memory_size is not None:
         _refuse('pluggable memory', 'use a flavor without it')
     if guest.launch_security is not None:
@@ -143,10 +163,10 @@ def check_guest(guest: vconfig.LibvirtConfigGuest,
         check_device(device, is_paged)
 
 
-def _check_cpu(cpu: vconfig.LibvirtConfigGuestCPU) -> None:
-    if cpu.numa is not None and len(cpu.numa.cells) > 1:
-        _refuse('%d NUMA cells' % len(cpu.numa.cells),
-                'use a flavor and image that ask for one at most')
+def _check_cpu(cpu: vconfig.LibvirtConfigGuestCPU, cells: int) -> None:
+    if cpu.numa is not None and len(cpu.numa.cells) > cells:
+        _refuse('%d NUMA cells where flavor and image ask for %d' % (
+                len(cpu.numa.cells), cells), 'rebuild or resize the server')
     for feature in cpu.features:
         if feature.name in _REFUSED_CPU_FEATURES and (
                 feature.policy in ('require', 'force')):

@@ -28,6 +28,7 @@ from nova.virt.libvirt import config as vconfig
 from oslo_utils import units
 
 from nova_temporality import conf
+from nova_temporality.qemu import srat
 from nova_temporality.spec import server_spec
 from nova_temporality.virt import binding
 from nova_temporality.virt import checks
@@ -68,7 +69,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
 
     def __init__(self, guest: vconfig.LibvirtConfigGuest,
                  here: binding.Binding, spec: server_spec.ServerSpec,
-                 genid: str,
+                 genid: str, cells: srat.Cells | None = None,
                  paging_directory: str | None = None) -> None:
         """Take over a configuration.
 
@@ -76,17 +77,22 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         :param here: what its QEMU is given on this host
         :param spec: what the server is
         :param genid: its generation ID, see nova_temporality.virt.genid
+        :param cells: NUMA cells that it sees, if several
         :param paging_directory: of the region if it is paged, else None
         :raises NotPossible: if the configuration is unsafe for a pVM
         """
         super().__init__()
         for device in guest.devices:
             devices.prepare(device, is_paged=bool(paging_directory))
-        checks.check_guest(guest, is_paged=bool(paging_directory))
+        checks.check_guest(guest, is_paged=bool(paging_directory),
+                           cells=len(cells.cells) if cells else 1)
+        if cells is not None:
+            _number_cpus(guest, cells)
         self.__dict__.update(guest.__dict__)
         self._here = here
         self._spec = spec
         self._genid = genid
+        self._cells = cells
         self._paging_directory = paging_directory
         # A balloon, and free page reporting with it, would punch holes into
         # the memory file and give away space that is reserved.
@@ -95,8 +101,9 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         balloon = vconfig.LibvirtConfigMemoryBalloon()
         balloon.model = 'none'
         self.add_device(balloon)
-        # To the guest one cell is the same as none. libvirt would make memory
-        # of its own for it. Its vCPUs stay pinned.
+        # libvirt would make memory of its own for each cell. To the guest one
+        # is the same as none, and of several its firmware tells. Its vCPUs
+        # stay pinned.
         self.numatune = None
         if self.cpu is not None:
             self.cpu.numa = None
@@ -117,6 +124,8 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         add_args(root, _own_args(
             self._here, self._spec.memory_mb * units.Mi,
             '' if self._paging_directory else _ALIGN))
+        if self._cells is not None:
+            add_args(root, _cells_args(self._here))
         if self._paging_directory:
             commandline = root.find(_QEMU + 'commandline')
             for name, value in ((PRELOAD_ENV, preload_path()),
@@ -124,6 +133,16 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
                                  self._paging_directory)):
                 etree.SubElement(commandline, _QEMU + 'env', name=name,
                                  value=value)
+
+
+def _number_cpus(guest: vconfig.LibvirtConfigGuest,
+                 cells: srat.Cells) -> None:
+    """Have vCPUs numbered as the table of their cells says."""
+    if guest.cpu is None:
+        guest.cpu = vconfig.LibvirtConfigGuestCPU()
+    guest.cpu.sockets = cells.sockets
+    guest.cpu.cores = cells.cores
+    guest.cpu.threads = cells.threads
 
 
 def _reserve_nothing(backing: Any) -> None:
@@ -157,6 +176,10 @@ def _own_args(here: binding.Binding, size: int,
         '-machine', 'memory-backend=nvram',
     ] + _monitor_args('temporality-fixate', here.fixate_socket) + (
         _monitor_args('temporality-watch', here.watch_socket))
+
+
+def _cells_args(here: binding.Binding) -> list[str]:
+    return srat.arguments(_escape(here.cells_table))
 
 
 def add_args(root: Any, args: abc.Iterable[str]) -> None:
@@ -233,17 +256,21 @@ def is_emulated(xml: str) -> bool:
     return etree.fromstring(xml).get('type') == 'qemu'
 
 
-def movable(xml: str) -> str:
+def movable(xml: str, cells: int = 1) -> str:
     """XML of a domain as Nova expects it when it chooses new CPUs for it.
 
     Nova then names the new cells, too, where a pVM has no element for them.
     moved() takes them away again.
+
+    :param xml: of the domain
+    :param cells: how many NUMA cells it asks for
     """
     root = etree.fromstring(xml)
     if root.find('cputune/emulatorpin') is not None:
         numatune = etree.SubElement(root, 'numatune')
         etree.SubElement(numatune, 'memory')
-        etree.SubElement(numatune, 'memnode', cellid='0')
+        for cell in range(cells):
+            etree.SubElement(numatune, 'memnode', cellid=str(cell))
     return etree.tostring(root, encoding='unicode')
 
 
@@ -266,6 +293,10 @@ def moved(xml: str, size: int, here: binding.Binding,
         if not found:
             raise ValueError("the domain's QEMU has no argument '%s'" % old)
         args[old + found[0]].set('value', new + found[0])
+    for old, new in zip(_cells_args(here), _cells_args(there)):
+        # Only one with several cells has it.
+        if old != new and old in args:
+            args[old].set('value', new)
     for backing in root.findall('memoryBacking'):
         if not len(backing):
             # Nova has emptied it.

@@ -810,6 +810,7 @@ class TemporalityDriver(startup.Startup):
         region = self._admission.admit(server)
         return pvm_domain.PersistentGuest(
             guest, server.binding(), server.spec, genid.of(instance),
+            server.cells(),
             paging_directory=region.directory if region.is_vpm else None)
 
     def _create_guest(self, context: nova_context.RequestContext, xml: str,

@@ -60,10 +60,12 @@ def check(flavor: objects.Flavor,
             'large pages with less NVRAM than memory: they would be paged as '
             'a whole', 'use a flavor with hw:mem_page_size=small, or without '
             'temporality:mrr and temporality:nvram_mb')
-    if flavor.memory_mb % _LARGE_MB:
-        exception.refuse(
-            '%d MiB of memory in pages of 2 MiB' % flavor.memory_mb,
-            'use a flavor whose memory is a multiple of that')
+    for cell in topology.cells if topology else []:
+        if cell.memory % _LARGE_MB:
+            exception.refuse(
+                '%d MiB of memory in pages of 2 MiB' % cell.memory,
+                'use a flavor whose memory is a multiple of that, in each '
+                'NUMA cell')
 
 
 def _size(topology: objects.InstanceNUMATopology | None) -> int | None:

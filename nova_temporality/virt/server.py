@@ -38,9 +38,11 @@ from nova_temporality.host import notes
 from nova_temporality.host import paths
 from nova_temporality.privsep import regions
 from nova_temporality.privsep import runs
+from nova_temporality.qemu import srat
 from nova_temporality.spec import errors
 from nova_temporality.spec import server_spec
 from nova_temporality.virt import binding
+from nova_temporality.virt import cells as numa_cells
 from nova_temporality.virt import domain_record
 from nova_temporality.virt import guest as pvm_guest
 from nova_temporality.virt import page_sizes
@@ -119,6 +121,10 @@ class PersistentServer:
             return server_spec.decided(self.instance)
         except errors.InvalidSpec as exc:
             raise exception.NotPossible(reason=str(exc))
+
+    def cells(self) -> srat.Cells | None:
+        """The NUMA cells that its guest sees; None if not several."""
+        return numa_cells.of(self.instance)
 
     # -- the region -----------------------------------------------------------
 
@@ -308,8 +314,12 @@ class PersistentServer:
         """Make its region ready for a cold boot."""
         runs.prepare_boot(
             CONF.temporality.pool_path, CONF.temporality.run_dir, self.uuid,
-            qemu_gid(), self.spec.priority)
+            qemu_gid(), self.spec.priority, self._cells_table())
         self._forget_reasons()
+
+    def _cells_table(self) -> bytes | None:
+        cells = self.cells()
+        return srat.table(cells) if cells is not None else None
 
     def _forget_reasons(self) -> None:
         # It is another QEMU from now on, or none.
@@ -321,7 +331,7 @@ class PersistentServer:
         """Make ready for a QEMU that will load its state."""
         runs.prepare_recovery(
             CONF.temporality.pool_path, CONF.temporality.run_dir, self.uuid,
-            qemu_gid(), self.spec.priority)
+            qemu_gid(), self.spec.priority, self._cells_table())
         self._forget_reasons()
 
     def load_state(self) -> None:

@@ -84,8 +84,10 @@ class MovingGuest(libvirt_guest.Guest):
                      dump_sensitive: bool = False,
                      dump_migratable: bool = False) -> str:
         """See Guest."""
-        return pvm_domain.movable(super().get_xml_desc(
-            dump_inactive, dump_sensitive, dump_migratable))
+        xml = super().get_xml_desc(
+            dump_inactive, dump_sensitive, dump_migratable)
+        cells = self._server.cells()
+        return pvm_domain.movable(xml, len(cells.cells) if cells else 1)
 
     def migrate(self, destination: str, migrate_uri: str | None = None,
                 migrate_disks: list[str] | None = None,

@@ -161,6 +161,20 @@ def _memory_directory():
     return '/dev/shm' if os.path.isdir('/dev/shm') else tempfile.gettempdir()
 
 
+def host_topology(*cells, memory_mb=1024):
+    """A host's NUMA topology, without pages of hugetlbfs.
+
+    :param cells: the CPUs of each cell
+    """
+    return objects.NUMATopology(cells=[objects.NUMACell(
+        id=number, cpuset=set(), pcpuset=cpus, memory=memory_mb,
+        cpu_usage=0, memory_usage=0, pinned_cpus=set(),
+        siblings=[{cpu} for cpu in sorted(cpus)], socket=number,
+        mempages=[objects.NUMAPagesTopology(
+            size_kb=4, total=memory_mb << 8, used=0, reserved=0)])
+        for number, cpus in enumerate(cells)])
+
+
 def fixate(pool, region_id, runstate='running', stream=b'device state'):
     """Make a proven state, as the notifier does; returns its meta data."""
     meta = vpm.FixationMeta(wall_ns=time.time_ns(),

@@ -76,6 +76,33 @@ class ClaimsTest(base.DriverTestCase):
                          self.move(server, flavor, image))
         self.assertEqual('2048', image.properties.hw_mem_page_size)
 
+    def test_each_of_several_cells_gets_one_of_the_hosts(self):
+        self.has_large()
+        server = self.make_server(
+            metadata={'persistent': 'true'}, memory_mb=1536, extra_specs={
+                'hw:mem_page_size': 'large', 'hw:numa_nodes': '2',
+                'hw:cpu_policy': 'dedicated'})
+        server.flavor.vcpus = 2
+        server.numa_topology = hardware.numa_get_constraints(
+            server.flavor, self.image())
+        host = base.host_topology({2, 3}, {4, 5})
+
+        def fitted():
+            return hardware.numa_fit_instance_to_host(
+                host, server.numa_topology, None)
+
+        self.assertIsNone(fitted())
+
+        self.tracker.instance_claim(self.context, server, 'node', [])
+
+        self.assertEqual(
+            [(0, 768, {0: 2}), (1, 768, {1: 4})],
+            [(cell.id, cell.memory, cell.cpu_pinning)
+             for cell in fitted().cells])
+        # One cell of the host is not enough for them.
+        host.cells.pop()
+        self.assertIsNone(fitted())
+
     def test_ordinary_ones_claim_what_they_want(self):
         problem = self.has_large('none')
         server = self.server()

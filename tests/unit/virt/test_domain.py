@@ -15,8 +15,10 @@
 import copy
 import dataclasses
 import os
+from unittest import mock
 
 import fixtures
+import libvirt
 from lxml import etree
 from nova import objects
 from nova.privsep import utils as nova_privsep_utils
@@ -28,8 +30,11 @@ from nova.virt.libvirt import migration
 
 from nova_temporality import exception
 from nova_temporality.host import paths
+from nova_temporality.qemu import srat
 from nova_temporality.spec import disk_queues
+from nova_temporality.spec import persistence
 from nova_temporality.spec import server_spec
+from nova_temporality.virt.actions import live_migration
 from nova_temporality.virt import binding
 from nova_temporality.virt import devices
 from nova_temporality.virt import domain as pvm_domain
@@ -435,6 +440,100 @@ class NumaTest(base.DriverTestCase):
         self.assertNotIn('numatune', pvm_domain.movable(xml))
 
 
+class SeveralCellsTest(base.DriverTestCase):
+    """Of a server with several cells: its firmware tells of them."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.make_server(persistent=True, extra_specs={
+            'hw:numa_nodes': '2', 'hw:numa_mem.0': '12', 'hw:numa_mem.1': '4',
+            'hw:numa_cpus.0': '0-1', 'hw:numa_cpus.1': '2',
+            'hw:cpu_threads': '1', 'hw:cpu_cores': '3'})
+        self.server.flavor.vcpus = 3
+        self.server.numa_topology = objects.InstanceNUMATopology(
+            cells=[objects.InstanceNUMACell(
+                id=cell, cpuset=set(), pcpuset=cpus, memory=memory,
+                cpu_policy='dedicated',
+                cpu_pinning={cpu: 2 + cpu for cpu in cpus})
+                for cell, (cpus, memory) in enumerate(
+                    (({0, 1}, 12), ({2}, 4)))],
+            emulator_threads_policy=None)
+        self.cells = srat.Cells(
+            (srat.Cell(frozenset({0, 1}), 12 << 20),
+             srat.Cell(frozenset({2}), 4 << 20)), 1, 3, 1)
+        self.table = paths.cells_table(self.run_dir, self.server.uuid)
+        self.useFixture(fixtures.MockPatchObject(
+            self.driver, '_get_host_numa_topology',
+            return_value=base.host_topology({2, 3}, {4, 5})))
+
+    def test_qemu_is_given_their_table(self):
+        xml = self.guest_xml(self.driver, self.server)
+        args = args_of(xml)
+        at = args.index('-acpitable')
+        self.assertEqual(srat.arguments(self.table), args[at:at + 4])
+        self.assertIn('memory-backend=nvram', args)
+        self.assertNotIn('-numa', args)
+        root = etree.fromstring(xml)
+        self.assertEqual([], root.findall('numatune') +
+                         root.findall('cpu/numa'))
+        self.assertEqual(['2', '3', '4'], [
+            pin.get('cpuset') for pin in root.findall('cputune/vcpupin')])
+
+    def test_paged_memory_has_them_too(self):
+        self.server.flavor.extra_specs['temporality:mrr'] = '50'
+        persistence.freeze(self.server, True)
+        self.assertIn('-acpitable', args_of(
+            self.guest_xml(self.driver, self.server)))
+
+    def test_table_is_there_before_qemu(self):
+        self.guest_xml(self.driver, self.server)
+        pvm = self.driver.servers.of(self.server)
+        for prepare in (pvm.prepare_boot, pvm.prepare_recovery):
+            prepare()
+            with open(self.table, 'rb') as stream:
+                self.assertEqual(srat.table(self.cells), stream.read())
+            self.assertEqual(0o444, os.stat(self.table).st_mode & 0o777)
+
+    def test_vcpus_are_numbered_as_in_the_table_with_any_image(self):
+        for image in (None, self.image(hw_cpu_sockets='3',
+                                       hw_cpu_cores='1')):
+            root = etree.fromstring(self.guest_xml(
+                self.driver, self.server, image))
+            self.assertEqual(
+                {'sockets': '1', 'cores': '3', 'threads': '1'},
+                dict(root.find('cpu/topology').attrib))
+
+    def test_one_cell_needs_none(self):
+        server = self.make_server(
+            persistent=True, extra_specs={'hw:numa_nodes': '1'})
+        self.assertNotIn('-acpitable', args_of(
+            self.guest_xml(self.driver, server)))
+        self.driver.servers.of(server).prepare_boot()
+        self.assertFalse(os.path.exists(
+            paths.cells_table(self.run_dir, server.uuid)))
+
+    def test_moves_to_the_other_hosts_table(self):
+        xml = self.guest_xml(self.driver, self.server)
+        data = objects.LibvirtLiveMigrateData(
+            dst_numa_info=objects.LibvirtLiveMigrateNUMAInfo(
+                cpu_pins={'0': {6}, '1': {7}, '2': {9}},
+                cell_pins={'0': {0}, '1': {1}}, emulator_pins={6}))
+        pvm = self.driver.servers.of(self.server)
+        domain = mock.create_autospec(libvirt.virDomain, instance=True)
+        domain.XMLDesc.return_value = xml
+        guest = live_migration.MovingGuest(domain, self.context, pvm)
+        root = migration._update_numa_xml(
+            etree.fromstring(guest.get_xml_desc()), data)
+        xml = pvm_domain.moved(etree.tostring(root, encoding='unicode'),
+                               16 << 20, pvm.binding(), HERE)
+        self.assertIn('file=' + HERE.cells_table, args_of(xml))
+        self.assertNotIn(self.table, xml)
+        root = etree.fromstring(xml)
+        self.assertIsNone(root.find('numatune'))
+        self.assertEqual(['6', '7', '9'], [
+            pin.get('cpuset') for pin in root.findall('cputune/vcpupin')])
+
+
 class RefusedGuestTest(base.DriverTestCase):
     """The second line of defence: finished configurations."""
 
@@ -553,10 +652,24 @@ class RefusedRequestTest(base.DriverTestCase):
         self.refused('dm-crypt.*ephemeral_storage_encryption',
                      self.requested())
 
-    def test_several_numa_cells(self):
+    def test_numa_cells_that_no_guest_can_be_told_of(self):
         server = self.requested(**{'hw__numa_nodes': '2'})
         server.flavor.vcpus = 2
-        self.refused('2 NUMA cells.*hw:numa_nodes=1', server)
+        for image in (self.image(hw_architecture='aarch64'),
+                      self.image(hw_emulation_architecture='aarch64')):
+            self.refused('2 NUMA cells.* aarch64; .*hw:numa_nodes=1', server,
+                         image=image)
+        server.flavor.memory_mb = (960 << 10) + 2
+        self.refused('2 NUMA cells with 983042 MiB.*at most 983040', server)
+
+    def test_numa_cells_that_are_no_multiple_of_pages(self):
+        server = self.requested(**{
+            'hw__mem_page_size': 'large', 'hw__numa_nodes': '2',
+            'hw__numa_mem.0': '13', 'hw__numa_mem.1': '3',
+            'hw__numa_cpus.0': '0', 'hw__numa_cpus.1': '1'})
+        server.flavor.vcpus = 2
+        self.refused('13 MiB of memory in pages of 2 MiB.*each NUMA cell',
+                     server)
 
     def test_cpu_whose_state_cannot_be_saved(self):
         self.flags(cpu_model_extra_flags=['pdpe1gb', '+Invtsc'],
