@@ -53,6 +53,7 @@ from nova_temporality.notifier import vault_writer
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import saving
 from nova_temporality.vault import writing
+from nova_temporality import version
 from nova_temporality import vpm
 from nova_temporality.vpm import engine as native
 from nova_temporality.vpm import outcomes
@@ -381,6 +382,7 @@ class Notifier:
     def status(self) -> dict[str, Any]:
         """Return sources, pool, pVMs, last outage etc., in plain data."""
         return {
+            'version': version.version(),
             'engine': self._engine.describe(),
             'engine_lost': self._engine.lost,
             'engine_problem': self._engine.problem,

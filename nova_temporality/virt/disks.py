@@ -38,7 +38,7 @@ CONF = nova.conf.CONF
 # What the guest was told is written does not sit in the host's page cache,
 # which a power cut empties while the guest's memory survives: it is bypassed
 # (O_DIRECT), or flushed after every write.
-_SAFE_CACHE_MODES = ('none', 'directsync', 'writethrough')
+SAFE_CACHE_MODES = ('none', 'directsync', 'writethrough')
 
 
 class Disk(vconfig.LibvirtConfigGuestDisk):
@@ -94,7 +94,7 @@ def prepare(disk: vconfig.LibvirtConfigGuestDisk, is_paged: bool) -> None:
     if is_paged:
         disk.driver_cache = 'writethrough'
         disk.driver_io = 'threads'
-    elif not disk.readonly and disk.driver_cache not in _SAFE_CACHE_MODES:
+    elif not disk.readonly and disk.driver_cache not in SAFE_CACHE_MODES:
         disk.driver_cache = 'none' if _has_direct_io(disk) else 'writethrough'
 
 

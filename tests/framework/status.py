@@ -25,6 +25,7 @@ DRILLED_AT = '2026-01-01T00:00:00.000+00:00'
 def sound(**changes):
     """That, with some values replaced."""
     return {
+        'version': '1.0.0',
         'engine': 'fine', 'engine_lost': '', 'engine_problem': None,
         'sources': [SOURCE],
         'pool': '/pool', 'pool_error': None, 'medium': 'dax',

@@ -28,12 +28,13 @@ class Sysfs:
         self._bus = self.path / 'devices/ndbus0'
         self._region = self._bus / 'region0'
         device = os.stat(path).st_dev
-        namespace = self._region / 'namespace0.0/block/pmem0'
-        namespace.mkdir(parents=True)
+        self._namespace = self._region / 'namespace0.0'
+        block = self._namespace / 'block/pmem0'
+        block.mkdir(parents=True)
         link = self.path / 'dev/block' / ('%d:%d' % (
             os.major(device), os.minor(device)))
         link.parent.mkdir(parents=True)
-        link.symlink_to(namespace)
+        link.symlink_to(block)
         self.domain('cpu_cache')
         (self._region / 'mappings').write_text('0\n')
 
@@ -59,3 +60,14 @@ class Sysfs:
                 '%s,0,17179869184,%d\n' % (name, mapping))
         for attribute, value in attributes.items():
             (directory / attribute).write_text('%s\n' % value)
+
+    def alignment(self, value):
+        """Set the namespace's, in bytes."""
+        (self._namespace / 'align').write_text('%d\n' % value)
+
+    def partition(self, start):
+        """Have the directory lie on a partition.
+
+        :param start: in sectors of 512 bytes
+        """
+        (self._namespace / 'block/pmem0/start').write_text('%d\n' % start)

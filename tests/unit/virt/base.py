@@ -45,7 +45,28 @@ MIB = 1 << 20
 PATIENCE = 30
 
 
-class DriverTestCase(base.NovaTestCase):
+class PoolTestCase(base.NovaTestCase):
+    """A host that has a pool."""
+
+    def make_pool(self):
+        top = self.useFixture(
+            fixtures.TempDir(rootdir=_memory_directory())).path
+        self.pool_path = os.path.join(top, 'pool')
+        self.run_dir = os.path.join(top, 'run')
+        vpm.Pool.create(self.pool_path, total_size=64 * MIB,
+                        state_size=MIB, descriptors=8, uid_base=0).close()
+        self.swap_dir = os.path.join(top, 'swap')
+        os.mkdir(self.swap_dir, 0o711)
+        for name, value in (('pool_path', self.pool_path),
+                            ('run_dir', self.run_dir),
+                            ('swap_dir', self.swap_dir),
+                            ('qemu_group', grp.getgrgid(os.getgid()).gr_name)):
+            conf.CONF.set_override(name, value, group='temporality')
+            self.addCleanup(conf.CONF.clear_override, name,
+                            group='temporality')
+
+
+class DriverTestCase(PoolTestCase):
     """Servers, and a driver to run them; RAM files are real, QEMU is not."""
 
     REQUIRES_LOCKING = True
@@ -75,23 +96,6 @@ class DriverTestCase(base.NovaTestCase):
         self.useFixture(fixtures.MockPatchObject(readiness.Readiness,
                                                  'watch'))
         self.driver = driver.TemporalityDriver(fake.FakeVirtAPI(), True)
-
-    def make_pool(self):
-        top = self.useFixture(
-            fixtures.TempDir(rootdir=_memory_directory())).path
-        self.pool_path = os.path.join(top, 'pool')
-        self.run_dir = os.path.join(top, 'run')
-        vpm.Pool.create(self.pool_path, total_size=64 * MIB,
-                        state_size=MIB, descriptors=8, uid_base=0).close()
-        self.swap_dir = os.path.join(top, 'swap')
-        os.mkdir(self.swap_dir, 0o711)
-        for name, value in (('pool_path', self.pool_path),
-                            ('run_dir', self.run_dir),
-                            ('swap_dir', self.swap_dir),
-                            ('qemu_group', grp.getgrgid(os.getgid()).gr_name)):
-            conf.CONF.set_override(name, value, group='temporality')
-            self.addCleanup(conf.CONF.clear_override, name,
-                            group='temporality')
 
     def make_server(self, memory_mb=16, extra_specs=None, metadata=None,
                     persistent=None):
