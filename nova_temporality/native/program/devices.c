@@ -371,13 +371,13 @@ void vpm_devices_watch(struct vpm_devices *devices, uint32_t number,
 /* With the lock held. */
 static void lose_if_silent(struct vpm_watched *watched)
 {
+    const char *path = memory_of(watched)->watch.path;
     struct vpm_error err;
 
-    if (!watched->waits_ns ||
+    if (!path[0] || !watched->waits_ns ||
         vpm_now_ns(CLOCK_MONOTONIC) - watched->waits_ns < SILENT_NS)
         return;
-    vpm_fail(&err, VPM_ETIMEDOUT, "%s does not answer",
-             memory_of(watched)->watch.path);
+    vpm_fail(&err, VPM_ETIMEDOUT, "%s does not answer", path);
     lose(watched, &err);
 }
 
