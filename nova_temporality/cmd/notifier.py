@@ -101,6 +101,7 @@ def _run(conf: cfg.ConfigOpts) -> None:
         power_watch = watch.Watch(sources.load(conf), notifier, conf, beats)
         power_watch.start()
         notifier.background.start()
+        notifier.ahead.start()
         control.ControlServer(
             paths.control_socket(conf.temporality.run_dir), {
                 'status': notifier.status,

@@ -40,6 +40,19 @@ it lasts for that (``vault_hold_up``). It is made again from it by
 ``temporality vault restore`` (``temporality-vault.service``) when the host
 boots.
 """),
+    cfg.IntOpt(
+        'vault_ahead_mb_per_s',
+        default=64,
+        min=0,
+        help="""
+MiB per second with which the notifier writes the memory of running servers to
+the vault ahead of need, so that little is left when they are fixated; 0: it
+writes nothing ahead.
+
+A part of the memory is written again when it has changed and then was still
+for a while. All this takes less than 5 % of a processor, so it may be slower
+than that. When a source says that power may fail, it goes as fast as it can.
+"""),
     cfg.StrOpt(
         'run_dir',
         default='/run/temporality',

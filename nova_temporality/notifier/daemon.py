@@ -52,6 +52,7 @@ from nova_temporality.notifier import vault_watch
 from nova_temporality.notifier import vault_writer
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import saving
+from nova_temporality.vault import ahead
 from nova_temporality.vault import writing
 from nova_temporality import version
 from nova_temporality import vpm
@@ -96,6 +97,7 @@ class Notifier:
     :param conf: with group [temporality]
     :param publish: see events.Publisher.publish()
     :ivar background: to be started
+    :ivar ahead: writes to the pool's vault, to be started
     :ivar acknowledged_ns: CLOCK_MONOTONIC when the latest fixation had ended
     :ivar status_of_sources: returns how the sources are; set by who runs them
     :ivar mutes: codes of health that nobody wants to hear of
@@ -128,9 +130,12 @@ class Notifier:
             paths.last_outage(opts.run_dir), self._archive)
         self._budget = budget.HostBudget(pool.path, opts.hold_up_ms)
         self._vault = vault_watch.VaultWatch(pool, opts.vault_hold_up)
+        self.ahead = ahead.Ahead(
+            pool, opts.vault_ahead_mb_per_s, self._fleet.running,
+            lambda: self.background.paused, self._outage.reason)
         self._vault_writer = vault_writer.VaultWriter(
             pool, self._fleet.priorities, self._on_vaulted,
-            self._on_all_vaulted)
+            self._on_all_vaulted, self.ahead)
         self._to_vault = bool(info.vault and opts.vault_hold_up)
         # No snapshot is made during a drill, which measures times.
         self._exclusive = threading.Lock()
@@ -235,7 +240,10 @@ class Notifier:
                  future.result()}
         failures = {}
         if self._info.vault:
-            failures = writing.write(self._pool, self._fleet.priorities())
+            with self.ahead.stopped():
+                failures = writing.write(
+                    self._pool, self._fleet.priorities(), _log_written,
+                    ahead=self.ahead)
         elif self._platform.is_dram:
             failures = reboot.make_ready(self._pool)
         entries = [dict(entry, ended=entry['name'] in ended)
@@ -523,9 +531,7 @@ class Notifier:
 
     def _on_vaulted(self, written: writing.Written) -> None:
         """A server is durable in the vault, or is not going to be."""
-        if not written.failure:
-            LOG.warning('%s is durable in the vault: %.1f MiB were written',
-                        written.name, written.size / (1 << 20))
+        _log_written(written)
         with self._outage.lock:
             self._outage.vaulted(written)
 
@@ -547,6 +553,12 @@ class Notifier:
             return dataclasses.replace(report, result=attempts.FAILED,
                                        reason=str(e))
         return dataclasses.replace(report, state_size=state.length)
+
+
+def _log_written(written: writing.Written) -> None:
+    if not written.failure:
+        LOG.warning('%s is durable in the vault: %.1f MiB were written',
+                    written.name, written.size / (1 << 20))
 
 
 def _clock_needed_for(opts: Any) -> list[str]:

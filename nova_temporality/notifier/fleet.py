@@ -138,6 +138,12 @@ class Fleet:
                      priority=number)
                 for name, (condition, number) in sorted(found.items())]
 
+    def running(self) -> set[str]:
+        """Return the names of pVMs that run, as far as it is known."""
+        return {name for name, pvm in self.known().items()
+                if pvm.condition.state in (conditions.ARMED,
+                                           conditions.NOT_ARMED)}
+
     def problem(self) -> str | None:
         """Say whose thread has ended, in words; None if nobody's."""
         if not self._rounds.is_alive:

@@ -17,6 +17,7 @@ import threading
 
 from oslo_log import log as logging
 
+from nova_temporality.vault import ahead as ahead_module
 from nova_temporality.vault import writing
 from nova_temporality import vpm
 
@@ -46,15 +47,18 @@ class VaultWriter:
     :param priorities: returns the priorities of servers by name
     :param tell: called from that thread with each server, see writing.write()
     :param done: called from it when all have been written, or have failed
+    :param ahead: who has written some of it while servers ran
     """
 
     def __init__(self, pool: vpm.Pool,
                  priorities: abc.Callable[[], abc.Mapping[str, int]],
-                 tell: writing.Tell, done: abc.Callable[[], object]) -> None:
+                 tell: writing.Tell, done: abc.Callable[[], object],
+                 ahead: ahead_module.Ahead) -> None:
         self._pool = pool
         self._priorities = priorities
         self._tell = tell
         self._done = done
+        self._ahead = ahead
         self._lock = threading.Lock()
         # The one that writes, unless it was stopped.
         self._run: _Run | None = None
@@ -80,8 +84,9 @@ class VaultWriter:
         is_through = False
         while not is_through:
             try:
-                writing.write(self._pool, self._priorities(), self._tell,
-                              run.check)
+                with self._ahead.stopped():
+                    writing.write(self._pool, self._priorities(), self._tell,
+                                  run.check, self._ahead)
             except writing.Stopped:
                 LOG.warning('Servers are not written to the vault any more: '
                             'the outage was called off, or the notifier ends')

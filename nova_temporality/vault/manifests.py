@@ -25,6 +25,8 @@ from nova_temporality import vpm
 from nova_temporality.vpm import sums
 
 _SUFFIX = '.manifest'
+# In the place of a manifest: its data is overwritten, and proves nothing.
+_BEGUN = 'begun'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +123,25 @@ def all_paths(vault: str) -> list[str]:
     return [os.path.join(directory, name)
             for name in sorted(os.listdir(directory))
             if name.endswith(_SUFFIX)]
+
+
+def begin(path: str, pool_uuid: str, region: Region) -> None:
+    """Note, durably, that the data of a server is overwritten.
+
+    From then on no former manifest proves it. It is noted once for each run.
+    """
+    if begun(path, pool_uuid) != region:
+        sealed.write(path, _BEGUN, {
+            'pool': pool_uuid, 'region': dataclasses.asdict(region)})
+
+
+def begun(path: str, pool_uuid: str) -> Region | None:
+    """The region for which begin() was the last that was done, if any."""
+    try:
+        fields, _extra = sealed.read(path, _BEGUN)
+    except (sealed.Damaged, FileNotFoundError):
+        return None
+    return Region(**fields['region']) if fields['pool'] == pool_uuid else None
 
 
 def write(path: str, pool_uuid: str, server: Server) -> None:

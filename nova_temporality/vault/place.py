@@ -125,11 +125,14 @@ def check_pool(path: str, pool_uuid: uuid.UUID) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: str) -> abc.Iterator[None]:
-    """The context in which nobody else writes or restores a vault."""
+def locked(path: str, is_shared: bool = False) -> abc.Iterator[None]:
+    """The context in which nobody else writes or restores a vault.
+
+    :param is_shared: whether it is not to count as being written
+    """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)

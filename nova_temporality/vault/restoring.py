@@ -119,7 +119,12 @@ class _Restoration:
         self._put_notes(known.notes)
         regions = {region.name: region for region in known.regions}
         names = {vpm.region_id(name): name for name in regions}
+        unwritten = dict(known.unwritten)
         for path in manifests.all_paths(self._vault):
+            begun = manifests.begun(path, self._uuid)
+            if begun:
+                self._note_begun(begun, regions, unwritten)
+                continue
             try:
                 server = manifests.read(path, self._uuid)
             except sealed.Damaged as e:
@@ -133,11 +138,26 @@ class _Restoration:
             if region.name not in self._allocated:
                 self._allocate_empty(region)
         # What is there of them, if anything is, is of an earlier state.
-        self._lost.update((name, known.unwritten[name])
-                          for name in known.unwritten.keys() &
+        self._lost.update((name, unwritten[name])
+                          for name in unwritten.keys() &
                           self._allocated.keys() - with_manifest)
         self._note_losses()
         return self._outcomes()
+
+    @staticmethod
+    def _note_begun(begun: manifests.Region,
+                    regions: dict[str, manifests.Region],
+                    unwritten: dict[str, str]) -> None:
+        """Tell of a server whose data was overwritten, and never completed.
+
+        If the pool was written in that very run, or later, the pool's manifest
+        says whether something of it is lost.
+        """
+        known = regions.setdefault(begun.name, begun)
+        if known is begun or known.runs < begun.runs:
+            unwritten[begun.name] = (
+                'it ran when the host stopped: only some of its memory is in '
+                'the vault')
 
     def _restore(self, server: manifests.Server) -> None:
         region = server.region

@@ -21,6 +21,7 @@ proven by itself, and what belongs to the pool is written before them, too.
 
 import base64
 from collections import abc
+import contextlib
 import dataclasses
 import os
 import types
@@ -30,13 +31,13 @@ from oslo_log import log as logging
 from nova_temporality.host import durable
 from nova_temporality.host import nvdimm_notes
 from nova_temporality.spec import priority
+from nova_temporality.vault import ahead as ahead_module
 from nova_temporality.vault import data
 from nova_temporality.vault import manifests
 from nova_temporality.vault import place
 from nova_temporality.vault import sealed
 from nova_temporality.vault import tables
 from nova_temporality import vpm
-from nova_temporality.vpm import sums
 
 LOG = logging.getLogger(__name__)
 
@@ -81,13 +82,15 @@ Check = abc.Callable[[], object]
 def write(pool: vpm.Pool,
           priorities: abc.Mapping[str, int] = types.MappingProxyType({}),
           tell: Tell = lambda written: None,
-          check: Check = lambda: None) -> dict[str, str]:
+          check: Check = lambda: None,
+          ahead: ahead_module.Ahead | None = None) -> dict[str, str]:
     """Write all servers with a proven state, and what belongs to the pool.
 
     Those of suspended servers among them. One that fails keeps no other one
     from being written.
 
     :param priorities: by name; the highest comes first
+    :param ahead: who has written some of it; it must stand still
     :returns: why it could not be done, by names of pVMs
     :raises Stopped: check() did
     """
@@ -120,7 +123,7 @@ def write(pool: vpm.Pool,
                 check()
                 try:
                     size = _write_server(pool, info, region,
-                                         proven[region.name], check)
+                                         proven[region.name], check, ahead)
                 except (OSError, vpm.VpmError, Changed, tables.Busy) as e:
                     fail(region.name, e)
                     _forget_deleted(pool, info, region)
@@ -135,41 +138,59 @@ def write(pool: vpm.Pool,
 
 
 def _write_server(pool: vpm.Pool, info: vpm.PoolInfo, region: vpm.RegionInfo,
-                  state: vpm.StateInfo, check: Check) -> int:
+                  state: vpm.StateInfo, check: Check,
+                  ahead: ahead_module.Ahead | None) -> int:
     """Write a server; return how many bytes that were."""
     described = manifests.describe(pool, region)
     path = manifests.path(info.vault, region.id)
     if _is_there(path, str(info.uuid), described, state):
         return 0
     # Its data is overwritten in place, as room for a second one is not there.
-    durable.remove(path)
+    manifests.begin(path, str(info.uuid), described)
     number = manifests.seed(str(info.uuid), described)
     parts = data.parts(region)
-    checksums = _write_parts(manifests.data_path(info.vault, region.id),
-                             region, parts, number, check)
+    with contextlib.ExitStack() as stack:
+        there = stack.enter_context(
+            ahead.overwriting(region, parts)) if ahead else {}
+        checksums, size = _write_parts(
+            manifests.data_path(info.vault, region.id), region, parts, number,
+            check, there)
     if manifests.describe(pool, region) != described or (
             pool.verify_state(region.id).persisted_ns != state.persisted_ns):
         raise Changed('it was let run, or was fixated again, meanwhile')
     manifests.write(path, str(info.uuid), manifests.Server(
         described, state.epoch, state.persisted_ns, parts, checksums))
-    return sum(_size(made) for made in checksums.values())
+    return size
 
 
 def _write_parts(path: str, region: vpm.RegionInfo, parts: list[data.Part],
-                 number: int, check: Check) -> dict[str, bytes]:
-    """Write the files of one instant; return their checksums."""
+                 number: int, check: Check,
+                 there: abc.Mapping[str, data.There]
+                 ) -> tuple[dict[str, bytes], int]:
+    """Write the files of one instant.
+
+    :returns: their checksums, and how many bytes were written
+    """
+    size = 0
+
     def write_all() -> dict[str, bytes]:
-        return {part.name: data.write(path, region.directory, part, number,
-                                      check) for part in parts}
+        nonlocal size
+        checksums = {}
+        for part in parts:
+            checksums[part.name], written = data.write(
+                path, region.directory, part, number, check,
+                there.get(part.name))
+            size += written
+        return checksums
 
     if not region.is_vpm:
-        return write_all()
+        return write_all(), size
     table = next(part for part in parts if part.name == 'ppt')
     for _try in range(_TRIES):
         before = tables.sums_when_quiet(region.directory, table, check)
         checksums = write_all()
         if tables.sums_now(region.directory, table) == before:
-            return checksums
+            return checksums, size
     raise tables.Busy('its pager moved pages while they were written')
 
 
@@ -180,14 +201,9 @@ def _forget_deleted(pool: vpm.Pool, info: vpm.PoolInfo,
         manifests.describe(pool, region)
     except vpm.NotFound:
         durable.remove(manifests.data_path(info.vault, region.id))
+        durable.remove(manifests.path(info.vault, region.id))
     except vpm.VpmError as e:
         LOG.error('%s: %s', region.name, e)
-
-
-def _size(checksums: bytes) -> int:
-    """Bytes of the chunks that are not all zero."""
-    made = memoryview(checksums).cast('Q').tolist()
-    return (len(made) - made.count(0)) * sums.CHUNK
 
 
 def _is_there(path: str, pool_uuid: str, region: manifests.Region,

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Checksums of what lies in the vault (see vpm_vault_sums)."""
+"""Checksums of what lies in the vault (see vpm_vault_digests)."""
 
 from typing import Any
 
@@ -21,18 +21,34 @@ _lib = handles.lib
 
 CHUNK: int = _lib.VPM_VAULT_CHUNK
 SIZE = 8
-# Of a chunk that is all zero.
+# Digest and checksum of a chunk that is all zero.
 ZERO = bytes(SIZE)
 
 
-def of(seed: int, at: int, data: Any) -> bytes:
-    """Checksums of all chunks of a buffer, SIZE bytes each.
+def digests(data: Any) -> bytes:
+    """Digests of all chunks of a buffer, SIZE bytes each.
 
-    :param seed: says whose they are, and of when
-    :param at: offset of the data in what the vault has of the region
     :param data: a buffer of a multiple of 8 bytes
     """
     source = _ffi.from_buffer('uint8_t[]', data)
     made = _ffi.new('uint64_t[]', -(-len(source) // CHUNK))
-    _lib.vpm_vault_sums(seed, at, source, len(source), made)
+    _lib.vpm_vault_digests(source, len(source), made)
     return bytes(_ffi.buffer(made))
+
+
+def bound(seed: int, at: int, digests: bytes) -> bytes:
+    """Checksums of chunks, SIZE bytes each, of their digests.
+
+    :param seed: says whose they are, and of when
+    :param at: offset of the first one in what the vault has of the region
+    """
+    count = len(digests) // SIZE
+    made = _ffi.new('uint64_t[]', count)
+    _lib.vpm_vault_sums(seed, at, _ffi.from_buffer('uint64_t[]', digests),
+                        count, made)
+    return bytes(_ffi.buffer(made))
+
+
+def of(seed: int, at: int, data: Any) -> bytes:
+    """Checksums of all chunks of a buffer; see bound() and digests()."""
+    return bound(seed, at, digests(data))

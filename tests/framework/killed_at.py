@@ -14,13 +14,14 @@
 
 Each call that Python audits and that has to do with files counts.
 
-usage: killed_at.py write|restore VAULT POOL N
+usage: killed_at.py ahead|write|restore VAULT POOL N
 """
 
 import os
 import signal
 import sys
 
+from nova_temporality.vault import ahead
 from nova_temporality.vault import restoring
 from nova_temporality.vault import writing
 from nova_temporality import vpm
@@ -39,7 +40,14 @@ def main(what, vault, pool_path, number):
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    if what == 'write':
+    if what == 'ahead':
+        with vpm.Pool(pool_path) as pool:
+            names = [region.name for region in pool.regions()]
+            writer = ahead.Ahead(pool, 1 << 20, lambda: names, lambda: True,
+                                 lambda: False)
+            sys.addaudithook(count)
+            writer.step()
+    elif what == 'write':
         with vpm.Pool(pool_path) as pool:
             sys.addaudithook(count)
             assert writing.write(pool) == {}

@@ -139,8 +139,8 @@ def vault_for_ever():
     """Write a part of a server to the vault, and do not get on."""
     write = data.write
 
-    def wrapper(path, directory, part, number, check):
-        write(path, directory, part, number, check)
+    def wrapper(path, directory, part, number, check, there):
+        write(path, directory, part, number, check, there)
         while True:
             check()
             time.sleep(0.01)

@@ -62,6 +62,13 @@ class Vaulted:
             guest.region = guest.pool.lookup(guest.name)
         return result
 
+    def data(self, guest, offset, length):
+        """What the vault has of a guest's memory; it proves nothing."""
+        with open(os.path.join(self.vault, 'servers', '%016x.data' %
+                               guest.region.id), 'rb') as stream:
+            stream.seek(offset)
+            return stream.read(length)
+
 
 def runs_on(guest):
     before = guest.counter()

@@ -17,6 +17,7 @@ import os
 import shutil
 import tempfile
 
+from nova_temporality.vault import ahead
 from nova_temporality.vault import creating
 from nova_temporality.vault import restoring
 from nova_temporality.vault import writing
@@ -73,8 +74,14 @@ class VaultedHost:
         with open(region.ram_path, 'rb') as ram:
             return ram.read()
 
-    def write(self):
-        return writing.write(self.pool)
+    def writer(self, running=('pvm',), hurried=False, halted=False):
+        """One that writes ahead, as far as it is stepped."""
+        return ahead.Ahead(self.pool, 1 << 20, lambda: running,
+                           lambda: hurried, lambda: halted)
+
+    def write(self, writer=None):
+        with writer.stopped() if writer else contextlib.nullcontext():
+            return writing.write(self.pool, ahead=writer)
 
     def lose_dram(self):
         """What is in DRAM after a boot: nothing."""
@@ -89,9 +96,9 @@ class VaultedHost:
             return None
         return {outcome.name: outcome for outcome in outcomes}
 
-    def reboot(self):
+    def reboot(self, writer=None):
         """A planned reboot; returns what restore() does."""
-        assert self.write() == {}
+        assert self.write(writer) == {}
         self.lose_dram()
         return self.restore()
 

@@ -14,8 +14,10 @@
 
 import os
 import pathlib
+import re
 import shutil
 import signal
+import urllib.request
 
 from nova_temporality import vpm
 from tests.framework import machine
@@ -55,6 +57,47 @@ def test_paged_server(vaulted, disk):
     guest.recover()
     guest.run_steps(2000)
     assert guest.boots() == 1
+
+
+def test_memory_is_written_ahead(vaulted, disk, capfd):
+    """Little is left when it is fixated; what changed meanwhile is whole."""
+    port = machine.free_port()
+    vaulted.configure(metrics_port=port, vault_ahead_mb_per_s=1 << 20)
+    guest = vaulted.host.booted()
+    pattern = os.urandom(24 << 20)
+    guest.poke(4 << 20, pattern)
+    checker = vaulted.host.vpm_guest(directory=pathlib.Path(disk))
+    checker.boot()
+    notifier = vaulted.host.notifier()
+    notifier.protect(guest, checker)
+    machine.wait_for(
+        lambda: vaulted.data(guest, 4 << 20, len(pattern)) == pattern,
+        'it is written ahead')
+    machine.wait_for(lambda: any(vaulted.data(
+        checker, 0, checker.region.size)), 'the other one is begun')
+    # Of what was written some is another now.
+    checker.run_steps(2000)
+    with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % port,
+                                timeout=machine.PATIENCE) as reply:
+        metrics = dict(re.findall(r'(temporality_vault_\w+).*? (\S+)$',
+                                  reply.read().decode(), re.MULTILINE))
+    assert float(metrics['temporality_vault_ahead_bytes_total']) > 24 << 20
+    assert 'temporality_vault_left_bytes' in metrics
+
+    assert vaulted.run('fixate', '--for-reboot')[0] == 0
+
+    log = ''.join(capfd.readouterr())
+    written = dict(re.findall(
+        r'(\S+) is durable in the vault: (\S+) MiB were written', log))
+    assert guest.name in written, log
+    assert float(written[guest.name]) < 8
+    vaulted.reboot()
+    assert vaulted.restore(guest, checker)[0] == 0
+    assert guest.peek(4 << 20, len(pattern)) == pattern
+    vault_machine.runs_on(guest)
+    checker.recover()
+    checker.run_rounds(1)
+    assert checker.boots() == 1
 
 
 def test_copy_never_runs(vaulted):

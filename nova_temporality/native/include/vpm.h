@@ -360,13 +360,18 @@ int vpm_region_adopt(struct vpm_pool *pool, uint64_t id,
 
 #define VPM_VAULT_CHUNK 65536u
 
-/* Tells the checksums of what goes to the vault, or comes from it: one for each
+/* Tells digests of what goes to the vault, or comes from it: one for each
  * VPM_VAULT_CHUNK of the *length* bytes of *data*, a multiple of 8; the last one
- * may be shorter.  *at* is the offset of *data* in what the vault has of the
+ * may be shorter.  0: a chunk is all zero; no other one has 0. */
+void vpm_vault_digests(const uint8_t *data, uint64_t length,
+                       uint64_t *digests);
+
+/* Tells the checksums of *count* chunks, which are bound to a place and to a
+ * state.  *at* is the offset of the first one in what the vault has of the
  * region, *seed* says whose it is, and of when.  0: a chunk is all zero; no
  * other one has 0. */
-void vpm_vault_sums(uint64_t seed, uint64_t at, const uint8_t *data,
-                    uint64_t length, uint64_t *sums);
+void vpm_vault_sums(uint64_t seed, uint64_t at, const uint64_t *digests,
+                    uint64_t count, uint64_t *sums);
 
 /* Errors of a VPM region's pager.  A *fatal* error is about a page that the
  * guest needs and that cannot be had: its QEMU has been ended.  After any

@@ -62,6 +62,25 @@ def pool(info: vpm.PoolInfo) -> abc.Iterator[core.Metric]:
         'is not scrubbed yet', info.freed_size)
 
 
+def vault(written: int, left: abc.Mapping[str, int]
+          ) -> abc.Iterator[core.Metric]:
+    """Tell what goes to the pool's vault while servers run.
+
+    :param written: bytes that were written ahead
+    :param left: bytes that are not there yet, by names of pVMs
+    """
+    yield core.CounterMetricFamily(
+        'temporality_vault_ahead_bytes', 'Memory that was written to the '
+        'vault while servers ran', written)
+    metric = core.GaugeMetricFamily(
+        'temporality_vault_left_bytes', 'Memory that would have to be '
+        'written to the vault if the pVM was fixated now, an estimate',
+        labels=['server'])
+    for name, value in sorted(left.items()):
+        metric.add_metric([name], value)
+    yield metric
+
+
 def drill(status: abc.Mapping[str, Any]) -> abc.Iterator[core.Metric]:
     """Tell when the last drill was, and its results.
 

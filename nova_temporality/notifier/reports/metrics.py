@@ -13,6 +13,7 @@
 """Metrics for Prometheus, on the loopback address only."""
 
 from collections import abc
+import contextlib
 import datetime
 import threading
 import time
@@ -30,6 +31,7 @@ from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import host_metrics
 from nova_temporality.notifier.sources import state as source_state
+from nova_temporality import vpm
 
 LOG = logging.getLogger(__name__)
 
@@ -83,6 +85,10 @@ class _Present(registry.Collector):
         info = self._notifier.pool_info()
         if info:
             yield from host_metrics.pool(info)
+        if info and info.vault:
+            with contextlib.suppress(vpm.VpmError):
+                yield from host_metrics.vault(self._notifier.ahead.written,
+                                              self._notifier.ahead.left())
         yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
             bool(self._notifier.outage_raised_by()))

@@ -124,6 +124,16 @@ def test_outage_is_no_event_of_a_server(fleet, clock):
     assert fleet.published == [('a', 'pvm.armed')]
 
 
+@pytest.mark.parametrize('state, runs', [
+    (conditions.ARMED, True), (conditions.NOT_ARMED, True),
+    (conditions.FIXATED, False), (conditions.OFF, False),
+    (conditions.STOPPED, False)])
+def test_those_that_run(fleet, state, runs):
+    be(fleet, 'a', conditions.OFF)
+    be(fleet, 'b', state)
+    assert fleet.running() == ({'b'} if runs else set())
+
+
 def test_one_that_cannot_be_looked_after_leaves_the_others_alone(
         fleet, monkeypatch):
     monkeypatch.setattr(Pool, 'names', ('a', 'a2', 'b', 'b2'))

@@ -12,6 +12,7 @@
 
 """Writing to the vault, beside all other work."""
 
+import contextlib
 import threading
 
 import pytest
@@ -34,7 +35,8 @@ class Vault:
         self.done = threading.Semaphore(0)
         self.priorities = []
 
-    def write(self, pool, priorities, tell, check):
+    def write(self, pool, priorities, tell, check, ahead):
+        assert ahead.is_stopped
         self.priorities.append(priorities)
         self.begun.release()
         try:
@@ -43,6 +45,18 @@ class Vault:
         except writing.Stopped:
             self.stopped.set()
             raise
+
+
+class Ahead:
+    """Stands for what writes while servers run."""
+
+    is_stopped = False
+
+    @contextlib.contextmanager
+    def stopped(self):
+        self.is_stopped = True
+        yield
+        self.is_stopped = False
 
 
 @pytest.fixture
@@ -58,7 +72,7 @@ def vault(monkeypatch):
 @pytest.fixture
 def writer(vault):
     return vault_writer.VaultWriter(None, lambda: {'one': 1}, None,
-                                    vault.done.release)
+                                    vault.done.release, Ahead())
 
 
 def begun(vault):

@@ -22,6 +22,7 @@ import pytest
 from nova_temporality.vault import restoring
 from nova_temporality.vault import writing
 from tests.framework import killed_at
+from tests.framework import pools
 
 POINTS = (1, 2, 3, 5, 7, 9, 12, 15, 18, 22, 27, 33, 40)
 
@@ -79,3 +80,30 @@ def test_writing_again(host, servers):
         is_killed(host, 'write', number)
     host.reboot()
     check_whole(host, servers)
+
+
+@pytest.fixture
+def one_runs(host, servers):
+    """Both are in the vault, but the first one runs again."""
+    host.write()
+    host.pool.begin_epoch(servers[0].id)
+    return servers
+
+
+def test_writing_ahead(host, one_runs):
+    """Of the one that runs nothing is proven; the other one is kept."""
+    killed = [is_killed(host, 'ahead', number) for number in POINTS]
+    assert sum(killed) > 5
+    host.lose_dram()
+    outcomes = host.restore()
+    assert outcomes['one'].result == restoring.UNPROVEN
+    assert not host.is_proven('one')
+    check_whole(host, one_runs[1:])
+
+
+@pytest.mark.parametrize('number', POINTS[::3])
+def test_writing_after_writing_ahead(host, one_runs, number):
+    is_killed(host, 'ahead', number)
+    pools.fixate(host.pool, one_runs[0].id)
+    host.reboot(host.writer())
+    check_whole(host, one_runs)

@@ -29,3 +29,7 @@ def test_chunks():
     made = sums.of(1, 0, data)
     assert made[:8] == made[16:] == sums.ZERO
     assert made[8:16] == sums.of(1, 65536, b'x' * 65536) != sums.ZERO
+    digests = sums.digests(data)
+    assert digests[:8] == digests[16:] == sums.ZERO
+    assert sums.bound(1, 0, digests) == made
+    assert digests[8:16] == sums.digests(b'x' * 65536)

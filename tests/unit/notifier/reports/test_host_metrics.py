@@ -42,6 +42,13 @@ def test_pool(tmp_path):
         ('temporality_pool_unscrubbed_bytes',): 0}
 
 
+def test_vault():
+    assert samples(host_metrics.vault(3, {'a': 2, 'b': 0})) == {
+        ('temporality_vault_ahead_bytes_total',): 3,
+        ('temporality_vault_left_bytes', 'a'): 2,
+        ('temporality_vault_left_bytes', 'b'): 0}
+
+
 def test_drill():
     sound = status.sound(last_drill={'pvms': [
         {'result': 'fixated'}, {'result': 'failed'}, {'result': 'fixated'}]})
