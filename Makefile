@@ -12,7 +12,8 @@ LAB = $(TOOLS) -m lab
 .PHONY: help demo demo-vpm install guest kernel native packages test lint \
 	crash-explore drills fuzz soak-vpm bare-root tempest lab-up lab-shell \
 	lab-drills lab-reboot lab-down cloud-up cloud-status cloud-down \
-	bench-fixation bench-engine bench-vpm bench-disks clean
+	bench-fixation bench-engine bench-vpm bench-disks \
+	bench-vault clean
 
 help: ## say what can be made (mostly as root, on Debian 12 or 13)
 	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
@@ -123,6 +124,10 @@ bench-vpm: native guest ## VPM against Linux swap, with Redis (16 minutes)
 # BENCH names options, see python -m bench.disks --help.
 bench-disks: install ## queues of disks: speed, and what a stop waits for
 	@$(PYTHON) -m bench.disks $(BENCH)
+
+# BENCH names options, see python -m bench.vault --help.
+bench-vault: native ## what is left to be written when servers are fixated
+	@$(PYTHON) -m bench.vault $(BENCH)
 
 ## Clean up
 
