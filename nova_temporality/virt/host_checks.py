@@ -88,7 +88,8 @@ class HostChecks(results.Places):
         directory = nvdimms.directory(
             CONF.temporality.pool_path, name, self.sysfs)
         text = directory and reading.attribute(directory / name)
-        return int(text) if text else None
+        # That of a region is hexadecimal, with 0x.
+        return int(text, 0) if text else None
 
     def check_uids(self) -> upgradecheck.Result:
         """The user ids of servers belong to nobody else."""

@@ -69,6 +69,11 @@ class NvdimmTest(check_base.CheckTestCase):
         self.sysfs.partition(4096)
         self.check('alignment', FINE)
 
+    def test_region_s_alignment_is_hexadecimal(self):
+        (self.sysfs.path / 'devices/ndbus0/region0/align').write_text(
+            '0x1000000\n', encoding='ascii')
+        self.check('alignment', FINE)
+
     def test_namespace_of_small_alignment(self):
         self.sysfs.alignment(4096)
         self.check('alignment', WARNING, '4096', '--align 2M')
