@@ -155,6 +155,10 @@ function configure_temporality_tempest {
         openstack flavor set --property temporality:persistent=true \
             "$(iniget "$TEMPEST_CONFIG" compute $option)"
     done
+    # DevStack may have switched these on; they are refused.
+    for option in swap_volume volume_multiattach; do
+        iniset "$TEMPEST_CONFIG" compute-feature-enabled $option False
+    done
     # Emulated CPUs: refused while the server runs.
     if [[ "$(iniget "$NOVA_CONF" libvirt virt_type)" == qemu ]]; then
         iniset "$TEMPEST_CONFIG" compute-feature-enabled live_migration False

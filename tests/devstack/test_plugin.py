@@ -39,6 +39,8 @@ TEMPEST_CONF = """\
 flavor_ref = 42
 flavor_ref_alt = 84
 """
+# Of what tempest may try, all that the support matrix refuses on every host.
+REFUSED = {'swap_volume', 'volume_multiattach'}
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0,
                                 reason='mounts file systems')
@@ -242,6 +244,14 @@ def test_unknown_group_is_refused(host):
     assert host.calls('run_process') == []
 
 
+def switched_off(host):
+    """The features that tempest does not try."""
+    parser = configparser.ConfigParser()
+    parser.read(host.path / 'tempest.conf')
+    features = parser['compute-feature-enabled']
+    return {name for name in features if not features.getboolean(name)}
+
+
 def test_tempest(host):
     host.run(*STACK)
     assert host.calls('openstack flavor set') == []
@@ -250,8 +260,7 @@ def test_tempest(host):
     host.run('stack test-config')
     assert [call.split()[-1] for call in
             host.calls('openstack flavor set')] == ['42', '84']
-    assert 'live_migration = False' in (
-        host.path / 'tempest.conf').read_text()
+    assert switched_off(host) == {'live_migration', *REFUSED}
 
 
 def test_tempest_tries_all_that_works(host):
@@ -259,7 +268,7 @@ def test_tempest_tries_all_that_works(host):
     host.run(*STACK)
     host.set(TEMPORALITY_TEMPEST_PERSISTENT='True')
     host.run('stack test-config')
-    assert (host.path / 'tempest.conf').read_text() == TEMPEST_CONF
+    assert switched_off(host) == REFUSED
 
 
 def test_unstack_and_clean(host):
