@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / '_ext'))
 
 project = 'Temporality'
 extensions = ['openstackdocstheme', 'oslo_config.sphinxext',
-              'reno.sphinxext', 'source_reference']
+              'reno.sphinxext', 'cliff.sphinxext', 'source_reference']
 html_theme = 'openstackdocs'
 master_doc = 'index'
 copyright = 'the Temporality developers'
