@@ -83,13 +83,14 @@ lab-up: install native ## boot a whole host with an NVDIMM, made if need be
 lab-shell: ## a shell in it, or RUN='a command'
 	@$(LAB) shell $(if $(RUN),"$(RUN)")
 
+# All of them: LAB_NVRAM (nvdimm, dram, vault), LAB_FILESYSTEM (ext4, xfs), and
+# LAB_KERNEL (6.1 on Debian 12; else the newest).
 # DRILLS may have --seed, and --first for the number of the first round.
 lab-drills: export N ?= 20
 lab-drills: lab-up ## cut its power at N (20) random moments
 	@$(LAB) drills $(N) $(DRILLS)
 
-# LAB_NVRAM=dram also is for the other targets, then.
-lab-reboot: export LAB_NVRAM = dram
+lab-reboot: export LAB_NVRAM ?= dram
 lab-reboot: lab-up ## the same host without an NVDIMM: a planned reboot
 	@$(LAB) reboot
 

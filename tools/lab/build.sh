@@ -51,12 +51,18 @@ zstd
 END
 }
 
+# The release's own stay when backports bring newer ones.
+kernel_packages() {
+    cat <<END
+linux-headers-amd64
+linux-image-amd64
+END
+}
+
 backports_packages() {
     cat <<END
 libvirt-clients
 libvirt-daemon-system
-linux-headers-amd64
-linux-image-amd64
 qemu-guest-agent
 qemu-system-x86
 qemu-utils
@@ -91,9 +97,12 @@ make_root() {
         "$apt satisfy '$(echo "$needs" | paste -s -d ,)'"
         "printf '%s\n' virtio_pci virtio_blk ext4 \
              >>\"\$1/etc/initramfs-tools/modules\""
-        "$apt ${backports[*]} install $(backports_packages | paste -s -d ' ')")
+        "$apt install $(kernel_packages | paste -s -d ' ')"
+        "$apt ${backports[*]} install $(kernel_packages | paste -s -d ' ') \
+             $(backports_packages | paste -s -d ' ')")
     root "$NAME" "$RELEASE" "$(content_hash "$SETTINGS/initramfs")
-        $needs $(plain_packages) $(backports_packages)" "${hooks[@]}"
+        $needs $(plain_packages) $(kernel_packages) $(backports_packages)" \
+        "${hooks[@]}"
     rm -r "$scratch"
 }
 
@@ -116,7 +125,7 @@ make_nova() {
     stamp lab-nova "$hash"
 }
 
-# The image's own kernel is started from outside of it.
+# The image's own kernels are started from outside of it.
 install_image() {
     local share=$NEW/share
     mkdir -p "$share"
@@ -124,10 +133,7 @@ install_image() {
     cp "$DEBS"/*.deb "$share"
     in_root "$NAME" "$share" image/make.sh
     mv "$share/disk.img" "$NEW"
-    cp "$(find "$ROOT/boot" -name 'vmlinuz-*' | sort -V | tail -n 1)" \
-        "$NEW/vmlinuz"
-    cp "$(find "$ROOT/boot" -name 'initrd.img-*' | sort -V | tail -n 1)" \
-        "$NEW/initrd"
+    cp "$ROOT"/boot/vmlinuz-* "$ROOT"/boot/initrd.img-* "$NEW"
     rm -r "$share"
 }
 

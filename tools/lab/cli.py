@@ -45,7 +45,7 @@ def up():
         layout.READY.touch()
     if not machine.is_on():
         compute_host.hand_over()
-        machine.switch_on()
+    machine.switch_on()
     say('waiting for its boot')
     with machine.wait_booted() as agent:
         say('the machine is up: %s' % compute_host.look(agent))

@@ -51,12 +51,14 @@ def make():
     shutil.rmtree(layout.HOME, ignore_errors=True)
     hand_over()
     disk.make()
-    with layout.NVDIMM.open('wb') as nvdimm:
-        nvdimm.truncate(layout.NVDIMM_MIB << 20)
+    if layout.NVRAM == 'nvdimm':
+        with layout.NVDIMM.open('wb') as nvdimm:
+            nvdimm.truncate(layout.NVDIMM_MIB << 20)
     machine.switch_on()
     with machine.connect() as agent:
-        agent.ask('exec sh /mnt/lab/provision.sh %s '
-                  '>/var/log/provision.log 2>&1' % layout.NVRAM)
+        agent.ask('exec sh /mnt/lab/provision.sh %s %s '
+                  '>/var/log/provision.log 2>&1' % (
+                      layout.NVRAM, layout.FILESYSTEM))
         if layout.NVRAM == 'dram':
             # It would lose its NVRAM.
             return
@@ -65,7 +67,7 @@ def make():
 
 
 def look(agent):
-    """Make sure that its NVRAM is DAX and its servers' QEMUs are confined.
+    """Make sure that its NVRAM is right and its servers' QEMUs are confined.
 
     :returns: what the report of the drills says of it
     """
@@ -75,9 +77,12 @@ def look(agent):
     [mount] = mount['filesystems']
     found = {'kernel': agent.ask('uname -r').strip(),
              'filesystem': mount['fstype'], 'medium': pool['medium']}
-    if found['medium'] != 'dax' or 'dax=always' not in mount['options']:
-        raise NotAsItShould('its NVRAM is not DAX: %s, mounted %s' % (
-            found, mount['options']))
+    medium = 'vaulted' if layout.NVRAM == 'vault' else 'dax'
+    if (found['medium'], found['filesystem']) != (medium, layout.FILESYSTEM):
+        raise NotAsItShould('its NVRAM is not %s on %s: %s' % (
+            medium, layout.FILESYSTEM, found))
+    if medium == 'dax' and 'dax=always' not in mount['options']:
+        raise NotAsItShould('its NVRAM is mounted %s' % mount['options'])
     if agent.ask('cat /sys/module/apparmor/parameters/enabled').strip() != (
             'Y'):
         raise NotAsItShould('AppArmor is off')

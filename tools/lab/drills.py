@@ -19,6 +19,7 @@ import time
 
 from lab import agent as lab_agent
 from lab import compute_host
+from lab import layout
 from lab import machine
 
 _NOTE = '/run/lab/recovered.json'
@@ -151,7 +152,12 @@ def run(rounds, seed, first, servers):
     """Run rounds; print a line of JSON for each, and one at the end.
 
     :returns: whether nothing was lost
+    :raises NotReady: the machine's NVRAM does not survive a power cut
     """
+    if layout.NVRAM != 'nvdimm':
+        raise machine.NotReady(
+            'a power cut takes the NVRAM of this machine away (LAB_NVRAM=%s): '
+            'try make lab-reboot' % layout.NVRAM)
     with machine.wait_booted() as agent:
         host = compute_host.look(agent)
     counts = {SURVIVED: 0, UNPROVEN: 0, LOST: 0}

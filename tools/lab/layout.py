@@ -14,6 +14,7 @@
 
 import os
 import pathlib
+import sys
 
 from pocketcloud import layout
 
@@ -24,10 +25,28 @@ VENV = layout.VENV
 # Made by build.sh.
 IMAGE = STATE / 'lab-image'
 
-# What its NVRAM is: "nvdimm", or "dram" that the kernel sets aside. Each has
-# a machine of its own.
-NVRAM = os.environ.get('LAB_NVRAM', 'nvdimm')
-HOME = STATE / ('lab-' + NVRAM)
+
+def _one_of(name, *choices):
+    """What the environment says; the first choice if it says nothing."""
+    value = os.environ.get(name) or choices[0]
+    if value not in choices:
+        sys.exit('%s is "%s"; it can be: %s' % (
+            name, value, ', '.join(choices)))
+    return value
+
+
+# What its NVRAM is: an NVDIMM, DRAM that the kernel sets aside, or a tmpfs
+# with a vault. Each has a machine of its own, and so has each file system of
+# NVRAM.
+NVRAM = _one_of('LAB_NVRAM', 'nvdimm', 'dram', 'vault')
+FILESYSTEM = 'tmpfs' if NVRAM == 'vault' else _one_of(
+    'LAB_FILESYSTEM', 'ext4', 'xfs')
+# The beginning of a version, as "6.1"; empty for the newest. One machine can
+# be booted with each of them.
+KERNEL = os.environ.get('LAB_KERNEL', '')
+
+NAME = 'lab-%s-%s' % (NVRAM, FILESYSTEM)
+HOME = STATE / NAME
 DISK = HOME / 'disk.qcow2'
 OVERLAY = HOME / 'overlay.qcow2'
 NVDIMM = HOME / 'nvdimm.img'

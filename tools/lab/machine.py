@@ -13,6 +13,7 @@
 """The machine: its QEMU, its power switch, its boot."""
 
 import os
+import re
 import time
 
 from pocketcloud import process
@@ -20,8 +21,6 @@ from pocketcloud import process
 from lab import agent
 from lab import disk
 from lab import layout
-
-_NAME = 'lab-' + layout.NVRAM
 
 # TCG on a machine with other work; an idle one needs half a minute.
 PATIENCE = 900
@@ -35,8 +34,35 @@ class NotReady(Exception):
     """The machine did not come up."""
 
 
+def kernel():
+    """The version of the kernel to boot.
+
+    :raises NotReady: there is none that LAB_KERNEL asks for
+    """
+    there = [path.name.removeprefix('vmlinuz-')
+             for path in layout.IMAGE.glob('vmlinuz-*')]
+    return newest(there, layout.KERNEL)
+
+
+def newest(versions, beginning):
+    """The newest version that begins with these parts.
+
+    :raises NotReady: there is none
+    """
+    found = [version for version in versions
+             if not beginning or version == beginning or
+             version.startswith(beginning + '.')]
+    if not found:
+        raise NotReady('there is no kernel %s (LAB_KERNEL), only: %s' % (
+            beginning, ', '.join(sorted(versions))))
+    return max(found, key=lambda version: [
+        int(part) for part in re.findall('[0-9]+', version)])
+
+
 def _memory():
     """Arguments that make its memory, and the kernel's for it."""
+    if layout.NVRAM == 'vault':
+        return ['-M', 'q35', '-m', '%dM' % layout.MEMORY_MIB], ''
     if layout.NVRAM == 'dram':
         return ['-M', 'q35', '-m', '%dM' % layout.DRAM_MEMORY_MIB], (
             ' ' + layout.SET_ASIDE)
@@ -49,8 +75,11 @@ def _memory():
     ], ''
 
 
-def command():
-    """The command line of its QEMU."""
+def command(version):
+    """The command line of its QEMU.
+
+    :param version: of the kernel
+    """
     memory, append = _memory()
     return [
         'qemu-system-x86_64', '-nodefaults', '-no-user-config',
@@ -68,41 +97,50 @@ def command():
         'logappend=on' % (layout.CONSOLE, layout.CONSOLE_LOG),
         '-serial', 'chardev:console',
         '-device', 'virtio-rng-pci',
-        '-kernel', str(layout.IMAGE / 'vmlinuz'),
-        '-initrd', str(layout.IMAGE / 'initrd'),
+        '-kernel', str(layout.IMAGE / ('vmlinuz-' + version)),
+        '-initrd', str(layout.IMAGE / ('initrd.img-' + version)),
         '-append', _APPEND + append]
 
 
 def is_on():
     """Whether its QEMU runs."""
-    return process.Record(_NAME).read() is not None
+    return process.Record(layout.NAME).read() is not None
 
 
 def switch_on():
-    """Start it, unless it runs."""
-    if is_on():
+    """Start it, unless it runs.
+
+    :raises NotReady: it runs another kernel than that which is wanted
+    """
+    version = kernel()
+    running = process.Record(layout.NAME).read()
+    if running:
+        if layout.KERNEL and running.fingerprint != version:
+            raise NotReady('it runs with kernel %s; shut it down first '
+                           '(make lab-down)' % running.fingerprint)
         return
     disk.open_overlay()
     environment = {name: value for name, value in os.environ.items()
                    if name != 'TEMPORALITY_STATE'}
-    process.spawn(_NAME, command(), layout.LOG, environment, 'lab')
+    process.spawn(layout.NAME, command(version), layout.LOG, environment,
+                  version)
 
 
 def cut_power():
     """Nothing volatile of it survives."""
-    running = process.Record(_NAME).read()
+    running = process.Record(layout.NAME).read()
     if running is None:
         return
     process.kill(running.pid)
     if process.wait_gone([running.pid], 60):
         raise TimeoutError('QEMU survives SIGKILL: pid %d' % running.pid)
-    process.Record(_NAME).remove()
+    process.Record(layout.NAME).remove()
     disk.close_overlay()
 
 
 def wait_off():
     """Wait until it has shut itself down."""
-    running = process.Record(_NAME).read()
+    running = process.Record(layout.NAME).read()
     if running and process.wait_gone([running.pid], PATIENCE):
         raise NotReady('it does not shut down; see %s' % layout.CONSOLE_LOG)
     disk.close_overlay()

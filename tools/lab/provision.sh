@@ -11,8 +11,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-# provision.sh nvdimm|dram: runs in the machine, once; what the installation
-# guide has an operator do with a host that has our packages.
+# provision.sh nvdimm|dram|vault ext4|xfs|tmpfs: runs in the machine, once; what
+# the guides have an operator do with a host that has our packages.
 
 set -eux
 
@@ -44,14 +44,43 @@ dram() {
     ndctl create-namespace -f -e namespace0.0 -m fsdax -M mem
 }
 
-"$1"
 # Extents that huge pages can map.
-mkfs.ext4 -q -b 4096 -E stride=512,stripe_width=512 /dev/pmem0
-echo '/dev/pmem0 /var/lib/temporality/nvram ext4 dax=always,nofail 0 0' \
-    >>/etc/fstab
-systemctl daemon-reload
-mount /var/lib/temporality/nvram
-temporality pool create --descriptors 8
+ext4() {
+    mkfs.ext4 -q -b 4096 -E stride=512,stripe_width=512 /dev/pmem0
+}
+
+xfs() {
+    mkfs.xfs -q -d su=2m,sw=1 /dev/pmem0
+}
+
+# mount_nvram WHAT FILESYSTEM OPTIONS
+mount_nvram() {
+    echo "$1 /var/lib/temporality/nvram $2 $3 0 0" >>/etc/fstab
+    systemctl daemon-reload
+    mount /var/lib/temporality/nvram
+}
+
+# On the machine's disk.
+vault() {
+    vault=/var/lib/temporality/vault
+    mount_nvram tmpfs tmpfs size=1G,mode=0755
+    echo "vault_path = $vault" >>/etc/temporality/temporality.conf
+    temporality pool create --size 512M --descriptors 8 --vault "$vault"
+    systemctl enable --now temporality-vault
+}
+
+on_dax() {
+    "$1"
+    "$2"
+    mount_nvram /dev/pmem0 "$2" dax=always,nofail
+    temporality pool create --descriptors 8
+}
+
+if [ "$1" = vault ]; then
+    vault
+else
+    on_dax "$1" "$2"
+fi
 systemctl enable --now temporality-engine temporality-notifier \
     temporality-fixate-at-shutdown
 # It sees the hook.
