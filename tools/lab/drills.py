@@ -207,4 +207,6 @@ def reboot(servers):
     verdicts = {uuid: verdict(outcomes.get(uuid), True) for uuid in uuids}
     print(json.dumps(dict(host, verdicts=verdicts,
                           outcomes=list(outcomes.values()))), flush=True)
+    # Nothing was cut off: no unit may have failed.
+    machine.wait_booted().close()
     return set(verdicts.values()) == {SURVIVED}
