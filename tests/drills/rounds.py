@@ -14,7 +14,10 @@
 
 import contextlib
 import dataclasses
+import os
+import pathlib
 import random
+import shutil
 import signal
 import threading
 import time
@@ -37,6 +40,7 @@ _TOO_EARLY = 'there is no marker', 'it is stale'
 # Seconds in which all are fixated, unless nobody does it.
 _FIXATION = 20.0
 
+_POD = 44
 _FAILING, _GOOD = 'OB LB', 'OL'
 _POLL_MS = 10
 _GRACE_MS = 20
@@ -77,6 +81,7 @@ class Drills:
     def close(self) -> None:
         """End all that runs."""
         self._host.power_cut()
+        self._signal_engines(signal.SIGKILL)
         self._ups.close()
 
     def run(self, one: plan.Round, chance: random.Random) -> list[Found]:
@@ -163,7 +168,7 @@ class Drills:
         if one.by_ups:
             self._ups.status = _FAILING
         else:
-            self._host.engine.process.send_signal(44)
+            self._signal_engines(_POD)
 
     def _wait_dark(self, one: plan.Round) -> set[str]:
         """Wait for the cut; return who had a proven state then."""
@@ -188,8 +193,33 @@ class Drills:
             chance.shuffle(ends)
             for end in ends:
                 end()
+            while self._signal_engines(signal.SIGKILL):
+                pass
+        self._empty_run_dir()
         return [Found(server.name, '', '', *server.lose_power(chance))
                 for server in self._servers]
+
+    def _signal_engines(self, number: int) -> bool:
+        """Send a signal to the engine, and to one that takes its place.
+
+        :returns: whether there was one
+        """
+        mine = os.fsencode(self._host.run_dir)
+        found = [int(process.name)
+                 for process in pathlib.Path('/proc').glob('[0-9]*')
+                 if mine in _arguments(process)]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return bool(found)
+
+    def _empty_run_dir(self) -> None:
+        """As a boot does, but for what belongs to QEMU's other ends."""
+        for entry in os.scandir(self._host.run_dir):
+            if entry.is_dir() and entry.name != 'qmp':
+                shutil.rmtree(entry)
+            elif not entry.is_dir():
+                os.unlink(entry)
 
     # -- afterwards -------------------------------------------------------
 
@@ -258,6 +288,13 @@ class Drills:
         elif one.again == plan.RUNNING:
             server.run_on()
             time.sleep(one.again_s)
+
+
+def _arguments(process: pathlib.Path) -> list[bytes]:
+    try:
+        return (process / 'cmdline').read_bytes().split(b'\0')
+    except OSError:
+        return []  # it has ended
 
 
 def _lost(found: Found, why: Exception) -> None:

@@ -26,7 +26,7 @@ from tests.drills import plan
 from tests.drills import rounds
 
 _TOP = pathlib.Path(__file__).parents[2]
-_NUMBER = 8
+_NUMBER = 6
 
 _FIXATED = plan.Round(run_s=0, event=plan.NOTHING, lead_s=0, by_ups=False,
                       dark_ms=None, again='', again_s=0)
