@@ -89,8 +89,8 @@ def processes() -> Picture:
         'processes', 'Processes of a compute host: sources of power tell the '
         'notifier or the engine; the engine stops and saves the QEMUs through '
         'fixate.sock; nova-compute starts them through libvirt', 960, 500)
-    one.box(10, 20, 190, 106, OTHERS, 'power', 'UPS, bus, GPIO, your own',
-            '(sources of the notifier)', '', 'signal 44, /dev/pod')
+    one.box(10, 20, 190, 106, OTHERS, 'power', 'UPS, bus, your own',
+            '(sources of the notifier)', '', 'signal 44, /dev/pod, GPIO')
     one.box(300, 20, 250, 106, OURS, 'temporality-notifier',
             'root; few capabilities', 'watches power and servers',
             'notifier.sock, 0600: for root')
