@@ -17,11 +17,10 @@ import pytest
 from tempestrun import run
 
 
-# Of Nova's tests of servers those that call most of what our driver overrides.
-# "make tempest" runs all of them, which takes a quarter of an hour.
+# Of Nova's tests of servers those that take little longer than ours beside
+# them. "make tempest" runs all, which takes a quarter of an hour.
 NOVA_S = [run.NOVA_S + module for module in (
-    'test_create_server', 'test_delete_server', 'test_server_actions',
-    'test_server_rescue')]
+    'test_create_server', 'test_delete_server')]
 
 
 # Scores of servers, emulated.
@@ -33,4 +32,4 @@ def test_tempest(cloud, capsys):
             '%s: %d' % item for item in totals.items()))
     assert totals['Failed'] == 0
     # nobody loses tests without noticing: 25 of ours, and Nova's
-    assert totals['Passed'] >= 50
+    assert totals['Passed'] >= 30
