@@ -88,35 +88,25 @@ nova_unit() {
 nova_functional() {
     local module modules=()
     say "Nova's own functional tests"
-    for module in device_bus_migration evacuate live_migration machine_type \
-        report_cpu_traits rescue_deleted_base reshape uefi vif_model vpmem; do
+    for module in evacuate live_migration rescue_deleted_base uefi vpmem; do
         modules+=("nova.tests.functional.libvirt.test_$module")
     done
     pytest -q -p tests.nova_functional.plugin --pyargs "${modules[@]}"
 }
 
+# Under eventlet, as Nova 33 is.
 nova33() {
     say "Nova 33"
     tools/nova33.sh
 }
 
-eventlet() {
-    say "unit tests under eventlet"
-    OS_NOVA_DISABLE_EVENTLET_PATCHING=false pytest tests/unit
-}
-
 # Each of these has one thread, and no machine that runs a cloud has only one
 # processor.
 nova() {
-    beside nova33_and_eventlet
+    beside nova33
     nova_unit
     nova_functional
     join
-}
-
-nova33_and_eventlet() {
-    nova33
-    eventlet
 }
 
 lint

@@ -17,19 +17,19 @@ import pytest
 from tempestrun import run
 
 
-# Of Nova's tests of servers those that take little longer than ours beside
-# them. "make tempest" runs all, which takes a quarter of an hour.
-NOVA_S = [run.NOVA_S + module for module in (
-    'test_create_server', 'test_delete_server')]
+# tests/cloud has the actions, too. "make tempest" runs all of ours and of
+# Nova's, which takes a quarter of an hour.
+SOME = [run.OURS + module for module in (
+    'api.test_create', 'api.test_extra_specs', 'scenario.test_power_cut')]
 
 
 # Scores of servers, emulated.
 @pytest.mark.timeout(3600)
 def test_tempest(cloud, capsys):
-    totals = run.run([run.OURS, *NOVA_S])
+    totals = run.run(SOME)
     with capsys.disabled():
         print('\ntempest: %s' % ', '.join(
             '%s: %d' % item for item in totals.items()))
     assert totals['Failed'] == 0
-    # nobody loses tests without noticing: 25 of ours, and Nova's
-    assert totals['Passed'] >= 30
+    # nobody loses tests without noticing: of ours
+    assert totals['Passed'] >= 8
