@@ -18,6 +18,7 @@ engine. As a program it is the notifier with such a device::
     pod_stand_in.py <directory> --config-file ...
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -70,6 +71,15 @@ def _library():
 def environment(directory):
     """Return what an engine needs to see the stand-in of a directory."""
     return {'LD_PRELOAD': _library()[1], 'DEVICE_STAND_IN': str(directory)}
+
+
+@contextlib.contextmanager
+def seen(stand_in, directory, monkeypatch):
+    """The context in which engines that are started see a stand-in."""
+    for name, value in environment(directory).items():
+        monkeypatch.setenv(name, value)
+    with contextlib.closing(stand_in):
+        yield stand_in
 
 
 class StandIn:

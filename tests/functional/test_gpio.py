@@ -23,11 +23,9 @@ from tests.framework import pod_stand_in
 
 @pytest.fixture
 def chip(tmp_path, monkeypatch):
-    made = gpio_stand_in.Chip(tmp_path)
-    for name, value in pod_stand_in.environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    yield made
-    made.close()
+    with pod_stand_in.seen(gpio_stand_in.Chip(tmp_path), tmp_path,
+                           monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture

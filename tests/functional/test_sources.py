@@ -300,11 +300,9 @@ class TestPod:
 
     @pytest.fixture
     def driver(self, tmp_path, monkeypatch):
-        stand_in = pod_stand_in.StandIn(tmp_path)
-        for name, value in pod_stand_in.environment(tmp_path).items():
-            monkeypatch.setenv(name, value)
-        yield stand_in
-        stand_in.close()
+        with pod_stand_in.seen(pod_stand_in.StandIn(tmp_path), tmp_path,
+                               monkeypatch) as stand_in:
+            yield stand_in
 
     @pytest.fixture
     def notifier(self, host, tmp_path):

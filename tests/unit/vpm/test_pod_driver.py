@@ -36,11 +36,9 @@ SECOND = 10**9
 
 @pytest.fixture
 def driver(tmp_path, monkeypatch):
-    stand_in = pod_stand_in.StandIn(tmp_path)
-    for name, value in pod_stand_in.environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    yield stand_in
-    stand_in.close()
+    with pod_stand_in.seen(pod_stand_in.StandIn(tmp_path), tmp_path,
+                           monkeypatch) as stand_in:
+        yield stand_in
 
 
 def watch(client, driver, raised_by=b'pod', **fields):
