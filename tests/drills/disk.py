@@ -27,7 +27,7 @@ _SUPER = struct.Struct('<QQQI')
 _MAGIC = 0x6a736677736872
 _SECTOR = 512
 _ENTRY = struct.Struct('<QQQQ')
-_FLUSH, _FUA, _DISCARD, _MARK = 1, 2, 4, 8
+_FLUSH, _FUA, _DISCARD = 1, 2, 4
 
 
 class Disk:

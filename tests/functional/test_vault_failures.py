@@ -46,10 +46,6 @@ def at(host, point):
     return host.notifier([machine.NOTIFIER_AT, point])
 
 
-def died(notifier):
-    machine.wait_for(lambda: notifier.process.poll() is not None, 'it died')
-
-
 def test_power_failure(vaulted, disk):
     host = vaulted.host
     paged = host.vpm_guest(directory=pathlib.Path(disk))
@@ -83,12 +79,17 @@ def two(vaulted):
     return vaulted.host.booted(number=60), vaulted.host.booted(number=40)
 
 
+def die_after_the_first(host, two):
+    """Power fails; the notifier dies when one server is in the vault."""
+    notifier = at(host, 'after-vaulting')
+    notifier.protect(*two)
+    host.engine.process.send_signal(44)
+    machine.wait_for(lambda: notifier.process.poll() is not None, 'it died')
+
+
 def test_energy_ends_after_the_first_server(vaulted, two):
     first, second = two
-    notifier = at(vaulted.host, 'after-vaulting')
-    notifier.protect(first, second)
-    vaulted.host.engine.process.send_signal(44)
-    died(notifier)
+    die_after_the_first(vaulted.host, two)
     assert second.proven()
     vaulted.reboot()
 
@@ -103,10 +104,7 @@ def test_energy_ends_after_the_first_server(vaulted, two):
 
 def test_next_notifier_goes_on(vaulted, two):
     first, second = two
-    notifier = at(vaulted.host, 'after-vaulting')
-    notifier.protect(first, second)
-    vaulted.host.engine.process.send_signal(44)
-    died(notifier)
+    die_after_the_first(vaulted.host, two)
     notifier = vaulted.host.notifier()
     notifier.start()
     assert set(all_durable(notifier, *two)) == {first.name, second.name}
