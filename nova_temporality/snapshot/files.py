@@ -26,6 +26,7 @@ import os
 import struct
 import tempfile
 
+from nova_temporality.host import blocks
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import plain_files
 from nova_temporality.snapshot import space
@@ -99,7 +100,7 @@ def room_needed(source: str, directory: str) -> int:
         except OSError as exc:
             if exc.errno not in _NO_CLONE:
                 raise
-            return min(status.st_size, status.st_blocks * 512)
+            return min(status.st_size, blocks.allocated(status))
     return 0
 
 

@@ -28,6 +28,7 @@ import re
 import shutil
 from typing import Self
 
+from nova_temporality.host import blocks
 from nova_temporality.host import durable
 from nova_temporality.snapshot import error
 from nova_temporality.snapshot import files
@@ -234,7 +235,7 @@ class Snapshot:
             condition = (DAMAGED if os.path.exists(self.path(_MANIFEST))
                          else INCOMPLETE)
             created = _when(os.stat(self.directory).st_mtime)
-        size = sum(one.stat().st_blocks * 512
+        size = sum(blocks.allocated(one.stat())
                    for one in os.scandir(self.directory)
                    if one.is_file() and not (
                        manifest and manifest['files'].get(one.name, {}).get(

@@ -33,6 +33,7 @@ import time
 
 from oslo_log import log as logging
 
+from nova_temporality.host import blocks
 from nova_temporality.host import durable
 from nova_temporality.vault import data
 from nova_temporality.vault import manifests
@@ -178,8 +179,8 @@ class Ahead:
                                          for copied in server.copied)
             elif region.name in running:
                 with contextlib.suppress(OSError):
-                    found[region.name] = os.stat(
-                        region.ram_path).st_blocks * 512
+                    found[region.name] = blocks.allocated(
+                        os.stat(region.ram_path))
         return found
 
     def _work(self) -> None:

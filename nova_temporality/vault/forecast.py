@@ -17,13 +17,11 @@ import dataclasses
 import os
 from typing import NamedTuple
 
+from nova_temporality.host import blocks
 from nova_temporality.host import vault_bandwidth
 from nova_temporality.vault import data
 from nova_temporality.vault import place
 from nova_temporality import vpm
-
-# Of st_blocks, by stat(2).
-_STAT_BLOCK = 512
 
 _NOT_MEASURED = ('nobody has measured how fast its disk is: run "temporality '
                  'vault measure"')
@@ -79,7 +77,7 @@ def _allocated(region: vpm.RegionInfo) -> int:
     with contextlib.suppress(FileNotFoundError):
         for part in data.parts(region):
             status = os.lstat(os.path.join(region.directory, part.name))
-            found += min(part.size, status.st_blocks * _STAT_BLOCK)
+            found += min(part.size, blocks.allocated(status))
     return found
 
 
