@@ -12,6 +12,7 @@
 
 """The version of the installed package, and of the Nova beside it."""
 
+import functools
 from importlib import metadata
 import re
 import sys
@@ -19,8 +20,13 @@ import sys
 OLDEST_NOVA = (33, 0, 0)
 
 
+@functools.cache
 def version() -> str:
-    """Return it as a string, e.g. "0.1.0"."""
+    """Return it as a string, e.g. "0.1.0".
+
+    It is read once, at a program's start: one that runs on over an upgrade
+    says what it is, not what lies on the disk by then.
+    """
     return metadata.version('nova-temporality')
 
 

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Which Nova is new enough."""
+"""What version this is, and which Nova is new enough."""
 
 from importlib import metadata
 from unittest import mock
@@ -44,3 +44,10 @@ def test_none():
             pytest.raises(ImportError, match='There is no Nova') as caught:
         version.require_nova()
     assert 'install nova-temporality into' in str(caught.value)
+
+
+def test_upgrade_does_not_change_what_runs():
+    version.version.cache_clear()
+    running = version.version()
+    with nova('%s.1' % running):
+        assert version.version() == running
