@@ -15,6 +15,7 @@
 Edges are read from a FIFO; device_stand_in.c answers ioctl(2) in the engine.
 """
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -116,6 +117,15 @@ class Chip:
     def take_line(self):
         """Use the line, as somebody else; raise BlockingIOError if in use."""
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def take_line_when_free(self):
+        """Use it as soon as nobody else does."""
+        def taken():
+            with contextlib.suppress(BlockingIOError):
+                self.take_line()
+                return True
+            return False
+        machine.wait_for(taken, 'the line')
 
     def write(self, data):
         """Say what need not be an edge."""

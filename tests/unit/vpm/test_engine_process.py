@@ -76,6 +76,9 @@ def test_units_outlive_the_client(process, client, armed, pool):
     pool.verify_state(armed.region.id)
 
     with process.connect() as later:
+        # It notes the outcome first.
+        machine.wait_for(lambda: engine_process.state(later, armed) ==
+                         lib.VPM_UNIT_SETTLED, 'it is settled')
         said = later.ask(lib.VPM_REQUEST_LIST)
         unit = said.unit
         assert (unit.region, unit.pid, unit.started, unit.created_ns) == (
@@ -274,6 +277,8 @@ def test_no_descriptors_left(process, client, make_qemu):
     """The client is told, and others are not served for ever."""
     qemu = make_qemu()
     qemu.open(client)
+    # What came with a request is closed after its answer.
+    client.ask(lib.VPM_REQUEST_HELLO)
     pid = process.process.pid
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     used = {int(fd) for fd in os.listdir('/proc/%d/fd' % pid)}

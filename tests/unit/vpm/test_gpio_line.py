@@ -16,7 +16,6 @@ Chips, QEMUs and clients are played; nobody listens unless a test says so.
 """
 
 import os
-import signal
 import socket
 import time
 
@@ -25,6 +24,7 @@ import pytest
 from nova_temporality.native import _vpm
 from nova_temporality.vpm import outcomes
 from tests.framework import engine_process
+from tests.framework import engine_successor
 from tests.framework import gpio_stand_in
 from tests.framework import machine
 from tests.framework import pod_stand_in
@@ -294,7 +294,7 @@ def test_not_watched_any_more(chip, client, armed):
     with pytest.raises(BlockingIOError):
         chip.take_line()
     client.ask(lib.VPM_REQUEST_WATCH, number=lib.VPM_DEVICE_GPIO)
-    chip.take_line()
+    chip.take_line_when_free()
     chip.drive(False)
     # The same again would be read, if it was.
     assert is_idle(client, armed)
@@ -326,10 +326,8 @@ def test_power_fails_amid_replacements(chip, process, client, armed):
 def test_replacement_that_fails(chip, process, client, armed):
     """The one that runs goes on."""
     listen(client, chip)
-    old = process.process
-    process.launch()
-    process.process.send_signal(signal.SIGKILL)
-    process.process.wait()
-    process.process = old
+    successor = engine_successor.Successor(process)
+    successor.ask()
+    successor.close()
     chip.drive(False)
     assert engine_process.take(client, armed).raised_by == ('gpio',)

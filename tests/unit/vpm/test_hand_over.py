@@ -27,6 +27,7 @@ from nova_temporality.native import _vpm
 from nova_temporality.vpm import outcomes
 from nova_temporality.vpm import runlock
 from tests.framework import engine_process
+from tests.framework import engine_successor
 from tests.framework import machine
 
 pytestmark = pytest.mark.native_threads
@@ -37,7 +38,7 @@ lib = _vpm.lib
 REPLACEMENTS = int(os.environ.get('TEMPORALITY_REPLACEMENTS', 50))
 
 # handover.c
-REST, TAKEN, GO, KEPT = 2, 3, 4, 5
+TAKEN, KEPT = 3, 5
 
 
 @pytest.fixture
@@ -173,48 +174,10 @@ def test_qemu_that_ends_meanwhile(client, armed, successor):
                      lib.VPM_UNIT_LOST, 'it is disarmed')
 
 
-class Successor:
-    """A process that takes over, played by the test."""
-
-    def __init__(self, process):
-        self._client = process.connect()
-        self._fds = []
-
-    def ask(self):
-        """Ask for all; return when the old one has nothing armed any more."""
-        assert self._client.ask(lib.VPM_REQUEST_HAND_OVER).code == 0
-        kind = None
-        while kind != REST:
-            data, fds, _flags, _address = socket.recv_fds(
-                self._client.socket, 65536, 16)
-            self._fds += fds
-            kind = struct.unpack_from('<I', data)[0]
-
-    def take(self):
-        """Say that all is taken, and wait for the word."""
-        self._client.socket.send(struct.pack('<I', TAKEN))
-        assert self._client.socket.recv(100) == struct.pack('<I', GO)
-
-    def signals(self):
-        """Return the next request that is passed on."""
-        data = self._client.socket.recv(65536)
-        request = _vpm.ffi.new('struct vpm_request *')
-        _vpm.ffi.buffer(request)[:] = data
-        assert request.kind == lib.VPM_REQUEST_SIGNAL
-        return request.number, request.pid
-
-    def close(self):
-        self._client.socket.close()
-        for fd in self._fds:
-            with contextlib.suppress(OSError):
-                os.close(fd)
-        self._fds.clear()
-
-
 @pytest.fixture
 def successor(process, client, armed):
     fire_at_signal(client)
-    made = Successor(process)
+    made = engine_successor.Successor(process)
     made.ask()
     yield made
     made.close()
@@ -227,7 +190,7 @@ def test_successor_that_fails(process, client, armed, successor, word, pool):
     time.sleep(0.2)
     assert armed.stops == 0
     if word:
-        successor._client.socket.send(struct.pack('<I', 99))
+        successor.say(99)
     successor.close()
     outcome = engine_process.take(client, armed)
     assert (outcome.result, outcome.raised_by) == (outcomes.FIXATED,

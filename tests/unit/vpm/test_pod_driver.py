@@ -16,7 +16,6 @@ Devices, QEMUs and clients are played; nobody listens unless a test says so.
 """
 
 import os
-import signal
 import time
 
 import pytest
@@ -24,6 +23,7 @@ import pytest
 from nova_temporality.native import _vpm
 from nova_temporality.vpm import outcomes
 from tests.framework import engine_process
+from tests.framework import engine_successor
 from tests.framework import machine
 from tests.framework import pod_stand_in
 
@@ -282,10 +282,8 @@ def test_replacement_that_fails(driver, process, client, armed):
     """The one that runs goes on."""
     watch(client, driver)
     registered(driver)
-    old = process.process
-    process.launch()
-    process.process.send_signal(signal.SIGKILL)
-    process.process.wait()
-    process.process = old
+    successor = engine_successor.Successor(process)
+    successor.ask()
+    successor.close()
     driver.tell(pod_stand_in.COMMIT)
     assert engine_process.take(client, armed).raised_by == ('pod',)
