@@ -18,6 +18,7 @@ that was unmounted. Failures are those of :mod:`nova_temporality.vpm`.
 
 from collections import abc
 import dataclasses
+import os
 import shutil
 import time
 from typing import Any
@@ -86,6 +87,10 @@ class NoLargePages(lease.RegionError):
     """Memory cannot be had in pages of 2 MiB."""
 
 
+class NoSwapDirectory(lease.RegionError):
+    """There is no place for the swap files of paged servers."""
+
+
 def ensure(pool_path: str, name: str, size: int, nvram_size: int,
            swap_dir: str, page_size: int, policy: str,
            in_large_pages: bool = False) -> vpm.RegionInfo:
@@ -104,6 +109,7 @@ def ensure(pool_path: str, name: str, size: int, nvram_size: int,
                            2 MiB; one that is there stays as it is
     :raises lease.RegionInUse: it is there with another size, and in use
     :raises NoLargePages: they cannot be had; there is no region
+    :raises NoSwapDirectory: it is not there, and no region either
     """
     return plain.region_info(_ensure(
         pool_path, name, size, nvram_size, swap_dir, page_size, policy,
@@ -121,6 +127,11 @@ def _ensure(pool_path: str, name: str, size: int, nvram_size: int,
             pool.free(name)
             region = None
         if region is None and nvram_size < size:
+            if not os.path.isdir(swap_dir):
+                raise NoSwapDirectory(
+                    'no paged servers on this host: %s ([temporality] '
+                    'swap_dir) is not there; make it (install -d -m 0711), on '
+                    'a disk' % swap_dir)
             region = pool.alloc_vpm(name, size, nvram_size, swap_dir,
                                     page_size=page_size, policy=policy)
             LOG.info('pVM %s has %d bytes of memory in %d bytes of NVRAM, in '

@@ -220,7 +220,8 @@ class Admission:
             self._coming[server.uuid] = server.spec
         try:
             return server.ensure_region()
-        except (vpm.PoolFull, regions.NoLargePages) as exc:
+        except (vpm.PoolFull, regions.NoLargePages,
+                regions.NoSwapDirectory) as exc:
             raise nova_exception.ComputeResourcesUnavailable(reason=str(exc))
         finally:
             with self._lock:

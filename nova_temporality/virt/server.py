@@ -134,6 +134,7 @@ class PersistentServer:
         :raises vpm.PoolFull: there is no room
         :raises RegionInUse: there is one of another size, and it is in use
         :raises NoLargePages: it wants pages of 2 MiB, and there are none
+        :raises NoSwapDirectory: it is paged, and has no place for its swap
         """
         options = CONF.temporality
         return regions.ensure(

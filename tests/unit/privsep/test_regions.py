@@ -56,6 +56,14 @@ def test_ensure_a_paged_one(pool, tmp_path):
     assert region.memory_path == region.virtual_path
 
 
+def test_ensure_a_paged_one_without_a_place_for_swap(pool, tmp_path):
+    with pytest.raises(regions.NoSwapDirectory,
+                       match='%s .*swap_dir.* is not there; make it' %
+                       (tmp_path / 'swap')):
+        ensure(pool, MEMORY // 2, str(tmp_path / 'swap'))
+    assert not pool.regions()
+
+
 def test_ensure_one_in_large_pages(pool, monkeypatch):
     def allocate():
         return regions.ensure(pool.path, 'pvm', MEMORY, MEMORY, '', 0,
