@@ -32,10 +32,12 @@ class Look(NamedTuple):
 
     :ivar measured: its bandwidth, if that is known
     :ivar problem: why nobody can rely on it, in words, or None
+    :ivar size: bytes of its file system, if that is known
     """
 
     measured: vault_bandwidth.Bandwidth | None
     problem: str | None
+    size: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Forecast:
     :ivar hold_up: [temporality] vault_hold_up, seconds
     :ivar bytes: that would be written
     :ivar mib_per_s: bandwidth of its disk; None if it was not measured
+    :ivar disk_size: bytes of the vault's file system; None if it is not there
     :ivar measured_at: when that was measured, ISO 8601
     :ivar predicted: seconds for them; None if nobody can tell
     :ivar problem: why nobody can tell, in words; None if that does not matter
@@ -56,6 +59,7 @@ class Forecast:
     hold_up: int
     bytes: int
     mib_per_s: float | None
+    disk_size: int | None
     measured_at: str | None
     predicted: float | None
     problem: str | None
@@ -95,10 +99,12 @@ def look(info: vpm.PoolInfo) -> Look:
     """Look at the vault's disk, which may not answer."""
     try:
         place.check_pool(info.vault, info.uuid)
+        disk = os.statvfs(info.vault)
     except (OSError, place.VaultError) as e:
         return Look(None, str(e))
     measured = vault_bandwidth.read(info.vault)
-    return Look(measured, None if measured else _NOT_MEASURED)
+    return Look(measured, None if measured else _NOT_MEASURED,
+                disk.f_blocks * disk.f_frsize)
 
 
 def of(path: str, hold_up: int, size: int, found: Look) -> Forecast:
@@ -106,7 +112,7 @@ def of(path: str, hold_up: int, size: int, found: Look) -> Forecast:
 
     :param size: bytes that would be written
     """
-    measured, problem = found
+    measured, problem, disk_size = found
     predicted = None
     if measured:
         predicted = round(size / (measured.mib_per_s * (1 << 20)), 3)
@@ -114,6 +120,7 @@ def of(path: str, hold_up: int, size: int, found: Look) -> Forecast:
         problem = None
     return Forecast(
         path, hold_up, size, measured.mib_per_s if measured else None,
-        measured.measured_at if measured else None, predicted, problem,
-        not hold_up or (predicted is not None and problem is None and
-                        predicted <= hold_up))
+        disk_size, measured.measured_at if measured else None, predicted,
+        problem, not hold_up or (
+            predicted is not None and problem is None and
+            predicted <= hold_up))

@@ -13,7 +13,7 @@
 """What a sound host's notifier answers to "status"."""
 
 ARMED = {'name': 'pvm', 'state': 'armed', 'reason': None, 'remedy': None,
-         'route': 'migrate', 'priority': 50}
+         'code': None, 'route': 'migrate', 'priority': 50}
 SOURCE = {'name': 'signal', 'state': 'listening', 'since': None,
           'heard': None, 'detail': None, 'problem': None, 'remark': None,
           'is_sound': True}

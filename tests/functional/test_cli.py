@@ -49,7 +49,8 @@ def test_status_of_armed_guest(host, temporality):
     assert status['notifier'] == 'up'
     assert status['pvms'] == [{'name': guest.name, 'state': 'armed',
                                'reason': None, 'remedy': None,
-                               'route': 'migrate', 'priority': 50}]
+                               'code': None, 'route': 'migrate',
+                               'priority': 50}]
     assert status['budget']['fits'] is True
     assert status['platform']['caches'] == 'emulated'
     shown = temporality('status').stdout

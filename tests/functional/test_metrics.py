@@ -130,6 +130,8 @@ class TestMetrics:
         assert metrics()['temporality_pvm_armed', guest.name] == 0
         assert metrics()['temporality_pvm_state', guest.name,
                          'not armed'] == 1
+        assert metrics()['temporality_blocked_pvms',
+                         'MIGRATION_BLOCKED'] == 1
 
     def test_port_that_is_taken_is_not_fatal(self, host, notifier, port,
                                              capfd):
@@ -163,7 +165,8 @@ class TestNotifications:
         def heard():
             publisher, kind, payload = json.loads(listener.stdout.readline())
             assert publisher == 'temporality:' + socket.gethostname()
-            assert payload['nova_object.version'] == '1.0'
+            assert payload['nova_object.version'] == (
+                '1.1' if kind.startswith('temporality.pvm.') else '1.0')
             return kind, payload['nova_object.data']
 
         guest = host.booted()

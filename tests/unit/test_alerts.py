@@ -22,8 +22,7 @@ import pytest
 import yaml
 
 from nova_temporality.notifier import health
-from nova_temporality.notifier.reports import host_metrics
-from nova_temporality.notifier.reports import metrics
+from tests.framework import exported
 
 pytestmark = pytest.mark.native_threads
 
@@ -53,6 +52,8 @@ CODES = {
     'HostTrouble': ['ENGINE_DEGRADED', 'POOL_NOT_DAX', 'NVDIMM_TROUBLE',
                     'CLOCK_UNSYNCHRONISED'],
 }
+# Alerts that no code stands for.
+OTHERS = ['NotifierAway', 'FailureMissed', 'VaultWear']
 CASES = [(alert, code) for alert, codes in CODES.items() for code in codes]
 
 
@@ -64,7 +65,9 @@ def rules():
 def check(tmp_path, alert, cases):
     """Have promtool check whether the alert fires after two hours.
 
-    :param cases: pairs of series with their values, and whether it fires
+    :param cases: pairs of series with their values, and whether it fires;
+                  a value may be that of the first minute, and what is added in
+                  each that follows
     """
     query = 'count(ALERTS{alertname="Temporality%s", alertstate="firing"})'
     path = tmp_path / 'cases.yaml'
@@ -72,7 +75,7 @@ def check(tmp_path, alert, cases):
         'rule_files': [str(RULES)], 'evaluation_interval': '1m',
         'tests': [{
             'interval': '1m',
-            'input_series': [{'series': name, 'values': '%dx130' % value}
+            'input_series': [{'series': name, 'values': '%sx130' % value}
                              for name, value in series.items()],
             'promql_expr_test': [{
                 'expr': query % alert, 'eval_time': '2h',
@@ -86,7 +89,7 @@ def check(tmp_path, alert, cases):
 def test_each_code_has_its_alert():
     assert sorted(code for _alert, code in CASES) == sorted(health.CODES)
     assert {rule['alert'] for rule in rules()} == {
-        'Temporality' + alert for alert in [*CODES, 'NotifierAway']}
+        'Temporality' + alert for alert in [*CODES, *OTHERS]}
 
 
 @pytest.mark.parametrize('rule', rules(), ids=lambda rule: rule['alert'])
@@ -107,15 +110,38 @@ def test_no_page_without_alert():
 
 @pytest.mark.parametrize('path', [RULES, DASHBOARD],
                          ids=lambda path: path.name)
-def test_metrics_are_exported(path):
-    exported = set()
-    for module in (metrics, host_metrics):
-        exported.update(re.findall(
-            r"'(temporality_\w+)'",
-            pathlib.Path(module.__file__).read_text()))
+def test_metrics_are_exported(tmp_path, path):
+    names = {sample.name for family in exported.everything(tmp_path)
+             for sample in family.samples}
     used = set(re.findall(r'\btemporality_\w+', path.read_text()))
     assert used
-    assert used <= exported
+    assert used <= names
+
+
+def panels():
+    return json.loads(DASHBOARD.read_text(encoding='utf-8'))['panels']
+
+
+def test_panels_do_not_overlap():
+    places = [(panel['gridPos']['x'], panel['gridPos']['y'])
+              for panel in panels()]
+    assert len(set(places)) == len(places)
+    assert {(panel['gridPos']['w'], panel['gridPos']['h'])
+            for panel in panels()} == {(12, 8)}
+    assert len({panel['id'] for panel in panels()}) == len(places)
+
+
+@NEEDS_PROMTOOL
+def test_panels_can_be_evaluated(tmp_path):
+    path = tmp_path / 'rules.yaml'
+    expressions = [target['expr'].replace('$__range', '6h')
+                   for panel in panels() for target in panel['targets']]
+    path.write_text(json.dumps({'groups': [{'name': 'panels', 'rules': [
+        {'record': 'panel:%d' % number, 'expr': expression}
+        for number, expression in enumerate(expressions)]}]}))
+    done = subprocess.run(['promtool', 'check', 'rules', str(path)],
+                          capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @NEEDS_PROMTOOL
@@ -133,3 +159,19 @@ def test_notifier_away(tmp_path):
     series = 'up{job="temporality", instance="a"}'
     check(tmp_path, 'NotifierAway', [({series: 0}, True),
                                      ({series: 1}, False)])
+
+
+@NEEDS_PROMTOOL
+def test_failure_missed(tmp_path):
+    series = 'temporality_pod_missed_total{instance="a"}'
+    check(tmp_path, 'FailureMissed', [({series: '0+1'}, True),
+                                      ({series: 7}, False)])
+
+
+@NEEDS_PROMTOOL
+def test_vault_wear(tmp_path):
+    """A disk of 1000 bytes; so many are written in a minute."""
+    written = 'temporality_vault_ahead_bytes_total{instance="a"}'
+    size = 'temporality_vault_disk_size_bytes{instance="a"}'
+    check(tmp_path, 'VaultWear', [({written: '0+20', size: 1000}, True),
+                                  ({written: '0+2', size: 1000}, False)])

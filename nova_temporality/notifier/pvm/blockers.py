@@ -21,6 +21,7 @@ from typing import Any
 from typing import NamedTuple
 
 from nova_temporality.host import nvdimms as host_nvdimms
+from nova_temporality.notifier.pvm import conditions
 from nova_temporality.qemu import route
 from nova_temporality import vpm
 
@@ -35,10 +36,14 @@ _FLASH_MAX = 16 << 20
 
 
 class Blocker(NamedTuple):
-    """What blocks a fixation, and what an operator can do, in words."""
+    """What blocks a fixation, and what an operator can do, in words.
+
+    :ivar code: of conditions.CODES
+    """
 
     reason: str
     remedy: str
+    code: str
 
 
 def blocked_reasons(migration: Any) -> Blocker | None:
@@ -49,7 +54,8 @@ def blocked_reasons(migration: Any) -> Blocker | None:
     reasons = migration.get('blocked-reasons')
     if reasons:
         return Blocker('; '.join(reasons),
-                       'remove what blocks migration from the server')
+                       'remove what blocks migration from the server',
+                       conditions.MIGRATION_BLOCKED)
     return None
 
 
@@ -82,7 +88,8 @@ def disks(devices: Any, paged: bool) -> Blocker | None:
         return Blocker(
             'the disk %s %s' % (name, problem),
             'set its cache mode to %s, then hard-reboot the server' % (
-                'writethrough' if paged else 'none or directsync'))
+                'writethrough' if paged else 'none or directsync'),
+            conditions.DISK_CACHE)
     return None
 
 
@@ -111,7 +118,7 @@ def state_size(blocks: str, room: int, largest: int) -> Blocker | None:
         'its state may take %d KiB, state files hold %d KiB'
         % (needed >> 10, room >> 10),
         'format a pool with a larger --state-size, or give the server a '
-        'display with less memory')
+        'display with less memory', conditions.STATE_SIZE)
 
 
 def swap(stats: vpm.RegionStats) -> Blocker | None:
@@ -120,7 +127,7 @@ def swap(stats: vpm.RegionStats) -> Blocker | None:
         return None
     return Blocker(
         stats.error, 'check the disk below swap_dir: is it full, or gone? '
-        'When it works again this error goes away by itself')
+        'When it works again this error goes away by itself', conditions.SWAP)
 
 
 def nvdimms(found: abc.Iterable[host_nvdimms.Nvdimm]) -> Blocker | None:
@@ -136,4 +143,4 @@ def nvdimms(found: abc.Iterable[host_nvdimms.Nvdimm]) -> Blocker | None:
         '(not_armed)' % ', '.join(names),
         'see what "ndctl list --dimms --health" says of them; often their '
         'source of energy is worn out. Move the servers to another host, then '
-        'replace it')
+        'replace it', conditions.NVDIMM_NOT_ARMED)

@@ -25,6 +25,30 @@ ARMED = 'armed'
 FIXATED = 'fixated'
 STOPPED = 'stopped'
 
+# Why a pVM cannot be protected, in a word that stays the same from release to
+# release (doc/source/operate/alerts/server-unarmed.rst says what it means).
+CHANGES = 'CHANGES'
+DISK_CACHE = 'DISK_CACHE'
+ENGINE_AWAY = 'ENGINE_AWAY'
+ERROR = 'ERROR'
+FIXATION_FAILED = 'FIXATION_FAILED'
+MEMORY_UNSAFE = 'MEMORY_UNSAFE'
+MIGRATION_BLOCKED = 'MIGRATION_BLOCKED'
+MOVES = 'MOVES'
+NOT_ON_RECORD = 'NOT_ON_RECORD'
+NVDIMM_NOT_ARMED = 'NVDIMM_NOT_ARMED'
+OTHER_MEMORY = 'OTHER_MEMORY'
+OTHER_PROCESS = 'OTHER_PROCESS'
+PID_NAMESPACE = 'PID_NAMESPACE'
+QEMU_SILENT = 'QEMU_SILENT'
+SAVED_BEFORE = 'SAVED_BEFORE'
+STATE_SIZE = 'STATE_SIZE'
+SWAP = 'SWAP'
+CODES = (CHANGES, DISK_CACHE, ENGINE_AWAY, ERROR, FIXATION_FAILED,
+         MEMORY_UNSAFE, MIGRATION_BLOCKED, MOVES, NOT_ON_RECORD,
+         NVDIMM_NOT_ARMED, OTHER_MEMORY, OTHER_PROCESS, PID_NAMESPACE,
+         QEMU_SILENT, SAVED_BEFORE, STATE_SIZE, SWAP)
+
 # Run states in which there is nothing to save, and why.
 NOTHING_TO_SAVE = {
     'inmigrate': 'it waits for its state or, migrated live, for its memory; '
@@ -53,6 +77,8 @@ class Condition:
     :ivar state: OFF, NOT_ARMED, ARMED, FIXATED or STOPPED
     :ivar reason: why, in words; perhaps QEMU's, so they are made printable
     :ivar remedy: what an operator can do, in words
+    :ivar code: one of CODES if it cannot be protected; None otherwise, also
+                if it has nothing to save
     :ivar route: how its state would be written, while it is armed: see the
                  module qemu.route
     """
@@ -60,6 +86,7 @@ class Condition:
     state: str
     reason: str | None = None
     remedy: str | None = None
+    code: str | None = None
     route: str | None = None
 
     def __post_init__(self) -> None:
@@ -74,8 +101,8 @@ class NotArmed(Exception):
     """
 
     def __init__(self, state: str, reason: str | None = None,
-                 remedy: str | None = None) -> None:
-        self.condition = Condition(state, reason, remedy)
+                 remedy: str | None = None, code: str | None = None) -> None:
+        self.condition = Condition(state, reason, remedy, code)
         super().__init__(self.condition.reason)
 
 
@@ -86,4 +113,4 @@ def after(error: Exception) -> Condition:
         remedy = ('raise LimitNOFILE in the units of temporality-engine and '
                   'temporality-notifier, and restart them')
     return Condition(NOT_ARMED, '%s: %s' % (type(error).__name__, error),
-                     remedy)
+                     remedy, ERROR)

@@ -254,7 +254,7 @@ class Qemu:
                 conditions.NOT_ARMED, 'its QEMU runs in a PID namespace that '
                 'the notifier cannot see into',
                 'run the notifier in the PID namespace of the host (for a '
-                'container: --pid=host)')
+                'container: --pid=host)', conditions.PID_NAMESPACE)
         return qmp
 
 
@@ -264,4 +264,4 @@ def _wrong_peer(path: str, what: str, found: int,
         conditions.NOT_ARMED, '%s is served by %s %d instead of %d'
         % (path, what, found, expected),
         'find out whether somebody broke into the host, then hard-reboot the '
-        'server')
+        'server', conditions.OTHER_PROCESS)

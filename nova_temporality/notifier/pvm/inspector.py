@@ -42,15 +42,16 @@ _MEMORY_BACKEND = '/objects/nvram'
 # Run states after a save, by either route.
 SAVED = ('postmigrate', 'paused')
 
-# Why nova-compute keeps a pVM from being fixated, and what to do.
+# Why nova-compute keeps a pVM from being fixated, what to do, and the code.
 _MOVING = {
-    notes.MOVES: ('it is being migrated live', 'wait until that has ended'),
+    notes.MOVES: ('it is being migrated live', 'wait until that has ended',
+                  conditions.MOVES),
     notes.CHANGES: ('its machine is being changed',
-                    'wait until that has ended'),
+                    'wait until that has ended', conditions.CHANGES),
     notes.NOT_ON_RECORD: (
         'its machine was changed, and is not on record',
         "see nova-compute's log for what is in the way, then restart "
-        'nova-compute')}
+        'nova-compute', conditions.NOT_ON_RECORD)}
 
 
 class Inspector:
@@ -151,7 +152,7 @@ class Inspector:
                 return conditions.Condition(
                     conditions.NOT_ARMED, 'it was saved before and has not '
                     'run since, so QEMU cannot save it again',
-                    'unpause the server')
+                    'unpause the server', conditions.SAVED_BEFORE)
         blocker = self.blocker()
         if blocker:
             return conditions.Condition(conditions.NOT_ARMED, *blocker)
@@ -238,7 +239,8 @@ class Inspector:
         if problem:
             # The marker of a fixation would promise too much.
             raise conditions.NotArmed(conditions.NOT_ARMED, problem,
-                                      self._platform.remedy)
+                                      self._platform.remedy,
+                                      conditions.MEMORY_UNSAFE)
         memory = {name: self._qemu.qmp.command(
             'qom-get', {'path': _MEMORY_BACKEND, 'property': name},
             timeout=connection.PATIENCE) for name in ('mem-path', 'share')}
@@ -249,7 +251,7 @@ class Inspector:
                 conditions.NOT_ARMED, 'the memory of its QEMU is %s instead '
                 'of %s, shared' % (memory['mem-path'],
                                    self._region.memory_path),
-                'hard-reboot the server')
+                'hard-reboot the server', conditions.OTHER_MEMORY)
         self._note_cpu()
         if not is_armed:
             # The engine may have been killed in the middle of a save.
@@ -327,4 +329,5 @@ class Inspector:
                 'when power is back: temporality resume')
         return conditions.Condition(
             conditions.STOPPED, 'its fixation failed; it was %s when power '
-            'failed' % before, 'when power is back: temporality resume')
+            'failed' % before, 'when power is back: temporality resume',
+            conditions.FIXATION_FAILED)

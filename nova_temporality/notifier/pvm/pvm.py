@@ -301,12 +301,13 @@ class Pvm:
         except conditions.NotArmed as e:
             condition = e.condition
         except vpm.EngineAway as e:
-            condition = conditions.Condition(conditions.NOT_ARMED, str(e))
+            condition = _engine_away(e)
         except qmp_module.QmpTimeout as e:
             # If it was armed it stays so: it may answer in time.
             condition = conditions.Condition(
                 conditions.NOT_ARMED, str(e), 'if this lasts, find out what '
-                'blocks QEMU (a hung disk?), or hard-reboot the server')
+                'blocks QEMU (a hung disk?), or hard-reboot the server',
+                conditions.QEMU_SILENT)
         except Exception as e:
             # QEMU is not trusted: whatever it answers must not end this
             # thread, and concerns this pVM only.
@@ -577,8 +578,13 @@ def _without_engine(known: conditions.Condition,
     if known.state in (conditions.FIXATED, conditions.STOPPED):
         return known
     if isinstance(error, vpm.EngineAway):
-        return conditions.Condition(conditions.NOT_ARMED, str(error))
+        return _engine_away(error)
     return conditions.after(error)
+
+
+def _engine_away(error: vpm.EngineAway) -> conditions.Condition:
+    return conditions.Condition(conditions.NOT_ARMED, str(error),
+                                code=conditions.ENGINE_AWAY)
 
 
 def resume_problem(future: concurrent.futures.Future[Any]) -> str | None:

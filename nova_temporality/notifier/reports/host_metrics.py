@@ -39,6 +39,15 @@ _COUNTERS = (
     ('parks', 'Times that the POD driver parked the CPUs'),
 )
 
+# Times of the POD driver, in nanoseconds: its names, and those of the metrics.
+_TIMES = (
+    ('acknowledge_ns', 'last_acknowledge', 'Time from the last power failure '
+     'that was acknowledged in time until all was saved'),
+    ('write_back_ns', 'longest_write_back', 'Longest time that the CPU caches '
+     'took to be written back'),
+    ('park_ns', 'last_park', 'Time that the CPUs were parked for last'),
+)
+
 
 def build() -> core.Metric:
     """Tell the release of the notifier."""
@@ -105,14 +114,26 @@ def drill(status: abc.Mapping[str, Any]) -> abc.Iterator[core.Metric]:
 
 
 def pod_driver(directory: str = _STATISTICS) -> abc.Iterator[core.Metric]:
-    """Tell the counters of the POD driver; nothing where it is not loaded.
+    """Tell what the POD driver has seen; nothing where it is not loaded.
 
-    :param directory: where the driver has them
+    :param directory: where the driver has its statistics
     """
     for name, text in _COUNTERS:
         with contextlib.suppress(OSError, ValueError):
-            with open(os.path.join(directory, name),
-                      encoding='ascii') as counter:
-                value = int(counter.read(32))
             yield core.CounterMetricFamily(
-                'temporality_pod_' + name, text, value)
+                'temporality_pod_' + name, text, _statistic(directory, name))
+    for name, metric, text in _TIMES:
+        with contextlib.suppress(OSError, ValueError):
+            yield core.GaugeMetricFamily(
+                'temporality_pod_%s_seconds' % metric, text,
+                _statistic(directory, name) / 1e9)
+    with contextlib.suppress(OSError, ValueError):
+        yield core.GaugeMetricFamily(
+            'temporality_pod_last_write_back_cpus', 'CPUs that took part when '
+            'the caches were written back last',
+            _statistic(directory, 'write_back_cpus'))
+
+
+def _statistic(directory: str, name: str) -> int:
+    with open(os.path.join(directory, name), encoding='ascii') as statistic:
+        return int(statistic.read(32))

@@ -49,18 +49,7 @@ class _Present(registry.Collector):
 
     def collect(self) -> abc.Iterator[core.Metric]:
         status = self._notifier.status()
-        armed = core.GaugeMetricFamily(
-            'temporality_pvm_armed', 'Whether the pVM can be fixated at any '
-            'moment', labels=['server'])
-        state = core.GaugeMetricFamily(
-            'temporality_pvm_state', 'Always 1; "temporality status" has the '
-            'reasons', labels=['server', 'state'])
-        for pvm in status['pvms']:
-            armed.add_metric([pvm['name']],
-                             pvm['state'] == conditions.ARMED)
-            state.add_metric([pvm['name'], pvm['state']], 1)
-        yield armed
-        yield state
+        yield from _pvms(status['pvms'])
         yield from _health(health.report(
             status, self._notifier.mutes.active(),
             datetime.datetime.now(datetime.UTC)))
@@ -112,6 +101,30 @@ class _Present(registry.Collector):
                     phases.add_metric([pvm['name'], phase],
                                       pvm[phase + '_ms'] / 1000)
         yield phases
+
+
+def _pvms(pvms: abc.Iterable[abc.Mapping[str, Any]]
+          ) -> abc.Iterator[core.Metric]:
+    armed = core.GaugeMetricFamily(
+        'temporality_pvm_armed', 'Whether the pVM can be fixated at any '
+        'moment', labels=['server'])
+    state = core.GaugeMetricFamily(
+        'temporality_pvm_state', 'Always 1; "temporality status" has the '
+        'reasons', labels=['server', 'state'])
+    blocked = dict.fromkeys(conditions.CODES, 0)
+    for pvm in pvms:
+        armed.add_metric([pvm['name']], pvm['state'] == conditions.ARMED)
+        state.add_metric([pvm['name'], pvm['state']], 1)
+        if pvm['code']:
+            blocked[pvm['code']] += 1
+    yield armed
+    yield state
+    family = core.GaugeMetricFamily(
+        'temporality_blocked_pvms', 'pVMs that cannot be protected, by what '
+        'blocks that', labels=['code'])
+    for code, count in blocked.items():
+        family.add_metric([code], count)
+    yield family
 
 
 def _health(report: health.Report) -> abc.Iterator[core.Metric]:
@@ -194,6 +207,10 @@ def _vault(vault: abc.Mapping[str, Any] | None) -> abc.Iterator[core.Metric]:
             'temporality_vault_bandwidth_bytes', 'Bytes that the disk of the '
             'vault takes in a second, as measured',
             vault['mib_per_s'] * (1 << 20))
+    if vault['disk_size'] is not None:
+        yield core.GaugeMetricFamily(
+            'temporality_vault_disk_size_bytes', 'Size of the file system of '
+            'the vault', vault['disk_size'])
     if vault['predicted'] is not None:
         yield core.GaugeMetricFamily(
             'temporality_predicted_vault_seconds', 'Time that writing these '

@@ -24,15 +24,15 @@ from nova_temporality.notifier.reports import events
 # Events that are sent as errors: somebody has to look at these.
 _ERRORS = {events.PVM_UNARMED}
 
+# Names of the payloads, and their versions.
 _PAYLOADS = {
-    events.PVM_ARMED: 'PvmConditionPayload',
-    events.PVM_UNARMED: 'PvmConditionPayload',
-    events.OUTAGE_FIXATED: 'OutagePayload',
-    events.OUTAGE_CALLED_OFF: 'OutagePayload',
-    events.OUTAGE_VAULTED: 'OutagePayload',
-    events.DRILL_ENDED: 'DrillPayload',
+    events.PVM_ARMED: ('PvmConditionPayload', '1.1'),
+    events.PVM_UNARMED: ('PvmConditionPayload', '1.1'),
+    events.OUTAGE_FIXATED: ('OutagePayload', '1.0'),
+    events.OUTAGE_CALLED_OFF: ('OutagePayload', '1.0'),
+    events.OUTAGE_VAULTED: ('OutagePayload', '1.0'),
+    events.DRILL_ENDED: ('DrillPayload', '1.0'),
 }
-_VERSION = '1.0'
 
 
 class Notifications:
@@ -52,8 +52,9 @@ class Notifications:
         """Send an event; to be subscribed to events.Publisher."""
         send = (self._notifier.error if kind in _ERRORS
                 else self._notifier.info)
+        name, version = _PAYLOADS[kind]
         send({}, 'temporality.' + kind, {
-            'nova_object.name': _PAYLOADS[kind],
+            'nova_object.name': name,
             'nova_object.namespace': 'temporality',
-            'nova_object.version': _VERSION,
+            'nova_object.version': version,
             'nova_object.data': dict(data, host=self._host)})

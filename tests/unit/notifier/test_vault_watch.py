@@ -40,6 +40,7 @@ def test_forecast(host):
     watch = vault_watch.VaultWatch(host.pool, 10)
     status = watch.status()
     assert (status['fits'], status['mib_per_s']) == (True, 100.0)
+    assert status['disk_size'] > 0
     assert status['bytes'] == forecast.bytes_to_write(host.pool)
     # Measured again, and lost.
     vault_bandwidth.note(host.vault, 0.001)

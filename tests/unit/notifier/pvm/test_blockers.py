@@ -13,11 +13,13 @@
 """What blocks a fixation is found while power is good."""
 
 import dataclasses
+import pathlib
 
 import pytest
 
 from nova_temporality.host import nvdimms
 from nova_temporality.notifier.pvm import blockers
+from nova_temporality.notifier.pvm import conditions
 from nova_temporality import vpm
 from tests.framework import fake_qmp
 
@@ -51,7 +53,8 @@ def test_safe_disks(found):
     (disk(), True, 'direct I/O'),
     (disk(direct=False), True, 'cache=writeback')])
 def test_unsafe_disks(found, paged, said):
-    reason, remedy = check_disks(found, paged)
+    reason, remedy, code = check_disks(found, paged)
+    assert code == 'DISK_CACHE'
     assert 'virtio0' in reason and said in reason
     assert ('writethrough' in remedy) == paged
 
@@ -82,27 +85,39 @@ def test_paged_memory_takes_buffered_writes():
     (32 << 20, 33 << 20, False)])
 def test_state_size(room, largest, fits):
     found = blockers.state_size(fake_qmp.BLOCKS, room, largest)
-    assert (found is None) == fits
+    assert (found and found.code) == (None if fits else 'STATE_SIZE')
 
 
 def test_blocked_reasons():
-    assert blocked_reasons(**{'blocked-reasons': ['a', 'b']})[0] == 'a; b'
+    found = blocked_reasons(**{'blocked-reasons': ['a', 'b']})
+    assert (found.reason, found.code) == ('a; b', 'MIGRATION_BLOCKED')
     assert blocked_reasons() is None
 
 
 def test_swap():
     sound = vpm.RegionStats(1, 2, 3, 4, 5, 6, 7, False, None)
     assert blockers.swap(sound) is None
-    reason, remedy = blockers.swap(dataclasses.replace(
+    reason, remedy, code = blockers.swap(dataclasses.replace(
         sound, error='a page could not be written'))
     assert reason == 'a page could not be written'
     assert 'swap_dir' in remedy
+    assert code == 'SWAP'
 
 
 def test_nvdimms():
     armed = nvdimms.Nvdimm('nmem0', 'a', losses=('lost before',))
     assert blockers.nvdimms([armed]) is None
-    reason, remedy = blockers.nvdimms(
+    reason, remedy, code = blockers.nvdimms(
         [armed, nvdimms.Nvdimm('nmem1', 'b', is_armed=False)])
     assert 'nmem1' in reason and 'nmem0' not in reason
     assert 'ndctl' in remedy
+    assert code == 'NVDIMM_NOT_ARMED'
+
+
+def test_each_code_has_its_cause():
+    """None is only told of."""
+    told = ''.join(path.read_text(encoding='utf-8') for path in
+                   pathlib.Path(blockers.__file__).parent.glob('*.py')
+                   if path.name != 'conditions.py')
+    assert [code for code in conditions.CODES if code != conditions.ERROR and
+            'conditions.' + code not in told] == []

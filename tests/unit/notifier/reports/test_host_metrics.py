@@ -68,5 +68,9 @@ def test_no_drill(drilled_at):
 def test_pod_driver(tmp_path):
     (tmp_path / 'late').write_text('3\n')
     (tmp_path / 'parks').write_text('nonsense\n')
+    (tmp_path / 'write_back_ns').write_text('2500000\n')
+    (tmp_path / 'write_back_cpus').write_text('4\n')
     assert samples(host_metrics.pod_driver(str(tmp_path))) == {
-        ('temporality_pod_late_total',): 3}
+        ('temporality_pod_late_total',): 3,
+        ('temporality_pod_longest_write_back_seconds',): 0.0025,
+        ('temporality_pod_last_write_back_cpus',): 4}

@@ -19,42 +19,21 @@ import urllib.request
 import pytest
 
 from nova_temporality.notifier import health
-from nova_temporality.notifier import mutes
+from nova_temporality.notifier.pvm import conditions
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import metrics
+from tests.framework import exported
 from tests.framework import status
 
 pytestmark = pytest.mark.native_threads
 
 
-class Notifier:
-    """Stands for daemon.Notifier."""
-
-    sources = status.sound()['sources']
-    vault = None
-    engine_problem = None
-
-    def __init__(self, path='/nonexistent'):
-        self.mutes = mutes.Mutes(str(path))
-
-    def status(self):
-        return status.sound(sources=self.sources, pvms=[], vault=self.vault,
-                            engine_problem=self.engine_problem)
-
-    def outage_raised_by(self):
-        return ()
-
-    def pool_info(self):
-        return None
-
-
 def test_sources():
-    notifier = Notifier()
-    notifier.sources = [
+    notifier = exported.Notifier(sources=[
         {'name': 'nut', 'state': 'lost', 'heard': '2001-09-09T01:46:40+00:00',
          'is_sound': False, 'problem': None, 'detail': 'upsd is away'},
         {'name': 'signal', 'state': 'listening', 'heard': None,
-         'is_sound': True}]
+         'is_sound': True}])
     registry = metrics.Metrics(notifier).registry
 
     def value(name, **labels):
@@ -67,7 +46,7 @@ def test_sources():
 
 
 def test_health(tmp_path):
-    notifier = Notifier(tmp_path / 'mutes')
+    notifier = exported.Notifier(tmp_path / 'mutes')
     registry = metrics.Metrics(notifier).registry
 
     def value(name='temporality_health', **labels):
@@ -76,7 +55,7 @@ def test_health(tmp_path):
     for code in health.CODES:
         assert value('temporality_health_code', code=code) == 0
         assert value('temporality_health_muted', code=code) == 0
-    notifier.sources = []
+    notifier.changes['sources'] = []
     notifier.mutes.mute('OUTAGE', 100, [])
     assert value() == 2
     assert value('temporality_health_code', code='POWER_UNHEARD') == 2
@@ -89,10 +68,25 @@ def test_health(tmp_path):
 
 @pytest.mark.parametrize('problem, up', [(None, 1), ('it has ended', 0)])
 def test_engine(problem, up):
-    notifier = Notifier()
-    notifier.engine_problem = problem
+    notifier = exported.Notifier(engine_problem=problem)
     assert metrics.Metrics(notifier).registry.get_sample_value(
         'temporality_engine_up') == up
+
+
+def test_blockers():
+    pvms = [dict(status.ARMED, name=name, state=state, code=code)
+            for name, state, code in (
+                ('a', conditions.NOT_ARMED, conditions.SWAP),
+                ('b', conditions.STOPPED, conditions.FIXATION_FAILED),
+                ('c', conditions.NOT_ARMED, conditions.SWAP),
+                ('d', conditions.NOT_ARMED, None))]
+    registry = metrics.Metrics(exported.Notifier(
+        pvms=[status.ARMED, *pvms])).registry
+    assert {code: registry.get_sample_value('temporality_blocked_pvms',
+                                            {'code': code})
+            for code in conditions.CODES} == dict.fromkeys(
+                conditions.CODES, 0) | {conditions.SWAP: 2,
+                                        conditions.FIXATION_FAILED: 1}
 
 
 def test_busy_port_is_tried_again(monkeypatch, caplog):
@@ -104,7 +98,7 @@ def test_busy_port_is_tried_again(monkeypatch, caplog):
         waits.set()
         assert go_on.wait(60)
     monkeypatch.setattr(metrics.time, 'sleep', sleep)
-    metrics.Metrics(Notifier()).serve(port)
+    metrics.Metrics(exported.Notifier()).serve(port)
     error, = (record.getMessage() for record in caplog.records
               if record.levelname == 'ERROR')
     assert 'metrics_port' in error
@@ -123,30 +117,27 @@ class TestVault:
 
     @staticmethod
     def values(vault):
-        notifier = Notifier()
-        notifier.vault = vault
-        registry = metrics.Metrics(notifier).registry
+        registry = metrics.Metrics(exported.Notifier(vault=vault)).registry
         return [registry.get_sample_value('temporality_' + name) for name in (
             'vault_hold_up_seconds', 'vault_unwritten_bytes',
-            'vault_bandwidth_bytes', 'predicted_vault_seconds')]
+            'vault_bandwidth_bytes', 'predicted_vault_seconds',
+            'vault_disk_size_bytes')]
 
     def test_measured(self):
-        assert self.values({
-            'path': '/vault', 'hold_up': 60, 'bytes': 4 << 20,
-            'mib_per_s': 2.0, 'measured_at': '2026', 'predicted': 2.0,
-            'problem': None, 'fits': True}) == [60, 4 << 20, 2 << 20, 2.0]
+        assert self.values(exported.VAULT) == [60, 4 << 20, 2 << 20, 2.0,
+                                               1 << 40]
 
     def test_never_measured(self):
-        assert self.values({
-            'path': '/vault', 'hold_up': 60, 'bytes': 0, 'mib_per_s': None,
-            'measured_at': None, 'predicted': None, 'problem': 'why',
-            'fits': False}) == [60, 0, None, None]
+        assert self.values(dict(
+            exported.VAULT, bytes=0, mib_per_s=None, disk_size=None,
+            measured_at=None, predicted=None, problem='why',
+            fits=False)) == [60, 0, None, None, None]
 
     def test_none(self):
-        assert self.values(None) == [None] * 4
+        assert self.values(None) == [None] * 5
 
     def test_servers(self):
-        counters = metrics.Metrics(Notifier())
+        counters = metrics.Metrics(exported.Notifier())
         counters.on_event(events.OUTAGE_VAULTED, {'vault': {'servers': [
             {'name': 'a', 'durable': '2026'}, {'name': 'b', 'durable': '2026'},
             {'name': 'c', 'durable': None}]}})
