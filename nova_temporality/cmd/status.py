@@ -17,6 +17,7 @@ does: 0 if all is well, 1 after warnings, 2 after failures.
 """
 
 import sys
+import warnings
 
 from nova_temporality import version
 
@@ -28,6 +29,8 @@ def main() -> int:
     except ImportError as e:
         print(e, file=sys.stderr)
         return 2
+    # oslo.privsep imports it, and nobody here can help that.
+    warnings.filterwarnings('ignore', r'\s*Eventlet is deprecated')
     # It needs Nova.
     from nova_temporality.virt import upgrade_checks
     return upgrade_checks.main()

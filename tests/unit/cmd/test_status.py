@@ -38,6 +38,7 @@ def test_a_host_that_has_nothing(tmp_path):
         '[temporality_privileged]\nhelper_command = /bin/false\n')
     done = upgrade_check('--config-file', config)
     assert done.returncode == 2, done.stderr
+    assert 'Eventlet' not in done.stderr
     found = json.loads(done.stdout)['checks']
     assert {one['check'] for one in found
             if one['result'] == 2} == FAILURES, done.stdout
