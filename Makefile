@@ -9,8 +9,8 @@ TOOLS = PYTHONPATH=tools $(PYTHON)
 CLOUD = $(TOOLS) -m pocketcloud
 LAB = $(TOOLS) -m lab
 
-.PHONY: help demo demo-vpm install guest kernel native packages test lint \
-	crash-explore drills fuzz soak-vpm bare-root tempest lab-up lab-shell \
+.PHONY: help demo demo-vpm install guest kernel native docs packages test \
+	lint crash-explore drills fuzz soak-vpm bare-root tempest lab-up lab-shell \
 	lab-drills lab-reboot lab-down cloud-up cloud-status cloud-down \
 	bench-fixation bench-engine bench-vpm bench-disks \
 	bench-vault clean
@@ -38,6 +38,9 @@ kernel: install ## fetch the kernel that the POD driver is tested with
 
 native: install ## build the native library in the checkout
 	@tools/native.sh
+
+docs: install ## build the documentation and the manual pages
+	@tools/docs.sh
 
 packages: install ## build Debian packages for RELEASE, and try them
 	@tools/packages/build.sh

@@ -56,7 +56,7 @@ sample() {
 
 docs() {
     say "documentation"
-    sphinx-build -q -W -b html -d "$SCRATCH/doctrees" doc/source "$SCRATCH/doc"
+    tools/docs.sh "$SCRATCH/docs"
 }
 
 pytest() {

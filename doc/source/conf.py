@@ -22,6 +22,7 @@ extensions = ['openstackdocstheme', 'oslo_config.sphinxext',
               'reno.sphinxext', 'cliff.sphinxext', 'source_reference']
 html_theme = 'openstackdocs'
 master_doc = 'index'
+autoprogram_cliff_app_dist_name = 'nova-temporality'
 copyright = 'the Temporality developers'
 
 openstackdocs_repo_name = 'temporality/nova-temporality'

@@ -152,7 +152,7 @@ try_modules() {
 }
 
 try_what_is_installed() {
-    local library release
+    local library name release
     say "what is installed"
     try_modules
     temporality pool show
@@ -164,6 +164,10 @@ print(vpm.PRELOAD_PATH)')
         fail "servers would remember $library"
     [ -z "$(LD_PRELOAD=$library /bin/true 2>&1)" ] ||
         fail "$library cannot be preloaded"
+    for name in man8/temporality{,-engine,-notifier,-status}.8 \
+        man5/temporality.conf.5; do
+        [ -e "/usr/share/man/$name.gz" ] || fail "no manual page $name"
+    done
     [ -x /etc/libvirt/hooks/qemu.d/temporality ] || fail "no hook"
     release=$(basename "$(dirname "$(echo /lib/modules/*/build)")")
     modinfo -k "$release" pod || fail "no module for $release"
