@@ -67,6 +67,10 @@ class RecoveryFailed(exception.NovaException):
     msg_fmt = 'Fixated, but not recovered: %(reason)s (the state is kept)'
 
 
+class ClockUnknown(RecoveryFailed):
+    """Nobody can tell yet whether the outage was too long for a server."""
+
+
 class DiskChanged(exception.NovaException):
     """A disk is not what it was, so the memory would belong to another one.
 

@@ -106,24 +106,28 @@ def recover(driver: libvirt_driver.LibvirtDriver,
     :param driver: TemporalityDriver
     :param uuid: of the server
     :param clock_deadline: of time.monotonic(), until which the clock may
-                           become synchronised
+                           become synchronised if it matters
     :raises NotOwner: it may be another host's; to be tried again
     :raises Gone: it is not this host's any more
     :raises Exception: it is not brought back; to be tried again
     """
-    instance = _confirm(driver, context, uuid)
-    server = driver.servers.of(instance)
-    if not server.is_active() and (
-            not clock.wait_synchronised(clock_deadline)):
-        LOG.warning("The host's clock is not synchronised: the length of "
-                    'the outage may be wrong, and the clock of the guest is '
-                    'not set', instance=instance)
-    with server.lock:
-        # Much may have happened while the clock and the lock were waited for.
-        recovery = base.Recovery(driver, context,
-                                 _confirm(driver, context, uuid))
-        with _told(recovery):
-            how = _decide(recovery)
+    server = driver.servers.of(_confirm(driver, context, uuid))
+
+    def look(later: tuple[type[Exception], ...] = ()
+             ) -> tuple[base.Recovery, _How | None]:
+        with server.lock:
+            # Much may have happened while the lock was waited for.
+            recovery = base.Recovery(driver, context,
+                                     _confirm(driver, context, uuid))
+            with _told(recovery, later):
+                return recovery, _decide(recovery)
+
+    try:
+        recovery, how = look(later=(exception.ClockUnknown,))
+    except exception.ClockUnknown:
+        # After a boot that is mostly over in a minute.
+        clock.wait_synchronised(clock_deadline)
+        recovery, how = look()
     if how is None:
         return
     # Storage may not answer, and the server must not wait for it: it may be
@@ -144,10 +148,16 @@ def recover(driver: libvirt_driver.LibvirtDriver,
 
 
 @contextlib.contextmanager
-def _told(recovery: base.Recovery) -> abc.Iterator[None]:
-    """The context whose failure Nova's list of events has in any case."""
+def _told(recovery: base.Recovery,
+          later: tuple[type[Exception], ...] = ()) -> abc.Iterator[None]:
+    """The context whose failure Nova's list of events has in any case.
+
+    :param later: failures that are not final
+    """
     try:
         yield
+    except later:
+        raise
     except Exception as exc:
         if not recovery.is_told:
             refusal.tell(recovery.context, recovery.server.uuid, exc)

@@ -106,21 +106,24 @@ def outage_too_long(recovery: base.Recovery, state: vpm.StateInfo) -> (
         exception.OutageTooLong | None):
     """Why the outage was too long for the server; None if it was not.
 
-    :raises RecoveryFailed: the clock says so, and may be wrong
+    :raises ClockUnknown: the host's clock may be wrong
     """
     limit = recovery.server.spec.max_outage
     if limit is None:
         limit = CONF.temporality.max_outage
-    dark = time.time() - state.meta.wall_ns / 1e9
-    if not limit or 0 <= dark <= limit:
+    if not limit:
         return None
     if clock.may_be_wrong(clock.Instant(state.meta.wall_ns,
                                         state.meta.signal_ns)):
-        # Its memory is not given up because of a flat battery.
-        raise exception.RecoveryFailed(
+        # With a flat battery the clock may have stood still for weeks, or be
+        # wrong by years. So the server neither runs on nor loses its memory.
+        raise exception.ClockUnknown(
             reason="nobody can tell whether the outage was longer than %d s: "
             "the host's clock is not synchronised. It is tried again; a hard "
             'reboot does not wait for that, and gives the memory up' % limit)
+    dark = time.time() - state.meta.wall_ns / 1e9
+    if 0 <= dark <= limit:
+        return None
     if dark < 0:
         reason = ("nobody can tell whether the outage was longer than %d "
                   "s: the host's clock is behind that of its beginning" %

@@ -20,6 +20,7 @@ from nova.compute import vm_states
 from nova import exception as nova_exception
 from nova import objects
 
+from nova_temporality import conf
 from nova_temporality.privsep import runs
 from nova_temporality.virt.recovery import clock
 from nova_temporality.virt.recovery import volumes
@@ -42,9 +43,16 @@ class InstantsTest(recovery_base.RecoveryTestCase):
 
     # -- instants: contexts in which something happens once -------------------
 
+    @contextlib.contextmanager
     def clock_wait(self, change):
-        return mock.patch.object(clock, 'wait_synchronised',
-                                 lambda _deadline: (change(), True)[1])
+        conf.CONF.set_override('max_outage', 3600, group='temporality')
+        with mock.patch.object(clock, 'may_be_wrong') as may_be_wrong:
+            def wait(_deadline):
+                change()
+                may_be_wrong.return_value = False
+            with mock.patch.object(clock, 'wait_synchronised', wait):
+                yield
+        conf.CONF.clear_override('max_outage', group='temporality')
 
     def slow_volume(self, change):
         connect = volumes.Connections.connect
