@@ -123,6 +123,7 @@ class Site:
         conf.write_text('[temporality]\npool_path = %s\nrun_dir = %s\n'
                         'scan_interval_ms = %d\n'
                         'fixation_timeout_ms = 20000\n'
+                        'metrics_port = 0\n'
                         % (self.pool.path, self.run_dir, scan_interval_ms))
         self._notifier = subprocess.Popen(
             [sys.executable, '-m', 'nova_temporality.cmd.notifier',

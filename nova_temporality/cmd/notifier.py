@@ -31,6 +31,7 @@ from nova_temporality.notifier import power
 from nova_temporality.notifier import pulse
 from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import metrics
+from nova_temporality.notifier.reports import metrics_server
 from nova_temporality.notifier.reports import systemd
 from nova_temporality.notifier import sources
 from nova_temporality.notifier.sources import signals
@@ -138,7 +139,7 @@ def _subscribe(conf: cfg.ConfigOpts, notifier: daemon.Notifier,
     if opts.metrics_port:
         exported = metrics.Metrics(notifier)
         publisher.subscribe(exported.on_event)
-        exported.serve(opts.metrics_port)
+        metrics_server.serve(exported.registry, opts.metrics_port)
     if opts.notification_url:
         try:
             # oslo.messaging is imported only where it is used.

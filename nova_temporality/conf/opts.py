@@ -35,8 +35,8 @@ pool once, with ``temporality pool create``.
 Directory of the pool's vault, on a disk; empty if it has none.
 
 A pool on tmpfs that was made with ``temporality pool create --vault`` is
-written to it by ``temporality fixate --for-reboot``, and when power fails if
-it lasts for that (``vault_hold_up``). It is made again from it by
+written to it by ``temporality fixate --for-reboot``, and when power fails
+if it lasts for that (``vault_hold_up``). It is made again from it by
 ``temporality vault restore`` (``temporality-vault.service``) when the host
 boots.
 """),
@@ -45,13 +45,14 @@ boots.
         default=64,
         min=0,
         help="""
-MiB per second with which the notifier writes the memory of running servers to
-the vault ahead of need, so that little is left when they are fixated; 0: it
-writes nothing ahead.
+MiB per second with which the notifier writes the memory of running servers
+to the vault ahead of need, so that little is left when they are fixated; 0:
+it writes nothing ahead.
 
 A part of the memory is written again when it has changed and then was still
-for a while. All this takes less than 5 % of a processor, so it may be slower
-than that. When a source says that power may fail, it goes as fast as it can.
+for a while. All this takes less than 5 % of a processor, so it may be
+slower than that. When a source says that power may fail, it goes as fast as
+it can.
 """),
     cfg.StrOpt(
         'run_dir',
@@ -120,6 +121,10 @@ the size that it was created with.
             ('s3fifo', 'a page that was soon needed again stays longer'),
             ('fifo', 'the page that came first leaves first'),
         ],
+        deprecated_for_removal=True,
+        deprecated_reason='"s3fifo" misses fewer pages and is faster in all '
+                          'that was measured. Servers keep what they were '
+                          'created with.',
         help="""
 Which page of a paged server leaves NVRAM when room is needed. A server
 keeps the policy that it was created with.
@@ -128,12 +133,14 @@ keeps the policy that it was created with.
         'preload_path',
         sample_default='<that of the installed package>',
         help="""
-The library libvpm-preload.so that is loaded into the QEMU of a paged server.
+The library libvpm-preload.so that is loaded into the QEMU of a paged
+server.
 
 Set it to a path that stays the same over upgrades (a symbolic link, for
-example) if Temporality is installed in a directory with a version in its name:
-the AppArmor profile and the machine of a server that runs name it. QEMU must
-be able to read it. A server that is recovered gets the present one.
+example) if Temporality is installed in a directory with a version in its
+name: the AppArmor profile and the machine of a server that runs name it.
+QEMU must be able to read it. A server that is recovered gets the present
+one.
 """),
     cfg.StrOpt(
         'on_unproven_state',
@@ -154,26 +161,28 @@ Such a state is never resumed.
         default=0,
         min=0,
         help="""
-Longest outage after which servers run on, in seconds. The default, 0, is no
-limit.
+Longest outage after which servers run on, in seconds. After a longer one a
+server is booted afresh, with scrubbed memory.
 
 A server that runs on believes that its leases and locks are still valid,
-but others may have taken them over in a long outage. After a longer outage
-a server is booted afresh, with scrubbed memory. The flavor extra spec
-``temporality:max_outage`` takes precedence. Suspended servers have no
-limit.
+but others may have taken them over in a long outage. Set a limit if you
+have such servers, or better the flavor extra spec
+``temporality:max_outage``, which takes precedence. The default, 0, is no
+limit, because memory that is given up is lost for good, and most servers
+have no such leases. Suspended servers have no limit.
 """),
     cfg.IntOpt(
         'clock_wait',
-        default=0,
+        default=60,
         min=0,
         help="""
 How long nova-compute waits at its start for the host's clock to be
-synchronised, in seconds, before it recovers servers.
+synchronised, in seconds. Only servers that have a ``max_outage`` wait.
 
-The clock tells how long the outage was, and guests with an agent get their
-time from it. If it is not synchronised by then, nova-compute logs a warning
-and goes on. With the default, 0, it does not wait.
+After a boot the clock may be wrong, and nobody can tell how long the outage
+was. A server whose limit counts does not run on until that is known, and is
+in ERROR if it takes longer than this. Its state is kept. It runs on by
+itself when the clock is synchronised.
 """),
     cfg.IntOpt(
         'recovery_timeout',
@@ -193,10 +202,11 @@ again, see ``recovery_retry``.
 For how long nova-compute tries again to recover a server whose recovery
 failed, in seconds.
 
-Storage, network or Nova's other services may come back later than this host.
-The first try is repeated after 5 seconds, later ones after up to 5 minutes.
-The state is kept, whatever happens. With the default, 0, there is no limit.
-``temporality recover`` has a server tried at once, also after the limit.
+Storage, network or Nova's other services may come back later than this
+host. The first try is repeated after 5 seconds, later ones after up to 5
+minutes. The state is kept, whatever happens. With the default, 0, there is
+no limit. ``temporality recover`` has a server tried at once, also after the
+limit.
 """),
 ]
 
@@ -223,10 +233,11 @@ How long this host's power supply lasts for writing the servers to the vault
 when power fails, in seconds. For a pool with a vault.
 
 With the default, 0, it does not last for that, and servers survive planned
-reboots only. With more, they are written to the vault at a power failure, too,
-those of the highest priority first. ``temporality vault measure`` measures how
-fast the vault's disk is. A new server that could not be written in this time
-is refused. Set the same value for nova-compute and for the notifier.
+reboots only. With more, they are written to the vault at a power failure,
+too, those of the highest priority first. ``temporality vault measure``
+measures how fast the vault's disk is. A new server that could not be
+written in this time is refused. Set the same value for nova-compute and for
+the notifier.
 """),
 ]
 
@@ -241,8 +252,8 @@ Whether a tenant may ask for a persistent server with the server property
 If false, only the flavor extra spec ``temporality:persistent`` and the
 image property ``temporality_persistent`` count, and a server that is
 created with the property is refused. Set the same value for nova-scheduler
-and for nova-compute. The policy rule ``temporality:create:by_image`` says who
-may ask by an image.
+and for nova-compute. The policy rule ``temporality:create:by_image`` says
+who may ask by an image.
 """),
     cfg.IntOpt(
         'qemu_overhead_mb',
@@ -253,8 +264,8 @@ MiB of ordinary memory that the QEMU of a persistent server takes beside the
 server's own memory, which is in NVRAM. For nova-scheduler.
 
 A persistent server claims this much MEMORY_MB in Placement, and 2 MiB for
-each GiB of its memory, which is the most that its page tables take; if it is
-paged, 18 MiB for each GiB. With 0 it claims none. Emulated processors
+each GiB of its memory, which is the most that its page tables take; if it
+is paged, 18 MiB for each GiB. With 0 it claims none. Emulated processors
 (``[libvirt] virt_type`` is ``qemu``) translate code, and need 160.
 """),
     cfg.IntOpt(
@@ -262,12 +273,12 @@ paged, 18 MiB for each GiB. With 0 it claims none. Emulated processors
         default=-1,
         min=-1,
         help="""
-MiB of NVRAM that the persistent servers of each project may have in all. With
-the default, -1, there is no limit. For nova-scheduler.
+MiB of NVRAM that the persistent servers of each project may have in all.
+With the default, -1, there is no limit. For nova-scheduler.
 
 It is compared with what Placement counts for the project when a server is
-created, unshelved, or resized to more NVRAM. Of requests that come at the same
-time, each may be taken for the only one. With Nova's unified limits
+created, unshelved, or resized to more NVRAM. Of requests that come at the
+same time, each may be taken for the only one. With Nova's unified limits
 (``[quota] driver`` is ``nova.quota.UnifiedLimitsDriver``) the limit
 ``class:CUSTOM_NVRAM_MB`` in Keystone counts in its place, which can be
 another one for each project.
@@ -331,7 +342,8 @@ drills only at ``temporality drill``.
 
 In a drill all servers are fixated and resumed twice: all together, and one
 by one. The states are verified. Each server stands still for some
-milliseconds.
+milliseconds, so nobody does it without your word. A host that was not
+drilled for 30 days says so (``temporality health``).
 """),
 ]
 
@@ -415,27 +427,28 @@ UPSes that feed this host, as ``name``, ``name@host`` or ``name@host:port``.
 The names are those that ``upsc -l`` lists. Host and port are those of upsd;
 by default, ``nut_host`` and ``nut_port``. For the source ``nut``.
 
-When a UPS is on battery, power may fail soon. When its battery is low as well,
-or when a shutdown is forced, it fails; but not while the UPS calibrates its
-battery. A UPS that is off, or on bypass, does not count as good.
+When a UPS is on battery, power may fail soon. When its battery is low as
+well, or when a shutdown is forced, it fails; but not while the UPS
+calibrates its battery. A UPS that is off, or on bypass, does not count as
+good.
 """),
     cfg.IntOpt(
         'nut_min_supplies',
         default=1,
         min=1,
         help="""
-How many of ``nut_ups`` this host needs. Power fails when fewer are left; until
-then the failure of a UPS is a warning. For the source ``nut``.
+How many of ``nut_ups`` this host needs. Power fails when fewer are left;
+until then the failure of a UPS is a warning. For the source ``nut``.
 """),
     cfg.IntOpt(
         'nut_dead_time',
         default=15,
         min=0,
         help="""
-How long a UPS that was on battery may be silent, in seconds. After that, it is
-taken for one that has failed: its network, or the host of upsd, often loses
-power first. This is upsmon's DEADTIME. With 0, silence never counts as a
-failure. For the source ``nut``.
+How long a UPS that was on battery may be silent, in seconds. After that, it
+is taken for one that has failed: its network, or the host of upsd, often
+loses power first. This is upsmon's DEADTIME. With 0, silence never counts
+as a failure. For the source ``nut``.
 """),
     cfg.StrOpt(
         'nut_ca_file',
@@ -509,17 +522,17 @@ this.
         default=60,
         min=0,
         help="""
-After how many seconds without a message the detector counts as lost. Have it
-repeat what it said more often than that. With 0, silence is never noticed. For
-the source ``messaging``.
+After how many seconds without a message the detector counts as lost. Have
+it repeat what it said more often than that. With 0, silence is never
+noticed. For the source ``messaging``.
 """),
     cfg.StrOpt(
         'messaging_key_file',
         help="""
-File with the key that messages are signed with (HMAC-SHA256), the same for the
-detector and for all hosts. Only root may read it. Messages without the right
-signature are ignored. If it is not set, whoever may write to the exchange can
-stop the servers. For the source ``messaging``.
+File with the key that messages are signed with (HMAC-SHA256), the same for
+the detector and for all hosts. Only root may read it. Messages without the
+right signature are ignored. If it is not set, whoever may write to the
+exchange can stop the servers. For the source ``messaging``.
 """),
     cfg.StrOpt(
         'gpio_chip',
@@ -547,18 +560,22 @@ Whether the line is active when it is low. For the source ``gpio``.
         max=10**6,
         help="""
 How long a level of the line must last before the kernel tells it, in
-microseconds; for contacts that bounce. Fixating servers begins later by this
-time, beside ``pod_debounce_ms``. For the source ``gpio``.
+microseconds; for contacts that bounce. Fixating servers begins later by
+this time, beside ``pod_debounce_ms``. For the source ``gpio``.
 """),
 ]
 
 _TELLING_OPTS = [
     cfg.PortOpt(
         'metrics_port',
-        default=0,
+        default=9744,
         help="""
-TCP port on 127.0.0.1 on which the notifier serves metrics for Prometheus.
-With the default, 0, it serves none.
+TCP port on 127.0.0.1 on which the notifier serves metrics for Prometheus; 0
+for none.
+
+Every user of this host can read them: the UUIDs of persistent servers, and
+how they are. A notifier without a network serves none: its systemd unit
+gives it one with ``temporality-notifier-network.conf``.
 """),
     cfg.StrOpt(
         'notification_url',

@@ -42,7 +42,8 @@ class Host:
             'hold_up_ms = %d\n'
             % (self.pool.path, self.run_dir, scan_ms, timeout_ms,
                hold_up_ms) +
-            ''.join('%s = %s\n' % option for option in options.items()))
+            ''.join('%s = %s\n' % option for option in
+                    ({'metrics_port': 0} | options).items()))
 
     def guest(self, *args, **kwargs):
         guest = machine.Guest(self.pool, self.run_dir, self._tmp_path, *args,

@@ -10,16 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Metrics for Prometheus, on the loopback address only."""
+"""Metrics for Prometheus."""
 
 from collections import abc
 import contextlib
 import datetime
-import threading
-import time
 from typing import Any
 
-from oslo_log import log as logging
 import prometheus_client
 from prometheus_client import core
 from prometheus_client import registry
@@ -33,11 +30,6 @@ from nova_temporality.notifier.reports import host_metrics
 from nova_temporality.notifier.sources import state as source_state
 from nova_temporality import vpm
 
-LOG = logging.getLogger(__name__)
-
-_ADDRESS = '127.0.0.1'
-# Seconds until a port that is in use is tried again.
-_TRY_AGAIN = 30.0
 _PHASES = ('stopped', 'saved', 'fixated')
 
 
@@ -218,9 +210,10 @@ def _vault(vault: abc.Mapping[str, Any] | None) -> abc.Iterator[core.Metric]:
 
 
 class Metrics:
-    """Counts events, and serves the counters.
+    """Counts events.
 
     :param notifier: daemon.Notifier
+    :ivar registry: of the counters, and of what is known at a scrape
     """
 
     def __init__(self, notifier: daemon.Notifier) -> None:
@@ -258,32 +251,3 @@ class Metrics:
         elif kind == events.DRILL_ENDED:
             for pvm in data['pvms']:
                 self._drills.labels(pvm['result']).inc()
-
-    def serve(self, port: int) -> None:
-        """Serve them over HTTP, in a thread of its own.
-
-        Protecting servers does not depend on it: a port that is in use is
-        logged, and tried again in the background.
-        """
-        problem = self._listen(port)
-        if problem:
-            LOG.error('[temporality] metrics_port: no metrics are served, '
-                      'cannot listen on %s:%d: %s; free the port, or give the '
-                      'notifier the network (see '
-                      'temporality-notifier-network.conf). It is tried again',
-                      _ADDRESS, port, problem)
-            threading.Thread(target=self._listen_later, args=(port,),
-                             daemon=True, name='metrics').start()
-
-    def _listen_later(self, port: int) -> None:
-        while self._listen(port):
-            time.sleep(_TRY_AGAIN)
-        LOG.info('Metrics are served on %s:%d now', _ADDRESS, port)
-
-    def _listen(self, port: int) -> str | None:
-        """Begin to serve; return what is in the way, in words, or None."""
-        try:
-            prometheus_client.start_http_server(port, _ADDRESS, self.registry)
-        except OSError as e:
-            return str(e)
-        return None

@@ -12,10 +12,6 @@
 
 """Metrics of what the notifier knows."""
 
-import socket
-import threading
-import urllib.request
-
 import pytest
 
 from nova_temporality.notifier import health
@@ -87,30 +83,6 @@ def test_blockers():
             for code in conditions.CODES} == dict.fromkeys(
                 conditions.CODES, 0) | {conditions.SWAP: 2,
                                         conditions.FIXATION_FAILED: 1}
-
-
-def test_busy_port_is_tried_again(monkeypatch, caplog):
-    busy = socket.create_server(('127.0.0.1', 0))
-    port = busy.getsockname()[1]
-    waits, go_on = threading.Event(), threading.Event()
-
-    def sleep(seconds):
-        waits.set()
-        assert go_on.wait(60)
-    monkeypatch.setattr(metrics.time, 'sleep', sleep)
-    metrics.Metrics(exported.Notifier()).serve(port)
-    error, = (record.getMessage() for record in caplog.records
-              if record.levelname == 'ERROR')
-    assert 'metrics_port' in error
-    assert waits.wait(60)
-    busy.close()
-    served = threading.Event()
-    monkeypatch.setattr(metrics.LOG, 'info', lambda *args: served.set())
-    go_on.set()
-    assert served.wait(60)
-    with urllib.request.urlopen('http://127.0.0.1:%d/metrics' % port,
-                                timeout=60) as reply:
-        assert b'temporality_outage' in reply.read()
 
 
 class TestVault:
