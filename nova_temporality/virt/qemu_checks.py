@@ -12,6 +12,7 @@
 
 """Checks of what libvirt makes of QEMU: its group, its confinement."""
 
+import contextlib
 import grp
 import os
 import pathlib
@@ -61,6 +62,20 @@ def _security_models() -> dict[str, str]:
         connection.close()
     return {found.findtext('model'): found.findtext('baselabel') or ''
             for found in capabilities.findall('host/secmodel')}
+
+
+def _lets(status: os.stat_result, group: int | None, read: bool) -> bool:
+    """Whether permissions let the QEMU of a persistent server do something.
+
+    It has a user id of its own, and the group of libvirt's QEMUs; no others.
+
+    :param group: its id; None if there is no such group
+    :param read: to read it, otherwise to enter it
+    """
+    wanted = stat.S_IROTH if read else stat.S_IXOTH
+    # Who is in the group has its rights, and not those of others.
+    return bool(status.st_mode & (
+        wanted << 3 if status.st_gid == group else wanted))
 
 
 class QemuChecks(results.Places):
@@ -154,17 +169,21 @@ class QemuChecks(results.Places):
     def check_preload(self) -> upgradecheck.Result:
         """The QEMU of paged servers can read what it has to load."""
         path = os.path.realpath(domain.preload_path())
+        group = None
+        # check_qemu_group() says so if there is none.
+        with contextlib.suppress(KeyError):
+            group = grp.getgrnam(PCONF.temporality.qemu_group).gr_gid
         try:
-            mode = os.stat(path).st_mode
+            status = os.stat(path)
         except OSError as exc:
             return results.failure(
                 '%s cannot be read: %s; set [temporality] preload_path' %
                 (path, exc.strerror))
-        if not mode & stat.S_IROTH:
+        if not _lets(status, group, read=True):
             return results.failure("QEMU's user cannot read %s; chmod o+r %s" %
                                    (path, path))
         for directory in pathlib.Path(path).parents:
-            if not directory.stat().st_mode & stat.S_IXOTH:
+            if not _lets(directory.stat(), group, read=False):
                 return results.failure(
                     "QEMU's user cannot enter %s; copy %s to a directory that "
                     'all may enter, and set [temporality] preload_path' %

@@ -132,6 +132,16 @@ class PreloadTest(check_base.CheckTestCase):
     def test_others_cannot_read_it(self):
         self.check('preload', FAILURE, self.preload(0o600), 'chmod')
 
+    def test_its_group_can_read_it(self):
+        """It is that of the QEMUs here."""
+        self.preload(0o640, 0o710)
+        self.check('preload', FINE)
+        self.override('qemu_group', 'nogroup')
+        self.check('preload', FAILURE, 'chmod')
+
+    def test_all_but_its_group_can_read_it(self):
+        self.check('preload', FAILURE, self.preload(0o604), 'chmod')
+
     def test_in_a_private_directory(self):
         path = self.preload(0o644, 0o700)
         self.check('preload', FAILURE, os.path.dirname(path), 'preload_path')
