@@ -34,15 +34,14 @@ at those.
 from __future__ import annotations
 
 from collections import abc
+import contextlib
 import ctypes
 import dataclasses
 import datetime
 import fcntl
 import hashlib
-import json
 import os
 import stat
-import tempfile
 
 from nova_temporality.host import device_contents
 from nova_temporality.host import device_identity
@@ -127,34 +126,14 @@ def take(pool_path: str, region: vpm.RegionInfo, epoch: int,
         disk = _look(path, sync=True)
         found[path] = dataclasses.asdict(disk) if disk else None
     target = paths.disks_note(pool_path, region.name)
-    directory = os.path.dirname(target)
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    fd, new = tempfile.mkstemp(dir=directory, prefix='.')
-    try:
-        with open(fd, 'w', encoding='utf-8') as note:
-            json.dump({**state_notes.owner(region, epoch), 'disks': found},
-                      note)
-            note.flush()
-            os.fsync(note.fileno())
-        _put_in_place(new, target, region, epoch)
-    except BaseException:
-        os.unlink(new)
-        raise
-    for changed in directory, os.path.dirname(directory):
-        durable.sync(changed)
-
-
-def _put_in_place(new: str, target: str, region: vpm.RegionInfo,
-                  epoch: int) -> None:
-    """Give a note its name, unless a later one of the region has it."""
+    with contextlib.suppress(FileExistsError):
+        durable.make_directory(os.path.dirname(target))
     directory = os.open(os.path.dirname(target), os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
         there = state_notes.latest_epoch(target, region)
         if there is None or there <= epoch:
-            os.rename(new, target)
-        else:
-            os.unlink(new)
+            state_notes.write(target, region, epoch, {'disks': found})
     finally:
         os.close(directory)
 
