@@ -35,7 +35,7 @@ from nova_temporality.virt import readiness
 from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
 
-PCONF = conf.CONF
+CONF = conf.CONF
 
 # Stands for a server that is not there yet.
 _NEXT = ''
@@ -144,7 +144,7 @@ class Admission:
 
     def _check_ready(self, uuid: str) -> None:
         try:
-            regions.lookup(PCONF.temporality.pool_path, uuid)
+            regions.lookup(CONF.temporality.pool_path, uuid)
             return
         except vpm.NotFound:
             problem = self._ready.problem_for_server()
@@ -155,7 +155,7 @@ class Admission:
 
     def _check_budget(self, instance: objects.Instance,
                       spec: server_spec.ServerSpec) -> None:
-        options = PCONF.temporality
+        options = CONF.temporality
         known, prediction = regions.predict(
             options.pool_path, options.run_dir, instance.uuid, spec.priority,
             self._others(instance.uuid))
@@ -171,7 +171,7 @@ class Admission:
 
     def _check_vault(self, instance: objects.Instance,
                      spec: server_spec.ServerSpec) -> None:
-        options = PCONF.temporality
+        options = CONF.temporality
         if not options.vault_hold_up:
             return
         coming = self._coming.copy() | {instance.uuid: spec}
@@ -189,7 +189,7 @@ class Admission:
 
     def has_room(self) -> bool:
         """Whether one more pVM, of default priority, fits into the budget."""
-        options = PCONF.temporality
+        options = CONF.temporality
         _known, prediction = regions.predict(
             options.pool_path, options.run_dir, _NEXT, priority.DEFAULT,
             self._others(_NEXT))
@@ -237,7 +237,7 @@ def _decide(instance: objects.Instance) -> None:
     else:
         spec = server_spec.requested(
             instance.flavor, instance.system_metadata, instance.metadata,
-            PCONF.temporality.allow_server_property)
+            CONF.temporality.allow_server_property)
         persistence.freeze(
             instance, spec.is_persistent, persistence.is_requested_by_server(
                 instance.system_metadata, instance.metadata))

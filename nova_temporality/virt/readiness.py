@@ -28,7 +28,7 @@ from nova_temporality import conf
 from nova_temporality.notifier import health as notifier_health
 from nova_temporality.privsep import health
 
-PCONF = conf.CONF
+CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 # Seconds between two looks.
@@ -81,7 +81,7 @@ class Readiness:
 
     def _look(self) -> dict[str, str]:
         """Ask the notifier; log what is another answer than the last one."""
-        found = health.obstacles(PCONF.temporality.run_dir)
+        found = health.obstacles(CONF.temporality.run_dir)
         with self._lock:
             before, self._logged = self._logged, set(found)
         if found and set(found) != before:

@@ -44,7 +44,7 @@ from nova_temporality.virt.recovery import service
 from nova_temporality.virt.recovery import sweep
 from nova_temporality.virt.recovery import volumes
 
-PCONF = conf.CONF
+CONF = conf.CONF
 LOG = logging.getLogger(__name__)
 
 # States that are loaded at a time: each one keeps the privileged helper busy.
@@ -117,7 +117,7 @@ class Keeper:
         :param instances: pVMs that Nova has on this host
         """
         self._libvirt_ns = self._libvirt_ns or course.now_ns()
-        self._clock_deadline = time.monotonic() + PCONF.temporality.clock_wait
+        self._clock_deadline = time.monotonic() + CONF.temporality.clock_wait
         live = [instance for instance in instances
                 if manager.is_live(instance)]
         for instance in live:
@@ -164,7 +164,7 @@ class Keeper:
         return uuid in self._making_images
 
     def _watch(self) -> None:
-        run_dir = PCONF.temporality.run_dir
+        run_dir = CONF.temporality.run_dir
         said = ''
         while True:
             try:
@@ -199,7 +199,7 @@ class Keeper:
     def _retry(self, uuid: str, wake: threading.Event) -> None:
         delay = _DELAY_MIN
         said: str | None = None
-        give_up = PCONF.temporality.recovery_retry
+        give_up = CONF.temporality.recovery_retry
         deadline = time.monotonic() + give_up if give_up else None
         _note_pending(uuid, '')
         while True:
@@ -304,7 +304,7 @@ class Keeper:
 def _note_pending(uuid: str, why: str | None) -> None:
     """Have "temporality health" show a server that waits; nothing else."""
     try:
-        runs.set_pending(PCONF.temporality.run_dir, uuid, why)
+        runs.set_pending(CONF.temporality.run_dir, uuid, why)
     except Exception as exc:
         LOG.warning('"temporality health" cannot show whether server %s is '
                     'recovered: %s', uuid, exc)
