@@ -274,20 +274,15 @@ def libvirt_service(which, name, needs, socket):
         socket=run / socket)
 
 
-def engine(which):
-    """What fixates servers; the POD's signal goes to it."""
-    configuration = config.host_files(which)['temporality.conf']
-    return Service('engine' + which.number, which.group,
-                   needs=('pool' + which.number,),
-                   command=with_files('temporality-engine', configuration),
-                   files=(configuration, PROJECT))
+def daemon(which, name, needs):
+    """One of ours: the engine, which fixates servers, or the notifier.
 
-
-def notifier(which):
+    :param needs: a service of the host, without its number
+    """
     configuration = config.host_files(which)['temporality.conf']
-    return Service('notifier' + which.number, which.group,
-                   needs=('engine' + which.number,),
-                   command=with_files('temporality-notifier', configuration),
+    return Service(name + which.number, which.group,
+                   needs=(needs + which.number,),
+                   command=with_files('temporality-' + name, configuration),
                    files=(configuration, PROJECT))
 
 
@@ -351,8 +346,8 @@ def host(which=layout.FIRST):
     """The services of a compute host; those that others need come first."""
     number = which.number
     found = networking(which) + [
-        engine(which),
-        notifier(which),
+        daemon(which, 'engine', 'pool'),
+        daemon(which, 'notifier', 'engine'),
         libvirt_service(which, 'virtlogd', ('host-disk' + number,),
                         'virtlogd-sock'),
         libvirt_service(which, 'libvirtd', tuple(
