@@ -47,15 +47,24 @@ class PowerSyncTest(recovery_base.RecoveryTestCase):
         self.server.shutdown_terminate = False
         self.useFixture(fixtures.MockPatchObject(
             objects.Instance, 'refresh'))
+        self.found = power_state.SHUTDOWN
         self.useFixture(fixtures.MockPatchObject(
             libvirt_driver.LibvirtDriver, 'get_info',
             side_effect=lambda *_args: hardware.InstanceInfo(
-                state=power_state.SHUTDOWN)))
+                state=self.found)))
 
     def test_server_that_is_off_is_stopped(self):
         """Else the other test shows nothing."""
         self.sync()
         self.assertTrue(self.stop.called)
+
+    def test_server_that_stands_still_is_shown_as_that(self):
+        """During an outage in which its host still has power."""
+        self.found = power_state.PAUSED
+        self.sync()
+        self.assertEqual(power_state.PAUSED, self.server.power_state)
+        self.assertEqual(vm_states.ACTIVE, self.server.vm_state)
+        self.assertFalse(self.stop.called)
 
     def test_reset_to_active_after_a_recovery_that_failed(self):
         """An operator's reflex, that seems to work."""
