@@ -22,6 +22,9 @@ import sys
 
 import pytest
 
+# What matters is in other processes.
+pytestmark = pytest.mark.native_threads
+
 TOP = pathlib.Path(__file__).parents[2]
 OPTION = re.compile(r'(?<![\w-])--[a-z][\w-]*')
 
