@@ -36,12 +36,22 @@ _ADDRESS = '127.0.0.1'
 _TRY_AGAIN = 30.0
 # Seconds that a client may take; a scrape takes less than one.
 _PATIENCE = 10.0
+# Seconds to rest while no client can be taken.
+_REST = 1.0
 
 
 class _Server(socketserver.TCPServer):
     """Answers one client after the other."""
 
     allow_reuse_address = True
+
+    def get_request(self) -> Any:
+        try:
+            return super().get_request()
+        except OSError:
+            # No file can be opened now. It is tried again at once, for ever.
+            time.sleep(_REST)
+            raise
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         cut = threading.Timer(_PATIENCE, _cut_off, (request,))

@@ -16,6 +16,7 @@ import errno
 import os
 import socket
 import threading
+from unittest import mock
 import urllib.request
 
 import prometheus_client
@@ -78,6 +79,24 @@ def test_without_a_network_it_is_silent(monkeypatch, caplog, registry):
     assert [record for record in caplog.records
             if record.levelno > metrics_server.logging.INFO] == []
     assert threading.active_count() == before
+
+
+def test_without_descriptors_it_rests(monkeypatch, registry, port):
+    """It would take a processor otherwise."""
+    rests, go_on = threading.Event(), threading.Event()
+
+    def sleep(seconds):
+        rests.set()
+        assert go_on.wait(60)
+    monkeypatch.setattr(metrics_server.time, 'sleep', sleep)
+    with monkeypatch.context() as full:
+        full.setattr(metrics_server.socketserver.TCPServer, 'get_request',
+                     mock.Mock(side_effect=OSError(errno.EMFILE, 'full')))
+        metrics_server.serve(registry, port)
+        with socket.create_connection(('127.0.0.1', port), 60):
+            assert rests.wait(60)
+    go_on.set()
+    assert b'known' in scrape(port)
 
 
 def test_clients_that_say_nothing_are_cut_off(monkeypatch, registry, port):
