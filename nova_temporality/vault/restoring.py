@@ -106,6 +106,8 @@ class _Restoration:
         # Why servers are unproven, and the regions that they have all the
         # same.
         self._lost: dict[str, str] = {}
+        # Why manifests are not of those regions; that matters without one.
+        self._foreign: dict[str, str] = {}
         self._allocated: dict[str, vpm.RegionInfo] = {}
 
     def run(self) -> list[Outcome]:
@@ -131,12 +133,13 @@ class _Restoration:
                 id = manifests.region_id(path)
                 self._lost[names.get(id, '%016x' % id)] = str(e)
             else:
-                regions[server.region.name] = server.region
-                self._restore(server)
+                self._restore(server, regions)
         with_manifest = set(self._allocated)
         for region in regions.values():
             if region.name not in self._allocated:
                 self._allocate_empty(region)
+        self._lost.update((name, self._foreign[name]) for name in
+                          self._foreign.keys() - self._allocated.keys())
         # What is there of them, if anything is, is of an earlier state.
         self._lost.update((name, unwritten[name])
                           for name in unwritten.keys() &
@@ -159,14 +162,21 @@ class _Restoration:
                 'it ran when the host stopped: only some of its memory is in '
                 'the vault')
 
-    def _restore(self, server: manifests.Server) -> None:
+    def _restore(self, server: manifests.Server,
+                 regions: dict[str, manifests.Region]) -> None:
         region = server.region
+        # Other faults are not of this server: nothing is put in place.
         try:
             info = self._pool.import_region(region.exported(), True,
                                             region.swap_dir)
-        except (vpm.Unproven, vpm.VaultUnavailable) as e:
-            # Other faults are not of this server: nothing is put in place.
+        except vpm.VaultUnavailable as e:
+            # If that is a former region, the pool's manifest may know the one
+            # that has its name now.
+            self._foreign[region.name] = str(e)
+            return
+        except vpm.Unproven as e:
             self._lost[region.name] = str(e)
+            regions[region.name] = region
             return
         self._allocated[region.name] = info
         number = manifests.seed(self._uuid, region)

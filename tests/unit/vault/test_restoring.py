@@ -197,6 +197,23 @@ def test_data_that_was_cut_off(host):
     assert 'data file ends' in host.restore()['pvm'].reason
 
 
+def test_manifest_of_a_former_region(host):
+    """It was left behind when the vault was refused as a copy."""
+    region = host.server()
+    host.write()
+    host.lose_dram()
+    record = host.file('record', region)
+    shutil.copyfile(record, record + '.copy')
+    os.rename(record + '.copy', record)
+    assert 'is a copy' in host.restore()['pvm'].reason
+    # It is booted, and the DRAM is lost while it runs.
+    created_ns = host.server(fixated=False).created_ns
+    host.write()
+    host.lose_dram()
+    assert host.restore()['pvm'].result == restoring.EMPTY
+    assert host.pool.lookup('pvm').created_ns == created_ns
+
+
 def test_damaged_manifest(host):
     region = host.server()
     host.write()
