@@ -23,28 +23,78 @@ import signal
 import sys
 import tempfile
 
+from nova_temporality.host import durable
+from nova_temporality.vault import creating
 from nova_temporality import vpm
 from tests.drills import plan
 from tests.drills import rounds
 from tests.drills import servers
+from tests.drills import vault_disk
+from tests.drills import vaulted
 from tests.framework import hosts
 
 
 @contextlib.contextmanager
-def drills():
-    """The context of a host with servers."""
+def _directories():
+    """One directory on tmpfs, and one on a disk."""
     with contextlib.ExitStack() as stack:
-        nvram, disks = (pathlib.Path(stack.enter_context(
+        volatile, disk = (pathlib.Path(stack.enter_context(
             tempfile.TemporaryDirectory(prefix='temporality-test-', dir=top)))
             for top in ('/dev/shm', '/var/tmp'))
-        os.chmod(nvram, 0o755)
-        pool = stack.enter_context(vpm.Pool.create(
+        os.chmod(volatile, 0o755)
+        yield volatile, disk
+
+
+@contextlib.contextmanager
+def with_nvram():
+    """The context of a host whose NVRAM survives."""
+    with _directories() as (nvram, disk), vpm.Pool.create(
             str(nvram / 'pool'), total_size=256 << 20, state_size=20 << 20,
-            descriptors=8, uid_base=0, page_size=4096))
+            descriptors=8, uid_base=0, page_size=4096) as pool:
         host = hosts.Host(pool, str(nvram / 'run'), nvram)
-        made = rounds.Drills(host, servers.make(host, disks))
-        stack.callback(made.close)
-        yield made
+        with contextlib.closing(rounds.Drills(
+                host, servers.make(host, disk))) as made:
+            yield made
+
+
+@contextlib.contextmanager
+def with_vault():
+    """The context of a host with a vault."""
+    with _directories() as (dram, disk), contextlib.closing(
+            vault_disk.VaultDisk(disk / 'vault')) as vault:
+        swap = vault.path / 'swap'
+        durable.make_directory(str(swap))
+        swap.chmod(0o711)
+        durable.sync(str(swap))
+        host = hosts.Host(creating.create(
+            str(dram / 'pool'), str(vault.path / 'vault'),
+            total_size=64 << 20, state_size=4 << 20, page_size=4096,
+            descriptors=4, uid_base=0), str(dram / 'run'), dram)
+        with contextlib.closing(vaulted.Vaulted(
+                host, vaulted.make(host, disk, swap), vault, disk)) as made:
+            yield made
+
+
+HOSTS = {plan.NVRAM: with_nvram, plan.VAULT: with_vault}
+
+
+class _Hosts:
+    """Hosts of all kinds, of which one at a time has the CPUs."""
+
+    def __init__(self, stack):
+        self._stack = stack
+        self._made = {}
+
+    def of(self, kind):
+        """The host of a kind; all others rest."""
+        for other, made in self._made.items():
+            if other == kind:
+                made.go_on()
+            else:
+                made.rest()
+        if kind not in self._made:
+            self._made[kind] = self._stack.enter_context(HOSTS[kind]())
+        return self._made[kind]
 
 
 def run(number, seed, first, out):
@@ -52,18 +102,27 @@ def run(number, seed, first, out):
 
     :returns: whether nothing was lost
     """
-    counts = collections.Counter()
-    with drills() as host:
+    counts = {kind: collections.Counter() for kind in plan.KINDS}
+    with contextlib.ExitStack() as stack:
+        made = _Hosts(stack)
         for which in range(first, first + number):
             one = plan.Round.of(seed, which)
-            found = host.run(one, random.Random('%s %d cut' % (seed, which)))
-            counts.update(each.verdict for each in found)
+            found = made.of(one.kind).run(
+                one, random.Random('%s %d cut' % (seed, which)))
+            counts[one.kind].update(('rounds', *(
+                each.verdict for each in found)))
             print(json.dumps(dict(rounds.as_line(which, one, found),
                                   seed=seed)), file=out, flush=True)
-    sums = {verdict: counts[verdict] for verdict in (
-        rounds.SURVIVED, rounds.UNPROVEN, rounds.LOST)}
-    print(json.dumps({'rounds': number, **sums}), file=out, flush=True)
-    return not counts[rounds.LOST]
+    sums = _sums(sum(counts.values(), collections.Counter()))
+    print(json.dumps(dict(sums, kinds={
+        kind: _sums(count) for kind, count in counts.items()})),
+        file=out, flush=True)
+    return not sums[rounds.LOST]
+
+
+def _sums(counts):
+    return {key: counts[key] for key in (
+        'rounds', rounds.SURVIVED, rounds.UNPROVEN, rounds.LOST)}
 
 
 def main():

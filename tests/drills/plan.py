@@ -15,6 +15,13 @@
 import dataclasses
 import random
 
+# On which host it happens. The NVRAM of the one survives a cut; the other one
+# has DRAM, which does not, and a vault.
+NVRAM = 'NVRAM'
+VAULT = 'vault'
+
+KINDS = NVRAM, VAULT
+
 # What somebody does just then.
 NOTHING = 'nothing'
 DRILL = 'a drill'
@@ -25,51 +32,92 @@ NOTIFIER_ENDS = 'the notifier is restarted'
 NOTIFIER_DIES = 'the notifier is killed, and restarted'
 ENGINE_IS_REPLACED = 'the engine replaces itself'
 ENGINE_DIES = 'the engine is killed, and restarted'
+# Where there is a vault, much is then written ahead.
+WARNING = 'a UPS warns'
 
 EVENTS = (NOTHING, DRILL, ALLOCATION, SUSPENSION, BROWN_OUT, NOTIFIER_ENDS,
           NOTIFIER_DIES, ENGINE_IS_REPLACED, ENGINE_DIES)
 
+# Who says that it goes dark.
+POD = 'the POD'
+UPS = 'a UPS'
+OPERATOR = 'an operator, for a reboot'
+
+# From when on the time to the cut counts.
+AT_ONCE = 'power fails'
+FIXATED = 'all are fixated'
+# It is cut just then.
+PROVEN = 'all would survive it'
+
 # Where a recovery is cut off by another cut.
+WHILE_RESTORING = 'while the pool is restored'
+WHILE_WRITING = 'when it is written to the vault again'
 WHILE_LOADING = 'while it is loaded'
 LOADED = 'when it is loaded'
 GIVEN_UP = 'when its state is given up'
 RUNNING = 'when it runs'
 
 STAGES = (WHILE_LOADING, LOADED, GIVEN_UP, RUNNING)
+VAULT_STAGES = (WHILE_RESTORING, WHILE_WRITING)
+
+# What of the vault is then overwritten with a copy that somebody has kept.
+ALL = '.'
+SERVERS = 'servers'
+RECORDS = 'records'
+
+COPIES = ALL, SERVERS, RECORDS
 
 
 @dataclasses.dataclass(frozen=True)
 class Round:
     """What happens in a round.
 
+    :ivar kind: one of KINDS
     :ivar run_s: for how long servers run before
-    :ivar event: one of EVENTS
+    :ivar event: what somebody does
+    :ivar event_s: for how long, if that matters
     :ivar lead_s: from the event's beginning to the failure of power
-    :ivar by_ups: whether a UPS tells of it, and not the POD's signal
-    :ivar dark_ms: from then to the cut; None: when all are fixated
+    :ivar by: who tells of it
+    :ivar since: from when on the time to the cut counts
+    :ivar dark_ms: that time
     :ivar again: at which stage of the recovery another cut comes; '': none
     :ivar again_s: how long it takes then
+    :ivar put_back: what is taken from a copy of the vault then; '': nothing
     """
 
+    kind: str
     run_s: float
     event: str
+    event_s: float
     lead_s: float
-    by_ups: bool
-    dark_ms: float | None
+    by: str
+    since: str
+    dark_ms: float
     again: str
     again_s: float
+    put_back: str
 
     @classmethod
     def of(cls, seed: str, number: int) -> 'Round':
         """Plan a round."""
         chance = random.Random('%s %d' % (seed, number))
-        event = chance.choice(EVENTS)
+        kind = chance.choice(KINDS)
+        has_vault = kind == VAULT
+        event = chance.choice((*EVENTS, *([WARNING] if has_vault else [])))
+        since = chance.choice(
+            (AT_ONCE, FIXATED, FIXATED, PROVEN, PROVEN) if has_vault else
+            (AT_ONCE, AT_ONCE, AT_ONCE, PROVEN, PROVEN))
+        again = chance.choice((*STAGES, *(VAULT_STAGES if has_vault else []))
+                              ) if chance.random() < 0.4 else ''
         return cls(
-            run_s=chance.uniform(0, 1), event=event,
+            kind=kind, run_s=chance.uniform(0, 1), event=event,
+            event_s=10 ** chance.uniform(-1.5, 0),
             lead_s=chance.choice((0, chance.uniform(0, 0.05),
                                   chance.uniform(0, 2))),
-            by_ups=event == BROWN_OUT or chance.random() < 0.3,
-            dark_ms=(None if chance.random() < 0.4
-                     else 10 ** chance.uniform(0.3, 2.7)),
-            again=chance.choice(STAGES) if chance.random() < 0.3 else '',
-            again_s=10 ** chance.uniform(-3, -0.5))
+            by=(UPS if event == BROWN_OUT else chance.choice(
+                (POD, POD, UPS, *([OPERATOR] if has_vault else [])))),
+            since=since, dark_ms=10 ** chance.uniform(0.3, 2.7),
+            again=again, again_s=10 ** chance.uniform(-3, -0.5),
+            put_back=(chance.choice(COPIES)
+                      if has_vault and again in (GIVEN_UP, RUNNING) and
+                      chance.random() < 0.5 else ''))

@@ -12,6 +12,7 @@
 
 """One round: servers run, power fails, all is dark, and they run on."""
 
+from collections.abc import Callable
 import contextlib
 import dataclasses
 import os
@@ -24,6 +25,7 @@ import time
 from typing import Any
 
 from nova_temporality.notifier import client
+from nova_temporality import vpm
 from tests.drills import plan
 from tests.drills import servers
 from tests.framework import hosts
@@ -37,11 +39,11 @@ LOST = 'lost'
 # What an unproven state may say. Anything else was proven, and is damaged.
 _TOO_EARLY = 'there is no marker', 'it is stale'
 
-# Seconds in which all are fixated, unless nobody does it.
-_FIXATION = 20.0
+# Seconds in which all are fixated, and in the vault, unless nobody does it.
+_PATIENCE = 20.0
 
 _POD = 44
-_FAILING, _GOOD = 'OB LB', 'OL'
+FAILING, WARNING, GOOD = 'OB LB', 'OB', 'OL'
 _POLL_MS = 10
 _GRACE_MS = 20
 
@@ -64,15 +66,19 @@ class Found:
 
 
 class Drills:
-    """One host, and the rounds on it."""
+    """A host whose NVRAM survives, and the rounds on it.
 
-    def __init__(self, host: hosts.Host, made: list[servers.Server]) -> None:
+    :param options: of the host's configuration
+    """
+
+    def __init__(self, host: hosts.Host, made: list[servers.Server],
+                 **options: object) -> None:
         self._host = host
         self._servers = made
-        self._ups = upsd.Upsd(_GOOD)
+        self._ups = upsd.Upsd(GOOD)
         host.configure(
             pod_sources='signal,nut', nut_ups='rack', nut_port=self._ups.port,
-            nut_poll_interval_ms=_POLL_MS, grace_ms=_GRACE_MS)
+            nut_poll_interval_ms=_POLL_MS, grace_ms=_GRACE_MS, **options)
         # Nothing is started in the dark.
         self._lock = threading.Lock()
         self._is_dark = True
@@ -83,6 +89,16 @@ class Drills:
         self._host.power_cut()
         self._signal_engines(signal.SIGKILL)
         self._ups.close()
+
+    def rest(self) -> None:
+        """Have all servers stand still, so that another host has the CPUs."""
+        for server in self._servers:
+            server.hang()
+
+    def go_on(self) -> None:
+        """End rest()."""
+        for server in self._servers:
+            server.wake()
 
     def run(self, one: plan.Round, chance: random.Random) -> list[Found]:
         """Do it; every server runs on afterwards, or was booted afresh."""
@@ -95,18 +111,20 @@ class Drills:
         seen = self._wait_dark(one)
         found = self._cut(chance)
         event.join()
-        for server, each in zip(self._servers, found):
-            self._judge(server, each, seen, one, chance)
+        self._return(found, seen, one, chance)
         for server, each in zip(self._servers, found):
             self._check(server, each)
         return found
 
     # -- light ------------------------------------------------------------
 
-    def _start(self) -> None:
-        self._ups.status = _GOOD
+    def _light(self) -> None:
+        self._ups.status = GOOD
         with self._lock:
             self._is_dark = False
+
+    def _start(self) -> None:
+        self._light()
         for server in self._servers:
             if server.process is None or server.process.poll() is not None:
                 server.begin()
@@ -131,23 +149,28 @@ class Drills:
 
     def _happens(self, one: plan.Round) -> None:
         # Darkness may come at any moment.
-        with contextlib.suppress(client.NotifierError, OSError,
+        with contextlib.suppress(client.NotifierError, OSError, vpm.VpmError,
                                  AssertionError):
-            self._do(one.event)
+            self._do(one.event, one.event_s)
 
-    def _do(self, event: str) -> None:
+    def _do(self, event: str, seconds: float) -> None:
         if event == plan.DRILL:
             self._notifier.call('drill')
         elif event == plan.SUSPENSION:
             self._notifier.call('suspend', name=self._servers[0].name)
         elif event == plan.ALLOCATION:
+            # A cut may have come in the midst.
+            with contextlib.suppress(vpm.NotFound):
+                self._host.pool.free('other')
             while not self._is_dark:
                 self._host.pool.alloc('other', 4 << 20)
                 self._host.pool.free('other')
         elif event == plan.BROWN_OUT:
-            self._ups.status = _FAILING
-            time.sleep(0.1)
-            self._ups.status = _GOOD
+            self._ups.status = FAILING
+            time.sleep(seconds)
+            self._ups.status = GOOD
+        elif event == plan.WARNING:
+            self._ups.status = WARNING
         elif event == plan.NOTIFIER_ENDS:
             self._notifier.end()
             self._start_notifier()
@@ -165,31 +188,44 @@ class Drills:
     # -- darkness ---------------------------------------------------------
 
     def _power_fails(self, one: plan.Round) -> None:
-        if one.by_ups:
-            self._ups.status = _FAILING
+        if one.by == plan.UPS:
+            self._ups.status = FAILING
         else:
             self._signal_engines(_POD)
 
     def _wait_dark(self, one: plan.Round) -> set[str]:
-        """Wait for the cut; return who had a proven state then."""
-        if one.dark_ms is not None:
-            time.sleep(one.dark_ms / 1000)
+        """Wait for the cut; return who was proven to survive it then."""
+        if one.since == plan.FIXATED:
+            self._wait(lambda: not any(
+                server.unproven() for server in self._servers))
+        if one.since == plan.PROVEN:
+            self._wait(self._are_all_proven)
         else:
-            deadline = time.monotonic() + _FIXATION
-            while time.monotonic() < deadline and any(
-                    server.unproven() for server in self._servers):
-                time.sleep(0.01)
+            time.sleep(one.dark_ms / 1000)
         if one.event == plan.BROWN_OUT:
             # It may be called off in this very moment.
             return set()
+        return self._proven()
+
+    @staticmethod
+    def _wait(condition: Callable[[], bool]) -> None:
+        """Wait for what is not always to come."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and not condition():
+            time.sleep(0.01)
+
+    def _are_all_proven(self) -> bool:
+        return len(self._proven()) == len(self._servers)
+
+    def _proven(self) -> set[str]:
+        """Names of the servers that would survive a cut in this moment."""
         return {server.name for server in self._servers
                 if not server.unproven()}
 
     def _cut(self, chance: random.Random) -> list[Found]:
         with self._lock:
             self._is_dark = True
-            ends = [self._host.engine.kill, self._notifier.kill,
-                    *(server.kill for server in self._servers)]
+            ends = self._ends()
             chance.shuffle(ends)
             for end in ends:
                 end()
@@ -198,6 +234,10 @@ class Drills:
         self._empty_run_dir()
         return [Found(server.name, '', '', *server.lose_power(chance))
                 for server in self._servers]
+
+    def _ends(self) -> list[Callable[[], object]]:
+        return [self._host.engine.kill, self._notifier.kill,
+                *(server.kill for server in self._servers)]
 
     def _signal_engines(self, number: int) -> bool:
         """Send a signal to the engine, and to one that takes its place.
@@ -223,6 +263,12 @@ class Drills:
 
     # -- afterwards -------------------------------------------------------
 
+    def _return(self, found: list[Found], seen: set[str], one: plan.Round,
+                chance: random.Random) -> None:
+        """Power is back: recover, or boot, all servers, with verdicts."""
+        for server, each in zip(self._servers, found):
+            self._judge(server, each, seen, one, chance)
+
     def _judge(self, server: servers.Server, found: Found, seen: set[str],
                one: plan.Round, chance: random.Random) -> None:
         found.why = server.unproven()
@@ -240,7 +286,7 @@ class Drills:
                 return
             found.verdict = SURVIVED
         except Exception as e:
-            _lost(found, e)
+            lose(found, e)
 
     @staticmethod
     def _check(server: servers.Server, found: Found) -> None:
@@ -251,7 +297,7 @@ class Drills:
             assert server.boots() == 1, 'it was booted again'
             server.check_all()
         except Exception as e:
-            _lost(found, e)
+            lose(found, e)
 
     def _recover_twice(self, server: servers.Server, one: plan.Round,
                        chance: random.Random) -> str:
@@ -260,7 +306,7 @@ class Drills:
         :returns: why its state was given up, '' if it runs
         """
         if one.again:
-            self._cut_off(server, one)
+            cut_off(server, one)
             server.lose_power(chance)
             why = server.unproven()
             if why and one.again in (plan.GIVEN_UP, plan.RUNNING):
@@ -269,25 +315,26 @@ class Drills:
         server.recover()
         return ''
 
-    @staticmethod
-    def _cut_off(server: servers.Server, one: plan.Round) -> None:
-        if one.again == plan.WHILE_LOADING:
-            timer = threading.Timer(one.again_s, lambda: (
-                server.process and server.process.kill()))
-            timer.start()
-            # It is killed somewhere in it, or just after.
-            with contextlib.suppress(Exception):
-                server.start('-incoming', 'defer')
-                server.load()
-            timer.join()
-            return
-        server.start('-incoming', 'defer')
-        server.load()
-        if one.again == plan.GIVEN_UP:
-            server.pool.begin_epoch(server.region.id)
-        elif one.again == plan.RUNNING:
-            server.run_on()
-            time.sleep(one.again_s)
+
+def cut_off(server: servers.Server, one: plan.Round) -> None:
+    """Begin to recover a server, up to where another cut comes."""
+    if one.again == plan.WHILE_LOADING:
+        timer = threading.Timer(one.again_s, lambda: (
+            server.process and server.process.kill()))
+        timer.start()
+        # It is killed somewhere in it, or just after.
+        with contextlib.suppress(Exception):
+            server.start('-incoming', 'defer')
+            server.load()
+        timer.join()
+        return
+    server.start('-incoming', 'defer')
+    server.load()
+    if one.again == plan.GIVEN_UP:
+        server.pool.begin_epoch(server.region.id)
+    elif one.again == plan.RUNNING:
+        server.run_on()
+        time.sleep(one.again_s)
 
 
 def _arguments(process: pathlib.Path) -> list[bytes]:
@@ -297,7 +344,8 @@ def _arguments(process: pathlib.Path) -> list[bytes]:
         return []  # it has ended
 
 
-def _lost(found: Found, why: Exception) -> None:
+def lose(found: Found, why: Exception) -> None:
+    """Give the verdict LOST."""
     found.verdict = LOST
     found.why = '%s: %s' % (type(why).__name__, why)
 

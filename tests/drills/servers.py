@@ -23,7 +23,7 @@ from tests.framework import machine
 from tests.framework import vpm_machine
 
 # In percent of its memory.
-_RESIDENT, _PAGED = 100, 60
+RESIDENT, PAGED = 100, 60
 
 
 class Server(vpm_machine.VpmGuest):
@@ -31,7 +31,7 @@ class Server(vpm_machine.VpmGuest):
 
     def __init__(self, host: hosts.Host, directory: pathlib.Path,
                  accel: str, percent: int) -> None:
-        self._is_paged = percent < 100
+        self.is_paged = percent < 100
         directory.mkdir()
         super().__init__(host.pool, host.run_dir, directory, accel,
                          percent=percent, directory=directory)
@@ -39,12 +39,12 @@ class Server(vpm_machine.VpmGuest):
         self.disk = self._disk.node()
 
     def _alloc(self, size: int) -> vpm.RegionInfo:
-        if self._is_paged:
+        if self.is_paged:
             return super()._alloc(size)
         return self.pool.alloc(self.name, size)
 
     def _launch(self, command, user):
-        if self._is_paged:
+        if self.is_paged:
             super()._launch(command, user)
         else:
             machine.Guest._launch(
@@ -54,7 +54,7 @@ class Server(vpm_machine.VpmGuest):
         """Return a Report in which nothing is wrong."""
         report = self.report()
         report.check()
-        if self._is_paged:
+        if self.is_paged:
             assert self.stats().error is None
         return report
 
@@ -86,9 +86,14 @@ class Server(vpm_machine.VpmGuest):
 
 def make(host: hosts.Host, directory: pathlib.Path) -> list[Server]:
     """Make servers: resident ones and a paged one."""
-    fast = 'kvm' if os.access('/dev/kvm', os.R_OK | os.W_OK) else 'tcg'
+    fast = fastest()
     made = [Server(host, directory / str(number), accel, percent)
             for number, (accel, percent) in enumerate(
-                [(fast, _RESIDENT), (fast, _PAGED), ('tcg', _RESIDENT)])]
+                [(fast, RESIDENT), (fast, PAGED), ('tcg', RESIDENT)])]
     host.add(*made)
     return made
+
+
+def fastest() -> str:
+    """The fastest accelerator that can be had."""
+    return 'kvm' if os.access('/dev/kvm', os.R_OK | os.W_OK) else 'tcg'
