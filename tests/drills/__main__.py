@@ -132,7 +132,8 @@ def main():
     parser.add_argument('--first', type=int, default=0)
     args = parser.parse_args()
     # Whoever ends it ends what it has started.
-    signal.signal(signal.SIGTERM, lambda *_args: sys.exit(1))
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, lambda *_args: sys.exit(1))
     # What all the processes say goes to the other output.
     out = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

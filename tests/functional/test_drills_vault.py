@@ -76,8 +76,3 @@ def test_server_that_is_not_in_the_vault_is_found(host, monkeypatch):
 def test_server_that_could_run_twice_is_found(host, monkeypatch):
     monkeypatch.setattr(rounds, 'cut_off', lambda server, one: None)
     assert verdicts(host, again=plan.RUNNING) == [rounds.LOST] * 2
-
-
-def test_copy_that_is_put_back_does_not_run(host):
-    assert verdicts(host, again=plan.RUNNING, put_back=plan.ALL) == [
-        rounds.UNPROVEN] * 2
