@@ -90,5 +90,7 @@ class VaultDisk:
         native_build.run(['mount', '-o', 'loop', self._device, self.path])
 
     def _unmount(self) -> None:
-        native_build.run(['umount', self.path])
-        native_build.run(['umount', self._device])
+        # The loop device lets go a little later, or when those have ended who
+        # got a copy of what was mounted, with a namespace of their own.
+        for path in self.path, self._device:
+            native_build.run(['umount', '--lazy', path])
