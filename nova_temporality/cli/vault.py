@@ -13,12 +13,16 @@
 """temporality vault restore and vault measure"""
 
 import argparse
+import time
 
 from cliff import lister
 from cliff import show
 
 from nova_temporality.cli import columns
 from nova_temporality.cli import config
+from nova_temporality.host import paths
+from nova_temporality.notifier.reports import archive
+from nova_temporality.notifier.reports import outage
 from nova_temporality.vault import measuring
 from nova_temporality.vault import place
 from nova_temporality.vault import restoring
@@ -45,6 +49,7 @@ class VaultRestore(lister.Lister):
             self.app.LOG.info('[temporality] vault_path names no vault: '
                               'nothing is restored')
             return 0
+        began_ns = time.time_ns()
         outcomes = restoring.restore(vault, options.pool_path)
         if outcomes is None:
             self.app.LOG.info('The pool %s is there: nothing is restored',
@@ -52,13 +57,29 @@ class VaultRestore(lister.Lister):
             return 0
         self.outcomes = outcomes
         super().run(parsed_args)
+        self._note(options.pool_path, began_ns)
         return 1 if any(outcome.result == restoring.UNPROVEN
                         for outcome in outcomes) else 0
 
     def take_action(self, parsed_args: argparse.Namespace) -> columns.Table:
-        return ('Server', 'Result', 'Reason'), [
-            (outcome.name, outcome.result, outcome.reason)
+        return ('Server', 'Result', 'Bytes', 'Reason'), [
+            (outcome.name, outcome.result, outcome.size, outcome.reason)
             for outcome in self.outcomes]
+
+    def _note(self, pool_path: str, began_ns: int) -> None:
+        """Note in the report of the outage what was read; nobody needs it."""
+        restored = [outcome for outcome in self.outcomes
+                    if outcome.result == restoring.RESTORED]
+        reports = archive.Archive(paths.outages(pool_path))
+        try:
+            for report in map(reports.load, reports.ids()[-1:]):
+                if report:
+                    reports.store(outage.restored(
+                        report, began_ns, time.time_ns(), len(restored),
+                        sum(outcome.size for outcome in restored)))
+        except OSError as e:
+            self.app.LOG.warning('The report of the outage will not tell what '
+                                 'was restored: %s', e)
 
 
 class VaultMeasure(show.ShowOne):

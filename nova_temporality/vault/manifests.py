@@ -63,6 +63,14 @@ class Server:
     parts: list[data.Part]
     checksums: dict[str, bytes]
 
+    @property
+    def size(self) -> int:
+        """Bytes that are not all zero, in whole chunks."""
+        return sums.CHUNK * sum(
+            checksums[at:at + sums.SIZE] != sums.ZERO
+            for checksums in self.checksums.values()
+            for at in range(0, len(checksums), sums.SIZE))
+
     def is_of(self, region: Region, state: vpm.StateInfo) -> bool:
         """Whether this is the same state of the same memory."""
         return (self.region, self.epoch, self.persisted_ns) == (

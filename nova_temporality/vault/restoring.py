@@ -49,11 +49,13 @@ class Outcome:
 
     :ivar result: RESTORED; EMPTY: it had no state; UNPROVEN
     :ivar reason: why it is unproven
+    :ivar size: bytes that were read, if it is restored
     """
 
     name: str
     result: str
     reason: str = ''
+    size: int = 0
 
 
 def restore(vault: str, pool_path: str) -> list[Outcome] | None:
@@ -102,7 +104,8 @@ class _Restoration:
         self._vault = vault
         self._uuid = pool_uuid
         self._pool = pool
-        self._restored: set[str] = set()
+        # What was read of servers, in bytes.
+        self._restored: dict[str, int] = {}
         # Why servers are unproven, and the regions that they have all the
         # same.
         self._lost: dict[str, str] = {}
@@ -190,7 +193,7 @@ class _Restoration:
         except (data.Torn, OSError, vpm.VpmError) as e:
             self._lost[region.name] = 'what the vault has of it: %s' % e
         else:
-            self._restored.add(region.name)
+            self._restored[region.name] = server.size
 
     def _allocate_empty(self, region: manifests.Region) -> None:
         """Make a region without memory, as after a boot in DRAM."""
@@ -217,6 +220,8 @@ class _Restoration:
     def _outcomes(self) -> list[Outcome]:
         found = [Outcome(name, UNPROVEN, why)
                  for name, why in self._lost.items()]
-        found += [Outcome(name, RESTORED if name in self._restored else EMPTY)
-                  for name in self._allocated if name not in self._lost]
+        found += [
+            Outcome(name, RESTORED, size=self._restored[name])
+            if name in self._restored else Outcome(name, EMPTY)
+            for name in self._allocated if name not in self._lost]
         return sorted(found, key=lambda outcome: outcome.name)

@@ -13,6 +13,7 @@
 """Puts together what the records say of one outage."""
 
 from collections import abc
+import dataclasses
 import datetime
 from typing import Any
 
@@ -59,6 +60,7 @@ def build(report: outage.OutageReport, known: records.Records,
         return round((started[entry.boot_id] + entry.instants[step] -
                       began_ns) / 1e9, 3)
 
+    vault = _vault(report)
     ring = known.outcomes_of(report)
     fixations = _fixations(report, ring)
     reasons = {outcome.name: outcome.reason for outcome in ring}
@@ -82,8 +84,9 @@ def build(report: outage.OutageReport, known: records.Records,
             then_ms is not None,
             max((one.fixated_ms for one in fixations.values()
                  if one.fixated_ms is not None), default=None)),
-        moments=tuple(_moments(report, fixations.values(), host, servers)),
-        host=host, servers=tuple(sorted(servers, key=_order)))
+        moments=tuple(_moments(report, fixations.values(), vault, host,
+                               servers)),
+        host=host, servers=tuple(sorted(servers, key=_order)), vault=vault)
 
 
 def _order(server: model.Server) -> Any:
@@ -133,7 +136,30 @@ def _fixations(report: outage.OutageReport,
                 (ring_has.result, ring_has.fixated_ms) !=
                 (told.result, told.fixated_ms)):
             found[pvm['name']] = told
-    return found
+    return {name: dataclasses.replace(
+        one, vaulted_ms=outage.vaulted_ms(report, name))
+        for name, one in found.items()}
+
+
+def _vault(report: outage.OutageReport) -> model.Vault | None:
+    """What was written to the vault, and read from it."""
+    told = report.get('vault')
+    if told is None:
+        return None
+    durable = [ms for ms in (outage.vaulted_ms(report, one['name'])
+                             for one in told['servers']) if ms is not None]
+    found = model.Vault(max(durable) / 1e3 if durable else None, len(durable),
+                        told['bytes'])
+    restored = told.get('restored')
+    if restored is None:
+        return found
+    began = datetime.datetime.fromisoformat(report['event']['time'])
+    began_s = (datetime.datetime.fromisoformat(restored['began']) -
+               began).total_seconds()
+    return dataclasses.replace(
+        found, restore_began_s=began_s,
+        restored_s=round(began_s + restored['seconds'], 3),
+        restored=restored['servers'], read_bytes=restored['bytes'])
 
 
 def _ms(outcome: outcomes.Outcome, instant_ns: int) -> float | None:
@@ -235,11 +261,15 @@ def _recovery(entries: _Entries, since_s: Any) -> model.Recovery:
         steps.get(recovery_log.ENDED), tuple(in_vain[-_IN_VAIN:]))
 
 
+def _mib(size: int) -> str:
+    return '%.1f MiB' % (size / (1 << 20))
+
+
 # -- what happened when -------------------------------------------------------
 
 def _moments(report: outage.OutageReport,
              fixations: abc.Iterable[model.Fixation],
-             host: model.HostStart | None,
+             vault: model.Vault | None, host: model.HostStart | None,
              servers: abc.Sequence[model.Server]
              ) -> abc.Iterator[model.Moment]:
     began = datetime.datetime.fromisoformat(report['event']['time'])
@@ -263,6 +293,13 @@ def _moments(report: outage.OutageReport,
         add(max(fixated) / 1e3, 'the last marker was durable')
     add(report['acknowledged_ms'] / 1e3,
         'each server was fixated or given up')
+    if vault:
+        add(vault.durable_s, '%s durable in the vault, %s written' % (
+            model.in_words(vault.servers), _mib(vault.written_bytes)))
+        add(vault.restore_began_s, 'the vault began to be read')
+        add(vault.restored_s, 'the pool was there again: %s as before, %s '
+            'read' % (model.in_words(vault.restored or 0),
+                      _mib(vault.read_bytes or 0)))
     at(report['called_off'], 'called off: the servers ran on')
     if host:
         add(host.started_s, "the host's kernel started")

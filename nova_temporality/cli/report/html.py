@@ -173,9 +173,11 @@ def _servers(report: model.Report) -> abc.Iterator[Any]:
         'milliseconds since the event.', [
             ('Server', False), ('Became', False), ('Command', True),
             ('Stopped', True), ('Saved', True), ('Fixated', True),
+            *([('In the vault', True)] if report.vault else []),
             ('State, KiB', True), ('QEMU there', True),
             ('State loaded', True), ('Runs after', True)],
-        [_row(server, zero_s) for server in report.servers])
+        [_row(server, zero_s, report.vault is not None)
+         for server in report.servers])
     yield _E.p('"QEMU there" and "State loaded" count from when nova-compute '
                'counted as up, "Runs after" from the event.')
     meanings = {server.verdict for server in report.servers}
@@ -184,7 +186,8 @@ def _servers(report: model.Report) -> abc.Iterator[Any]:
                                _E.dd(model.MEANINGS[verdict]))))
 
 
-def _row(server: model.Server, zero_s: float) -> tuple[Any, ...]:
+def _row(server: model.Server, zero_s: float,
+         vaulted: bool) -> tuple[Any, ...]:
     fixation, recovery = server.fixation, server.recovery or model.Recovery()
 
     def after(instant: float | None) -> str:
@@ -198,7 +201,8 @@ def _row(server: model.Server, zero_s: float) -> tuple[Any, ...]:
         else server.verdict,
         *(text.number(instant) for instant in (
             fixation.command_ms, fixation.stopped_ms, fixation.saved_ms,
-            fixation.fixated_ms)),
+            fixation.fixated_ms,
+            *([fixation.vaulted_ms] if vaulted else []))),
         '-' if fixation.state_size is None else
         '%d' % (fixation.state_size // 1024),
         after(recovery.started_s), after(recovery.loaded_s),

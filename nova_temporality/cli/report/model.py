@@ -53,6 +53,7 @@ class Fixation:
     :ivar saved_ms: QEMU had delivered its state
     :ivar fixated_ms: the marker was durable
     :ivar state_size: bytes
+    :ivar vaulted_ms: all of it was durable in the vault, if there is one
     """
 
     result: str | None = None
@@ -61,6 +62,7 @@ class Fixation:
     saved_ms: float | None = None
     fixated_ms: float | None = None
     state_size: int | None = None
+    vaulted_ms: float | None = None
 
     @property
     def last_ms(self) -> float:
@@ -148,6 +150,30 @@ class HostStart:
 
 
 @dataclasses.dataclass(frozen=True)
+class Vault:
+    """What was written to the vault, and read from it after the darkness.
+
+    Instants are seconds since the event; None where none is on record.
+
+    :ivar durable_s: the last of the servers that are there was durable
+    :ivar servers: how many that are
+    :ivar written_bytes: after the event
+    :ivar restore_began_s: the pool began to be made again
+    :ivar restored_s: the pool was there again
+    :ivar restored: how many servers were as they had been
+    :ivar read_bytes: of all of these
+    """
+
+    durable_s: float | None
+    servers: int
+    written_bytes: int
+    restore_began_s: float | None = None
+    restored_s: float | None = None
+    restored: int | None = None
+    read_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Moment:
     """Something that happened.
 
@@ -184,6 +210,7 @@ class Report:
     :ivar moments: what happened, in order
     :ivar host: None if no recovery is on record
     :ivar servers: the worst first, then those that took longest
+    :ivar vault: None if nothing was written to one
     """
 
     id: str
@@ -197,6 +224,7 @@ class Report:
     moments: tuple[Moment, ...]
     host: HostStart | None
     servers: tuple[Server, ...]
+    vault: Vault | None = None
 
     @property
     def title(self) -> str:

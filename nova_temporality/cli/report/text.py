@@ -89,11 +89,14 @@ def _budget(report: model.Report) -> list[str]:
 def _servers(report: model.Report) -> list[str]:
     if not report.servers:
         return ['SERVERS', '  none']
-    header = ('Stopped ms', 'Saved ms', 'Fixated ms', 'Runs after', 'Became',
+    vaulted = report.vault is not None
+    header = ('Stopped ms', 'Saved ms', 'Fixated ms',
+              *(['Vault ms'] if vaulted else []), 'Runs after', 'Became',
               'Server')
     rows = [header] + [(
         number(server.fixation.stopped_ms), number(server.fixation.saved_ms),
         number(server.fixation.fixated_ms),
+        *([number(server.fixation.vaulted_ms)] if vaulted else []),
         spans.show(server.recovery.running_s) if server.recovery and
         server.recovery.running_s is not None else '-',
         server.verdict.upper() if server.verdict in model.TROUBLE
@@ -104,8 +107,8 @@ def _servers(report: model.Report) -> list[str]:
     widths = [max(len(row[column]) for row in rows)
               for column in range(len(header))]
     return ['SERVERS'] + ['  ' + '  '.join((
-        *(cell.rjust(width) for cell, width in zip(row[:4], widths)),
-        row[4].ljust(widths[4]), row[5])) for row in rows]
+        *(cell.rjust(width) for cell, width in zip(row[:-2], widths)),
+        row[-2].ljust(widths[-2]), row[-1])) for row in rows]
 
 
 def number(value: float | None) -> str:

@@ -29,7 +29,12 @@ It informs people; what may be resumed is proven by the pool alone.
          "seconds": 3.2,           from the beginning to the latest server
          "servers": [{"name": ..., "bytes": 34603008,
                       "durable": <ISO 8601>,   null if it is not there
-                      "reason": "..."}, ...]}, why it is not, else null
+                      "reason": "..."}, ...],  why it is not, else null
+         "restored": {             once the pool was made again from it
+             "began": <ISO 8601>,
+             "bytes": 73400320,    that were read, of all servers
+             "seconds": 0.4,
+             "servers": 1}},       how many are as they were
      "pvms": [attempts.PvmReport as a dict, ...]}
 """
 
@@ -66,6 +71,15 @@ class VaultedServer(TypedDict):
     reason: str | None
 
 
+class Restored(TypedDict):
+    """What was read from the vault; servers: how many are as they were."""
+
+    began: str
+    bytes: int
+    seconds: float
+    servers: int
+
+
 class VaultReport(TypedDict):
     """What was written to the vault, in the order in which it was."""
 
@@ -73,6 +87,7 @@ class VaultReport(TypedDict):
     bytes: int
     seconds: float
     servers: list[VaultedServer]
+    restored: NotRequired[Restored]
 
 
 class OutageReport(TypedDict):
@@ -182,6 +197,26 @@ def vaulted(outage: OutageReport, written: writing.Written,
         'began': vault['began'],
         'bytes': sum(one['bytes'] for one in servers),
         'seconds': round(max(seconds, 0), 3), 'servers': servers}}
+
+
+def restored(outage: OutageReport, began_ns: int, ended_ns: int,
+             servers: int, size: int) -> OutageReport:
+    """Note in a report that the pool was made again from the vault.
+
+    A report without a vault, one that says so already and one that was called
+    off are left as they are.
+
+    :param began_ns: CLOCK_REALTIME; ended_ns likewise
+    :param servers: how many are as they were
+    :param size: bytes that were read of them
+    """
+    if 'vault' not in outage or 'restored' in outage['vault'] or (
+            outage['called_off']):
+        return outage
+    about: Restored = {
+        'began': _iso(began_ns), 'bytes': size,
+        'seconds': round((ended_ns - began_ns) / 1e9, 3), 'servers': servers}
+    return {**outage, 'vault': {**outage['vault'], 'restored': about}}
 
 
 def vault_summary(outage: OutageReport) -> str:

@@ -49,7 +49,8 @@ def test_json(run_json, record):
     report = run_json('outage', 'report', outages.ID)
     assert list(report) == [
         'version', 'id', 'is_outage', 'event', 'raised_by', 'source',
-        'time', 'called_off', 'budget', 'moments', 'host', 'servers']
+        'time', 'called_off', 'budget', 'moments', 'host', 'servers',
+        'vault']
     assert report['version'] == 1
     assert report['budget'] == {
         'hold_up_ms': 10.0, 'hold_up_is_of_then': True, 'used_ms': 5.5}
@@ -58,7 +59,7 @@ def test_json(run_json, record):
                              'remedy', 'fixation', 'recovery']
     assert list(waiting['fixation']) == [
         'result', 'command_ms', 'stopped_ms', 'saved_ms', 'fixated_ms',
-        'state_size']
+        'state_size', 'vaulted_ms']
     assert list(survived['recovery']) == [
         'began_s', 'started_s', 'loaded_s', 'running_s', 'ended_s', 'in_vain']
     assert list(report['host']) == ['started_s', 'libvirt_s', 'up_s',

@@ -12,6 +12,7 @@
 
 """Pools with a vault, and "temporality vault restore"."""
 
+import base64
 import json
 import os
 import shutil
@@ -19,8 +20,14 @@ import shutil
 import pytest
 
 from nova_temporality.cmd import admin
+from nova_temporality.host import paths
 from nova_temporality.host import vault_bandwidth
+from nova_temporality.notifier import power
+from nova_temporality.notifier.reports import archive
+from nova_temporality.notifier.reports import outage
+from nova_temporality.vault import manifests
 from nova_temporality.vault import measuring
+from nova_temporality.vault import place
 from nova_temporality.vault import writing
 from nova_temporality import vpm
 from tests.framework import pools
@@ -106,12 +113,53 @@ def written(create, pool_path):
 
 def test_restore(run, run_json, written, pool_path, capsys):
     assert run_json('vault', 'restore') == [
-        {'Server': 'pvm', 'Result': 'restored', 'Reason': ''}]
+        {'Server': 'pvm', 'Result': 'restored', 'Bytes': 64 << 10,
+         'Reason': ''}]
     with vpm.Pool(pool_path) as pool:
         pool.verify_state(written.id)
     capsys.readouterr()
     assert run('vault', 'restore') == 0
     assert 'nothing is restored' in capsys.readouterr().err
+
+
+EVENT = power.PowerEvent('test', 10**18, 1, ('signal',))
+
+
+@pytest.fixture
+def told(written, vault, pool_path):
+    """The report of the outage, as the vault has it."""
+    reports = archive.Archive(paths.outages(pool_path))
+
+    def tell(report):
+        os.makedirs(pool_path)
+        reports.store(report)
+        known = manifests.read_pool(vault, place.parameters(vault).uuid)
+        with open(os.path.join(paths.outages(pool_path), report['id'] +
+                               '.json'), 'rb') as stream:
+            known.notes['outages/%s.json' % report['id']] = base64.b64encode(
+                stream.read()).decode()
+        manifests.write_pool(vault, place.parameters(vault).uuid, known)
+        shutil.rmtree(pool_path)
+        return report['id']
+
+    return reports, tell
+
+
+def test_report_tells_what_was_restored(run, told):
+    reports, tell = told
+    report = outage.vault_began(outage.report(EVENT, [], 2), EVENT.wall_ns)
+    outage_id = tell(report)
+    assert run('vault', 'restore') == 0
+    restored = reports.load(outage_id)['vault']['restored']
+    assert (restored['servers'], restored['bytes']) == (1, 64 << 10)
+
+
+def test_report_of_an_outage_without_a_vault_stays(run, told):
+    reports, tell = told
+    report = outage.report(EVENT, [], 2)
+    outage_id = tell(report)
+    assert run('vault', 'restore') == 0
+    assert reports.load(outage_id) == report
 
 
 def test_restore_of_what_is_torn(run, written, vault, capsys):

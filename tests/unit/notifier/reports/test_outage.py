@@ -167,6 +167,22 @@ class TestVault:
     def test_began_once(self, report):
         assert outage.vault_began(report, 0) == report
 
+    def test_restored_once(self, report):
+        began = EVENT.wall_ns + 60 * self.S
+        after = outage.restored(report, began, began + self.S // 2, 1, 5)
+        assert after['vault']['restored'] == {
+            'began': '2001-09-09T01:47:40.000+00:00', 'bytes': 5,
+            'seconds': 0.5, 'servers': 1}
+        assert outage.restored(after, 0, 1, 2, 3) == after
+
+    @pytest.mark.parametrize('called_off', [False, True])
+    def test_nothing_to_be_restored(self, report, called_off):
+        if called_off:
+            report = outage.call_off(report, EVENT.wall_ns)
+        else:
+            del report['vault']
+        assert outage.restored(report, 0, 1, 1, 1) == report
+
     def test_survives_a_merge(self, report):
         later = outage.report(EVENT, [], EVENT.monotonic_ns)
         assert outage.merge(report, later)['vault'] == report['vault']
