@@ -91,13 +91,35 @@ function mount_temporality_nvram {
     fi
 }
 
-# A pool that is there is kept: its servers may be waiting in it.
+function _temporality {
+    sudo "$(_temporality_bin temporality)" \
+        --config-file "$TEMPORALITY_CONF" "$@"
+}
+
+# A pool that is there is kept: its servers may be waiting in it. So may those
+# in a vault.
 function create_temporality_pool {
-    if ! sudo test -e "$TEMPORALITY_POOL/pool"; then
-        # shellcheck disable=SC2086 # several arguments
-        sudo "$(_temporality_bin temporality)" \
-            --config-file "$TEMPORALITY_CONF" \
-            pool create $TEMPORALITY_POOL_ARGS
+    local vault=()
+    if sudo test -e "$TEMPORALITY_POOL/pool"; then
+        return
+    fi
+    if [[ -z "$TEMPORALITY_VAULT_DIR" ]]; then
+        :
+    elif sudo test -e "$TEMPORALITY_VAULT_DIR/vault"; then
+        # It fails too where only some servers are unproven.
+        _temporality vault restore ||
+            sudo test -e "$TEMPORALITY_POOL/pool" ||
+            die $LINENO "The vault $TEMPORALITY_VAULT_DIR cannot be" \
+                "restored, see above"
+        return
+    else
+        vault=(--vault "$TEMPORALITY_VAULT_DIR")
+    fi
+    # shellcheck disable=SC2086 # several arguments
+    _temporality pool create $TEMPORALITY_POOL_ARGS "${vault[@]}"
+    # Nobody could tell otherwise whether power lasts for it.
+    if [[ "$TEMPORALITY_VAULT_HOLD_UP" != 0 ]]; then
+        _temporality vault measure
     fi
 }
 
@@ -107,11 +129,21 @@ function _temporality_iniset_all {
     iniset "$file" temporality run_dir "$TEMPORALITY_RUN_DIR"
     iniset "$file" temporality qemu_group "$TEMPORALITY_QEMU_GROUP"
     iniset "$file" temporality hold_up_ms "$TEMPORALITY_HOLD_UP_MS"
+    iniset "$file" temporality vault_path "$TEMPORALITY_VAULT_DIR"
+    iniset "$file" temporality vault_hold_up "$TEMPORALITY_VAULT_HOLD_UP"
 }
 
 function configure_temporality_compute {
     if [[ "$VIRT_DRIVER" != libvirt ]]; then
         die $LINENO "VIRT_DRIVER is $VIRT_DRIVER; Temporality needs libvirt"
+    fi
+    if [[ "$TEMPORALITY_VAULT_HOLD_UP" != 0 && \
+            -z "$TEMPORALITY_VAULT_DIR" ]]; then
+        die $LINENO "TEMPORALITY_VAULT_HOLD_UP needs TEMPORALITY_VAULT_DIR"
+    fi
+    if [[ -n "$TEMPORALITY_VAULT_DIR" && -n "$TEMPORALITY_DEVICE" ]]; then
+        die $LINENO "TEMPORALITY_DEVICE needs no TEMPORALITY_VAULT_DIR:" \
+            "unset one of them"
     fi
     sudo install -d -o "$STACK_USER" "$TEMPORALITY_CONF_DIR"
     touch "$TEMPORALITY_CONF"
@@ -165,7 +197,7 @@ function configure_temporality_tempest {
     fi
 }
 
-# What may be in real NVRAM is somebody's data, and stays.
+# What may be in real NVRAM or in a vault is somebody's data, and stays.
 function clean_temporality {
     local source
     # findmnt fails where nothing is mounted.

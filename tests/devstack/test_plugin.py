@@ -17,6 +17,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 from oslo_config import cfg
 import pytest
@@ -212,6 +213,61 @@ def test_real_device_is_mounted_and_never_formatted(host):
     host.run('stack post-config', 'unstack', 'clean', 'stack post-config')
     assert host.calls('temporality') == []
     assert len(host.calls('run_process')) == 4
+
+
+@pytest.fixture
+def vaulted(host):
+    """The vault is on a disk; the tmpfs is gone when a run ends."""
+    with tempfile.TemporaryDirectory(
+            prefix='temporality-test-', dir='/var/tmp') as disk:
+        vault = pathlib.Path(disk, 'vault')
+        host.set(TEMPORALITY_VAULT_DIR=vault)
+        yield vault
+
+
+def test_vault(host, vaulted):
+    host.run('stack post-config')
+    [create] = host.calls('temporality')
+    assert create.endswith('--vault %s' % vaulted)
+    assert len(host.calls('run_process')) == 2
+    conf = host.notifier_conf()
+    assert (conf.vault_path, conf.vault_hold_up) == (str(vaulted), 0)
+    assert host.nova()['temporality']['vault_path'] == str(vaulted)
+    # After a reboot the pool is made again from there, and is there then.
+    host.run('clean', 'stack post-config', 'stack post-config')
+    [restore] = host.calls('temporality')
+    assert restore.endswith('vault restore')
+    assert len(host.calls('run_process')) == 4
+
+
+def test_damaged_vault_is_not_replaced(host, vaulted):
+    host.run('stack post-config')
+    (vaulted / 'vault').write_text('')
+    assert 'cannot be restored' in host.run('stack post-config', code=1)
+    assert host.calls('run_process') == []
+    assert (vaulted / 'vault').read_text() == ''
+
+
+def test_vault_of_a_host_with_a_ups_is_measured(host, vaulted):
+    host.set(TEMPORALITY_VAULT_HOLD_UP=60)
+    # It would take ten seconds.
+    command = host.path / 'venv' / 'bin' / 'temporality'
+    command.write_text('#!/bin/sh\necho "temporality $*" >>%s\n' %
+                       host.calls_file)
+    host.run('stack post-config')
+    assert [call.split()[-2:] for call in host.calls('temporality')] == [
+        ['--vault', str(vaulted)], ['vault', 'measure']]
+    assert host.notifier_conf().vault_hold_up == 60
+
+
+@pytest.mark.parametrize('variables,words', [
+    ({'TEMPORALITY_VAULT_HOLD_UP': 60}, 'HOLD_UP needs TEMPORALITY_VAULT_D'),
+    ({'TEMPORALITY_VAULT_DIR': '/vault', 'TEMPORALITY_DEVICE': '/dev/pmem0'},
+     'TEMPORALITY_DEVICE needs no TEMPORALITY_VAULT_DIR')])
+def test_vault_that_makes_no_sense(host, variables, words):
+    host.set(**variables)
+    assert words in host.run('stack post-config', code=1)
+    assert 'libvirt.LibvirtDriver' in host.nova_conf.read_text()
 
 
 def test_controller_without_compute(host):
