@@ -21,6 +21,9 @@ help: ## say what can be made (mostly as root, on Debian 12 or 13)
 
 ## Start
 
+# NVRAM=vaulted: DRAM with a vault on the disk; NVRAM=emulated: an NVDIMM that
+# a tmpfs stands for.
+demo: export NVRAM ?= vaulted
 demo: cloud-up ## show a power cut in a real cloud
 	@$(TOOLS) -m demo
 

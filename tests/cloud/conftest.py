@@ -24,6 +24,7 @@ else:
     from pocketcloud import cli
     from pocketcloud import client
     from pocketcloud import layout
+    from pocketcloud import nvram
     from pocketcloud import second_host
 
     from tests.cloud import leftovers
@@ -36,6 +37,7 @@ def cloud():
     layout.require_state()
     cli.up()
     leftovers.remove()
+    cli.have_nvram(nvram.EMULATED)
     yield
     cli.down()
 

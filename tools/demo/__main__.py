@@ -10,20 +10,32 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""python -m demo: the demonstrations."""
+"""python -m demo: the demonstrations; the cloud has to be up."""
 
 import argparse
+import os
 import sys
 
+from pocketcloud import cli
 from pocketcloud import client
 from pocketcloud import config
 from pocketcloud import graph
 from pocketcloud import layout
+from pocketcloud import nvram
 
 from demo import paged
 from demo import resident
 from demo import scenario
 from demo import timeline
+
+_ABOUT = {
+    nvram.EMULATED: 'The NVDIMM is emulated by a tmpfs (%s); all else is '
+                    'real.' % layout.NVRAM,
+    nvram.VAULTED: 'The servers are in DRAM (%s), which the power cut '
+                   'empties. Their\nvault is on the disk of the host (%s). '
+                   'Only the power cut is emulated.'
+                   % (layout.NVRAM, layout.FIRST.vault),
+}
 
 _END = '\n%s The cloud is still up: make cloud-status; make cloud-down.'
 
@@ -40,6 +52,15 @@ def write_report():
     return 'The report of the outage, for a browser: %s' % path
 
 
+def have_nvram(kind):
+    """Have the cloud with a kind of NVRAM; a demonstration's servers go."""
+    nvram.check(kind)
+    if nvram.kind() != kind:
+        client.delete(resident.PERSISTENT, resident.CONTROL,
+                      *paged.NAMES)
+        cli.have_nvram(kind)
+
+
 def main():
     parser = argparse.ArgumentParser(prog='demo', description=__doc__)
     parser.add_argument('what', choices=('resident', 'paged'), nargs='?',
@@ -51,8 +72,12 @@ def main():
                         '(default: %(default)s)')
     args = parser.parse_args()
     layout.require_state()
-    print('The NVDIMM is emulated by a tmpfs (%s); all else is real.'
-          % layout.NVRAM)
+    kind = os.environ.get('NVRAM') or nvram.EMULATED
+    try:
+        have_nvram(kind)
+    except (RuntimeError, OSError, ValueError, graph.Failed) as exc:
+        sys.exit('demo: %s' % exc)
+    print(_ABOUT[kind])
     events = timeline.Timeline(lambda line: print(line, flush=True))
     if args.what == 'paged':
         cut = paged.PagedPowerCut(paged.DEMONSTRATION, events)

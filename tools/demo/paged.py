@@ -56,6 +56,10 @@ DEMONSTRATION = Sizes(servers=3, memory_mb=704, mrr=15, keys=60000,
                       length=2048)
 
 
+NAMES = ['paged-%d' % number
+         for number in range(1, DEMONSTRATION.servers + 1)]
+
+
 class PagedPowerCut(scenario.Scenario):
     """All servers survive, with what was in NVRAM and what was in swap.
 
@@ -64,8 +68,8 @@ class PagedPowerCut(scenario.Scenario):
 
     def __init__(self, sizes, events):
         super().__init__(
-            [scenario.Server('paged-%d' % number, flavor=FLAVOR)
-             for number in range(1, sizes.servers + 1)],
+            [scenario.Server(name, flavor=FLAVOR)
+             for name in NAMES[:sizes.servers]],
             sizes.keys, sizes.length, events)
         self._sizes = sizes
         self.regions_before = None

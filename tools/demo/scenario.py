@@ -20,9 +20,12 @@ import time
 from pocketcloud import disk
 from pocketcloud import graph
 from pocketcloud import host
+from pocketcloud import layout
+from pocketcloud import nvram
 from pocketcloud import services
 from pocketcloud import tenant
 
+from demo import vaulting
 from pocketcloud import client
 from pocketcloud import guest
 
@@ -30,6 +33,9 @@ POD_SIGNAL = 44
 
 # Seconds in which all servers are fixated, on a slow and busy machine.
 _ACKNOWLEDGED_WITHIN = 30
+
+# The notifier's log: the vault is complete, its manifest too.
+_VAULTED = 'are durable in the vault'
 
 _RECOVERED = re.compile(
     r'Recovered: fixated in (?P<fixation>[\d.]+) ms \((?P<size>\d+) KiB of '
@@ -91,6 +97,7 @@ class Scenario:
         self._events = events
         self._note = events.note
         self._outage = None
+        self._report = None
 
     @property
     def persistent_servers(self):
@@ -184,6 +191,9 @@ class Scenario:
             pvm = states[server.uuid]
             check('%s is armed' % server.name, pvm['state'] == 'armed', pvm)
             self._note('temporality status: %s is armed' % server.name)
+        if nvram.kind() == nvram.VAULTED:
+            self._note('temporality status: %s' % vaulting.forecast(
+                client.temporality('status')['vault']))
 
     # -- the outage --------------------------------------------------------
 
@@ -194,6 +204,8 @@ class Scenario:
         self._note('power outage detected: real-time signal %d to the '
                    'engine' % POD_SIGNAL)
         self._events.power_fails()
+        notifier = services.of_host('notifier').log
+        told = notifier.stat().st_size
         sent = time.time()
         os.kill(engine.record.read().pid, POD_SIGNAL)
         self._outage = self._acknowledged(sent)
@@ -203,11 +215,30 @@ class Scenario:
                   pvm)
             self._note('%s: vCPUs stopped' % server.name,
                        sent + pvm['stopped_ms'] / 1e3)
-            self._note('%s: state valid on NVRAM, %d KiB'
+            self._note('%s: state valid in the pool, %d KiB'
                        % (server.name, pvm['state_size'] // 1024),
                        sent + pvm['fixated_ms'] / 1e3)
         self._note('fixation acknowledged',
                    sent + self._outage['acknowledged_ms'] / 1e3)
+        if nvram.kind() == nvram.VAULTED:
+            self._wait_vaulted(notifier, told)
+
+    def _wait_vaulted(self, log, told):
+        """Wait until all is durable in the vault; the supply lasts so long."""
+        deadline = time.time() + layout.VAULT_HOLD_UP
+        while _VAULTED not in log.read_bytes()[told:].decode(errors='replace'):
+            check('the vault is complete within the hold-up time',
+                  time.time() < deadline)
+            time.sleep(0.05)
+        self._outage = client.temporality('status')['last_outage']
+        for name, size, durable in vaulting.servers(self._outage):
+            [server] = [server for server in self.persistent_servers
+                        if server.uuid == name]
+            check('%s is durable in the vault' % server.name, durable,
+                  self._outage['vault'])
+            self._note('%s: durable in the vault, %.1f MiB written'
+                       % (server.name, size / (1 << 20)), durable)
+        self._note(vaulting.budget(self._outage))
 
     def fixation(self, server):
         """What the notifier's report says of a server."""
@@ -243,6 +274,21 @@ class Scenario:
             server.recovered = self._recovery(server)
             self._note('%s: recovered, in %s ms'
                        % (server.name, server.recovered['recovery']))
+        if nvram.kind() == nvram.VAULTED:
+            self._report = self._restored()
+            self._note(vaulting.restore(self._report))
+
+    @staticmethod
+    def _restored():
+        """Wait until the report of the outage has that servers run."""
+        deadline = time.monotonic() + client.PATIENCE
+        while True:
+            report = client.temporality('outage', 'report')
+            if vaulting.running_s(report):
+                return report
+            check('the report has what was recovered',
+                  time.monotonic() < deadline, report)
+            time.sleep(0.5)
 
     @staticmethod
     def _recovery(server):
@@ -323,6 +369,14 @@ class Scenario:
             return row(name, lambda server: describe(server)
                        if server.persistent else '-')
 
+        vaulted = [
+            of_survivors('  durable in the vault after', lambda server:
+                         '%.2f s' % vaulting.durable_s(self._report,
+                                                       server.uuid)),
+            of_survivors('restore began to running', lambda server:
+                         '%.1f s' % vaulting.back_s(self._report,
+                                                    server.uuid)),
+        ] if self._report else []
         return [
             row('keys before', lambda server: server.keys_before),
             row('keys after', lambda server: server.keys_after),
@@ -338,6 +392,7 @@ class Scenario:
                          % self.fixation(server)['stopped_ms']),
             of_survivors('  state', lambda server: '%d KiB'
                          % (self.fixation(server)['state_size'] // 1024)),
+            *vaulted,
             of_survivors('recovery', lambda server: '%s ms'
                          % server.recovered['recovery']),
             of_survivors('dark', lambda server: '%s s'

@@ -13,17 +13,21 @@
 """The commands: up, down, status."""
 
 import argparse
+import os
+import shutil
 import sys
 import time
 
 from pocketcloud import blockstorage
 from pocketcloud import catalog
+from pocketcloud import client
 from pocketcloud import config
 from pocketcloud import database
 from pocketcloud import disk
 from pocketcloud import graph
 from pocketcloud import host
 from pocketcloud import layout
+from pocketcloud import nvram
 from pocketcloud import process
 from pocketcloud import service
 from pocketcloud import services
@@ -57,6 +61,8 @@ def up():
     """Bring up or repair the cloud."""
     for path in (layout.LOG, layout.STAMPS, layout.HOST_RUN):
         path.mkdir(exist_ok=True)
+    if not layout.FIRST.disk_image.exists():
+        nvram.choose(os.environ.get('NVRAM') or nvram.EMULATED)
     # Databases, keys and images are not for other users of the machine.
     layout.CONTROLLER.mkdir(0o700, exist_ok=True)
     config.render()
@@ -66,6 +72,32 @@ def up():
     disk.sync_host_disk()
     say('the cloud is up; for the openstack client: source %s'
         % config.FILES['openrc'])
+
+
+def have_nvram(kind):
+    """Have the servers' memory in another kind of NVRAM; the cloud is up.
+
+    :param kind: one of nvram.KINDS
+    :raises RuntimeError: there are servers whose memory would be lost
+    """
+    nvram.check(kind)
+    if nvram.kind() == kind:
+        return
+    there = [row['Server'] for row in client.temporality('region', 'list')]
+    if there:
+        raise RuntimeError(
+            'the NVRAM of the cloud is %s, and cannot be %s while servers '
+            'have their memory in it: %s. Delete them (openstack server '
+            'delete), or "make clean"' % (
+                nvram.kind(), kind, ', '.join(there)))
+    for line in host.shut_down():
+        say(line)
+    if disk.is_mounted(layout.NVRAM):
+        disk.unmount(layout.NVRAM)
+    disk.mount_host_disk()
+    shutil.rmtree(layout.FIRST.vault, ignore_errors=True)
+    nvram.choose(kind)
+    up()
 
 
 def down():
@@ -117,6 +149,6 @@ def main():
     layout.require_state()
     try:
         result = COMMANDS[command]()
-    except (graph.Failed, OSError) as e:
+    except (graph.Failed, OSError, ValueError) as e:
         sys.exit('pocketcloud %s: %s' % (command, e))
     sys.exit(0 if result in (None, True) else 1)

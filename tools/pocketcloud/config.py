@@ -117,6 +117,7 @@ def values(which, instances):
         'shared': layout.SHARED,
         'transport': 'rabbit://pocket:%s@%s:%d/' % (
             secret, layout.ADDRESS, layout.PORTS['rabbitmq']),
+        'vault': _vault(which),
         'venv': layout.VENV,
         'volumes': layout.VOLUMES,
     }
@@ -127,6 +128,14 @@ def values(which, instances):
         known['port_' + name] = port
         known['url_' + name] = 'http://%s:%d' % (layout.ADDRESS, port)
     return known
+
+
+def _vault(which):
+    """Options of a host whose pool has a vault; '' for others."""
+    if not (which == layout.FIRST and layout.VAULTED.exists()):
+        return ''
+    return 'vault_path = %s\nvault_hold_up = %d' % (which.vault,
+                                                    layout.VAULT_HOLD_UP)
 
 
 def render():

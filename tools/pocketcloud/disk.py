@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A compute host's disk and its NVRAM.
+"""A compute host's disk.
 
 The disk is an ext4 file system on a loop device.  What was written to the
 device counts as on the platter; what only the page cache holds does not,
@@ -125,30 +125,3 @@ def unmount_host_disk(host=layout.FIRST):
             raise OSError(errno.EBUSY, 'something still uses the disk',
                           str(host.disk_image))
         time.sleep(0.1)
-
-
-def mount_nvram(host=layout.FIRST):
-    """Mount the file system that stands for an NVDIMM.
-
-    It is memory, so it loses its contents with the machine's real power,
-    but it does survive the power cuts that this cloud simulates.
-    """
-    if is_mounted(host.nvram):
-        return 'mounted already'
-    host.nvram.mkdir(exist_ok=True)
-    subprocess.run(['mount', '-t', 'tmpfs', '-o',
-                    'size=%s,mode=0755' % host.nvram_size,
-                    'temporality-nvram', host.nvram], check=True)
-    return 'mounted a tmpfs of %s that emulates an NVDIMM' % host.nvram_size
-
-
-def create_pool(host=layout.FIRST):
-    """Format the NVRAM as a pool, once."""
-    if host.pool.exists():
-        return 'is there'
-    subprocess.run([
-        layout.BIN / 'temporality', 'pool', 'create', '--size', '2G',
-        '--state-size', '16M', '--descriptors', '32',
-        '--uid-base', str(host.uid_base), host.pool],
-        check=True, stdout=subprocess.DEVNULL)
-    return 'formatted'

@@ -23,6 +23,7 @@ import subprocess
 from pocketcloud import disk
 from pocketcloud import layout
 from pocketcloud import network
+from pocketcloud import nvram
 from pocketcloud import process
 from pocketcloud import second_host_network
 from pocketcloud import service
@@ -80,7 +81,7 @@ def power_cut(which=layout.FIRST):
     """Cut the power of a compute host.
 
     Everything that a power cut takes is gone afterwards: all processes,
-    what only the page cache held of the disk, /run, the network.  The
+    what only the page cache held of the disk, /run, the network, and DRAM.
     NVRAM stays, and so does the controller, which is another machine.
 
     :param which: layout.Host
@@ -92,11 +93,12 @@ def power_cut(which=layout.FIRST):
     disk.cut_host_disk(which)
     _remove_network(which)
     disk.unmount_host_disk(which)
+    memory = nvram.cut(which)
     for daemon in services.host(which):
         daemon.record.remove()
     shutil.rmtree(which.run)
-    return ('%d processes and %d QEMUs killed, disk cut off, /run and the '
-            'network gone' % (daemons, guests))
+    return ('%d processes and %d QEMUs killed, disk cut off, %s, /run and the '
+            'network gone' % (daemons, guests, memory))
 
 
 def tasks(which=layout.FIRST):
@@ -108,9 +110,12 @@ def tasks(which=layout.FIRST):
         'host-disk' + number: (
             mount_needs, functools.partial(disk.mount_host_disk, which)),
         'nvram' + number: (mount_needs,
-                           functools.partial(disk.mount_nvram, which)),
-        'pool' + number: (('nvram' + number,),
-                          functools.partial(disk.create_pool, which)),
+                           functools.partial(nvram.mount, which)),
+        # Its vault is on the disk.
+        'pool' + number: (('nvram' + number, 'host-disk' + number),
+                          functools.partial(nvram.create_pool, which)),
+        'vault' + number: (('pool' + number,),
+                           functools.partial(nvram.measure_vault, which)),
     }
     if which == layout.SECOND:
         found['host-network2'] = (), second_host_network.create

@@ -113,13 +113,18 @@ class Host:
 
     @property
     def nvram(self):
-        """What a power cut does not lose."""
+        """The tmpfs of the servers' memory, see nvram.py."""
         return STATE / ('nvram' + self.number)
 
     @property
     def pool(self):
         """The pool, at another place on every host."""
         return self.nvram / ('pool' + self.number)
+
+    @property
+    def vault(self):
+        """Where a pool in DRAM is written, on its disk."""
+        return self.disk / 'vault'
 
     @property
     def libvirt_log(self):
@@ -173,6 +178,11 @@ SECOND = Host('pocket2', '2', '4G', '2g', 1900100000, address='169.254.77.2',
               netns='temporality2', concurrency='eventlet')
 # Where the second host finds the controller.
 CONTROLLER_ADDRESS = '169.254.77.1'
+
+# It is there if the first host's servers are in DRAM with a vault.
+VAULTED = STAMPS / 'vaulted'
+# Seconds for which its supply, a UPS, carries it.
+VAULT_HOLD_UP = 60
 
 # Those of the first host, which is the default everywhere.
 HOST_DISK = FIRST.disk

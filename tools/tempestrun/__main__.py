@@ -15,7 +15,9 @@
 import argparse
 import sys
 
+from pocketcloud import cli
 from pocketcloud import layout
+from pocketcloud import nvram
 
 from tempestrun import run
 
@@ -30,6 +32,10 @@ def main():
                         % (run.OURS, run.NOVA_S))
     args = parser.parse_args()
     layout.require_state()
+    try:
+        cli.have_nvram(nvram.EMULATED)
+    except RuntimeError as e:
+        sys.exit(str(e))
     totals = run.run(args.prefixes or [run.OURS, run.NOVA_S],
                      not args.plain)
     sys.exit(1 if totals['Failed'] else 0)
