@@ -17,6 +17,8 @@ import pathlib
 
 import pytest
 
+from nova_temporality.host import paths
+from nova_temporality.notifier.reports import archive
 from nova_temporality.vault import place
 from tests.framework import machine
 from tests.framework import upsd
@@ -71,6 +73,11 @@ def test_power_failure(vaulted, disk):
     # The report was kept, too.
     _code, rows = vaulted.run('outage', 'show')
     assert rows[guest.name]['Vault ms'] < rows[paged.name]['Vault ms']
+    reports = archive.Archive(paths.outages(host.pool.path))
+    [outage_id] = reports.ids()
+    restored = reports.load(outage_id)['vault']['restored']
+    assert restored['servers'] == 2
+    assert restored['bytes'] > 0
 
 
 @pytest.fixture

@@ -89,13 +89,13 @@ OUTAGE = {
     'event': {'time': '2026-01-31T22:59:59.000+00:00'},
     'vault': {'bytes': 3 << 20, 'seconds': 1.5, 'servers': [
         {'name': 'a', 'bytes': 3 << 20, 'reason': None,
-         'durable': '2026-01-31T23:00:01.000+00:00'}]}}
+         'durable': '2026-01-31T23:00:01.000+00:00'},
+        {'name': 'b', 'bytes': 0, 'reason': 'no room', 'durable': None}]}}
 
 
 def test_budget_of_the_demonstration():
-    [(name, size, durable)] = vaulting.servers(OUTAGE)
-    assert (name, size) == ('a', 3 << 20)
-    assert durable == 1769900401.0
+    assert list(vaulting.servers(OUTAGE)) == [
+        ('a', 3 << 20, 1769900401.0), ('b', 0, None)]
     assert vaulting.budget(OUTAGE) == (
         'budget: power was needed for 2.00 s, 1.50 s of them to write 3.0 MiB '
         'to the vault')
@@ -111,9 +111,10 @@ def report(running_s):
 
 
 def test_restore_of_the_demonstration():
-    assert vaulting.running_s(report(None)) == []
-    assert vaulting.running_s(report(15.0)) == [15.0]
-    assert '1.0 MiB read from the vault in 0.50 s' in vaulting.restore(
-        report(15.0))
+    assert vaulting.back_s(report(None), 'a') is None
+    assert vaulting.back_s(report(None), 'off') is None
+    assert vaulting.restore(report(15.0), ['a']).startswith(
+        'restore: 1.0 MiB read from the vault in 0.50 s; from its beginning '
+        'until servers ran: 5.0 s')
     assert vaulting.durable_s(report(15.0), 'a') == 2.0
     assert vaulting.back_s(report(15.0), 'a') == 5.0

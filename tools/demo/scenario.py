@@ -231,9 +231,10 @@ class Scenario:
                   time.time() < deadline)
             time.sleep(0.05)
         self._outage = client.temporality('status')['last_outage']
-        for name, size, durable in vaulting.servers(self._outage):
-            [server] = [server for server in self.persistent_servers
-                        if server.uuid == name]
+        found = {name: about
+                 for name, *about in vaulting.servers(self._outage)}
+        for server in self.persistent_servers:
+            size, durable = found.get(server.uuid, (0, None))
             check('%s is durable in the vault' % server.name, durable,
                   self._outage['vault'])
             self._note('%s: durable in the vault, %.1f MiB written'
@@ -276,15 +277,17 @@ class Scenario:
                        % (server.name, server.recovered['recovery']))
         if nvram.kind() == nvram.VAULTED:
             self._report = self._restored()
-            self._note(vaulting.restore(self._report))
+            self._note(vaulting.restore(
+                self._report,
+                [server.uuid for server in self.persistent_servers]))
 
-    @staticmethod
-    def _restored():
+    def _restored(self):
         """Wait until the report of the outage has that servers run."""
         deadline = time.monotonic() + client.PATIENCE
         while True:
             report = client.temporality('outage', 'report')
-            if vaulting.running_s(report):
+            if all(vaulting.back_s(report, server.uuid)
+                   for server in self.persistent_servers):
                 return report
             check('the report has what was recovered',
                   time.monotonic() < deadline, report)

@@ -40,25 +40,26 @@ def servers(outage):
 def budget(outage):
     """Say how long power was needed for an outage."""
     began = _seconds(outage['event']['time'])
-    last = max(durable for _name, _size, durable in servers(outage))
+    last = max(durable for _name, _size, durable in servers(outage) if durable)
     return ('budget: power was needed for %.2f s, %.2f s of them to write '
             '%.1f MiB to the vault' % (
                 last - began, outage['vault']['seconds'],
                 outage['vault']['bytes'] / _MIB))
 
 
-def running_s(report):
-    """Seconds from the event until each server of the vault ran; or nothing.
+def back_s(report, name):
+    """Seconds from the beginning of the restore until a server ran.
 
     :param report: "temporality outage report"
+    :returns: None while it does not run
     """
-    found = [server['recovery'] and server['recovery']['running_s']
-             for server in report['servers']
-             if server['fixation']['vaulted_ms'] is not None]
-    return found if all(found) else []
+    recovery = _server(report, name)['recovery']
+    if not recovery or recovery['running_s'] is None:
+        return None
+    return recovery['running_s'] - report['vault']['restore_began_s']
 
 
-def restore(report):
+def restore(report, names):
     """Say what was read from the vault, and how soon servers ran."""
     vault = report['vault']
     return ('restore: %.1f MiB read from the vault in %.2f s; from its '
@@ -66,18 +67,12 @@ def restore(report):
             'services' % (
                 vault['read_bytes'] / _MIB,
                 vault['restored_s'] - vault['restore_began_s'],
-                max(running_s(report)) - vault['restore_began_s']))
+                max(back_s(report, name) for name in names)))
 
 
 def durable_s(report, name):
     """Seconds from the event until a server was durable in the vault."""
     return _server(report, name)['fixation']['vaulted_ms'] / 1e3
-
-
-def back_s(report, name):
-    """Seconds from the beginning of the restore until a server ran."""
-    return (_server(report, name)['recovery']['running_s'] -
-            report['vault']['restore_began_s'])
 
 
 def _server(report, name):
