@@ -31,9 +31,8 @@ from demo import timeline
 _ABOUT = {
     nvram.EMULATED: 'The NVDIMM is emulated by a tmpfs (%s); all else is '
                     'real.' % layout.NVRAM,
-    nvram.VAULTED: 'The servers are in DRAM (%s), which the power cut '
-                   'empties. Their\nvault is on the disk of the host (%s). '
-                   'Only the power cut is emulated.'
+    nvram.VAULTED: 'No NVDIMM: the power cut empties the DRAM (%s).\n'
+                   'The vault is on the disk of the host (%s).'
                    % (layout.NVRAM, layout.FIRST.vault),
 }
 
