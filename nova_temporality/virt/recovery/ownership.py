@@ -54,8 +54,9 @@ def confirm(context: nova_context.RequestContext, uuid: str,
     :raises NotOwner: it may be another host's soon, or nobody can tell
     """
     try:
-        host_service.check(context)
-        instance = confirm_here(context, uuid)
+        with host_service.turn:
+            host_service.check(context)
+            instance = confirm_here(context, uuid)
     except oslo_messaging.MessagingException as exc:
         raise exception.NotOwner(
             reason='nova-conductor does not say whose it is (%s)' % (

@@ -47,6 +47,11 @@ _POLL = 1.0
 # Seconds for nova-compute to answer itself.
 _ANSWER = 1.0
 
+# Servers of a host that ask Nova at a time whose they are. With more, answers
+# in a large region are so late that the last report is too old by then, and
+# tries fail: doc/source/evaluation-region.rst.
+_ASKING = 2
+
 # Seconds that an evacuation needs from the question whether the service is
 # down until Nova has a record of it.
 _SETTLE = 2.0
@@ -56,10 +61,13 @@ class Service:
     """nova-compute's service, as Nova's API sees it.
 
     :param virtapi: of the driver, by which it knows nova-compute
+    :ivar turn: to be held while Nova is asked whose a server is; nothing else
+                may be waited for with it
     """
 
     def __init__(self, virtapi: Any) -> None:
         self._virtapi = virtapi
+        self.turn = threading.BoundedSemaphore(_ASKING)
         self._lock = threading.Lock()
         self._api = servicegroup.API()
         # Of what follows, which any thread that looks may change.
