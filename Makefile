@@ -13,7 +13,7 @@ LAB = $(TOOLS) -m lab
 	lint crash-explore drills fuzz soak-vpm bare-root tempest lab-up lab-shell \
 	lab-drills lab-reboot lab-down cloud-up cloud-status cloud-down \
 	bench-fixation bench-engine bench-vpm bench-disks \
-	bench-vault clean
+	bench-vault bench-region clean
 
 help: ## say what can be made (mostly as root, on Debian 12 or 13)
 	@sed -nE 's/^## /\n/p; s/^([a-z-]+):.* ## /  make \1\t/p' Makefile | \
@@ -135,6 +135,10 @@ bench-disks: install ## queues of disks: speed, and what a stop waits for
 # BENCH names options, see python -m bench.vault --help.
 bench-vault: native ## what is left to be written when servers are fixated
 	@$(PYTHON) -m bench.vault $(BENCH)
+
+# BENCH names curves, see python -m bench.region --help.
+bench-region: install ## simulate outages of regions, up to 10,000 hosts
+	@$(PYTHON) -m bench.region $(BENCH)
 
 ## Clean up
 

@@ -16,7 +16,9 @@ import threading
 from unittest import mock
 
 from nova import context as nova_context
+from nova import objects
 
+from bench.region import inputs
 from nova_temporality.virt.recovery import ownership
 from nova_temporality.virt.recovery import service
 from tests.unit.virt.recovery import recovery_base
@@ -26,6 +28,24 @@ _MOMENT = 0.3
 
 
 class QuestionsTest(recovery_base.RecoveryTestCase):
+
+    def test_as_many_as_the_simulation_of_a_region_has(self):
+        self.fixate()
+        figures = inputs.figures()
+        before = self.asked()
+        self.assertIsNone(self.recover())
+        # Without the look while it is waited for the service.
+        self.assertEqual(
+            4 * figures['confirm_questions'] + figures['begin_questions'] +
+            figures['finish_questions'], self.asked() - before)
+
+    def asked(self):
+        return sum(question.call_count for question in (
+            objects.Service.get_by_compute_host, objects.Instance.get_by_uuid,
+            objects.MigrationList.get_by_filters,
+            objects.BlockDeviceMappingList.get_by_instance_uuid,
+            self.action_start, self.event_start,
+            self.event_finish_with_failure, objects.Instance.save))
 
     def test_few_servers_of_a_host_ask_at_a_time(self):
         too_many = threading.Barrier(service._ASKING + 1)
