@@ -11,8 +11,8 @@ LAB = $(TOOLS) -m lab
 
 .PHONY: help demo demo-vpm install guest kernel native docs packages test \
 	lint crash-explore drills fuzz soak-vpm bare-root tempest lab-up lab-shell \
-	lab-drills lab-reboot lab-down cloud-up cloud-status cloud-down \
-	bench-fixation bench-engine bench-vpm bench-disks \
+	lab-drills lab-reboot lab-bad-memory lab-down cloud-up cloud-status \
+	cloud-down bench-fixation bench-engine bench-vpm bench-disks \
 	bench-vault bench-region clean
 
 help: ## say what can be made (mostly as root, on Debian 12 or 13)
@@ -89,16 +89,20 @@ lab-up: install native ## boot a whole host with an NVDIMM, made if need be
 lab-shell: ## a shell in it, or RUN='a command'
 	@$(LAB) shell $(if $(RUN),"$(RUN)")
 
-# All of them: LAB_NVRAM (nvdimm, dram, vault), LAB_FILESYSTEM (ext4, xfs), and
-# LAB_KERNEL (6.1 on Debian 12; else the newest).
-# DRILLS may have --seed, and --first for the number of the first round.
+# All of them: LAB_NVRAM (nvdimm, dram, vault), LAB_FILESYSTEM (ext4, xfs),
+# LAB_KERNEL (6.1 on Debian 12; else the newest), LAB_DOMAIN (eadr, adr).
+# DRILLS may have --seed, and --first for the number of the first round;
+# REBOOT may be --kexec.
 lab-drills: export N ?= 20
 lab-drills: lab-up ## cut its power at N (20) random moments
 	@$(LAB) drills $(N) $(DRILLS)
 
 lab-reboot: export LAB_NVRAM ?= dram
 lab-reboot: lab-up ## the same host without an NVDIMM: a planned reboot
-	@$(LAB) reboot
+	@$(LAB) reboot $(REBOOT)
+
+lab-bad-memory: lab-up ## have parts of its NVDIMM go bad while it is dark
+	@$(LAB) bad-memory
 
 lab-down: ## shut it down
 	@$(LAB) down

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The commands: up, shell, down, drills, reboot."""
+"""The commands: up, shell, down, drills, reboot, bad-memory."""
 
 import argparse
 import os
@@ -19,6 +19,7 @@ import sys
 import time
 
 from lab import agent as lab_agent
+from lab import bad_memory
 from lab import compute_host
 from lab import console
 from lab import disk
@@ -77,7 +78,7 @@ def down():
 
 
 COMMANDS = {'up': up, 'shell': shell, 'down': down, 'drills': drills.run,
-            'reboot': drills.reboot}
+            'reboot': drills.reboot, 'bad-memory': bad_memory.run}
 
 
 def main():
@@ -86,13 +87,15 @@ def main():
     for name in ('up', 'down'):
         commands.add_parser(name)
     commands.add_parser('shell').add_argument('script', nargs='?')
-    commands.add_parser('reboot').add_argument('--servers', type=int,
-                                               default=2)
-    of_drills = commands.add_parser('drills')
+    with_servers = argparse.ArgumentParser(add_help=False)
+    with_servers.add_argument('--servers', type=int, default=2, dest='count')
+    of_reboot = commands.add_parser('reboot', parents=[with_servers])
+    of_reboot.add_argument('--kexec', action='store_true')
+    commands.add_parser('bad-memory', parents=[with_servers])
+    of_drills = commands.add_parser('drills', parents=[with_servers])
     of_drills.add_argument('rounds', type=int)
     of_drills.add_argument('--seed', default=str(time.time_ns()))
     of_drills.add_argument('--first', type=int, default=1, metavar='ROUND')
-    of_drills.add_argument('--servers', type=int, default=2)
     arguments = vars(parser.parse_args())
     command = arguments.pop('command')
     try:

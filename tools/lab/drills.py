@@ -21,11 +21,19 @@ from lab import agent as lab_agent
 from lab import compute_host
 from lab import layout
 from lab import machine
+from lab import servers
 
-_NOTE = '/run/lab/recovered.json'
-_ASK = 'exec python3 /mnt/lab/ask.py /run/temporality/notifier.sock'
-_FAILS = 'kill -44 $(systemctl show -P MainPID temporality-engine)'
-_POLL = 2
+# How power fails. The POD driver takes the other two.
+_WAYS = {
+    'signal': lambda agent: agent.begin(
+        'kill -44 $(systemctl show -P MainPID temporality-engine)'),
+    'trigger': lambda agent: agent.begin(
+        'echo commit >/sys/class/misc/pod/trigger'),
+    'nmi': lambda _agent: machine.inject_nmi()}
+_LOAD_OTHER_KERNEL = (
+    'other=$(ls /boot | sed -n "s/^vmlinuz-//p" | grep -vxF "$(uname -r)" | '
+    'head -n 1) && kexec -l "/boot/vmlinuz-$other" '
+    '--initrd="/boot/initrd.img-$other" --reuse-cmdline')
 _ANSWER = 20
 
 # What an unproven state may say. Anything else was proven and is damaged.
@@ -43,11 +51,13 @@ class Round:
     :ivar run_s: for how long servers run before
     :ivar cut_ms: from the signal to the cut; None: when all are fixated
     :ivar again_s: from the boot to another cut; None: there is none
+    :ivar way: how power fails, one of _WAYS
     """
 
     run_s: float
     cut_ms: float | None
     again_s: float | None
+    way: str
 
     @classmethod
     def of(cls, seed, number):
@@ -57,7 +67,7 @@ class Round:
         cut_ms = None if chance.random() < 0.25 else (
             10 ** chance.uniform(0, 4))
         again_s = chance.uniform(10, 90) if chance.random() < 0.25 else None
-        return cls(run_s, cut_ms, again_s)
+        return cls(run_s, cut_ms, again_s, chance.choice(list(_WAYS)))
 
 
 def verdict(outcome, must_survive):
@@ -78,77 +88,34 @@ def verdict(outcome, must_survive):
     return UNPROVEN if too_early and is_sound and not must_survive else LOST
 
 
-def _wait(what, condition, patience=machine.PATIENCE):
-    deadline = time.monotonic() + patience
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise TimeoutError('%s: it takes too long' % what)
-        time.sleep(_POLL)
-
-
-def _states(agent):
-    status = json.loads(agent.ask(_ASK))
-    return {pvm['name']: pvm['state'] for pvm in status['result']['pvms']}
-
-
-def _all(agent, uuids, state):
-    states = _states(agent)
-    return all(states.get(uuid) == state for uuid in uuids)
-
-
-def _recovered(agent):
-    """What nova-compute noted, when it is done; wait for that."""
-    def note():
-        done = agent.run('cat %s' % _NOTE)
-        if done.returncode == 0:
-            return done
-        if agent.run('systemctl is-failed nova-compute').returncode == 0:
-            raise machine.NotReady(agent.ask(
-                'journalctl -b -u nova-compute --no-pager | tail -n 30'))
-        return None
-    return json.loads(_wait('the recovery', note).stdout)
-
-
-def _servers(number):
-    """UUIDs of the servers; so many are made if there are none."""
-    with machine.connect() as agent:
-        _recovered(agent)
-        if not _states(agent):
-            # As its unit runs it.
-            agent.ask(
-                'cd / && PYTHONPATH=/mnt/lab OS_NOVA_DISABLE_EVENTLET_PATCHING'
-                '=true exec /opt/nova/bin/python -m labhost start %d '
-                '>>/var/log/labhost.log 2>&1' % number)
-        return _wait('servers', lambda: sorted(_states(agent)))
+def fail(agent, way):
+    """Have power fail in one of _WAYS."""
+    _WAYS[way](agent)
 
 
 def _cut(one, uuids):
     """Have power fail, and cut it."""
     with machine.connect() as agent:
-        _wait('arming', lambda: _all(agent, uuids, 'armed'))
+        servers.wait_all(agent, uuids, 'armed')
         time.sleep(one.run_s)
-        agent.begin(_FAILS)
+        fail(agent, one.way)
         if one.cut_ms is None:
-            _wait('fixation', lambda: _all(agent, uuids, 'fixated'))
+            servers.wait_all(agent, uuids, 'fixated')
         else:
             time.sleep(one.cut_ms / 1000)
         machine.cut_power()
 
 
-def _boot(one):
+def _boot(again_s):
     machine.switch_on()
-    if one.again_s is not None:
-        time.sleep(one.again_s)
+    if again_s is not None:
+        time.sleep(again_s)
         machine.cut_power()
         machine.switch_on()
-    with machine.connect() as agent:
-        return {found['uuid']: found for found in _recovered(agent)}
+    return servers.outcomes()
 
 
-def run(rounds, seed, first, servers):
+def run(rounds, seed, first, count):
     """Run rounds; print a line of JSON for each, and one at the end.
 
     :returns: whether nothing was lost
@@ -161,14 +128,14 @@ def run(rounds, seed, first, servers):
     with machine.wait_booted() as agent:
         host = compute_host.look(agent)
     counts = {SURVIVED: 0, UNPROVEN: 0, LOST: 0}
-    uuids = _servers(servers)
+    uuids = servers.there(count)
     for number in range(first, first + rounds):
         one = Round.of(seed, number)
         began = time.monotonic()
         _cut(one, uuids)
         # A second cut may have come when servers ran again.
         must_survive = one.cut_ms is None and one.again_s is None
-        outcomes = _boot(one)
+        outcomes = _boot(one.again_s)
         verdicts = {}
         for uuid in uuids:
             verdicts[uuid] = verdict(outcomes.get(uuid), must_survive)
@@ -190,23 +157,27 @@ def _boot_id():
         return None
 
 
-def reboot(servers):
+def reboot(count, kexec):
     """Have the machine reboot itself; all servers have to run on.
 
+    :param kexec: whether into its other kernel, without its firmware
     :returns: whether they do
     """
     with machine.wait_booted() as agent:
         host = compute_host.look(agent)
-    uuids = _servers(servers)
+    uuids = servers.there(count)
     before = _boot_id()
     with machine.connect() as agent:
-        _wait('arming', lambda: _all(agent, uuids, 'armed'))
-        agent.begin('systemctl reboot')
-    _wait('reboot', lambda: _boot_id() not in (None, before))
-    outcomes = _boot(Round(0, None, None))
+        servers.wait_all(agent, uuids, 'armed')
+        if kexec:
+            agent.ask(_LOAD_OTHER_KERNEL)
+        agent.begin('systemctl %s' % ('kexec' if kexec else 'reboot'))
+    servers.wait('reboot', lambda: _boot_id() not in (None, before))
+    outcomes = servers.outcomes()
     verdicts = {uuid: verdict(outcomes.get(uuid), True) for uuid in uuids}
-    print(json.dumps(dict(host, verdicts=verdicts,
-                          outcomes=list(outcomes.values()))), flush=True)
     # Nothing was cut off: no unit may have failed.
-    machine.wait_booted().close()
+    with machine.wait_booted() as agent:
+        after = agent.ask('uname -r').strip()
+    print(json.dumps(dict(host, kernel_after=after, verdicts=verdicts,
+                          outcomes=list(outcomes.values()))), flush=True)
     return set(verdicts.values()) == {SURVIVED}

@@ -44,6 +44,10 @@ FILESYSTEM = 'tmpfs' if NVRAM == 'vault' else _one_of(
 # The beginning of a version, as "6.1"; empty for the newest. One machine can
 # be booted with each of them.
 KERNEL = os.environ.get('LAB_KERNEL', '')
+# Who saves what is in CPU caches when power fails: hardware, or the POD
+# driver. QEMU's words for them.
+DOMAIN = {'eadr': 'cpu', 'adr': 'mem-ctrl'}[_one_of(
+    'LAB_DOMAIN', 'eadr', 'adr')]
 
 NAME = 'lab-%s-%s' % (NVRAM, FILESYSTEM)
 HOME = STATE / NAME
@@ -54,6 +58,7 @@ NVDIMM = HOME / 'nvdimm.img'
 SHARE = HOME / 'share'
 AGENT = HOME / 'agent.sock'
 CONSOLE = HOME / 'console.sock'
+MONITOR = HOME / 'monitor.sock'
 LOG = HOME / 'qemu.log'
 CONSOLE_LOG = HOME / 'console.log'
 # It is there when the machine needs no more help to be a compute host.

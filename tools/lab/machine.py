@@ -12,10 +12,12 @@
 
 """The machine: its QEMU, its power switch, its boot."""
 
+import contextlib
 import os
 import re
 import time
 
+from nova_temporality.qemu import qmp
 from pocketcloud import process
 
 from lab import agent
@@ -67,7 +69,7 @@ def _memory():
         return ['-M', 'q35', '-m', '%dM' % layout.DRAM_MEMORY_MIB], (
             ' ' + layout.SET_ASIDE)
     return [
-        '-M', 'q35,nvdimm=on,nvdimm-persistence=cpu',
+        '-M', 'q35,nvdimm=on,nvdimm-persistence=' + layout.DOMAIN,
         '-m', '%dM,slots=2,maxmem=16G' % layout.MEMORY_MIB,
         '-object', 'memory-backend-file,id=nvdimm,share=on,mem-path=%s,'
         'size=%dM,align=2M' % (layout.NVDIMM, layout.NVDIMM_MIB),
@@ -97,6 +99,7 @@ def command(version):
         'logappend=on' % (layout.CONSOLE, layout.CONSOLE_LOG),
         '-serial', 'chardev:console',
         '-device', 'virtio-rng-pci',
+        '-qmp', 'unix:%s,server=on,wait=off' % layout.MONITOR,
         '-kernel', str(layout.IMAGE / ('vmlinuz-' + version)),
         '-initrd', str(layout.IMAGE / ('initrd.img-' + version)),
         '-append', _APPEND + append]
@@ -136,6 +139,13 @@ def cut_power():
         raise TimeoutError('QEMU survives SIGKILL: pid %d' % running.pid)
     process.Record(layout.NAME).remove()
     disk.close_overlay()
+
+
+def inject_nmi():
+    """Have its CPUs get a non-maskable interrupt."""
+    with contextlib.closing(qmp.QmpClient(str(layout.MONITOR),
+                                          _ANSWER)) as monitor:
+        monitor.command('inject-nmi')
 
 
 def wait_off():

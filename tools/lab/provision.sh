@@ -81,6 +81,12 @@ if [ "$1" = vault ]; then
 else
     on_dax "$1" "$2"
 fi
+
+install -d -m 0711 /var/lib/temporality/swap
+# Where power fails by an NMI, or by its trigger.
+echo 'options pod nmi=1 test_trigger=1' >/etc/modprobe.d/pod.conf
+echo pod >/etc/modules-load.d/pod.conf
+modprobe pod
 systemctl enable --now temporality-engine temporality-notifier \
     temporality-fixate-at-shutdown
 # It sees the hook.

@@ -12,6 +12,7 @@
 
 """python -m labhost start NUMBER | recover"""
 
+import itertools
 import os
 import sys
 import traceback
@@ -27,9 +28,10 @@ from labhost import settings
 
 
 def start(driver, context, number):
-    """Make servers, and wait until they check their memory."""
+    """Make servers of each kind by turns; wait until they check themselves."""
     made = [str(uuid.uuid4()) for _ in range(number)]
-    for one in made:
+    for one, kind in zip(made, itertools.cycle(servers.KINDS)):
+        servers.make(one, kind)
         servers.start(driver, context, one)
     for one in made:
         guest.wait_running(one)

@@ -12,18 +12,23 @@
 
 """What a server says of itself, read in its memory."""
 
+import json
+import os
+import re
 import time
 
+import libvirt
+import libvirt_qemu
 import nova.conf
 
+from nova_temporality.host import durable
 from nova_temporality.privsep import regions
 
 from labhost import checker_report
 
 CONF = nova.conf.CONF
 
-# A machine under TCG, and a guest under TCG in it.
-PATIENCE = 300
+PATIENCE = 600
 STEPS = 64
 
 
@@ -31,10 +36,16 @@ class Wrong(Exception):
     """A guest found something, or does not get on."""
 
 
-def report(uuid):
-    """What it says now, also while it is dark."""
+def dark_report(uuid):
+    """What it said last.
+
+    A paged server's memory lies in pieces: it says what was noted of it.
+    """
     region = regions.lookup(CONF.temporality.pool_path, uuid)
-    return checker_report.Report.of_memory(region.memory_path)
+    if not region.is_vpm:
+        return checker_report.Report.of_memory(region.memory_path)
+    with open(_note(uuid), encoding='ascii') as stream:
+        return checker_report.Report(json.load(stream))
 
 
 def words(found):
@@ -50,11 +61,30 @@ def wait_running(uuid, before=0):
     """
     deadline = time.monotonic() + PATIENCE
     while True:
-        found = report(uuid)
+        read = _read(uuid)
+        found = checker_report.Report(read)
         if found.wrong:
             raise Wrong('it found something wrong: %s' % words(found))
         if found.filled and sum(found.steps) >= before + STEPS:
+            durable.write(_note(uuid), json.dumps(read).encode())
             return found
         if time.monotonic() > deadline:
             raise Wrong('it does not get on: %s' % words(found))
-        time.sleep(0.1)
+        time.sleep(0.2)
+
+
+def _note(uuid):
+    return os.path.join(CONF.instances_path, uuid, 'report.json')
+
+
+def _read(uuid):
+    """The words of its report, as its QEMU sees them."""
+    connection = libvirt.open(CONF.libvirt.connection_uri)
+    try:
+        text = libvirt_qemu.qemuMonitorCommand(
+            connection.lookupByUUIDString(uuid), 'xp /%dxw 0x%x' % (
+                checker_report.LENGTH, checker_report.ADDRESS),
+            libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
+    finally:
+        connection.close()
+    return [int(word, 16) for word in re.findall('0x[0-9a-f]{8}', text)]

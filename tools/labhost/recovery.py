@@ -56,12 +56,13 @@ def _unproven(uuid):
 def _recover(plane, driver, context, uuid):
     """Recover one server.
 
-    :returns: its UUID; why its state is unproven, or None; what its memory
-              says before ("dark") and after; the result, which is "resumed",
-              "given up" or an error in words
+    :returns: its UUID and kind; why its state is unproven, or None; what its
+              memory says before ("dark") and after; the result, which is
+              "resumed", "given up" or an error in words
     """
-    dark = guest.report(uuid)
-    outcome = {'uuid': uuid, 'unproven': _unproven(uuid),
+    dark = guest.dark_report(uuid)
+    outcome = {'uuid': uuid, 'kind': servers.kind(uuid),
+               'unproven': _unproven(uuid),
                'dark': guest.words(dark)}
     began = time.monotonic()
     try:

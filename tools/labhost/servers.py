@@ -21,10 +21,10 @@ import nova.conf
 from nova.network import model as network_model
 from nova import objects
 from nova.virt.libvirt import blockinfo
-from nova.virt.libvirt import utils as libvirt_utils
 
 from nova_temporality.privsep import regions
 from nova_temporality.spec import persistence
+from nova_temporality.spec import sizing
 
 CONF = nova.conf.CONF
 
@@ -32,13 +32,40 @@ KERNEL = '/mnt/lab/checker'
 MEMORY_MB = 16
 DISK = 4 << 20
 
+# Extra specs of its flavor, by the kind of a server.
+_EXTRA_SPECS = {'resident': {}, 'paged': {sizing.MRR_EXTRA_SPEC: '50'}}
+KINDS = list(_EXTRA_SPECS)
+
+
+def kind(uuid):
+    """Which of KINDS a server is."""
+    with open(_kind_note(uuid), encoding='ascii') as stream:
+        return stream.read()
+
+
+def _kind_note(uuid):
+    return os.path.join(CONF.instances_path, uuid, 'kind')
+
+
+def make(uuid, of_kind):
+    """Make what a new server has on disks."""
+    directory = os.path.dirname(_kind_note(uuid))
+    os.makedirs(directory)
+    with open(_kind_note(uuid), 'w', encoding='ascii') as stream:
+        stream.write(of_kind)
+    shutil.copy(KERNEL, os.path.join(directory, 'kernel'))
+    with open(os.path.join(directory, 'disk'), 'wb') as disk:
+        disk.write(b'\0' * DISK)
+    os.sync()
+
 
 def instance(uuid):
     """A server that was asked for, as Nova has it."""
     flavor = objects.Flavor(
         id=1, name='checker', flavorid='checker', memory_mb=MEMORY_MB,
         vcpus=1, root_gb=0, ephemeral_gb=0, swap=0, rxtx_factor=1.0,
-        extra_specs={persistence.FLAVOR_EXTRA_SPEC: 'true'})
+        extra_specs={persistence.FLAVOR_EXTRA_SPEC: 'true',
+                     **_EXTRA_SPECS[kind(uuid)]})
     one = objects.Instance(
         # Its name in libvirt is made of it.
         id=int(uuid[:7], 16), uuid=uuid, display_name=uuid,
@@ -65,14 +92,8 @@ def names():
 
 
 def start(driver, context, uuid):
-    """Boot a server afresh, made if it is not there."""
+    """Boot a server afresh."""
     one = objects.Instance.get_by_uuid(context, uuid)
-    directory = libvirt_utils.get_instance_path(one)
-    if not os.path.exists(directory):
-        os.makedirs(directory)
-        shutil.copy(KERNEL, os.path.join(directory, 'kernel'))
-        with open(os.path.join(directory, 'disk'), 'wb') as disk:
-            disk.write(b'\0' * DISK)
     image = objects.ImageMeta.from_dict({'disk_format': 'raw',
                                          'properties': {}})
     info = blockinfo.get_disk_info(CONF.libvirt.virt_type, one, image)
