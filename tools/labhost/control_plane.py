@@ -52,7 +52,8 @@ class ControlPlane:
         """The context in which Nova's objects are those of this class."""
         nothing = [
             (objects.Instance, 'save'), (events, 'failed'),
-            (notifications, 'not_resumed'), (service.Service, 'check')]
+            (notifications, 'not_resumed'), (service.Service, 'check'),
+            (service.Service, 'check_fresh')]
         instead = [
             (objects.Instance, 'get_by_uuid',
              lambda _context, uuid, expected_attrs=None: self.instance(uuid)),
