@@ -72,7 +72,8 @@ vault() {
 on_dax() {
     "$1"
     "$2"
-    mount_nvram /dev/pmem0 "$2" dax=always,nofail
+    # An emulated processor is slow to find it.
+    mount_nvram /dev/pmem0 "$2" dax=always,nofail,x-systemd.device-timeout=900
     temporality pool create --descriptors 8
 }
 
