@@ -168,6 +168,8 @@ print(vpm.PRELOAD_PATH)')
         man5/temporality.conf.5; do
         [ -e "/usr/share/man/$name.gz" ] || fail "no manual page $name"
     done
+    zcat /usr/share/man/man8/temporality.8.gz | grep -q 'vault restore' ||
+        fail "no commands in the manual page"
     [ -x /etc/libvirt/hooks/qemu.d/temporality ] || fail "no hook"
     release=$(basename "$(dirname "$(echo /lib/modules/*/build)")")
     modinfo -k "$release" pod || fail "no module for $release"
