@@ -134,7 +134,7 @@ keeps the policy that it was created with.
         sample_default='<that of the installed package>',
         help="""
 The library libvpm-preload.so that is loaded into the QEMU of a paged
-server.
+server, and of others where ``vault_hold_up`` is set.
 
 Set it to a path that stays the same over upgrades (a symbolic link, for
 example) if Temporality is installed in a directory with a version in its

@@ -49,7 +49,7 @@ _QEMU = '{%s}' % _QEMU_NS
 
 
 def preload_path() -> str:
-    """The library that a paged server's QEMU loads."""
+    """The library that a QEMU loads whose memory is paged, or watched."""
     return CONF.temporality.preload_path or vpm.PRELOAD_PATH
 
 
@@ -70,7 +70,8 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
     def __init__(self, guest: vconfig.LibvirtConfigGuest,
                  here: binding.Binding, spec: server_spec.ServerSpec,
                  genid: str, cells: srat.Cells | None = None,
-                 paging_directory: str | None = None) -> None:
+                 paging_directory: str | None = None,
+                 is_watched: bool = False) -> None:
         """Take over a configuration.
 
         :param guest: as Nova made it
@@ -79,6 +80,8 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         :param genid: its generation ID, see nova_temporality.virt.genid
         :param cells: NUMA cells that it sees, if several
         :param paging_directory: of the region if it is paged, else None
+        :param is_watched: whether it is to be seen which pages of its memory
+                           are written, unless it is paged
         :raises NotPossible: if the configuration is unsafe for a pVM
         """
         super().__init__()
@@ -94,6 +97,7 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         self._genid = genid
         self._cells = cells
         self._paging_directory = paging_directory
+        self._is_watched = is_watched
         # A balloon, and free page reporting with it, would punch holes into
         # the memory file and give away space that is reserved.
         self.devices = [device for device in guest.devices if not isinstance(
@@ -127,12 +131,16 @@ class PersistentGuest(vconfig.LibvirtConfigGuest):
         if self._cells is not None:
             add_args(root, _cells_args(self._here))
         if self._paging_directory:
-            commandline = root.find(_QEMU + 'commandline')
-            for name, value in ((PRELOAD_ENV, preload_path()),
-                                (vpm.PRELOAD_VARIABLE,
-                                 self._paging_directory)):
-                etree.SubElement(commandline, _QEMU + 'env', name=name,
-                                 value=value)
+            _add_preload(root, vpm.PRELOAD_VARIABLE, self._paging_directory)
+        elif self._is_watched:
+            _add_preload(root, vpm.WRITES_VARIABLE, self._here.memory_path)
+
+
+def _add_preload(root: Any, name: str, value: str) -> None:
+    """Have QEMU load our library, which looks at a variable."""
+    commandline = root.find(_QEMU + 'commandline')
+    for name, value in ((PRELOAD_ENV, preload_path()), (name, value)):
+        etree.SubElement(commandline, _QEMU + 'env', name=name, value=value)
 
 
 def _number_cpus(guest: vconfig.LibvirtConfigGuest,
@@ -297,6 +305,9 @@ def moved(xml: str, size: int, here: binding.Binding,
         # Only one with several cells has it.
         if old != new and old in args:
             args[old].set('value', new)
+    for variable in root.iter(_QEMU + 'env'):
+        if variable.get('name') == vpm.WRITES_VARIABLE:
+            variable.set('value', there.memory_path)
     for backing in root.findall('memoryBacking'):
         if not len(backing):
             # Nova has emptied it.

@@ -811,7 +811,8 @@ class TemporalityDriver(startup.Startup):
         return pvm_domain.PersistentGuest(
             guest, server.binding(), server.spec, genid.of(instance),
             server.cells(),
-            paging_directory=region.directory if region.is_vpm else None)
+            paging_directory=region.directory if region.is_vpm else None,
+            is_watched=server.is_watched)
 
     def _create_guest(self, context: nova_context.RequestContext, xml: str,
                       instance: objects.Instance, power_on: bool = True,

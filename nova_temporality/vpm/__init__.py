@@ -54,6 +54,7 @@ from nova_temporality.vpm.pool import RegionExport
 from nova_temporality.vpm.pool import RegionInfo
 from nova_temporality.vpm.pool import RegionStats
 from nova_temporality.vpm.pool import StateInfo
+from nova_temporality.vpm.pool import WRITES_VARIABLE
 
 __all__ = [
     'AlreadyExists',
@@ -91,5 +92,6 @@ __all__ = [
     'Unproven',
     'VaultUnavailable',
     'VpmError',
+    'WRITES_VARIABLE',
     'WrongMedium',
 ]

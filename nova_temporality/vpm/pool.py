@@ -36,6 +36,8 @@ PAUSE_MAX_NS: int = _lib.VPM_PAUSE_MAX_NS
 PRELOAD_PATH = os.path.realpath(os.path.join(
     os.path.dirname(_vpm.__file__), 'libvpm-preload' + EXTENSION_SUFFIXES[0]))
 PRELOAD_VARIABLE = 'TEMPORALITY_VPM'
+# The one that names the file of a memory whose writes are noted.
+WRITES_VARIABLE = 'TEMPORALITY_WRITES'
 
 # Which page leaves NVRAM when room is needed.
 POLICIES: dict[str, int] = {'fifo': _lib.VPM_POLICY_FIFO,

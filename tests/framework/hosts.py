@@ -57,6 +57,12 @@ class Host:
         self._made.append(guest)
         return guest
 
+    def resident_guest(self, *args, **kwargs):
+        guest = vpm_machine.ResidentGuest(
+            self.pool, self.run_dir, self._tmp_path, *args, **kwargs)
+        self._made.append(guest)
+        return guest
+
     def add(self, *guests):
         """Clean up after guests that were made otherwise."""
         self._made += guests

@@ -124,11 +124,13 @@ class Guest:
     :param accel: "tcg" or "kvm"
     :param number: its priority, if any
     :param writing: whether it writes to its disk all the time
+    :ivar is_noted: whether QEMU is to have its writes to memory noted
     """
 
     def __init__(self, pool, run_dir, tmp_path, accel='tcg', name=None,
                  size=MEMORY, disk_device='virtio-blk-pci,write-cache=off',
                  number=None, writing=False):
+        self.is_noted = False
         self.pool = pool
         self.run_dir = run_dir
         self.accel = accel
@@ -191,6 +193,9 @@ class Guest:
         wait_for(lambda: self._listens(sockets), 'QMP sockets')
 
     def _launch(self, command, user):
+        if self.is_noted:
+            command = ['env', 'LD_PRELOAD=' + vpm.PRELOAD_PATH, '%s=%s' % (
+                vpm.WRITES_VARIABLE, self.region.ram_path), *command]
         self.process = subprocess.Popen(
             command, user=user, group=user,
             extra_groups=None if user is None else [])

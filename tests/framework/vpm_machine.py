@@ -201,3 +201,25 @@ class VpmGuest(machine.Guest):
         """Let it check as many pages as it has, a number of times."""
         self.run_steps(number * self.region.virtual_size //
                        self.region.page_size)
+
+
+class ResidentGuest(VpmGuest):
+    """The same guest, with all of its memory in NVRAM, and no pager."""
+
+    def _alloc(self, size):
+        return self.pool.alloc(self.name, size)
+
+    def _launch(self, command, user):
+        machine.Guest._launch(self, [*command, *SANDBOX], user)
+
+    def checked(self):
+        report = self.report()
+        report.check()
+        return report
+
+    def run_until(self, done):
+        while not done(self.checked(), None):
+            time.sleep(0.1)
+
+    def run_rounds(self, number):
+        self.run_steps(number * self.region.size // 4096)

@@ -15,9 +15,7 @@
 
 #define MESSAGES 16
 
-/* Kernel code faults, too: KVM and system calls.  The system call needs
- * CAP_SYS_PTRACE for that, the device a permission. */
-static int open_uffd(void)
+int vpm_uffd_new(void)
 {
     int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
     int fd;
@@ -53,7 +51,7 @@ int vpm_uffd_open(struct vpm_uffd *uffd, void *base, uint64_t length,
                   uint64_t staging_length, struct vpm_error *err)
 {
     *uffd = (struct vpm_uffd){
-        .fd = open_uffd(),
+        .fd = vpm_uffd_new(),
         .base = base,
         .length = length,
         .staging_length = staging_length,

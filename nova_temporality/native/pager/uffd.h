@@ -24,6 +24,11 @@ struct vpm_uffd {
     uint64_t staging_length;
 };
 
+/* A new descriptor of userfaultfd(2), or -1 with errno.  Kernel code faults,
+ * too: KVM and system calls.  The system call needs CAP_SYS_PTRACE for that,
+ * the device a permission. */
+int vpm_uffd_new(void);
+
 /* Registers the *length* bytes of anonymous memory at *base*.  At most
  * *staging_length* bytes can be hidden at once. */
 int vpm_uffd_open(struct vpm_uffd *uffd, void *base, uint64_t length,

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,6 +17,7 @@
 
 #include "layout.h"
 #include "pager.h"
+#include "writes.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
@@ -40,19 +42,24 @@ static void say(const char *format, ...)
     va_end(args);
 }
 
+static bool is_file(const char *path, int fd)
+{
+    struct stat asked, ours;
+    int saved = errno;
+    bool same = fstat(fd, &asked) == 0 && stat(path, &ours) == 0 &&
+        asked.st_dev == ours.st_dev && asked.st_ino == ours.st_ino;
+
+    errno = saved;
+    return same;
+}
+
 /* Whether *fd* is the file "virtual" of the region in *dir*. */
 static bool is_ours(const char *dir, int fd)
 {
     char path[VPM_PATH_MAX + 1];
-    struct stat asked, ours;
-    int saved = errno;
-    bool same;
 
     snprintf(path, sizeof(path), "%s/" VPM_VIRTUAL_FILE, dir);
-    same = fstat(fd, &asked) == 0 && stat(path, &ours) == 0 &&
-        asked.st_dev == ours.st_dev && asked.st_ino == ours.st_ino;
-    errno = saved;
-    return same;
+    return is_file(path, fd);
 }
 
 static void forget(void)
@@ -104,14 +111,29 @@ static void *map_region(const char *dir, void *addr, size_t length,
     return base;
 }
 
+/* Without it, QEMU runs as well: its memory is then said to be written. */
+static void note_writes(const char *path, void *base, size_t length)
+{
+    const char *failed = vpm_writes_note(base, length);
+
+    if (failed)
+        say("vpm: nobody sees which pages of %s are written: %s: %s\n", path,
+            failed, strerror(errno));
+}
+
 PUBLIC void *mmap(void *addr, size_t length, int prot, int flags, int fd,
                   off_t offset)
 {
     const char *dir = fd < 0 ? NULL : getenv(VPM_PRELOAD_REGION);
+    const char *noted = fd < 0 ? NULL : getenv(VPM_PRELOAD_WRITES);
+    void *base;
 
     if (dir && is_ours(dir, fd))
         return map_region(dir, addr, length, flags, offset);
-    return real_mmap(addr, length, prot, flags, fd, offset);
+    base = real_mmap(addr, length, prot, flags, fd, offset);
+    if (base != MAP_FAILED && noted && is_file(noted, fd))
+        note_writes(noted, base, length);
+    return base;
 }
 
 PUBLIC void *mmap64(void *addr, size_t length, int prot, int flags, int fd,

@@ -28,6 +28,7 @@ from nova.virt.libvirt import config as vconfig
 from nova.virt.libvirt import driver as libvirt_driver
 from nova.virt.libvirt import migration
 
+from nova_temporality import conf
 from nova_temporality import exception
 from nova_temporality.host import paths
 from nova_temporality.qemu import srat
@@ -39,6 +40,7 @@ from nova_temporality.virt import binding
 from nova_temporality.virt import devices
 from nova_temporality.virt import domain as pvm_domain
 from nova_temporality.virt import genid
+from nova_temporality.virt import page_sizes
 from nova_temporality import vpm
 from tests.unit.virt import base
 
@@ -261,6 +263,13 @@ class PagedGuestTest(base.DriverTestCase):
                              self.guest_xml(self.driver, server))
             self.pool().free(server.uuid)
 
+    def test_pager_sees_what_is_written(self):
+        conf.CONF.set_override('vault_hold_up', 60, group='temporality')
+        self.addCleanup(conf.CONF.clear_override, 'vault_hold_up',
+                        group='temporality')
+        self.assertNotIn('TEMPORALITY_WRITES',
+                         self.guest_xml(self.driver, self.server))
+
     def test_disks_are_set_to_buffered_and_flushed(self):
         for mode in ('none', 'directsync', 'writeback', 'unsafe'):
             self.driver.disk_cachemodes = {'file': mode}
@@ -344,6 +353,43 @@ class PagedGuestTest(base.DriverTestCase):
             exc = self.assertRaises(exception.NotPossible, self.paged,
                                     **attributes)
             self.assertRegex(exc.format_message(), pattern)
+
+
+class WatchedTest(base.DriverTestCase):
+    """Power lasts for writing servers to the vault."""
+
+    def setUp(self):
+        super().setUp()
+        conf.CONF.set_override('vault_hold_up', 60, group='temporality')
+        self.addCleanup(conf.CONF.clear_override, 'vault_hold_up',
+                        group='temporality')
+
+    def environment(self, xml):
+        return {node.get('name'): node.get('value')
+                for node in etree.fromstring(xml).iter(QEMU + 'env')}
+
+    def test_writes_are_noted(self):
+        server = self.make_server(persistent=True)
+        found = self.environment(self.guest_xml(self.driver, server))
+        self.assertEqual({
+            'LD_PRELOAD': vpm.PRELOAD_PATH,
+            'TEMPORALITY_WRITES': self.pool().lookup(server.uuid).ram_path},
+            found)
+
+    def test_on_another_host(self):
+        server = self.make_server(persistent=True)
+        xml = self.guest_xml(self.driver, server)
+        here = self.driver.servers.of(server).binding()
+        there = dataclasses.replace(here, memory_path='/there/ram')
+        moved = pvm_domain.moved(xml, 16 << 20, here, there)
+        self.assertEqual('/there/ram',
+                         self.environment(moved)['TEMPORALITY_WRITES'])
+
+    def test_large_pages_stay_large(self):
+        """To have writes noted, Linux would map them with 4 KiB."""
+        server = self.make_server(persistent=True)
+        with mock.patch.object(page_sizes, 'wants_large', return_value=True):
+            self.assertFalse(self.driver.servers.of(server).is_watched)
 
 
 class DisksTest(base.DriverTestCase):

@@ -1,0 +1,25 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Whether Linux notes what is written."""
+
+import platform
+
+import pytest
+
+
+def skip_unless_noted():
+    """Skip the test on a kernel before 6.7, as Debian 12's own is."""
+    version = tuple(int(number) for number in
+                    platform.release().split('.')[:2])
+    if version < (6, 7):
+        pytest.skip('Linux %s does not note writes' % platform.release())
