@@ -144,6 +144,11 @@ class Fleet:
                 if pvm.condition.state in (conditions.ARMED,
                                            conditions.NOT_ARMED)}
 
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of the QEMUs that are known, by name."""
+        return {name: pvm.pid for name, pvm in self.known().items()
+                if pvm.pid}
+
     def problem(self) -> str | None:
         """Say whose thread has ended, in words; None if nobody's."""
         if not self._rounds.is_alive:

@@ -21,6 +21,10 @@ begun is durable before, and the manifest of a state that the server still has
 is never replaced. Each piece is written under the lock of the vault, after a
 look at the record. So it does not matter how certain it is that the server
 runs, or when it is fixated.
+
+Where Linux notes what a QEMU writes (host/written_pages.py), it is asked where
+to look first, and what is left is known. All the same everything is compared
+again and again: that proves what Linux says.
 """
 
 from collections import abc
@@ -35,10 +39,12 @@ from oslo_log import log as logging
 
 from nova_temporality.host import blocks
 from nova_temporality.host import durable
+from nova_temporality.host import written_pages
 from nova_temporality.vault import data
 from nova_temporality.vault import manifests
 from nova_temporality.vault import place
 from nova_temporality.vault import sealed
+from nova_temporality.vault import unwritten as unwritten_module
 from nova_temporality import vpm
 from nova_temporality.vpm import sums
 
@@ -49,6 +55,10 @@ _INTERVAL = 10.0
 _LOOK = 0.5
 # It rests so many times as long as it computes: 1/21 is below 5 %.
 _REST = 20
+# Chunks that are copied at once, and how often so beside each piece that is
+# compared.
+_CHUNKS = data.PIECE // sums.CHUNK
+_TIMES = 4
 
 
 @dataclasses.dataclass
@@ -80,6 +90,19 @@ class _Server:
     is_dirty: bool = False
 
 
+@dataclasses.dataclass
+class _Watch:
+    """A QEMU whose writes are seen.
+
+    :ivar created_ns: of its region
+    """
+
+    pid: int
+    created_ns: int
+    pages: written_pages.WrittenPages
+    unwritten: unwritten_module.Unwritten
+
+
 class _Stopped(Exception):
     """Nothing is to be done now, or not with this region any more."""
 
@@ -92,24 +115,35 @@ class Ahead:
     :param running: returns the names of servers that run, as far as known
     :param hurried: whether power may fail, so that no time is to be lost
     :param halted: whether nothing is to be done now
+    :param pids: returns process ids of QEMUs by names of servers
     :ivar written: bytes that were written
+    :ivar missed: chunks that were written, which Linux had not told
+    :ivar is_urgent: whether it is to write what is left at full speed
     """
 
     def __init__(self, pool: vpm.Pool, mb_per_s: int,
                  running: abc.Callable[[], abc.Collection[str]],
                  hurried: abc.Callable[[], object],
-                 halted: abc.Callable[[], object]) -> None:
+                 halted: abc.Callable[[], object],
+                 pids: abc.Callable[[], abc.Mapping[str, int]] = dict
+                 ) -> None:
         self.written = 0
+        self.missed = 0
+        self.is_urgent = False
         self._pool = pool
         self._info = pool.info()
         self._rate = mb_per_s << 20
         self._running = running
         self._hurried = hurried
         self._halted = halted
+        self._pids = pids
         # Held while a piece is written, and by who wants it to stand still.
         self._lock = threading.Lock()
         self._stopped = False
         self._servers: dict[int, _Server] = {}
+        # By ids of regions, as of the last look; replaced as a whole.
+        self._watches: dict[int, _Watch] = {}
+        self._unseen: dict[str, str] = {}
         self._buffer = data.new_buffer()
         self._errors: dict[str, str] = {}
 
@@ -173,8 +207,11 @@ class Ahead:
         running = self._running()
         found: dict[str, int] = {}
         for region in self._pool.regions():
+            known = self._known_of(region)
             server = self._servers.get(region.id)
-            if server is not None:
+            if known is not None:
+                found[region.name] = known.left()
+            elif server is not None:
                 found[region.name] = sum(sum(copied.left.values())
                                          for copied in server.copied)
             elif region.name in running:
@@ -183,19 +220,106 @@ class Ahead:
                         os.stat(region.ram_path))
         return found
 
+    def known(self) -> dict[str, int]:
+        """Return how many bytes are not in the vault yet, by names of servers.
+
+        Of those alone of which it is known, as of the last look.
+
+        :raises vpm.VpmError: the pool cannot be read
+        """
+        found = {}
+        for region in self._pool.regions():
+            known = self._known_of(region)
+            if known is not None:
+                found[region.name] = known.left()
+        return found
+
+    def unseen(self) -> dict[str, str]:
+        """Return why it is not known of running servers, by their names."""
+        return dict(self._unseen)
+
+    def look(self) -> None:
+        """Ask what was written since the last look.
+
+        To be called by one thread alone, every second or so.
+
+        :raises vpm.VpmError: the pool cannot be read
+        """
+        pids, before = self._pids(), dict(self._watches)
+        watches: dict[int, _Watch] = {}
+        unseen: dict[str, str] = {}
+        for region in self._pool.regions():
+            pid = pids.get(region.name)
+            if not pid:
+                continue
+            watch = before.pop(region.id, None)
+            try:
+                if watch and (watch.pid, watch.created_ns) != (
+                        pid, region.created_ns):
+                    watch.pages.close()
+                    watch = None
+                if watch is None:
+                    watch = _watched(pid, region)
+                else:
+                    self._look_at(region, watch)
+                watches[region.id] = watch
+            except (OSError, written_pages.Unseen) as e:
+                unseen[region.name] = str(e)
+                if watch:
+                    watch.pages.close()
+        self._watches, self._unseen = watches, unseen
+        for gone in before.values():
+            gone.pages.close()
+
+    def _look_at(self, region: vpm.RegionInfo, watch: _Watch) -> None:
+        before = watch.unwritten.missed
+        watch.unwritten.look()
+        missed = watch.unwritten.missed - before
+        self.missed += missed
+        if missed:
+            LOG.warning('%s: %d KiB were written, which the kernel has not '
+                        'told; all of its memory counts as not being in the '
+                        'vault until it was compared again', region.name,
+                        missed * sums.CHUNK >> 10)
+
+    def _known_of(self, region: vpm.RegionInfo
+                  ) -> unwritten_module.Unwritten | None:
+        watch = self._watches.get(region.id)
+        if (watch is None or watch.created_ns != region.created_ns or
+                region.id not in self._servers):
+            return None
+        return watch.unwritten
+
     def _work(self) -> None:
         while True:
             try:
                 self.step()
+                self._idle(_INTERVAL)
             except Exception:
                 LOG.exception('Writing to the vault ahead failed')
-            time.sleep(_LOOK)
-            self._pause(_INTERVAL)
+                time.sleep(_LOOK)
+
+    def _idle(self, seconds: float) -> None:
+        """Only write what changes, unless power may fail."""
+        end = time.monotonic() + seconds
+        time.sleep(_LOOK)
+        while time.monotonic() < end and not self._hurried():
+            if not self.copy_cold():
+                time.sleep(_LOOK)
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not self._hurried():
             time.sleep(min(left, _LOOK))
+
+    def _rest(self, began: float, before: int) -> None:
+        """Let others have the disk and the processor.
+
+        :param began: time.thread_time() before what was done
+        :param before: what was written until then
+        """
+        self._pause(max((self.written - before) / self._rate,
+                        (time.thread_time() - began) * _REST))
 
     def step(self) -> None:
         """Make one pass over all servers that run.
@@ -206,24 +330,44 @@ class Ahead:
         for id in set(self._servers) - set(regions):
             self._servers.pop(id, None)
         running = self._running()
-        errors = {}
+        for name in set(self._errors) - set(running):
+            self._errors.pop(name)
         for region in regions.values():
-            if region.name not in running:
-                continue
-            try:
-                self._copy_server(region)
-            except _Stopped:
-                continue
-            except (OSError, vpm.VpmError) as e:
-                # Nobody knows what its data file has now.
-                self._servers.pop(region.id, None)
-                if not self._is_there(region):
-                    continue
-                errors[region.name] = str(e)
+            if region.name in running:
+                self._try(region, lambda: self._copy_server(region))
+
+    def copy_cold(self) -> bool:
+        """Write some of what Linux told of, and is still since then.
+
+        :returns: whether there was any
+        """
+        was_any = False
+        for server in list(self._servers.values()):
+            known = self._known_of(server.region)
+            chunks = known.cold(_CHUNKS) if known else []
+            if known and chunks:
+                was_any |= self._try(server.region, lambda: self._copy_chunks(
+                    server, known, chunks))
+        return was_any
+
+    def _try(self, region: vpm.RegionInfo,
+             copy: abc.Callable[[], object]) -> bool:
+        """Copy something of a server; return whether that was possible."""
+        try:
+            copy()
+        except _Stopped:
+            return False
+        except (OSError, vpm.VpmError) as e:
+            # Nobody knows what its data file has now.
+            self._servers.pop(region.id, None)
+            if self._is_there(region):
                 if self._errors.get(region.name) != str(e):
                     LOG.warning('%s is not written to the vault ahead: %s',
                                 region.name, e)
-        self._errors = errors
+                self._errors[region.name] = str(e)
+            return False
+        self._errors.pop(region.name, None)
+        return True
 
     def _copy_server(self, region: vpm.RegionInfo) -> None:
         self._check()
@@ -231,27 +375,43 @@ class Ahead:
         server = self._servers.get(region.id)
         if server is None or server.region.created_ns != region.created_ns:
             server = self._servers[region.id] = self._new(region, path)
+            watch = self._watches.get(region.id)
+            if watch:
+                watch.unwritten.forget()
         for copied in server.copied:
             part = copied.there.part
+            known = self._known_of(region)
+            since = known.begin() if known else 0
             with data.opened(path, region.directory, part) as (source, _to):
                 found = data.with_data(source, part.size)
+            if known:
+                known.zero(since, found)
             copied.left = {offset: copied.left.get(
                 offset, min(data.PIECE, part.size - offset))
                 for offset in found}
             for offset in found:
                 began, before = time.thread_time(), self.written
-                self._copy_piece(server, copied, offset)
-                self._pause(max((self.written - before) / self._rate,
-                                (time.thread_time() - began) * _REST))
+                is_new = self._copy_piece(server, copied, offset)
+                if not (is_new and self.is_urgent):
+                    self._rest(began, before)
+                for _ in range(_TIMES):
+                    if not self.copy_cold():
+                        break
         if server.is_dirty:
             # Little is left to be synced by who writes the rest.
             durable.sync(path)
             server.is_dirty = False
 
     def _copy_piece(self, server: _Server, copied: _Part,
-                    offset: int) -> None:
+                    offset: int) -> bool:
+        """Compare a piece, and write what is to be written of it.
+
+        :returns: whether nothing was known of it
+        """
         self._check()
         region, there = server.region, copied.there
+        known = self._known_of(region)
+        since = known.begin() if known else 0
         # It is open only now: a server may be freed, or started again.
         with data.opened(manifests.data_path(self._info.vault, region.id),
                          region.directory, there.part) as (source, target):
@@ -272,6 +432,36 @@ class Ahead:
                                                 wanted)
         copied.seen[where] = now
         copied.left[offset] = sums.CHUNK * (sum(differ) - sum(wanted))
+        return known is not None and known.visited(
+            since, offset, differ, [one and not written for one, written in
+                                    zip(differ, wanted)])
+
+    def _copy_chunks(self, server: _Server,
+                     known: unwritten_module.Unwritten,
+                     chunks: list[int]) -> None:
+        """Write chunks of a memory whose writes are seen.
+
+        :param chunks: in order, at most as many as a piece has
+        """
+        self._check()
+        region, copied = server.region, server.copied[0]
+        there = copied.there
+        began, before, since = time.thread_time(), self.written, known.begin()
+        with data.opened(manifests.data_path(self._info.vault, region.id),
+                         region.directory, there.part) as (source, target), \
+                self._may_write(server):
+            server.is_dirty = True
+            for first, last in _runs(chunks):
+                offset = first * sums.CHUNK
+                piece = data.fill(source, there.part, offset, self._buffer[
+                    :(last - first) * sums.CHUNK])
+                now = sums.digests(piece)
+                differ = there.differ(offset, now)
+                self.written += there.write(target, offset, piece, now, differ)
+                copied.seen[data.slots(offset, len(now))] = now
+                known.visited(since, offset, differ, [False] * len(differ))
+        if not self.is_urgent:
+            self._rest(began, before)
 
     def _check(self) -> None:
         if self._stopped or self._halted():
@@ -321,3 +511,30 @@ class Ahead:
         return _Server(region, parts, [
             _Part(data.There(part), data.none_of(part), {})
             for part in parts[:-1]])
+
+
+def _watched(pid: int, region: vpm.RegionInfo) -> _Watch:
+    """Begin to watch a QEMU.
+
+    :raises written_pages.Unseen: its writes are not seen
+    :raises OSError: its memory is gone
+    """
+    if region.is_vpm:
+        raise written_pages.Unseen('it has less NVRAM than memory')
+    pages = written_pages.WrittenPages(pid, region.ram_path)
+    try:
+        return _Watch(pid, region.created_ns, pages,
+                      unwritten_module.Unwritten(
+                          pages.take, os.path.getsize(region.ram_path)))
+    except BaseException:
+        pages.close()
+        raise
+
+
+def _runs(chunks: list[int]) -> abc.Iterator[tuple[int, int]]:
+    """Where chunks follow one another: from, and up to."""
+    first = 0
+    for at in range(1, len(chunks) + 1):
+        if at == len(chunks) or chunks[at] != chunks[at - 1] + 1:
+            yield chunks[first], chunks[at - 1] + 1
+            first = at

@@ -123,6 +123,12 @@ class Qemu:
         return self._qmp is not None
 
     @property
+    def pid(self) -> int:
+        """The process id of the QEMU that is connected; 0 if none is."""
+        qmp = self._qmp
+        return qmp.pid if qmp else 0
+
+    @property
     def qmp(self) -> qmp_module.QmpClient:
         """The connection; to be used after reach() only."""
         assert self._qmp is not None

@@ -163,6 +163,11 @@ class Pvm:
         """Its priority, as its latest QEMU was given."""
         return self._qemu.priority
 
+    @property
+    def pid(self) -> int:
+        """The process id of its QEMU, as far as it is known; else 0."""
+        return self._qemu.pid
+
     def check(self) -> concurrent.futures.Future[None]:
         """Look at QEMU now."""
         return self._worker.submit(self._check)
