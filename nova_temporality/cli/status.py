@@ -140,6 +140,11 @@ class _Vault(columns.Formattable[dict[str, Any] | None]):
                     vault['path'], sizes.show(vault['bytes']),
                     vault['predicted'], vault['hold_up'], vault['mib_per_s'],
                     vault['measured_at']))
+        # A notifier of an earlier version does not tell.
+        if vault.get('bounded'):
+            text += '; of %s of bounded servers %s may be left' % (
+                sizes.show(vault['bounded']),
+                sizes.show(vault['room'] >> 20 << 20))
         return text if vault['fits'] else (
             text + '; DOES NOT FIT: servers of the lowest priority would be '
             'lost')

@@ -24,6 +24,7 @@ from oslo_log import log as logging
 
 from nova_temporality.cmd import first_pool
 from nova_temporality.conf import opts
+from nova_temporality.host import cpu_brakes
 from nova_temporality.host import paths
 from nova_temporality.notifier import control
 from nova_temporality.notifier import daemon
@@ -82,6 +83,7 @@ def _run(conf: cfg.ConfigOpts) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_args: stop.set())
     with (_only_one(conf.temporality.run_dir),
+          cpu_brakes.released(paths.brakes(conf.temporality.run_dir)),
           vpm.Pool(conf.temporality.pool_path) as pool):
         info = pool.info()
         remark = info.remark(pool.path, conf.temporality.vault_hold_up)
@@ -103,6 +105,7 @@ def _run(conf: cfg.ConfigOpts) -> None:
         power_watch.start()
         notifier.background.start()
         notifier.ahead.start()
+        notifier.bound.start()
         control.ControlServer(
             paths.control_socket(conf.temporality.run_dir), {
                 'status': notifier.status,

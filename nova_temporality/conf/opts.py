@@ -51,8 +51,9 @@ it writes nothing ahead.
 
 A part of the memory is written again when it has changed and then was still
 for a while. All this takes less than 5 % of a processor, so it may be
-slower than that. When a source says that power may fail, it goes as fast as
-it can.
+slower than that. When a source says that power may fail, or when servers
+write faster than that while ``vault_hold_up`` is set, it goes as fast as it
+can.
 """),
     cfg.StrOpt(
         'run_dir',
@@ -236,8 +237,10 @@ With the default, 0, it does not last for that, and servers survive planned
 reboots only. With more, they are written to the vault at a power failure,
 too, those of the highest priority first. ``temporality vault measure``
 measures how fast the vault's disk is. A new server that could not be
-written in this time is refused. Set the same value for nova-compute and for
-the notifier.
+written in this time is refused. Servers that are booted from then on have
+Linux note what they write, and are slowed when they write so fast that what
+is left could not be written in this time. Set the same value for
+nova-compute and for the notifier.
 """),
 ]
 

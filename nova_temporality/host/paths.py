@@ -93,6 +93,11 @@ def mutes(run_dir: str) -> str:
     return os.path.join(run_dir, 'mutes')
 
 
+def brakes(run_dir: str) -> str:
+    """Note of the notifier of QEMUs that it has slowed."""
+    return os.path.join(run_dir, 'brakes.json')
+
+
 def accepted_disks_note(run_dir: str, name: str) -> str:
     """Note of the operator that a pVM's disks are right as they are."""
     return os.path.join(run_dir, 'accept-disks', name)

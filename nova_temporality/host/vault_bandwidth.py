@@ -31,21 +31,27 @@ class Bandwidth:
     :ivar path: of the vault, at that time
     :ivar mib_per_s: MiB that its disk took in a second
     :ivar measured_at: when, ISO 8601
+    :ivar compared_mib_per_s: MiB of memory that were compared in a second with
+                              what the vault has of it; None if an earlier
+                              release measured
     """
 
     path: str
     mib_per_s: float
     measured_at: str
+    compared_mib_per_s: float | None = None
 
 
-def note(vault: str, mib_per_s: float) -> Bandwidth:
+def note(vault: str, mib_per_s: float,
+         compared_mib_per_s: float | None = None) -> Bandwidth:
     """Note, durably, what was measured just now.
 
     :raises OSError: that is not possible
     """
     measured = Bandwidth(
         vault, round(mib_per_s, 1),
-        datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'))
+        datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+        compared_mib_per_s and round(compared_mib_per_s, 1))
     durable.write(paths.vault_bandwidth(vault),
                   json.dumps(dataclasses.asdict(measured)).encode())
     return measured
@@ -57,10 +63,16 @@ def read(vault: str) -> Bandwidth | None:
         with open(paths.vault_bandwidth(vault), encoding='utf-8') as stored:
             fields = json.load(stored)
         found = Bandwidth(str(fields['path']), float(fields['mib_per_s']),
-                          str(fields['measured_at']))
-    except (OSError, ValueError, KeyError, TypeError):
+                          str(fields['measured_at']),
+                          _positive(fields.get('compared_mib_per_s')))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     # A copy of a vault may lie on another disk. Neither of a NaN.
     if found.path != vault or not 0 < found.mib_per_s < float('inf'):
         return None
     return found
+
+
+def _positive(number: float | None) -> float | None:
+    return number if number is not None and 0 < float(number) < float(
+        'inf') else None

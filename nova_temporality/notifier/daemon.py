@@ -48,7 +48,7 @@ from nova_temporality.notifier.reports import events
 from nova_temporality.notifier.reports import outage
 from nova_temporality.notifier.sources import device
 from nova_temporality.notifier.sources import state
-from nova_temporality.notifier import vault_watch
+from nova_temporality.notifier import vault_bound
 from nova_temporality.notifier import vault_writer
 from nova_temporality.snapshot import files
 from nova_temporality.snapshot import saving
@@ -98,6 +98,7 @@ class Notifier:
     :param publish: see events.Publisher.publish()
     :ivar background: to be started
     :ivar ahead: writes to the pool's vault, to be started
+    :ivar bound: keeps what is left for it small enough, to be started
     :ivar acknowledged_ns: CLOCK_MONOTONIC when the latest fixation had ended
     :ivar status_of_sources: returns how the sources are; set by who runs them
     :ivar mutes: codes of health that nobody wants to hear of
@@ -129,10 +130,13 @@ class Notifier:
         self._outage = current_outage.CurrentOutage(
             paths.last_outage(opts.run_dir), self._archive)
         self._budget = budget.HostBudget(pool.path, opts.hold_up_ms)
-        self._vault = vault_watch.VaultWatch(pool, opts.vault_hold_up)
         self.ahead = ahead.Ahead(
             pool, opts.vault_ahead_mb_per_s, self._fleet.running,
-            lambda: self.background.paused, self._outage.reason)
+            lambda: self.background.paused, self._outage.reason,
+            self._fleet.pids)
+        self.bound = vault_bound.VaultBound(
+            pool, opts.vault_hold_up, self.ahead, self._fleet.pids,
+            self._outage.reason, paths.brakes(opts.run_dir))
         self._vault_writer = vault_writer.VaultWriter(
             pool, self._fleet.priorities, self._on_vaulted,
             self._on_all_vaulted, self.ahead)
@@ -406,7 +410,7 @@ class Notifier:
             'unwatched': self._fleet.unwatched(),
             'background_paused': self.background.paused,
             'budget': self._budget.status(self._fleet.priorities()),
-            'vault': self._vault.status(),
+            'vault': self.bound.watch.status(),
             'pending': self._read_pending(),
             'clock': {'is_synchronised': clock.is_synchronised(),
                       'needed_for': self._clock_needed_for},
@@ -467,6 +471,7 @@ class Notifier:
         :returns: names of pVMs that stand still for such a thing
         """
         self._ending.set()
+        self.bound.close()
         # The next notifier goes on with it.
         self._vault_writer.stop()
         # It is kept: nothing is begun any more.

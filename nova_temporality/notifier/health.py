@@ -270,7 +270,9 @@ def _vault_too_slow(status: Status,
     return [Concern('vault_hold_up', '%.1f s are predicted for %.1f MiB at '
                     '%.1f MiB/s, power lasts for %d s' % (
                         vault['predicted'], vault['bytes'] / (1 << 20),
-                        vault['mib_per_s'], vault['hold_up']))]
+                        vault['mib_per_s'], vault['hold_up']))] + [
+        Concern(name, 'all of its memory counts: %s' % why)
+        for name, why in sorted(vault['counted'].items())]
 
 
 def _drill_stale(status: Status, now: datetime.datetime) -> list[Concern]:
@@ -371,7 +373,8 @@ RULES = (
          'Power would be gone before all servers are written to the vault. '
          'Those of the lowest priority come last.',
          'Move servers to other hosts, or give the vault a faster disk and '
-         'measure that.'),
+         'measure that. Of servers that are bounded only a part counts; see '
+         'what keeps others from that.'),
     Rule('POWER_SOURCE_LOST', WARN, _power_source_lost,
          'A source is not heard, or has a problem.',
          'See "temporality status" for when it was heard last. Mend its '

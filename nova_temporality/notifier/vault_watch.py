@@ -12,6 +12,7 @@
 
 """How the vault is, without waiting for its disk."""
 
+from collections import abc
 import dataclasses
 import threading
 from typing import Any
@@ -32,12 +33,16 @@ class VaultWatch:
 
     :param pool: that may have a vault
     :param hold_up: [temporality] vault_hold_up, seconds
+    :param bounded: returns what need not be written as a whole
     """
 
-    def __init__(self, pool: vpm.Pool, hold_up: int) -> None:
+    def __init__(self, pool: vpm.Pool, hold_up: int,
+                 bounded: abc.Callable[[], forecast.Bounded] =
+                 forecast.Bounded) -> None:
         self._pool = pool
         self._info = pool.info()
         self._hold_up = hold_up
+        self._bounded = bounded
         self._looking: threading.Thread | None = None
         self._lock = threading.Lock()
         self._found = _SILENT
@@ -49,14 +54,17 @@ class VaultWatch:
         """
         if not self._info.vault:
             return None
+        bounded = self._bounded()
         try:
-            size = forecast.bytes_to_write(self._pool)
+            size = forecast.sizes(self._pool, bounded)
         except vpm.VpmError:
             return None
         return dataclasses.asdict(forecast.of(
-            self._info.vault, self._hold_up, size, self._look()))
+            self._info.vault, self._hold_up, size, self.look(),
+            bounded.counted))
 
-    def _look(self) -> forecast.Look:
+    def look(self) -> forecast.Look:
+        """Look at the vault's disk; it may not answer."""
         with self._lock:
             if self._looking is None or not self._looking.is_alive():
                 self._looking = threading.Thread(

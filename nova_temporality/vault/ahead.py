@@ -56,9 +56,11 @@ _LOOK = 0.5
 # It rests so many times as long as it computes: 1/21 is below 5 %.
 _REST = 20
 # Chunks that are copied at once, and how often so beside each piece that is
-# compared.
+# compared again.
 _CHUNKS = data.PIECE // sums.CHUNK
 _TIMES = 4
+# Of these, so many that follow one another are one write.
+_AT_ONCE = 16
 
 
 @dataclasses.dataclass
@@ -94,9 +96,11 @@ class _Server:
 class _Watch:
     """A QEMU whose writes are seen.
 
+    :ivar name: of its server
     :ivar created_ns: of its region
     """
 
+    name: str
     pid: int
     created_ns: int
     pages: written_pages.WrittenPages
@@ -220,8 +224,8 @@ class Ahead:
                         os.stat(region.ram_path))
         return found
 
-    def known(self) -> dict[str, int]:
-        """Return how many bytes are not in the vault yet, by names of servers.
+    def known(self) -> dict[str, unwritten_module.Unwritten]:
+        """Return what is not in the vault yet, by names of servers.
 
         Of those alone of which it is known, as of the last look.
 
@@ -231,12 +235,16 @@ class Ahead:
         for region in self._pool.regions():
             known = self._known_of(region)
             if known is not None:
-                found[region.name] = known.left()
+                found[region.name] = known
         return found
 
     def unseen(self) -> dict[str, str]:
         """Return why it is not known of running servers, by their names."""
-        return dict(self._unseen)
+        return {
+            watch.name: self._errors.get(
+                watch.name, 'it was not compared with what the vault has yet')
+            for id, watch in self._watches.items()
+            if id not in self._servers} | self._unseen
 
     def look(self) -> None:
         """Ask what was written since the last look.
@@ -300,10 +308,15 @@ class Ahead:
                 time.sleep(_LOOK)
 
     def _idle(self, seconds: float) -> None:
-        """Only write what changes, unless power may fail."""
+        """Only write what changes, unless power may fail.
+
+        Or unless there is memory that was never compared.
+        """
         end = time.monotonic() + seconds
         time.sleep(_LOOK)
-        while time.monotonic() < end and not self._hurried():
+        while time.monotonic() < end and not self._hurried() and all(
+                watch.unwritten.is_all_visited()
+                for watch in self._watches.values()):
             if not self.copy_cold():
                 time.sleep(_LOOK)
 
@@ -394,7 +407,7 @@ class Ahead:
                 is_new = self._copy_piece(server, copied, offset)
                 if not (is_new and self.is_urgent):
                     self._rest(began, before)
-                for _ in range(_TIMES):
+                for _ in range(1 if is_new else _TIMES):
                     if not self.copy_cold():
                         break
         if server.is_dirty:
@@ -521,20 +534,24 @@ def _watched(pid: int, region: vpm.RegionInfo) -> _Watch:
     """
     if region.is_vpm:
         raise written_pages.Unseen('it has less NVRAM than memory')
+    # A QEMU may make its files longer than they were.
+    size = os.path.getsize(region.ram_path)
+    if size > region.size:
+        raise written_pages.Unseen('its memory is larger than its region')
     pages = written_pages.WrittenPages(pid, region.ram_path)
     try:
-        return _Watch(pid, region.created_ns, pages,
-                      unwritten_module.Unwritten(
-                          pages.take, os.path.getsize(region.ram_path)))
+        return _Watch(region.name, pid, region.created_ns, pages,
+                      unwritten_module.Unwritten(pages.take, size))
     except BaseException:
         pages.close()
         raise
 
 
 def _runs(chunks: list[int]) -> abc.Iterator[tuple[int, int]]:
-    """Where chunks follow one another: from, and up to."""
+    """Where chunks follow one another: from, and up to; some at a time."""
     first = 0
     for at in range(1, len(chunks) + 1):
-        if at == len(chunks) or chunks[at] != chunks[at - 1] + 1:
+        if (at == len(chunks) or chunks[at] != chunks[at - 1] + 1 or
+                at - first == _AT_ONCE):
             yield chunks[first], chunks[at - 1] + 1
             first = at

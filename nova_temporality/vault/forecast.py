@@ -12,9 +12,11 @@
 
 """Would the energy last for writing all servers to the vault?"""
 
+from collections import abc
 import contextlib
 import dataclasses
 import os
+import types
 from typing import NamedTuple
 
 from nova_temporality.host import blocks
@@ -25,6 +27,8 @@ from nova_temporality import vpm
 
 _NOT_MEASURED = ('nobody has measured how fast its disk is: run "temporality '
                  'vault measure"')
+_NOT_COMPARED = ('an earlier release has measured its disk: run "temporality '
+                 'vault measure" again')
 
 
 class Look(NamedTuple):
@@ -41,6 +45,38 @@ class Look(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
+class Bounded:
+    """What keeps memory of running servers from waiting to be written.
+
+    :ivar left: bytes of memory that are not in the vault, by names of servers
+                of which it is known, and that can be slowed
+    :ivar counted: why the memory of other running servers counts as a whole,
+                   by their names
+    """
+
+    left: abc.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    counted: abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Sizes(NamedTuple):
+    """Bytes that are in a pool.
+
+    :ivar all: memory, page tables and states of all servers
+    :ivar bounded: of that, memory of servers that are bounded
+    :ivar left: of these, what is not in the vault
+    """
+
+    all: int
+    bounded: int
+    left: int
+
+    @property
+    def to_write(self) -> int:
+        """What a power failure would write."""
+        return self.all - self.bounded + self.left
+
+
+@dataclasses.dataclass(frozen=True)
 class Forecast:
     """What a power failure would write, and what that would take.
 
@@ -50,9 +86,13 @@ class Forecast:
     :ivar mib_per_s: bandwidth of its disk; None if it was not measured
     :ivar disk_size: bytes of the vault's file system; None if it is not there
     :ivar measured_at: when that was measured, ISO 8601
-    :ivar predicted: seconds for them; None if nobody can tell
+    :ivar predicted: seconds for them, and for comparing the rest; None if
+                     nobody can tell
     :ivar problem: why nobody can tell, in words; None if that does not matter
     :ivar fits: whether the energy lasts; also if nobody relies on it
+    :ivar bounded: bytes of memory of which only a part has to be written
+    :ivar room: bytes that this part may have; None if nobody can tell
+    :ivar counted: why the memory of running servers counts as a whole, by name
     """
 
     path: str
@@ -64,24 +104,36 @@ class Forecast:
     predicted: float | None
     problem: str | None
     fits: bool
+    bounded: int = 0
+    room: int | None = None
+    counted: abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def bytes_to_write(pool: vpm.Pool) -> int:
-    """Bytes that a power failure would write to the vault now.
+def sizes(pool: vpm.Pool, bounded: Bounded = Bounded()) -> Sizes:
+    """Tell what is in a pool.
 
     What is allocated counts, whatever of that is all zero now: servers may
     fill it at any time.
     """
-    return sum(_allocated(region) for region in pool.regions())
+    found = Sizes(0, 0, 0)
+    for region in pool.regions():
+        by_part = _allocated(region)
+        memory = by_part.get('ram', 0)
+        left = bounded.left.get(region.name)
+        found = Sizes(
+            found.all + sum(by_part.values()),
+            found.bounded + (memory if left is not None else 0),
+            found.left + min(memory, left or 0))
+    return found
 
 
-def _allocated(region: vpm.RegionInfo) -> int:
-    found = 0
+def _allocated(region: vpm.RegionInfo) -> dict[str, int]:
+    found: dict[str, int] = {}
     # It may be freed at any moment.
     with contextlib.suppress(FileNotFoundError):
         for part in data.parts(region):
             status = os.lstat(os.path.join(region.directory, part.name))
-            found += min(part.size, blocks.allocated(status))
+            found[part.name] = min(part.size, blocks.allocated(status))
     return found
 
 
@@ -92,7 +144,9 @@ def make(pool: vpm.Pool, hold_up: int, more: int = 0) -> Forecast:
     :param more: bytes that are to come
     """
     info = pool.info()
-    return of(info.vault, hold_up, bytes_to_write(pool) + more, look(info))
+    found = sizes(pool)
+    return of(info.vault, hold_up, found._replace(all=found.all + more),
+              look(info))
 
 
 def look(info: vpm.PoolInfo) -> Look:
@@ -107,20 +161,57 @@ def look(info: vpm.PoolInfo) -> Look:
                 disk.f_blocks * disk.f_frsize)
 
 
-def of(path: str, hold_up: int, size: int, found: Look) -> Forecast:
+def of(path: str, hold_up: int, size: Sizes, found: Look,
+       counted: abc.Mapping[str, str] = types.MappingProxyType({})
+       ) -> Forecast:
     """Make a forecast of what is known.
 
-    :param size: bytes that would be written
+    :param counted: why memory of servers counts as a whole, by their names
     """
     measured, problem, disk_size = found
     predicted = None
     if measured:
-        predicted = round(size / (measured.mib_per_s * (1 << 20)), 3)
+        compared = measured.compared_mib_per_s
+        if compared is None and size.bounded:
+            # Nobody knows how long it takes to find out what is there.
+            size = size._replace(bounded=0, left=0)
+            counted = {**counted, 'vault': _NOT_COMPARED}
+        predicted = round(_seconds(size.to_write, measured.mib_per_s) + (
+            _seconds(size.all - size.to_write, compared) if compared else 0),
+            3)
     if not hold_up:
         problem = None
     return Forecast(
-        path, hold_up, size, measured.mib_per_s if measured else None,
-        disk_size, measured.measured_at if measured else None, predicted,
-        problem, not hold_up or (
-            predicted is not None and problem is None and
-            predicted <= hold_up))
+        path, hold_up, size.to_write,
+        measured.mib_per_s if measured else None, disk_size,
+        measured.measured_at if measured else None, predicted, problem,
+        not hold_up or (predicted is not None and problem is None and
+                        predicted <= hold_up),
+        size.bounded, room(hold_up, size, measured), dict(counted))
+
+
+def room(hold_up: int, size: Sizes,
+         measured: vault_bandwidth.Bandwidth | None) -> int | None:
+    """Return how many bytes of bounded memory may be left.
+
+    All memory is compared with what the vault has, and what is left is
+    written. The rest is written in any case.
+
+    :param hold_up: seconds
+    :returns: None if nobody can tell
+    """
+    if measured is None or measured.compared_mib_per_s is None:
+        return None
+    spare = hold_up - _seconds(
+        size.all - size.bounded, measured.mib_per_s) - _seconds(
+            size.bounded, measured.compared_mib_per_s)
+    # Who writes compares, too.
+    each = (1 / measured.mib_per_s - 1 / measured.compared_mib_per_s) / (
+        1 << 20)
+    if spare < 0:
+        return 0
+    return size.bounded if each <= 0 else min(size.bounded, int(spare / each))
+
+
+def _seconds(size: int, mib_per_s: float) -> float:
+    return size / (mib_per_s * (1 << 20))

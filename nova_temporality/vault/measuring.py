@@ -14,6 +14,7 @@
 
 The same code writes here as then: random memory of a file on tmpfs, to a spare
 file whose room is reserved, in pieces, by several threads, with checksums.
+What is there already is only compared; that is measured, too.
 """
 
 import os
@@ -29,6 +30,7 @@ from nova_temporality.vault import place
 _MEMORY = 64 << 20
 _MOST = 64
 _SECONDS = 10.0
+_COMPARING = 1.0
 _VOLATILE = '/dev/shm'
 
 
@@ -47,9 +49,10 @@ def measure(vault: str) -> vault_bandwidth.Bandwidth:
         _reserve(vault, spare)
         try:
             mib_per_s = _write(vault, spare, directory)
+            compared = _compare(spare, directory)
         finally:
             os.unlink(spare)
-    return vault_bandwidth.note(vault, mib_per_s)
+    return vault_bandwidth.note(vault, mib_per_s, compared)
 
 
 def _reserve(vault: str, spare: str) -> None:
@@ -86,3 +89,18 @@ def _write(vault: str, spare: str, directory: str) -> float:
         written += _MEMORY
         taken = time.monotonic() - began
     return written / taken / (1 << 20)
+
+
+def _compare(spare: str, directory: str) -> float:
+    """Compare memory with what is there; return MiB in a second."""
+    part = data.Part('memory', _MEMORY, 0)
+    there = data.There(part)
+    data.write(spare, directory, part, 0, there=there)
+    began = time.monotonic()
+    taken = 0.0
+    compared = 0
+    while taken < _COMPARING:
+        data.write(spare, directory, part, 0, there=there)
+        compared += _MEMORY
+        taken = time.monotonic() - began
+    return compared / taken / (1 << 20)

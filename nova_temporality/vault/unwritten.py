@@ -165,3 +165,13 @@ class Unwritten:
             unvisited = len(self._unvisited) * data.PIECE
             return min(self._size,
                        unvisited + len(self._dirty) * sums.CHUNK)
+
+    def is_all_visited(self) -> bool:
+        """Whether each piece was visited."""
+        with self._lock:
+            return not self._unvisited
+
+    def changed(self) -> int:
+        """Return bytes of that which were written since they were visited."""
+        with self._lock:
+            return len(self._dirty) * sums.CHUNK

@@ -23,7 +23,8 @@ from tests.framework import status
 
 VAULT = {'path': '/vault', 'hold_up': 60, 'bytes': 4 << 20,
          'mib_per_s': 2.0, 'disk_size': 1 << 40, 'measured_at': '2026',
-         'predicted': 2.0, 'problem': None, 'fits': True}
+         'predicted': 2.0, 'problem': None, 'fits': True,
+         'bounded': 9 << 20, 'room': 3 << 20}
 
 # Of the POD driver, see pod/statistics.c.
 _POD = ('events', 'nmis', 'acknowledged', 'missed', 'late', 'acknowledge_ns',
@@ -35,9 +36,16 @@ class Ahead:
     """Stands for ahead.Ahead."""
 
     written = 1
+    missed = 1
 
     def left(self):
         return {'a': 1}
+
+
+class Bound:
+    """Stands for vault_bound.VaultBound."""
+
+    slowed = {'a': 1.0}
 
 
 class Notifier:
@@ -49,6 +57,7 @@ class Notifier:
     """
 
     ahead = Ahead()
+    bound = Bound()
 
     def __init__(self, path='/nonexistent', info=None, **changes):
         self.mutes = mutes.Mutes(str(path))

@@ -71,16 +71,27 @@ def pool(info: vpm.PoolInfo) -> abc.Iterator[core.Metric]:
         'is not scrubbed yet', info.freed_size)
 
 
-def vault(written: int, left: abc.Mapping[str, int]
-          ) -> abc.Iterator[core.Metric]:
+def vault(written: int, missed: int, left: abc.Mapping[str, int],
+          slowed: abc.Mapping[str, float]) -> abc.Iterator[core.Metric]:
     """Tell what goes to the pool's vault while servers run.
 
     :param written: bytes that were written ahead
+    :param missed: chunks that were written without the kernel telling of it
     :param left: bytes that are not there yet, by names of pVMs
+    :param slowed: seconds for which pVMs were slowed, by their names
     """
     yield core.CounterMetricFamily(
         'temporality_vault_ahead_bytes', 'Memory that was written to the '
         'vault while servers ran', written)
+    yield core.CounterMetricFamily(
+        'temporality_vault_missed', 'Chunks of memory that were written '
+        'without the kernel telling of it', missed)
+    seconds = core.CounterMetricFamily(
+        'temporality_vault_slowed_seconds', 'Time for which a pVM was slowed, '
+        'since it wrote faster than the vault took it', labels=['server'])
+    for name, value in sorted(slowed.items()):
+        seconds.add_metric([name], value)
+    yield seconds
     metric = core.GaugeMetricFamily(
         'temporality_vault_left_bytes', 'Memory that would have to be '
         'written to the vault if the pVM was fixated now, an estimate',

@@ -68,8 +68,9 @@ class _Present(registry.Collector):
             yield from host_metrics.pool(info)
         if info and info.vault:
             with contextlib.suppress(vpm.VpmError):
-                yield from host_metrics.vault(self._notifier.ahead.written,
-                                              self._notifier.ahead.left())
+                yield from host_metrics.vault(
+                    self._notifier.ahead.written, self._notifier.ahead.missed,
+                    self._notifier.ahead.left(), self._notifier.bound.slowed)
         yield core.GaugeMetricFamily(
             'temporality_outage', 'Whether an outage is on',
             bool(self._notifier.outage_raised_by()))
@@ -194,6 +195,14 @@ def _vault(vault: abc.Mapping[str, Any] | None) -> abc.Iterator[core.Metric]:
     yield core.GaugeMetricFamily(
         'temporality_vault_unwritten_bytes', 'Bytes that would be written to '
         'the vault if power failed now', vault['bytes'])
+    if vault['room'] is not None:
+        yield core.GaugeMetricFamily(
+            'temporality_vault_room_bytes', 'Bytes of memory of servers that '
+            'are bounded that may wait to be written to the vault',
+            vault['room'])
+    yield core.GaugeMetricFamily(
+        'temporality_vault_bounded_bytes', 'Memory of servers that are '
+        'bounded: the vault has the most of it', vault['bounded'])
     if vault['mib_per_s'] is not None:
         yield core.GaugeMetricFamily(
             'temporality_vault_bandwidth_bytes', 'Bytes that the disk of the '

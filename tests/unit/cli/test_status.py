@@ -94,6 +94,8 @@ VAULT = {'path': '/vault', 'hold_up': 60, 'bytes': 30 << 30,
 
 @pytest.mark.parametrize('changes, code, words', [
     ({}, 0, 'in 30.0 of 60 s predicted'),
+    ({'bounded': 28 << 30, 'room': (5 << 30) + 77}, 0,
+     'of 28 GiB of bounded servers 5 GiB may be left'),
     ({'hold_up': 0}, 0, 'for planned reboots only'),
     ({'predicted': 61.0, 'fits': False}, 1, 'DOES NOT FIT'),
     ({'problem': 'never measured', 'predicted': None, 'fits': False}, 1,

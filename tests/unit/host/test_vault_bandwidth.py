@@ -29,6 +29,16 @@ def test_noted(vault):
     noted = vault_bandwidth.note(vault, 812.3456)
     assert (noted.path, noted.mib_per_s) == (vault, 812.3)
     assert vault_bandwidth.read(vault) == noted
+    noted = vault_bandwidth.note(vault, 812.3456, 3000.06)
+    assert noted.compared_mib_per_s == 3000.1
+    assert vault_bandwidth.read(vault) == noted
+
+
+@pytest.mark.parametrize('value', [None, 0, -1, float('inf'), float('nan')])
+def test_not_compared(vault, value):
+    vault_bandwidth.note(vault, 1.0, value)
+    found = vault_bandwidth.read(vault)
+    assert (found.mib_per_s, found.compared_mib_per_s) == (1.0, None)
 
 
 def test_never(vault):

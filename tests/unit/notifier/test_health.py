@@ -97,7 +97,7 @@ class TestVault:
     PLATFORM = {'caches': 'vault', 'detail': 'with a vault'}
     SOUND = {'path': '/vault', 'hold_up': 60, 'bytes': 30 << 30,
              'mib_per_s': 1024.0, 'measured_at': '2026', 'predicted': 30.0,
-             'problem': None, 'fits': True}
+             'problem': None, 'fits': True, 'counted': {}}
 
     def raised(self, **changes):
         report = look(medium='tmpfs', platform=self.PLATFORM,
@@ -113,6 +113,17 @@ class TestVault:
     def test_power_does_not_last(self):
         assert self.raised(predicted=61.0, fits=False) == (
             'CRITICAL', {'VAULT_TOO_SLOW': ['vault_hold_up']})
+
+    def test_why_the_memory_of_a_server_counts(self):
+        counted = {'pvm': 'for a reason'}
+        assert self.raised(counted=counted) == ('OK', {})
+        report = look(medium='tmpfs', platform=self.PLATFORM,
+                      vault=self.SOUND | {'predicted': 61.0, 'fits': False,
+                                          'counted': counted})
+        finding, = report['findings']
+        assert finding['concerns'][1] == {
+            'name': 'pvm',
+            'detail': 'all of its memory counts: for a reason'}
 
     def test_nobody_can_tell(self):
         assert self.raised(problem='never measured', predicted=None,

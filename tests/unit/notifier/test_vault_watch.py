@@ -41,7 +41,7 @@ def test_forecast(host):
     status = watch.status()
     assert (status['fits'], status['mib_per_s']) == (True, 100.0)
     assert status['disk_size'] > 0
-    assert status['bytes'] == forecast.bytes_to_write(host.pool)
+    assert status['bytes'] == forecast.sizes(host.pool).to_write
     # Measured again, and lost.
     vault_bandwidth.note(host.vault, 0.001)
     assert watch.status()['fits'] is False
@@ -80,8 +80,19 @@ def test_pool_without_one(tmp_path):
 def test_pool_that_cannot_be_read(host, monkeypatch):
     watch = vault_watch.VaultWatch(host.pool, 10)
 
-    def fail(_pool):
+    def fail(_pool, _bounded):
         raise pools.vpm.VpmError('damaged')
 
-    monkeypatch.setattr(forecast, 'bytes_to_write', fail)
+    monkeypatch.setattr(forecast, 'sizes', fail)
     assert watch.status() is None
+
+
+def test_what_is_bounded_counts_as_far_as_it_is_left(host):
+    region = host.server()
+    vault_bandwidth.note(host.vault, 100.0, 400.0)
+    bounded = forecast.Bounded({'pvm': 65536}, {'other': 'for a reason'})
+    whole = vault_watch.VaultWatch(host.pool, 10).status()
+    status = vault_watch.VaultWatch(host.pool, 10, lambda: bounded).status()
+    assert status['bytes'] == whole['bytes'] - region.size + 65536
+    assert status['bounded'] == status['room'] == region.size
+    assert status['counted'] == {'other': 'for a reason'}

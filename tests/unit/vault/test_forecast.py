@@ -25,30 +25,30 @@ def make(host, hold_up=10, more=0):
 
 
 def test_what_is_allocated_counts(host):
-    assert forecast.bytes_to_write(host.pool) == 0
+    assert forecast.sizes(host.pool).to_write == 0
     region = host.server()
-    before = forecast.bytes_to_write(host.pool)
+    before = forecast.sizes(host.pool).to_write
     # A sparse file, as far as one is.
     with open(region.ram_path, 'r+b') as ram:
         ram.truncate(0)
         ram.truncate(region.size)
-    sparse = forecast.bytes_to_write(host.pool)
+    sparse = forecast.sizes(host.pool).to_write
     assert sparse < before
     host.poke(region, b'x' * 65536, 0)
-    assert forecast.bytes_to_write(host.pool) == sparse + 65536
+    assert forecast.sizes(host.pool).to_write == sparse + 65536
 
 
 def test_table_and_state_count(host):
     region = host.server(is_paged=True)
     held = sum(os.stat(os.path.join(region.directory, name)).st_blocks * 512
                for name in ('ram', 'ppt', 'state'))
-    assert forecast.bytes_to_write(host.pool) == held
+    assert forecast.sizes(host.pool).to_write == held
 
 
 def test_fits(host):
     host.server()
     vault_bandwidth.note(host.vault, 1.0)
-    size = forecast.bytes_to_write(host.pool)
+    size = forecast.sizes(host.pool).to_write
     found = make(host)
     assert (found.bytes, found.problem, found.fits) == (size, None, True)
     assert found.predicted == round(size / MIB, 3)
@@ -72,3 +72,59 @@ def test_disk_is_not_there(host):
 def test_nobody_relies_on_it(host):
     found = make(host, hold_up=0, more=1 << 50)
     assert (found.problem, found.fits) == (None, True)
+
+
+class TestBounded:
+    """The disk takes 1 MiB in a second; 4 MiB are compared in one."""
+
+    MEASURED = vault_bandwidth.Bandwidth('/vault', 1.0, 'now', 4.0)
+
+    def of(self, size, hold_up=10, measured=MEASURED):
+        return forecast.of('/vault', hold_up, forecast.Sizes(*(
+            number * MIB for number in size)), forecast.Look(measured, None))
+
+    def test_what_is_left_is_written_and_the_rest_compared(self):
+        found = self.of((12, 8, 2))
+        assert found.bytes == 6 * MIB
+        assert found.predicted == 6 + 6 / 4
+        assert found.fits
+        assert not self.of((12, 8, 6)).fits
+
+    def test_room_is_what_just_fits(self):
+        found = self.of((12, 8, 0))
+        assert 0 < found.room < 8 * MIB
+        left = found.room / MIB
+        assert self.of((12, 8, left)).predicted == 10
+        assert self.of((12, 8, left)).fits
+        assert not self.of((12, 8, left + 0.1)).fits
+
+    def test_room_is_not_more_than_there_is(self):
+        assert self.of((12, 8, 0), hold_up=1000).room == 8 * MIB
+
+    def test_no_room(self):
+        """What is written in any case takes all of the time."""
+        found = self.of((18, 8, 0))
+        assert (found.room, found.fits) == (0, False)
+
+    def test_comparing_takes_no_time(self):
+        measured = vault_bandwidth.Bandwidth('/vault', 4.0, 'now', 4.0)
+        assert self.of((12, 8, 0), measured=measured).room == 8 * MIB
+
+    def test_nobody_measured_how_long_comparing_takes(self):
+        found = self.of((12, 8, 0), hold_up=11,
+                        measured=vault_bandwidth.Bandwidth(
+                            '/vault', 1.0, 'now'))
+        assert (found.bytes, found.predicted) == (12 * MIB, 12)
+        assert (found.bounded, found.room, found.fits) == (0, None, False)
+        assert 'again' in found.counted['vault']
+
+    def test_sizes_of_a_pool(self, host):
+        region = host.server()
+        whole = forecast.sizes(host.pool)
+        assert (whole.bounded, whole.left) == (0, 0)
+        found = forecast.sizes(host.pool, forecast.Bounded({'pvm': 65536}))
+        assert found == (whole.all, region.size, 65536)
+        assert found.to_write == whole.all - region.size + 65536
+        # No more is left than there is.
+        found = forecast.sizes(host.pool, forecast.Bounded({'pvm': 1 << 50}))
+        assert found.to_write == whole.all

@@ -139,7 +139,9 @@ def test_written_before_it_was_visited(memory):
 
 
 def test_piece_that_is_visited_in_parts_is_not_known(memory):
+    assert memory.unwritten.is_all_visited()
     memory.unwritten.forget()
+    assert not memory.unwritten.is_all_visited()
     assert not memory.visit(range(CHUNKS // 2))
     assert memory.left() == PIECES * CHUNKS
     assert memory.visit(range(CHUNKS))

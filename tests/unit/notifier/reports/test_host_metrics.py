@@ -43,8 +43,11 @@ def test_pool(tmp_path):
 
 
 def test_vault():
-    assert samples(host_metrics.vault(3, {'a': 2, 'b': 0})) == {
+    assert samples(host_metrics.vault(3, 1, {'a': 2, 'b': 0},
+                                      {'a': 1.5})) == {
         ('temporality_vault_ahead_bytes_total',): 3,
+        ('temporality_vault_missed_total',): 1,
+        ('temporality_vault_slowed_seconds_total', 'a'): 1.5,
         ('temporality_vault_left_bytes', 'a'): 2,
         ('temporality_vault_left_bytes', 'b'): 0}
 

@@ -93,20 +93,22 @@ class TestVault:
         return [registry.get_sample_value('temporality_' + name) for name in (
             'vault_hold_up_seconds', 'vault_unwritten_bytes',
             'vault_bandwidth_bytes', 'predicted_vault_seconds',
-            'vault_disk_size_bytes')]
+            'vault_disk_size_bytes', 'vault_bounded_bytes',
+            'vault_room_bytes')]
 
     def test_measured(self):
         assert self.values(exported.VAULT) == [60, 4 << 20, 2 << 20, 2.0,
-                                               1 << 40]
+                                               1 << 40, 9 << 20, 3 << 20]
 
     def test_never_measured(self):
         assert self.values(dict(
             exported.VAULT, bytes=0, mib_per_s=None, disk_size=None,
             measured_at=None, predicted=None, problem='why',
-            fits=False)) == [60, 0, None, None, None]
+            fits=False, bounded=0, room=None)) == [
+                60, 0, None, None, None, 0, None]
 
     def test_none(self):
-        assert self.values(None) == [None] * 5
+        assert self.values(None) == [None] * 7
 
     def test_servers(self):
         counters = metrics.Metrics(exported.Notifier())
