@@ -142,7 +142,8 @@ class VaultBound:
                 del known[name]
                 counted[name] = str(e)
         bounded = forecast.Bounded(
-            {name: one.left() for name, one in known.items()}, counted)
+            {name: one.left() + one.grown() for name, one in known.items()},
+            counted)
         self._found = _Look(time.monotonic(), bounded)
         room = forecast.room(self._hold_up, forecast.sizes(
             self._pool, bounded), self.watch.look().measured)

@@ -61,7 +61,7 @@ class VaultWatch:
             return None
         return dataclasses.asdict(forecast.of(
             self._info.vault, self._hold_up, size, self.look(),
-            bounded.counted))
+            bounded))
 
     def look(self) -> forecast.Look:
         """Look at the vault's disk; it may not answer."""

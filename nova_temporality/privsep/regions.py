@@ -34,6 +34,7 @@ from nova_temporality.host import large_pages
 from nova_temporality.host import notes
 from nova_temporality.host import nvdimm_notes
 from nova_temporality.host import paths
+from nova_temporality.notifier import client
 from nova_temporality import privsep
 from nova_temporality.privsep import looking
 from nova_temporality.privsep import plain
@@ -47,6 +48,8 @@ LOG = logging.getLogger(__name__)
 
 # Seconds between two questions whether storage has answered.
 _POLL = 0.5
+# Seconds that the notifier has for an answer.
+_PATIENCE = 2.0
 
 
 class StorageSilent(lease.RegionError):
@@ -325,22 +328,27 @@ def lost_memory(pool_path: str, name: str) -> str | None:
     return stats.error if stats.fatal else None
 
 
-def forecast_vault(pool_path: str, hold_up: int, name: str,
-                   coming: abc.Mapping[str, int]) -> forecast.Forecast | None:
+def forecast_vault(pool_path: str, run_dir: str, hold_up: int, name: str,
+                   coming: abc.Mapping[str, int], is_watched: bool = False
+                   ) -> forecast.Forecast | None:
     """Tell what writing this host's pVMs, and others, to the vault would take.
 
+    :param run_dir: of the notifier, which knows what is written already
     :param hold_up: [temporality] vault_hold_up, seconds
     :param name: of one of the others, for whom this is asked
     :param coming: bytes of NVRAM of the others, by name
+    :param is_watched: whether it is to be seen what this one writes
     :returns: None if it has a region already, or there is no vault
     """
-    fields = _forecast_vault(pool_path, hold_up, name, dict(coming))
+    fields = _forecast_vault(pool_path, run_dir, hold_up, name, dict(coming),
+                             is_watched)
     return forecast.Forecast(**fields) if fields else None
 
 
 @privsep.entrypoint
-def _forecast_vault(pool_path: str, hold_up: int, name: str,
-                    coming: dict[str, int]) -> dict[str, Any] | None:
+def _forecast_vault(pool_path: str, run_dir: str, hold_up: int, name: str,
+                    coming: dict[str, int], is_watched: bool
+                    ) -> dict[str, Any] | None:
     with vpm.Pool(pool_path) as pool:
         info = pool.info()
         there = {region.name for region in pool.regions()}
@@ -348,7 +356,18 @@ def _forecast_vault(pool_path: str, hold_up: int, name: str,
             return None
         more = sum(size + info.state_size for one, size in coming.items()
                    if one not in there)
-        return dataclasses.asdict(forecast.make(pool, hold_up, more))
+        return dataclasses.asdict(forecast.make(
+            pool, hold_up, more, coming.get(name, 0) if is_watched else 0,
+            _bounded(run_dir)))
+
+
+def _bounded(run_dir: str) -> forecast.Bounded:
+    """What the notifier says of servers that are bounded; nothing without."""
+    try:
+        vault = client.call(run_dir, 'status', _PATIENCE)['vault']
+    except client.NotifierError:
+        vault = None
+    return forecast.Bounded((vault or {}).get('left', {}))
 
 
 def predict(pool_path: str, run_dir: str, name: str, number: int,

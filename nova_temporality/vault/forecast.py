@@ -16,7 +16,6 @@ from collections import abc
 import contextlib
 import dataclasses
 import os
-import types
 from typing import NamedTuple
 
 from nova_temporality.host import blocks
@@ -29,6 +28,11 @@ _NOT_MEASURED = ('nobody has measured how fast its disk is: run "temporality '
                  'vault measure"')
 _NOT_COMPARED = ('an earlier release has measured its disk: run "temporality '
                  'vault measure" again')
+
+
+# Of memory that is bounded, so much is to have room before more servers come:
+# with less, guests would be slowed all the time.
+_LEAST = 0.11
 
 
 class Look(NamedTuple):
@@ -92,6 +96,7 @@ class Forecast:
     :ivar fits: whether the energy lasts; also if nobody relies on it
     :ivar bounded: bytes of memory of which only a part has to be written
     :ivar room: bytes that this part may have; None if nobody can tell
+    :ivar left: that is left, by names of servers that are bounded
     :ivar counted: why the memory of running servers counts as a whole, by name
     """
 
@@ -106,6 +111,7 @@ class Forecast:
     fits: bool
     bounded: int = 0
     room: int | None = None
+    left: abc.Mapping[str, int] = dataclasses.field(default_factory=dict)
     counted: abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -137,16 +143,23 @@ def _allocated(region: vpm.RegionInfo) -> dict[str, int]:
     return found
 
 
-def make(pool: vpm.Pool, hold_up: int, more: int = 0) -> Forecast:
-    """Make the forecast of a pool that has a vault; reads the vault's disk.
+def make(pool: vpm.Pool, hold_up: int, more: int = 0, memory: int = 0,
+         bounded: Bounded = Bounded()) -> Forecast:
+    """Make the forecast of a pool with more servers; reads the vault's disk.
 
     :param hold_up: [temporality] vault_hold_up, seconds
     :param more: bytes that are to come
+    :param memory: of these, memory of servers that will be bounded where
+                   others are; there has to be some room for it
+    :param bounded: what need not be written as a whole
     """
     info = pool.info()
-    found = sizes(pool)
-    return of(info.vault, hold_up, found._replace(all=found.all + more),
-              look(info))
+    found = sizes(pool, bounded)
+    if not found.bounded:
+        memory = 0
+    found = Sizes(found.all + more, found.bounded + memory, max(
+        found.left, round((found.bounded + memory) * _LEAST) if memory else 0))
+    return of(info.vault, hold_up, found, look(info), bounded)
 
 
 def look(info: vpm.PoolInfo) -> Look:
@@ -162,20 +175,21 @@ def look(info: vpm.PoolInfo) -> Look:
 
 
 def of(path: str, hold_up: int, size: Sizes, found: Look,
-       counted: abc.Mapping[str, str] = types.MappingProxyType({})
-       ) -> Forecast:
+       bounded: Bounded = Bounded()) -> Forecast:
     """Make a forecast of what is known.
 
-    :param counted: why memory of servers counts as a whole, by their names
+    :param bounded: of which the sizes are
     """
     measured, problem, disk_size = found
+    left, counted = dict(bounded.left), dict(bounded.counted)
     predicted = None
     if measured:
         compared = measured.compared_mib_per_s
         if compared is None and size.bounded:
             # Nobody knows how long it takes to find out what is there.
             size = size._replace(bounded=0, left=0)
-            counted = {**counted, 'vault': _NOT_COMPARED}
+            counted |= dict.fromkeys(left, _NOT_COMPARED)
+            left = {}
         predicted = round(_seconds(size.to_write, measured.mib_per_s) + (
             _seconds(size.all - size.to_write, compared) if compared else 0),
             3)
@@ -187,7 +201,7 @@ def of(path: str, hold_up: int, size: Sizes, found: Look,
         measured.measured_at if measured else None, predicted, problem,
         not hold_up or (predicted is not None and problem is None and
                         predicted <= hold_up),
-        size.bounded, room(hold_up, size, measured), dict(counted))
+        size.bounded, room(hold_up, size, measured), left, counted)
 
 
 def room(hold_up: int, size: Sizes,

@@ -51,6 +51,7 @@ class Unwritten:
         self._size = size
         self._lock = threading.Lock()
         self._looks = 0
+        self._grown = 0
         # By chunk the look that reported it last; that of the first one is
         # the oldest.
         self._dirty: dict[int, int] = {}
@@ -81,10 +82,12 @@ class Unwritten:
         ranges = self._take()
         with self._lock:
             self._looks += 1
+            before = len(self._dirty)
             for first, last in ranges:
                 for chunk in range(first // sums.CHUNK,
                                    -(-last // sums.CHUNK)):
                     self._report(chunk)
+            self._grown = len(self._dirty) - before
             missed = sum(self._dirty.get(chunk) != self._looks
                          for chunk in self._doubted)
             self._doubted.clear()
@@ -160,11 +163,19 @@ class Unwritten:
         return sorted(found)
 
     def left(self) -> int:
-        """Return bytes that the vault may not have."""
+        """Return bytes that the vault may not have, as of the last look."""
         with self._lock:
             unvisited = len(self._unvisited) * data.PIECE
             return min(self._size,
                        unvisited + len(self._dirty) * sums.CHUNK)
+
+    def grown(self) -> int:
+        """Return by how much the last look made that more.
+
+        As much may have come since.
+        """
+        with self._lock:
+            return self._grown * sums.CHUNK
 
     def is_all_visited(self) -> bool:
         """Whether each piece was visited."""

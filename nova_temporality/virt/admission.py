@@ -31,6 +31,7 @@ from nova_temporality.spec import priority
 from nova_temporality.spec import server_spec
 from nova_temporality.spec import system_metadata
 from nova_temporality.virt import checks
+from nova_temporality.virt import page_sizes
 from nova_temporality.virt import readiness
 from nova_temporality.virt import server as pvm_server
 from nova_temporality import vpm
@@ -176,8 +177,11 @@ class Admission:
             return
         coming = self._coming.copy() | {instance.uuid: spec}
         found = regions.forecast_vault(
-            options.pool_path, options.vault_hold_up, instance.uuid,
-            {uuid: its.nvram_mb * units.Mi for uuid, its in coming.items()})
+            options.pool_path, options.run_dir, options.vault_hold_up,
+            instance.uuid,
+            {uuid: its.nvram_mb * units.Mi for uuid, its in coming.items()},
+            spec.nvram_mb >= spec.memory_mb and not page_sizes.wants_large(
+                instance.flavor, instance.image_meta))
         # If nobody can tell how long that takes, then health says so.
         if found is None or found.predicted is None or found.fits:
             return

@@ -34,6 +34,10 @@ class Left:
     def __init__(self):
         self.bytes = 0
         self.unvisited = 0
+        self.new = 0
+
+    def grown(self):
+        return self.new
 
     def left(self):
         return self.bytes + self.unvisited
@@ -118,6 +122,12 @@ def test_room(bounded):
     assert status['bounded'] == 2 * MIB
     assert status['room'] == pytest.approx(ROOM, rel=0.01)
     assert (status['bytes'], status['fits']) == (2 * 65536, True)
+
+
+def test_as_much_may_have_come_since_the_last_look(bounded):
+    bounded.ahead.servers['a'].new = 8192
+    bounded.left(0.0)
+    assert bounded.bound.watch.status()['bytes'] == 2 * 65536 + 8192
 
 
 def test_little_is_left(bounded):

@@ -81,7 +81,8 @@ class TestBounded:
 
     def of(self, size, hold_up=10, measured=MEASURED):
         return forecast.of('/vault', hold_up, forecast.Sizes(*(
-            number * MIB for number in size)), forecast.Look(measured, None))
+            number * MIB for number in size)), forecast.Look(measured, None),
+            forecast.Bounded({'pvm': 1}))
 
     def test_what_is_left_is_written_and_the_rest_compared(self):
         found = self.of((12, 8, 2))
@@ -116,7 +117,8 @@ class TestBounded:
                             '/vault', 1.0, 'now'))
         assert (found.bytes, found.predicted) == (12 * MIB, 12)
         assert (found.bounded, found.room, found.fits) == (0, None, False)
-        assert 'again' in found.counted['vault']
+        assert 'again' in found.counted['pvm']
+        assert found.left == {}
 
     def test_sizes_of_a_pool(self, host):
         region = host.server()
@@ -128,3 +130,15 @@ class TestBounded:
         # No more is left than there is.
         found = forecast.sizes(host.pool, forecast.Bounded({'pvm': 1 << 50}))
         assert found.to_write == whole.all
+
+    def test_more_servers(self, host):
+        """Of the memory of all, a part has to have room."""
+        vault_bandwidth.note(host.vault, 1.0, 1e9)
+        region = host.server()
+        bounded = forecast.Bounded({'pvm': 0})
+        state = forecast.sizes(host.pool).all - region.size
+        found = forecast.make(host.pool, 10, 12 * MIB, 11 * MIB, bounded)
+        assert found.bytes == state + MIB + round(12 * MIB * 0.11)
+        # Whoever does not know that others are bounded counts all.
+        found = forecast.make(host.pool, 10, 12 * MIB, 11 * MIB)
+        assert found.bytes == state + region.size + 12 * MIB

@@ -82,14 +82,16 @@ def memory():
 
 def test_what_is_written_is_left_until_it_was_still(memory):
     memory.write(5)
-    assert memory.left() == 0
+    assert memory.left() == memory.unwritten.grown() == 0
     memory.unwritten.look()
     assert memory.left() == 1
+    assert memory.unwritten.grown() == sums.CHUNK
     # A device may still write into it.
     assert memory.unwritten.cold(9) == []
     memory.visit([5])
     assert memory.left() == 1
     memory.unwritten.look()
+    assert memory.unwritten.grown() == 0
     assert memory.unwritten.cold(9) == [5]
     memory.visit([5])
     assert memory.left() == 0

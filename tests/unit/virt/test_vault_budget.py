@@ -14,6 +14,7 @@
 
 import os
 import shutil
+from unittest import mock
 
 import fixtures
 from nova import exception as nova_exception
@@ -21,6 +22,7 @@ from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova_temporality import conf
 from nova_temporality.host import vault_bandwidth
+from nova_temporality.notifier import client
 from nova_temporality.privsep import regions
 from nova_temporality.vault import creating
 from tests.unit.virt import test_budget
@@ -71,9 +73,39 @@ class VaultBudgetTest(test_budget.BudgetTestCase):
 
     def test_one_that_comes_just_now_counts(self):
         found = regions.forecast_vault(
-            self.pool_path, 9, uuids.one,
+            self.pool_path, self.run_dir, 9, uuids.one,
             {uuids.one: 4 * MIB, uuids.two: 4 * MIB})
         self.assertEqual((10 * MIB, False), (found.bytes, found.fits))
+
+    def test_of_what_is_bounded_a_part_has_to_have_room(self):
+        """The notifier says that one that is there is."""
+        self.vault_hold_up(10)
+        vault_bandwidth.note(self.vault, 1.0, 1e6)
+        self.spawn(self.server(uuids.one))
+        self.spawn(self.server(uuids.two))
+        said = {'vault': {'left': {uuids.one: 0, uuids.two: 0}}}
+        calls = self.useFixture(fixtures.MockPatchObject(
+            client, 'call', return_value=said)).mock
+        self.spawn(self.server(uuids.three))
+        calls.assert_called_with(self.run_dir, 'status', mock.ANY)
+        # A notifier of an earlier release, and one without a vault.
+        for said in ({'vault': {}}, {'vault': None}):
+            calls.return_value = said
+            self.assertRaises(nova_exception.ComputeResourcesUnavailable,
+                              self.spawn, self.server(uuids.four))
+
+    def test_paged_server_is_not_bounded(self):
+        self.vault_hold_up(10)
+        vault_bandwidth.note(self.vault, 1.0, 1e6)
+        self.spawn(self.server(uuids.one))
+        self.useFixture(fixtures.MockPatchObject(
+            client, 'call', return_value={
+                'vault': {'left': {uuids.one: 0}}}))
+        found = [regions.forecast_vault(
+            self.pool_path, self.run_dir, 10, uuids.two,
+            {uuids.two: 4 * MIB}, is_watched).bytes
+            for is_watched in (True, False)]
+        self.assertEqual([2 * MIB + round(8 * MIB * 0.11), 6 * MIB], found)
 
     def test_nobody_relies_on_it(self):
         for uuid in (uuids.one, uuids.two, uuids.three):
