@@ -13,10 +13,13 @@
 """Control groups of vCPUs, as libvirt makes them."""
 
 import contextlib
+import errno
 import os
 import uuid
 
 import pytest
+
+from tests.framework import machine
 
 _V1 = '/sys/fs/cgroup/cpu'
 _V2 = '/sys/fs/cgroup'
@@ -59,10 +62,20 @@ class Groups:
             for group in self._made[1:]]
 
     def remove(self):
-        """Remove them; what was in them has ended."""
+        """Remove them; what was in them has ended, or is about to."""
         for group in reversed(self._made):
-            with contextlib.suppress(OSError):
-                os.rmdir(group)
+            machine.wait_for(lambda: self._is_removed(group), 'an empty group')
+        self._made.clear()
+
+    @staticmethod
+    def _is_removed(group):
+        try:
+            os.rmdir(group)
+        except OSError as e:
+            if e.errno != errno.EBUSY:
+                raise
+            return False
+        return True
 
     def _make(self, path):
         os.mkdir(path)

@@ -231,7 +231,7 @@ def test_who_cannot_be_slowed_is_not_bounded(host, region):
         process.process.wait()
 
 
-def test_notifier(vaulted, groups):
+def test_notifier(groups, vaulted):
     """With the rights that its unit gives it, and a QEMU."""
     writes.skip_unless_noted()
     vaulted.configure(vault_hold_up=1)
