@@ -125,7 +125,8 @@ def test_outage_show_after_the_reboot(host, temporality):
     assert server['fixation'] == {
         'result': 'fixated', 'command_ms': row['Command ms'],
         'stopped_ms': row['Stopped ms'], 'saved_ms': row['Saved ms'],
-        'fixated_ms': row['Fixated ms'], 'state_size': row['State Size']}
+        'fixated_ms': row['Fixated ms'], 'state_size': row['State Size'],
+        'vaulted_ms': None}
     assert report['budget']['used_ms'] == row['Fixated ms']
     assert report['budget']['hold_up_is_of_then']
     drill, outage = json.loads(temporality('outage', 'show', '--all', '-f',
