@@ -82,7 +82,8 @@ def test_no_marker_if_caches_are_not_written_back(fixate_on):
 def test_host_that_loses_cpu_caches_protects_nobody(fixate_on):
     guest, one, outcome = fixate_on(Platform('no eADR here'))
     assert one.condition == conditions.Condition(
-        conditions.NOT_ARMED, 'no eADR here', 'another host')
+        conditions.NOT_ARMED, 'no eADR here', 'another host',
+        conditions.MEMORY_UNSAFE)
     assert outcome.result == attempts.FAILED
     assert outcome.reason == 'no eADR here'
     assert not guest.proven()
