@@ -34,6 +34,9 @@ from nova_temporality.qemu import words
 # longest regular one, query-qmp-schema, has some hundred KiB.
 _MAX_LINE = 4 << 20
 _RECV_SIZE = 64 << 10
+# Messages before the greeting, at most. QEMU sends there what it could not say
+# on an earlier connection: the answer to what it was at work on, and events.
+_LEFT_OVER = 64
 
 
 class QmpError(Exception):
@@ -108,6 +111,8 @@ class QmpClient:
         self._expected_uid = uid
         self._buffer = bytearray()
         self._last_id = 0
+        # From then on each answer is one to us.
+        self._is_negotiated = False
         deadline = time.monotonic() + timeout
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock: socket.socket | None = sock
@@ -136,7 +141,7 @@ class QmpClient:
         # Before a word is said, or taken.
         if self._expected_uid not in (None, self.uid):
             raise QmpWrongPeer(self._path, self.uid)
-        greeting = self._receive(sock, deadline, 'its greeting')
+        greeting = self._receive_greeting(sock, deadline)
         try:
             version = greeting['QMP']['version']['qemu']
             self.version = '%d.%d.%d' % (version['major'], version['minor'],
@@ -144,6 +149,7 @@ class QmpClient:
         except (KeyError, TypeError):
             raise QmpConnectionError('%s does not speak QMP' % self._path)
         self.command('qmp_capabilities', timeout=deadline - time.monotonic())
+        self._is_negotiated = True
 
     def _reach(self, sock: socket.socket) -> None:
         """Connect to what is at the path now, unless that is a link."""
@@ -202,13 +208,14 @@ class QmpClient:
                        name)
             while True:
                 reply = self._receive(sock, deadline, name)
-                if 'event' not in reply and not isinstance(reply.get('id'),
-                                                           str):
+                if 'event' in reply or isinstance(reply.get('id'), str):
+                    continue
+                if reply.get('id') == self._last_id:
                     break
-            if reply.get('id') != self._last_id:
-                raise QmpConnectionError(
-                    '%s: unexpected reply to %s: %.200r'
-                    % (self._path, name, reply))
+                if self._is_negotiated:
+                    raise QmpConnectionError(
+                        '%s: unexpected reply to %s: %.200r'
+                        % (self._path, name, reply))
         except BaseException:
             self.close()
             raise
@@ -284,6 +291,15 @@ class QmpClient:
         except OSError as e:
             raise QmpConnectionError('%s: connection lost: %s'
                                      % (self._path, e.strerror or e))
+
+    def _receive_greeting(self, sock: socket.socket,
+                          deadline: float) -> dict[str, Any]:
+        """Return the greeting, or what is there in its place."""
+        for _ in range(_LEFT_OVER):
+            message = self._receive(sock, deadline, 'its greeting')
+            if not message.keys() & {'return', 'error', 'event'}:
+                break
+        return message
 
     def _receive(self, sock: socket.socket, deadline: float,
                  what: str) -> dict[str, Any]:

@@ -181,6 +181,21 @@ def test_other_server(qemu, greeting):
         connect(qemu(greeting=greeting))
 
 
+@pytest.mark.parametrize('left', [b'{"return": {}, "id": 7}\r\n',
+                                  b'{"error": {}, "id": "x"}\r\n' * 3,
+                                  b'{"event": "STOP"}\r\n'])
+def test_what_is_left_of_an_earlier_connection(qemu, left):
+    """QEMU answers what it was at work on when that was closed."""
+    client = connect(qemu(ok, greeting=left + line(GREETING) + left))
+    assert client.version == '10.0.2'
+    assert client.command('stop') == {}
+
+
+def test_no_greeting_amid_what_is_left(qemu):
+    with pytest.raises(qmp.QmpConnectionError, match='does not speak QMP'):
+        connect(qemu(greeting=b'{"return": {}, "id": 7}\r\n' * 1000))
+
+
 def test_server_without_greeting(qemu):
     with pytest.raises(qmp.QmpTimeout):
         connect(qemu(greeting=b'{"QMP'), timeout=0.05)
