@@ -18,8 +18,9 @@ too.
 
 import struct
 
-# In the guest's memory.
+# In the guest's memory. Until it has begun, something else is there.
 ADDRESS = 0x9000
+MAGIC = 0x56504d21
 
 _WORDS = ('magic', 'cpus', 'boots', 'filled', 'wrong', 'address', 'expected',
           'found', 'disk_reads', 'disk_writes', 'frames_sent',
@@ -46,6 +47,11 @@ class Report:
             memory.seek(ADDRESS)
             return cls(struct.unpack('<%dI' % LENGTH,
                                      memory.read(4 * LENGTH)))
+
+    @property
+    def is_there(self):
+        """Whether the guest has begun to say something."""
+        return self.magic == MAGIC
 
     def check(self):
         """Fail when anything was wrong."""

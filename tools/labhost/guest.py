@@ -63,9 +63,10 @@ def wait_running(uuid, before=0):
     while True:
         read = _read(uuid)
         found = checker_report.Report(read)
-        if found.wrong:
+        if found.is_there and found.wrong:
             raise Wrong('it found something wrong: %s' % words(found))
-        if found.filled and sum(found.steps) >= before + STEPS:
+        if (found.is_there and found.filled and
+                sum(found.steps) >= before + STEPS):
             durable.write(_note(uuid), json.dumps(read).encode())
             return found
         if time.monotonic() > deadline:
