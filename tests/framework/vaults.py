@@ -63,6 +63,12 @@ class VaultedHost:
             pools.fixate(self.pool, region.id, name.encode())
         return region
 
+    def running_server(self):
+        """Make one that runs, with random memory."""
+        region = self.server(fixated=False)
+        self.poke(region, os.urandom(region.memory_size), 0)
+        return region
+
     @staticmethod
     def poke(region, data, offset=100000):
         with open(region.ram_path, 'r+b') as ram:

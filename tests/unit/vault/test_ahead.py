@@ -43,10 +43,7 @@ def written(monkeypatch):
 
 @pytest.fixture
 def region(host):
-    """Of a server that runs, and has random memory."""
-    made = host.server(fixated=False)
-    host.poke(made, os.urandom(SIZE), 0)
-    return made
+    return host.running_server()
 
 
 @pytest.fixture

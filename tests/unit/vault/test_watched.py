@@ -63,9 +63,7 @@ def linux(host, monkeypatch):
 
 @pytest.fixture
 def region(host):
-    made = host.server(fixated=False)
-    host.poke(made, os.urandom(SIZE), 0)
-    return made
+    return host.running_server()
 
 
 @pytest.fixture
