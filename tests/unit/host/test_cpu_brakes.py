@@ -140,7 +140,13 @@ def test_note_that_is_lost(groups, brakes):
 def test_note_that_is_damaged(groups, text):
     with open(groups.note, 'w', encoding='utf-8') as note:
         note.write(text)
-    cpu_brakes.Brakes(groups.note)
+    before = groups.read()
+    brakes = cpu_brakes.Brakes(groups.note)
+    assert groups.read() == before
+    # It is as good as none.
+    brakes.set(1, 0.5)
+    brakes.release()
+    assert groups.read() == before
 
 
 def test_server_that_has_ended(groups, brakes):
